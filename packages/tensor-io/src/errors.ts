@@ -1,0 +1,28 @@
+/** Stable codes of everything this project refuses; scripts may match on them. */
+export type ErrorCode =
+  | 'not-found'
+  | 'bad-file'
+  | 'bad-tensor'
+  | 'bad-option'
+  | 'unsupported'
+  | 'io'
+  | 'integrity'
+  | 'changed-option'
+  | 'aborted'
+  | 'numeric'
+
+/**
+ * The one error class. `message` names the file, the tensor (with its shape) and what is wrong, in one
+ * sentence; `hint` says how to fix it. The command line prints both and no stack.
+ */
+export class ReallmError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'ReallmError'
+    this.code = code
+    this.hint = options.hint
+  }
+}

@@ -1,0 +1,40 @@
+import type { Registry } from './registry.ts'
+import type { Tensor } from './tensor.ts'
+
+/** What a file says about one tensor before it is read. `dtype` may be a GGUF block type such as `Q4_K`. */
+export interface TensorInfo {
+  readonly dtype: string
+  readonly shape: readonly number[]
+  /** Bytes in the file. */
+  readonly bytes: number
+}
+
+/** Named tensors in one or more files; only what is asked for is read. */
+export interface TensorStore {
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  /** Reads one tensor, GGUF blocks decoded to F32; throws `not-found` naming the nearest known name. */
+  read(name: string): Promise<Tensor>
+  /** The same in float32, or only rows `from` to `to` (exclusive) of its first axis. */
+  readFloat32(name: string, rows?: readonly [from: number, to: number]): Promise<Tensor<'F32'>>
+  close(): Promise<void>
+}
+
+/** A model wherever it lives: a Hugging Face directory, a GGUF or safetensors file, an artifact, `hf:`, `npm:`. */
+export interface ModelFiles extends TensorStore {
+  readonly spec: string
+  readonly kind: 'huggingface' | 'gguf' | 'safetensors' | 'artifact'
+  /** Sum of the weight files, in bytes. */
+  readonly bytes: number
+  /** Contents of `config.json`; for GGUF empty, see `metadata`. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** GGUF or safetensors metadata. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** Names of the small files beside the weights (`tokenizer.json`, `generation_config.json`, …). */
+  readonly files: readonly string[]
+  readFile(name: string): Promise<Uint8Array<ArrayBuffer>>
+}
+
+export interface OpenOptions {
+  /** Codecs to decode an artifact's matrices with: `<module>.weight` then reads as if it were stored plainly. */
+  readonly registry?: Registry
+}

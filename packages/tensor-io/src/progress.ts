@@ -1,0 +1,30 @@
+import { ReallmError } from './errors.ts'
+
+/** What long work tells its caller; libraries never print. */
+export interface ProgressEvent {
+  /** Noun-verb: `matrix-start`, `matrix-end`, `step-end`, `bytes-read`, … */
+  readonly event: string
+  /** What it is about: a module or file name. */
+  readonly name?: string
+  /** Work done and in all, in the unit the event counts (bytes, matrices, steps). */
+  readonly done: number
+  readonly total: number
+  /** Seconds left, estimated. */
+  readonly eta?: number
+  /** Relative error of a matrix, or loss of a step. */
+  readonly error?: number
+  readonly bytes?: number
+}
+
+export type OnProgress = (event: ProgressEvent) => void
+
+/** Options every long-running function takes. */
+export interface LongWork {
+  readonly signal?: AbortSignal
+  readonly onProgress?: OnProgress
+}
+
+/** Throws `aborted` when the signal has fired; call it between units of work. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new ReallmError('aborted', 'stopped on request', { cause: signal.reason })
+}
