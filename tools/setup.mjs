@@ -26,7 +26,7 @@ function digest() {
 
 function run(what, args) {
   console.log(`reallm: ${what} …`)
-  const result = spawnSync('npx', ['--yes', packageManager, ...args], {
+  const result = spawnSync('npx', ['--yes', ...args], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' },
@@ -42,7 +42,7 @@ function run(what, args) {
 
 const wanted = digest()
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-  run('installing packages', ['install', '--frozen-lockfile'])
-  run('building', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'])
+  run('installing packages', [packageManager, 'install', '--frozen-lockfile'])
+  run('building', ['turbo', 'run', 'build', '--output-logs=errors-only'])
   writeFileSync(stamp, wanted)
 }
