@@ -40,6 +40,8 @@ export interface MatrixCodec<Params = unknown> {
   encode(w: Matrix, params: Params, ctx: EncodeContext): Promise<EncodedMatrix>
   /** One lookup and one forward pass. */
   decode(e: EncodedMatrix): Matrix
+  /** Decodes rows `from` to `to` (exclusive) only: how embeddings are looked up. Absent: rows can't be read alone. */
+  decodeRows?(e: EncodedMatrix, from: number, to: number): Matrix
 }
 
 /** A codec that can take a matrix column block by column block, and so can be used with feedback rounding. */
@@ -48,7 +50,11 @@ export interface ColumnCodec<Params = unknown> extends MatrixCodec<Params> {
   columns(w: Matrix, params: Params, ctx: EncodeContext): Promise<ColumnEncoder>
 }
 
-/** Quantises tiles of `tileRows × tileCols`; columns left to right, and every tile of a column block before the next. */
+/**
+ * Quantises tiles of `tileRows × tileCols`; columns left to right, and every tile of a column block before the next.
+ * At the right and bottom edges tiles are cut to what is left of the matrix: the last column block is
+ * `cols % tileCols` wide, the last call of a block may end at `rows`, and the last group may be narrower.
+ */
 export interface ColumnEncoder {
   /** Columns quantised together: 1 for scalar grids, d for vectors, 16 for trellis tiles. */
   readonly tileCols: number
@@ -58,8 +64,13 @@ export interface ColumnEncoder {
   readonly groupCols: number
   /** Called at each group's first column with the current residual `[rows, groupCols]`, for scales chosen on the way. */
   startGroup?(residual: Matrix, col: number): void
-  /** Stores `block` (`[n·tileRows, tileCols]`, top left at `row`, `col`) and returns what it decodes to. */
+  /**
+   * Stores `block` (`[n·tileRows, tileCols]` or cut by an edge, top left at `row`, `col`; `row` is a multiple of
+   * `tileRows`, `col` of `tileCols`) and returns what it decodes to. Hand in all rows at once where possible:
+   * tiles of one call are independent of each other and quantised as a batch.
+   */
   quantise(block: Matrix, row: number, col: number): Matrix
+  /** The stored matrix; throws `bad-option` when a tile is missing. */
   finish(): EncodedMatrix
 }
 
