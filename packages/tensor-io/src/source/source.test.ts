@@ -1,0 +1,105 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ByteSource, blobSource, bytesSource, openFileSource, openUrlSource } from './index.ts'
+
+const content = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31) >> 3)
+let dir: string
+let server: Server
+let base: string
+const requests: string[] = []
+let failures = 0
+
+const answer: RequestListener = (req, res) => {
+  requests.push(`${req.method} ${req.url} ${req.headers.range ?? ''}`.trim())
+  const range = /bytes=(\d+)-(\d+)/.exec(req.headers.range ?? '')
+  if (req.url === '/missing') return void res.writeHead(404).end()
+  if (req.url === '/secret') return void res.writeHead(403).end()
+  if (req.url === '/flaky' && failures++ < 2) return void res.writeHead(503).end()
+  if (req.url === '/empty') return void res.writeHead(416, { 'content-range': 'bytes */0' }).end()
+  if (req.method === 'HEAD') return void res.writeHead(200, { 'content-length': content.length }).end()
+  if (req.url === '/whole' || !range) return void res.writeHead(200).end(content)
+  const [start, end] = [Number(range[1]), Math.min(Number(range[2]) + 1, content.length)]
+  const part = content.subarray(start, req.url === '/short' && start > 0 ? end - 1 : end)
+  const hidden = req.url === '/hidden'
+  res
+    .writeHead(206, hidden ? {} : { 'content-range': `bytes ${start}-${end - 1}/${content.length}` })
+    .end(part)
+}
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'reallm-source-'))
+  await writeFile(join(dir, 'data'), content)
+  server = createServer(answer)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+afterAll(async () => {
+  server.close()
+  await rm(dir, { recursive: true })
+})
+
+const kinds: Record<string, () => Promise<ByteSource>> = {
+  bytes: async () => bytesSource('data', content),
+  blob: async () => blobSource('data', new Blob([content])),
+  file: () => openFileSource(join(dir, 'data')),
+  'url with ranges': () => openUrlSource(`${base}/data`),
+  'url without ranges': () => openUrlSource(`${base}/whole`),
+  'url that hides Content-Range': () => openUrlSource(`${base}/hidden`),
+  'url that fails twice': () => openUrlSource(`${base}/flaky`),
+}
+
+describe.each(Object.entries(kinds))('%s', (_, open) => {
+  it('reads ranges in buffers of their own and refuses what is not there', async () => {
+    const source = await open()
+    expect(source.size).toBe(content.length)
+    for (const [start, end] of [
+      [0, 8],
+      [70_000, 150_001],
+      [199_999, 200_000],
+      [5, 5],
+    ] as const) {
+      const bytes = await source.read(start, end)
+      expect(bytes.buffer.byteLength).toBe(end - start)
+      expect(Buffer.compare(bytes, content.subarray(start, end))).toBe(0)
+    }
+    await expect(source.read(199_999, 200_001)).rejects.toThrow('has 200000 bytes')
+    await expect(source.read(0, 2 ** 52)).rejects.toMatchObject({ code: 'bad-file' })
+    await expect(source.read(0, 10, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'aborted',
+    })
+    await source.close()
+  })
+})
+
+describe('openFileSource', () => {
+  it('names a missing file and a directory', async () => {
+    await expect(openFileSource(join(dir, 'nope'))).rejects.toThrow(/nope: no such file/)
+    await expect(openFileSource(dir)).rejects.toThrow(/is a directory/)
+  })
+})
+
+describe('openUrlSource', () => {
+  it('needs one request for the first bytes of a file', async () => {
+    requests.length = 0
+    const source = await openUrlSource(`${base}/data`)
+    await source.read(0, 1000)
+    expect(requests).toEqual(['GET /data bytes=0-65535'])
+  })
+
+  it('opens an empty file', async () => {
+    expect((await openUrlSource(`${base}/empty`)).size).toBe(0)
+  })
+
+  it('says what the server refused', async () => {
+    await expect(openUrlSource(`${base}/missing`)).rejects.toMatchObject({ code: 'not-found' })
+    await expect(openUrlSource(`${base}/secret`)).rejects.toThrow('the server answered 403 Forbidden')
+    const short = await openUrlSource(`${base}/short`)
+    await expect(short.read(70_000, 80_000)).rejects.toThrow('does not fit the bytes')
+    await expect(openUrlSource('http://127.0.0.1:1/x')).rejects.toThrow(/connection failed/)
+  })
+})
