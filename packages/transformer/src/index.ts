@@ -1,1 +1,2 @@
+export * from './ops.ts'
 export * from './tf.ts'

@@ -1,0 +1,123 @@
+import type { GradConfig, KernelConfig, NamedTensorMap } from '@tensorflow/tfjs'
+import { type TfTensor, tf } from './tf.ts'
+
+/**
+ * The few operations that tfjs has no fast or complete gradient for on some backend, as kernels of our own: matrix
+ * products (wasm multiplies a transposed operand 15 to 50 times slower than a plain one), row lookup and
+ * cross-entropy. Gradients are lazy: a frozen operand costs nothing in the backward pass.
+ */
+interface Op {
+  readonly name: string
+  readonly saved: string[]
+  forward(inputs: Inputs, attrs: Attributes): TfTensor
+  gradient(dy: TfTensor, saved: TfTensor[], attrs: Attributes): Record<string, () => TfTensor>
+}
+type Inputs = Record<string, TfTensor>
+type Attributes = { readonly transposeB?: boolean; readonly rows?: number }
+
+const registered = new Set<string>()
+
+function run(op: Op, inputs: Inputs, attrs: Attributes): TfTensor {
+  const backendName = tf.getBackend()
+  if (!registered.has(op.name)) {
+    registered.add(op.name)
+    tf.registerGradient({
+      kernelName: op.name,
+      inputsToSave: op.saved,
+      gradFunc: ((dy: TfTensor, saved: TfTensor[], attrs: Attributes) =>
+        op.gradient(dy, saved, attrs)) as GradConfig['gradFunc'],
+    })
+  }
+  if (!registered.has(`${op.name} ${backendName}`)) {
+    registered.add(`${op.name} ${backendName}`)
+    tf.registerKernel({
+      kernelName: op.name,
+      backendName,
+      kernelFunc: (({ inputs, attrs }: { inputs: Inputs; attrs: Attributes }) =>
+        tf.tidy(() => op.forward(inputs, attrs))) as unknown as KernelConfig['kernelFunc'],
+    })
+  }
+  return tf.engine().runKernel(op.name, inputs as NamedTensorMap, { ...attrs }) as TfTensor
+}
+
+const matMulOp: Op = {
+  name: 'ReallmMatMul',
+  saved: ['a', 'b'],
+  forward: ({ a, b }, { transposeB }) => multiply(a, b, false, transposeB ?? false),
+  gradient: (dy, [a, b], { transposeB }) => ({
+    a: () => multiply(dy, b, false, !transposeB),
+    b: () => (transposeB ? multiply(dy, a, true, false) : multiply(a, dy, true, false)),
+  }),
+}
+
+/**
+ * `a · b`, or `a · bᵀ`: a `[m, k]`, b `[k, n]` or `[n, k]`, both with the same leading batch axis or none.
+ * Differentiable, and fast on every backend.
+ */
+export const matMul = (a: TfTensor, b: TfTensor, transposeB = false): TfTensor =>
+  run(matMulOp, { a, b }, { transposeB })
+
+/**
+ * A linear layer, `y = x Wᵀ`: x `[…, in]`, w `[out, in]` → `[…, out]`. Differentiable in both.
+ *
+ * @example
+ * const y = linear(tf.ones([2, 5, 576]), tf.ones([1536, 576])) // [2, 5, 1536]
+ */
+export function linear(x: TfTensor, w: TfTensor): TfTensor {
+  const [out, width] = w.shape
+  if (x.rank === 2) return matMul(x, w, true)
+  return matMul(x.reshape([-1, width]), w, true).reshape([...x.shape.slice(0, -1), out])
+}
+
+/** Product with either operand transposed; on wasm by way of transposed copies, of whatever is smaller. */
+function multiply(a: TfTensor, b: TfTensor, transposeA: boolean, transposeB: boolean): TfTensor {
+  if (tf.getBackend() !== 'wasm') return tf.matMul(a, b, transposeA, transposeB)
+  if (a.rank === 3) {
+    const others = tf.unstack(b)
+    return tf.stack(tf.unstack(a).map((slice, i) => multiply(slice, others[i], transposeA, transposeB)))
+  }
+  const out = a.shape[transposeA ? 1 : 0]! * b.shape[transposeB ? 0 : 1]!
+  if (transposeB && a.size + out < b.size) return tf.matMul(b, transposeA ? a : a.transpose()).transpose()
+  if (transposeA && b.size + out < a.size) return tf.matMul(transposeB ? b : b.transpose(), a).transpose()
+  return tf.matMul(transposeA ? a.transpose() : a, transposeB ? b.transpose() : b)
+}
+
+const embeddingOp: Op = {
+  name: 'ReallmEmbedding',
+  saved: ['ids'],
+  forward: ({ table, ids }) => tf.gather(table, ids as TfTensor),
+  gradient: (dy, [ids], { rows }) => ({
+    table: () => {
+      const width = dy.shape.at(-1)!
+      return tf.scatterND(ids.reshape([-1, 1]), dy.reshape([-1, width]), [rows!, width])
+    },
+    ids: () => tf.zerosLike(ids),
+  }),
+}
+
+/** Rows of `table` `[vocabulary, width]` named by int32 `ids` `[…]` → `[…, width]`. Differentiable in the table. */
+export const embedding = (table: TfTensor, ids: TfTensor): TfTensor =>
+  run(embeddingOp, { table, ids }, { rows: table.shape[0] })
+
+const crossEntropyOp: Op = {
+  name: 'ReallmCrossEntropy',
+  saved: ['logits', 'labels'],
+  forward: ({ logits, labels }) => tf.sub(tf.logSumExp(logits, -1), tf.gatherND(logits, places(labels))),
+  gradient: (dy, [logits, labels]) => ({
+    logits: () =>
+      tf.add(
+        tf.mul(tf.softmax(logits), dy.expandDims(-1)),
+        tf.scatterND(places(labels), tf.neg(dy), logits.shape as [number, number]),
+      ),
+    labels: () => tf.zerosLike(labels),
+  }),
+}
+
+const places = (labels: TfTensor) => tf.stack([tf.range(0, labels.size, 1, 'int32'), labels], 1)
+
+/**
+ * Negative log-likelihood, in nats, of each row's label: logits `[rows, vocabulary]`, int32 labels `[rows]` → `[rows]`.
+ * Differentiable in the logits.
+ */
+export const crossEntropy = (logits: TfTensor, labels: TfTensor): TfTensor =>
+  run(crossEntropyOp, { logits, labels }, {})
