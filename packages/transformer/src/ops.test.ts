@@ -107,7 +107,10 @@ describe.each(backends)('operations on %s', name => {
     const x = tf.ones([2, 3])
     const w = tf.ones([4, 3])
     const products = async (f: () => TfTensor[]) => {
-      const { kernels } = await tf.profile(() => tf.tidy(() => tf.sum(tf.stack(f().map(g => tf.sum(g))))))
+      const { kernels, result } = await tf.profile(() =>
+        tf.tidy(() => tf.sum(tf.stack(f().map(g => tf.sum(g))))),
+      )
+      tf.dispose(result as TfTensor)
       return kernels.filter(k => k.name === 'BatchMatMul').length
     }
     expect(await products(() => tf.grads((v: TfTensor) => linear(v, w))([x]))).toBe(2)

@@ -1,0 +1,225 @@
+import { ReallmError } from '@reallm/tensor-io'
+import type { TransformerConfig } from './config.ts'
+import type { KvCache } from './kv-cache.ts'
+import { crossEntropy, embedding, linear, matMul } from './ops.ts'
+import type { Rope } from './rope.ts'
+import { type TfTensor, tf } from './tf.ts'
+
+/**
+ * The decoder of every family as pure functions over a record of weights under their Hugging Face names: only the
+ * weights that a function uses need to be there, so one block can run with one block in memory. Everything is
+ * differentiable in the weights and in `x`; call it inside `tf.tidy` or `tf.variableGrads`.
+ */
+export type Weights = Readonly<Record<string, TfTensor>>
+
+/** Ways into the forward pass, by module name (`model.layers.0.self_attn.q_proj`, …, `lm_head`). */
+export interface Hooks {
+  /** Sees what goes into each linear layer, `[batch, positions, in]`; the tensor lives for the call only. */
+  onInput?(module: string, x: TfTensor): void
+  /** Computes a linear layer in place of `base()`, which is `x Wᵀ`; a bias is added afterwards. */
+  linear?(module: string, x: TfTensor, base: () => TfTensor): TfTensor
+}
+
+export interface ForwardOptions extends Hooks {
+  /** Keys and values of what came before; what comes now is appended. */
+  readonly cache?: KvCache
+}
+
+/** Rows of the embedding: ids int32 `[batch, positions]` → `[batch, positions, hidden]`. */
+export function embed(config: TransformerConfig, weights: Weights, ids: TfTensor): TfTensor {
+  return tf.tidy(() => {
+    const rows = embedding(weightOf(weights, 'model.embed_tokens.weight'), ids)
+    return config.embeddingScale === 1 ? rows : rows.mul(config.embeddingScale)
+  })
+}
+
+/** Block `i`: attention and MLP with their residuals, `[batch, positions, hidden]` → the same. */
+export function block(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: TfTensor,
+  options: ForwardOptions = {},
+): TfTensor {
+  return tf.tidy(() => {
+    const name = `model.layers.${i}`
+    const norm = (which: string, v: TfTensor) => rmsNorm(config, weights, `${name}.${which}`, v)
+    const { sandwichNorms } = config
+    let branch = attention(config, weights, i, norm('input_layernorm', x), options)
+    if (sandwichNorms) branch = norm('post_attention_layernorm', branch)
+    const between = x.add(branch)
+    branch = norm(sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm', between)
+    branch = mlp(config, weights, `${name}.mlp`, branch, options)
+    if (sandwichNorms) branch = norm('post_feedforward_layernorm', branch)
+    return between.add(branch) as TfTensor
+  })
+}
+
+/** Last norm and output head: `[batch, positions, hidden]` → logits `[batch, positions, vocabulary]`. */
+export function head(config: TransformerConfig, weights: Weights, x: TfTensor, hooks: Hooks = {}): TfTensor {
+  return tf.tidy(() => {
+    const normed = rmsNorm(config, weights, 'model.norm', x)
+    const stored = config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
+    return softcap(project(weights, 'lm_head', normed, hooks, stored), config.logitSoftcap)
+  })
+}
+
+/** All blocks: ids int32 `[batch, positions]` → the input of `head`, `[batch, positions, hidden]`. */
+export function hiddenStates(
+  config: TransformerConfig,
+  weights: Weights,
+  ids: TfTensor,
+  options: ForwardOptions = {},
+): TfTensor {
+  return tf.tidy(() => {
+    let x = embed(config, weights, ids)
+    for (let i = 0; i < config.layers; i++) {
+      const next = block(config, weights, i, x, options)
+      x.dispose()
+      x = next
+    }
+    return x
+  })
+}
+
+/**
+ * The whole model: ids int32 `[batch, positions]` → logits `[batch, positions, vocabulary]`.
+ *
+ * @example
+ * const logits = tf.tidy(() => forward(config, weights, tf.tensor2d([[1, 2, 3]], [1, 3], 'int32')))
+ */
+export function forward(
+  config: TransformerConfig,
+  weights: Weights,
+  ids: TfTensor,
+  options: ForwardOptions = {},
+): TfTensor {
+  return tf.tidy(() => head(config, weights, hiddenStates(config, weights, ids, options), options))
+}
+
+/** Mean next-token cross-entropy of ids `[batch, positions]` over `batch · (positions − 1)` predictions, in nats. */
+export function nextTokenLoss(
+  config: TransformerConfig,
+  weights: Weights,
+  ids: TfTensor,
+  hooks: Hooks = {},
+): TfTensor {
+  return tf.tidy(() => {
+    const [rows, length] = ids.shape as [number, number]
+    const x = hiddenStates(config, weights, ids.slice([0, 0], [rows, length - 1]), hooks)
+    const logits = head(config, weights, x, hooks).reshape([-1, config.vocabSize])
+    const labels = ids.slice([0, 1], [rows, length - 1]).reshape([-1])
+    return crossEntropy(logits, labels).mean() as TfTensor
+  })
+}
+
+function attention(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: TfTensor,
+  options: ForwardOptions,
+): TfTensor {
+  const { heads, kvHeads, headDim, attentionScale } = config
+  const [batch, length] = x.shape
+  const name = `model.layers.${i}.self_attn`
+  const past = options.cache?.length(i) ?? 0
+  const turns = rotation(config.ropes[i], past, length)
+  const split = (part: 'q' | 'k' | 'v', count: number) => {
+    const y = project(weights, `${name}.${part}_proj`, x, options)
+    const byHead = y.reshape([batch, length, count, headDim])
+    if (part === 'v') return byHead.transpose([0, 2, 1, 3])
+    const normed = config.qkNorm ? rmsNorm(config, weights, `${name}.${part}_norm`, byHead) : byHead
+    return rotate(normed.transpose([0, 2, 1, 3]), turns)
+  }
+  const q = split('q', heads).mul(attentionScale)
+  let k = split('k', kvHeads).reshape([batch * kvHeads, length, headDim])
+  let v = split('v', kvHeads).reshape([batch * kvHeads, length, headDim])
+  if (options.cache) [k, v] = options.cache.append(i, k, v)
+  const all = k.shape[1]!
+
+  // The heads that share one key-value head are rows of one product: [batch · kvHeads, group · length, headDim].
+  const grouped = q.reshape([batch * kvHeads, -1, headDim])
+  const scores = softcap(matMul(grouped, k, true), config.attentionSoftcap)
+  const masked = hide(scores.reshape([batch * heads, length, all]), past, config.windows[i])
+  const shares = tf.softmax(masked).reshape([batch * kvHeads, -1, all])
+  const mixed = matMul(shares, v).reshape([batch, heads, length, headDim])
+  const rows = mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
+  return project(weights, `${name}.o_proj`, rows, options)
+}
+
+function mlp(config: TransformerConfig, weights: Weights, name: string, x: TfTensor, hooks: Hooks): TfTensor {
+  const gate = project(weights, `${name}.gate_proj`, x, hooks)
+  const up = project(weights, `${name}.up_proj`, x, hooks)
+  return project(weights, `${name}.down_proj`, activate(config, gate).mul(up), hooks)
+}
+
+function activate({ activation }: TransformerConfig, x: TfTensor): TfTensor {
+  if (activation === 'silu') return x.mul(x.sigmoid())
+  const gate =
+    activation === 'gelu'
+      ? tf.erf(x.mul(Math.SQRT1_2))
+      : tf.tanh(x.add(x.mul(x).mul(x).mul(0.044715)).mul(Math.sqrt(2 / Math.PI)))
+  return x.mul(0.5).mul(gate.add(1))
+}
+
+/** One linear layer, by way of the hooks. */
+function project(
+  weights: Weights,
+  module: string,
+  x: TfTensor,
+  hooks: Hooks,
+  stored = `${module}.weight`,
+): TfTensor {
+  hooks.onInput?.(module, x)
+  const base = () => linear(x, weightOf(weights, stored))
+  const y = hooks.linear ? hooks.linear(module, x, base) : base()
+  const bias = weights[`${module}.bias`]
+  return bias ? y.add(bias) : y
+}
+
+function rmsNorm(config: TransformerConfig, weights: Weights, name: string, x: TfTensor): TfTensor {
+  const weight = weightOf(weights, `${name}.weight`)
+  const normed = x.mul(x.square().mean(-1, true).add(config.normEps).rsqrt())
+  return normed.mul(config.normOffset ? weight.add(config.normOffset) : weight)
+}
+
+/** cos and sin, `[length, headDim / 2]`, of positions `past` and on. */
+function rotation({ inverseFrequencies, scale }: Rope, past: number, length: number): [TfTensor, TfTensor] {
+  const half = inverseFrequencies.length
+  const cos = new Float32Array(length * half)
+  const sin = new Float32Array(length * half)
+  for (let p = 0; p < length; p++) {
+    for (let j = 0; j < half; j++) {
+      const angle = (past + p) * inverseFrequencies[j]
+      cos[p * half + j] = scale * Math.cos(angle)
+      sin[p * half + j] = scale * Math.sin(angle)
+    }
+  }
+  return [tf.tensor(cos, [length, half]), tf.tensor(sin, [length, half])]
+}
+
+/** Turns dimension j of each head with dimension j + headDim/2. */
+function rotate(x: TfTensor, [cos, sin]: [TfTensor, TfTensor]): TfTensor {
+  const [a, b] = tf.split(x, 2, -1)
+  return tf.concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], -1)
+}
+
+/** Hides from each query what comes after it, and what lies `window` or more positions before it. */
+function hide(scores: TfTensor, past: number, window: number | undefined): TfTensor {
+  const [, length, all] = scores.shape as [number, number, number]
+  if (length === 1 && (window === undefined || all <= window)) return scores
+  const ahead = tf.range(0, all).sub(tf.range(past, past + length).expandDims(1))
+  let hidden = ahead.greater(0)
+  if (window !== undefined && all > window) hidden = tf.logicalOr(hidden, ahead.lessEqual(-window))
+  return scores.add(hidden.cast('float32').mul(-1e9))
+}
+
+const softcap = (x: TfTensor, limit: number | undefined): TfTensor =>
+  limit === undefined ? x : tf.tanh(x.div(limit)).mul(limit)
+
+function weightOf(weights: Weights, name: string): TfTensor {
+  const weight = weights[name]
+  if (!weight) throw new ReallmError('not-found', `the forward pass needs ${name}, which was not given`)
+  return weight
+}
