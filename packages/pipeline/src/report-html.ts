@@ -1,0 +1,133 @@
+import { basename } from 'node:path'
+import type { CompressReport, MatrixReport } from './report.ts'
+import { escapeHtml, type PlotSeries, svgPlot } from './svg-plot.ts'
+
+/** The report as one HTML page: plots as inline SVG, no scripts, nothing loaded from anywhere. */
+export function reportHtml(report: CompressReport): string {
+  const { size, quality, matrices } = report
+  const plots = [
+    svgPlot(
+      byKind(matrices, m => m.bits),
+      { title: 'Bits per weight', x: 'block', y: 'bits per weight' },
+    ),
+    svgPlot(
+      byKind(matrices, m => m.error),
+      {
+        title: 'Relative output error under H',
+        x: 'block',
+        y: 'tr(ΔW H ΔWᵀ) / tr(W H Wᵀ)',
+        log: true,
+      },
+    ),
+    svgPlot(againstLimit(matrices), {
+      title: 'Error of the weights against the rate-distortion limit of a Gaussian',
+      x: 'bits per weight',
+      y: '‖ΔW‖² / ‖W‖²',
+      log: true,
+    }),
+    svgPlot(frontierSeries(report), {
+      title: 'Frontier: size against predicted damage',
+      x: 'MB',
+      y: 'predicted damage',
+      log: true,
+    }),
+  ]
+  const summary: [string, string][] = [
+    ['model', report.model],
+    ['recipe', report.recipe],
+    ['weight files', `${mb(size.bytes)} MB (original ${mb(size.originalBytes)} MB)`],
+    [
+      'bits per weight',
+      `${size.bitsPerWeight.toFixed(3)} over ${size.parameters.toLocaleString('en')} weights`,
+    ],
+    ['calibration', report.calibration],
+    ...(quality
+      ? ([
+          [
+            'perplexity',
+            `${num(quality.compressed.perplexity)} (original ${num(quality.original.perplexity)})`,
+          ],
+          ['KL divergence', `${num(quality.compressed.kl)} nats per token`],
+          ['same most likely token', `${(100 * quality.compressed.top1).toFixed(1)} %`],
+          ['measured on', quality.protocol],
+        ] satisfies [string, string][])
+      : []),
+    ['time', `${report.seconds.toFixed(1)} s, ${report.machine.backend}, ${report.machine.threads} threads`],
+    ['peak memory', `${mb(report.peakMemory)} MB`],
+    ['seed', String(report.seed)],
+  ]
+  const rows = matrices.map(m => [
+    m.name,
+    m.shape.join('×'),
+    m.codec,
+    m.bits.toFixed(3),
+    num(m.error),
+    num(m.plainError),
+    m.seconds.toFixed(2),
+  ])
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${escapeHtml(basename(report.model))}: compression report</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px }
+td, th { padding: 2px 12px 2px 0; text-align: left; border-bottom: 1px solid #eee }
+svg { width: 100%; height: auto; margin: 1rem 0 }
+</style>
+<h1>Compression report</h1>
+${tableHtml(summary)}
+${plots.join('\n')}
+<h2>Matrices</h2>
+${tableHtml(rows, ['matrix', 'shape', 'codec', 'bits', 'error under H', 'plain error', 'seconds'])}
+</html>
+`
+}
+
+function byKind(matrices: readonly MatrixReport[], of: (m: MatrixReport) => number): PlotSeries[] {
+  const kinds = new Map<string, { x: number; y: number; title: string }[]>()
+  for (const m of matrices) {
+    const found = /\.layers\.(\d+)\.(?:.*\.)?(\w+)$/.exec(m.name)
+    if (!found) continue
+    const points = kinds.get(found[2]) ?? []
+    points.push({ x: Number(found[1]), y: of(m), title: `${m.name}: ${num(of(m))} (${m.codec})` })
+    kinds.set(found[2], points)
+  }
+  return [...kinds].map(([name, points]) => ({ name, points, line: true }))
+}
+
+function againstLimit(matrices: readonly MatrixReport[]): PlotSeries[] {
+  const most = matrices.reduce((bits, m) => Math.max(bits, m.bits), 1)
+  const curve = Array.from({ length: 25 }, (_, i) => (most * (i + 1)) / 25).filter(bits => bits >= 1)
+  return [
+    {
+      name: 'stored matrices',
+      points: matrices.map(m => ({ x: m.bits, y: m.plainError, title: `${m.name} (${m.codec})` })),
+    },
+    { name: 'limit 4⁻ᵇ', points: curve.map(bits => ({ x: bits, y: 4 ** -bits })), line: true },
+  ]
+}
+
+function frontierSeries({ frontier, size }: CompressReport): PlotSeries[] {
+  const points = frontier.map(p => ({
+    x: p.bytes / 1e6,
+    y: p.damage,
+    title: `${p.bitsPerWeight.toFixed(2)} bits`,
+  }))
+  const next = frontier.findIndex(p => p.bytes >= size.bytes)
+  const here = frontier[next < 0 ? frontier.length - 1 : next]
+  return points.length === 0
+    ? []
+    : [
+        { name: 'can be had', points, line: true },
+        { name: 'this model', points: [{ x: size.bytes / 1e6, y: here.damage }] },
+      ]
+}
+
+function tableHtml(rows: readonly (readonly string[])[], heading?: readonly string[]): string {
+  const head = heading ? `<tr>${heading.map(h => `<th>${escapeHtml(h)}</th>`).join('')}</tr>` : ''
+  const body = rows.map(row => `<tr>${row.map(cell => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`)
+  return `<table>${head}${body.join('\n')}</table>`
+}
+
+const mb = (bytes: number): string => (bytes / 1e6).toFixed(2)
+const num = (value: number): string => String(Number(value.toPrecision(4)))

@@ -1,0 +1,52 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { InvalidArgumentError } from 'commander'
+
+/** Bytes of `45MB`, `2GB`, `512MiB` or a plain number. MB = 10⁶, MiB = 2²⁰. */
+export function parseSize(text: string): number {
+  const found = /^([\d.]+)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB|k|M|G|T)?$/i.exec(text.trim())
+  const value = found ? Number(found[1]) : Number.NaN
+  if (!found || !(value > 0)) throw new InvalidArgumentError('Give a size like 45MB, 1.5GB or 512MiB.')
+  const unit = (found[2] ?? 'B').toUpperCase()
+  const power = ['B', 'K', 'M', 'G', 'T'].indexOf(unit[0])
+  return Math.round(value * (unit.includes('I') ? 1024 : 1000) ** power)
+}
+
+/** A whole number of at least `least`. */
+export function parseWhole(least: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Give a whole number of at least ${least}.`)
+    }
+    return value
+  }
+}
+
+/** A number between `low` and `high`. */
+export function parseNumber(low: number, high: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (text.trim() === '' || !(value >= low && value <= high)) {
+      throw new InvalidArgumentError(`Give a number from ${low} to ${high}.`)
+    }
+    return value
+  }
+}
+
+/** Token windows of a `--tokens` file: `[[id, …], …]`. */
+export function parseTokens(json: string, file: string): number[][] {
+  let rows: unknown
+  try {
+    rows = JSON.parse(json)
+  } catch (cause) {
+    throw new ReallmError('bad-file', `${file} is not JSON`, { hint: 'expected [[id, …], …]', cause })
+  }
+  const isRow = (row: unknown): row is number[] =>
+    Array.isArray(row) && row.length > 1 && row.every(id => Number.isInteger(id) && id >= 0)
+  if (!Array.isArray(rows) || rows.length === 0 || !rows.every(isRow)) {
+    throw new ReallmError('bad-file', `${file} does not hold rows of token ids`, {
+      hint: 'expected [[id, …], …], at least two ids a row',
+    })
+  }
+  return rows
+}
