@@ -60,10 +60,10 @@ export const f32ToE5m2 = (values: Float32Array): Uint8Array<ArrayBuffer> =>
   round(values, E5M2, new Uint8Array(values.length))
 
 /** Values of a tensor as float32; an F32 tensor's data is returned as it is, not copied. */
-export function toFloat32(t: Tensor): Float32Array {
+export function toFloat32(t: Tensor): Float32Array<ArrayBuffer> {
   switch (t.dtype) {
     case 'F32':
-      return t.data as Float32Array
+      return t.data as Float32Array<ArrayBuffer>
     case 'F16':
       return f16ToF32(t.data as Uint16Array)
     case 'BF16':

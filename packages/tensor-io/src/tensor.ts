@@ -32,6 +32,10 @@ export function tensor<D extends DType>(dtype: D, shape: Shape, data: Storage<D>
   return { dtype, shape, data }
 }
 
+/** The stored bytes of a tensor; a view, not a copy. */
+export const tensorBytes = ({ data }: Tensor): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
 /** A tensor of zeros. */
 export function zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
   return { dtype, shape, data: storageOf(dtype, new ArrayBuffer(byteLength(dtype, sizeOf(shape)))) }

@@ -1,0 +1,6 @@
+export { encodeSafetensors } from './encode.ts'
+export type { SafetensorsEntry } from './header.ts'
+export type { PlannedTensors } from './layout.ts'
+export { openSafetensors, type SafetensorsFile } from './open.ts'
+export { openShards, type ShardIndex } from './shards.ts'
+export { createSafetensorsWriter, type SafetensorsWriter, writeSafetensors } from './write.ts'
