@@ -1,4 +1,4 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { bf16ToF32, f32ToBf16, ReallmError } from '@reallm/tensor-io'
 import { type Family, families, type HuggingFaceConfig } from './families.ts'
 import { type Rope, type RopeParameters, rope } from './rope.ts'
 
@@ -121,7 +121,7 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
     qkNorm: family.qkNorm ?? false,
     sandwichNorms: gemma,
     normOffset: gemma ? 1 : 0,
-    embeddingScale: gemma ? Math.sqrt(hiddenSize) : 1,
+    embeddingScale: gemma ? roundedTo(value('dtype') ?? value('torch_dtype'), Math.sqrt(hiddenSize)) : 1,
     attentionScale: (gemma ? count('query_pre_attn_scalar') : headDim) ** -0.5,
     ...(attentionSoftcap !== undefined && { attentionSoftcap }),
     ...(logitSoftcap !== undefined && { logitSoftcap }),
@@ -136,6 +136,10 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
 /** One id, a list of ids or nothing, as a list. */
 export const tokenIds = (ids: unknown): number[] =>
   (Array.isArray(ids) ? ids : [ids]).filter((id): id is number => typeof id === 'number')
+
+/** Gemma is trained with its embedding scale in the dtype of its weights. */
+const roundedTo = (dtype: unknown, x: number): number =>
+  dtype === 'bfloat16' ? bf16ToF32(f32ToBf16(Float32Array.of(x)))[0] : x
 
 function activationOf(name: unknown): Activation {
   const known = activations.find(a => a === (name === 'gelu_new' ? 'gelu_pytorch_tanh' : name))

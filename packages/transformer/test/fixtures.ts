@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises'
+import { bf16ToF32, f32ToBf16, openFileSource, openSafetensors } from '@reallm/tensor-io'
+import { parseConfig, type TransformerConfig } from '../src/config.ts'
+import { type BackendName, listBackends, type TfTensor, tf } from '../src/tf.ts'
+
+/** Backends that the golden tests run on: those of native, wasm and cpu that are here. */
+export const testedBackends = (await listBackends())
+  .filter(b => b.found && (['native', 'wasm', 'cpu'] as BackendName[]).includes(b.name))
+  .map(b => b.name)
+
+export const goldenModels = ['llama-gqa-tied', 'mistral-untied', 'qwen2-bias', 'qwen3-qknorm', 'gemma3-text']
+
+export const fixture = (path: string) => new URL(`fixtures/${path}`, import.meta.url).pathname
+
+export const readJson = async (path: string) => JSON.parse(await readFile(fixture(path), 'utf8'))
+
+/** All tensors of a safetensors file, as tfjs tensors of the backend in use. */
+export async function readTensors(path: string): Promise<Record<string, TfTensor>> {
+  const file = await openSafetensors(await openFileSource(fixture(path)))
+  const tensors: Record<string, TfTensor> = {}
+  for (const [name, { shape }] of file.tensors) {
+    tensors[name] = tf.tensor((await file.readFloat32(name)).data, [...shape])
+  }
+  await file.close()
+  return tensors
+}
+
+export interface GoldenModel {
+  readonly config: TransformerConfig
+  readonly weights: Record<string, TfTensor>
+  readonly ids: number[][]
+  readonly expected: Record<string, TfTensor>
+  readonly gradients: Record<string, TfTensor>
+  readonly loss: number
+}
+
+export async function goldenModel(name: string): Promise<GoldenModel> {
+  const folder = `models/${name}`
+  return {
+    config: withBf16Frequencies(parseConfig(await readJson(`${folder}/config.json`))),
+    weights: await readTensors(`${folder}/model.safetensors`),
+    ids: await readJson(`${folder}/tokens.json`),
+    expected: await readTensors(`${folder}/expected.safetensors`),
+    gradients: await readTensors(`${folder}/expected_grad.safetensors`),
+    loss: (await readJson(`${folder}/expected.json`)).loss,
+  }
+}
+
+/** The reference models were cast to bfloat16 and back as a whole, rotary frequencies included. */
+function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
+  const rounded = (x: readonly number[]) => [...bf16ToF32(f32ToBf16(Float32Array.from(x)))]
+  const ropes = config.ropes.map(r => ({ ...r, inverseFrequencies: rounded(r.inverseFrequencies) }))
+  return { ...config, ropes }
+}
+
+/** Largest absolute difference. */
+export const distance = (a: TfTensor, b: TfTensor): number =>
+  tf.tidy(() => a.sub(b).abs().max().dataSync()[0])
+
+/** ‖a − b‖ / ‖b‖. */
+export const relativeError = (a: TfTensor, b: TfTensor): number =>
+  tf.tidy(() => tf.norm(a.sub(b)).div(tf.norm(b)).dataSync()[0])
