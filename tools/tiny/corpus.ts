@@ -38,7 +38,7 @@ export function clean(text: string): string {
     .replace(/[’‘`]/g, "'")
     .replace(/[“”]/g, '"')
     .replace(/[–‑]/g, '-')
-    .replace(/[\u0000-\u0008\u000b-\u001f•]/g, '')
+    .replace(/[^\P{Cc}\n\t]|•/gu, '')
     .replace(/[ \t]+/g, ' ')
     .replace(/ ?\n ?/g, '\n')
     .replace(/\n{3,}/g, '\n\n')

@@ -1,1 +1,6 @@
-export {}
+export { type AdamW, type AdamWOptions, adamW, type Parameters, type TfVariable } from './adamw.ts'
+export * from './batches.ts'
+export { type CheckpointStore, fileStore, memoryStore } from './checkpoint.ts'
+export * from './loss.ts'
+export { learningRateAt, type Schedule } from './schedule.ts'
+export * from './train.ts'

@@ -1,0 +1,76 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { type Tf, type TfTensor, tf } from '@reallm/transformer'
+import type { AdamW, Parameters } from './adamw.ts'
+import type { Batch, BatchSource } from './batches.ts'
+
+type TfScalar = ReturnType<Tf['scalar']>
+
+export interface UpdateOptions {
+  /** What is trained; the caller's variables, changed in place. */
+  readonly parameters: Parameters
+  readonly batches: BatchSource
+  /** *Sum* of the losses of a batch's scored tokens, a differentiable scalar; divided by their number here. */
+  loss(batch: Batch): TfTensor
+  /** Batches per optimiser step; default 1. */
+  readonly accumulate?: number
+  /** Largest norm of all gradients together; default 1. */
+  readonly clip?: number
+}
+
+/**
+ * One optimiser step: gradients of `accumulate` batches added up, divided by the number of scored tokens, clipped.
+ * Returns the loss before the step, in nats per scored token, and the norm of the gradient before clipping.
+ */
+export async function updateOnce(
+  options: UpdateOptions,
+  optimizer: AdamW,
+  step: number,
+  learningRate: number,
+): Promise<{ loss: number; gradientNorm: number }> {
+  const { accumulate = 1, clip = 1 } = options
+  const batches = Array.from({ length: accumulate }, (_, i) => options.batches.batch(step * accumulate + i))
+  const scored = batches.reduce((n, batch) => n + batch.scored, 0)
+  const gradients = new Map<string, TfTensor>()
+  let total = 0
+  try {
+    for (const batch of batches) total += await addGradients(options, batch, gradients)
+    const loss = total / Math.max(1, scored)
+    if (!Number.isFinite(loss)) {
+      throw new ReallmError('numeric', `the loss of step ${step + 1} is ${loss}`, {
+        hint: 'lower the learning rate',
+      })
+    }
+    const norm = tf.tidy(() => normOf([...gradients.values()]).div(Math.max(1, scored)))
+    const scale = tf.tidy(() => tf.minimum(1, tf.div(clip, norm.add(1e-6))).div(Math.max(1, scored)))
+    optimizer.step(gradients, learningRate, scale)
+    const [gradientNorm] = await norm.data()
+    tf.dispose([norm, scale])
+    return { loss, gradientNorm }
+  } finally {
+    tf.dispose([...gradients.values()])
+  }
+}
+
+/** Adds a batch's gradients to `sums` and returns its summed loss. */
+async function addGradients(
+  { parameters, loss }: UpdateOptions,
+  batch: Batch,
+  sums: Map<string, TfTensor>,
+): Promise<number> {
+  if (batch.scored === 0) return 0
+  const { value, grads } = tf.variableGrads(() => loss(batch) as TfScalar, [...parameters.values()])
+  for (const [name, variable] of parameters) {
+    const gradient = grads[variable.name]
+    if (!gradient) continue
+    const before = sums.get(name)
+    sums.set(name, before ? tf.add(before, gradient) : gradient)
+    if (before) tf.dispose([before, gradient])
+  }
+  const [sum] = await value.data()
+  value.dispose()
+  return sum
+}
+
+/** Euclidean norm of all tensors together. */
+const normOf = (tensors: readonly TfTensor[]): TfTensor =>
+  tf.addN(tensors.map(t => t.square().sum())).sqrt() as TfTensor
