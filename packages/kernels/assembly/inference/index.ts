@@ -1,0 +1,219 @@
+// Inference on weights that live in this memory. The host allocates; every pointer is a byte address, a multiple
+// of 16; widths are multiples of 4 floats. Helper threads instantiate the same module on the same memory and call
+// `work`. Operations named `…Part` run on all threads, each on its share.
+import { attentionPart } from './attention'
+import { matmulFloatPart } from './f32'
+import { matmulInt8Part, quantiseActivationsPart, quantiseWeightsPart } from './int8'
+import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
+import { gatePart, rmsNormPart, ropePart } from './ops'
+
+export { floatRow, packFloats } from './f32'
+export { int8Row } from './int8'
+export { setThreads } from './job'
+export { addBias, addInPlace, multiplyRows } from './ops'
+
+const STOP: i32 = 0
+const MATMUL_INT8: i32 = 1
+const MATMUL_FLOAT: i32 = 2
+const QUANTISE_ACTIVATIONS: i32 = 3
+const QUANTISE_WEIGHTS: i32 = 4
+const RMS_NORM: i32 = 5
+const GATE: i32 = 6
+const ROPE: i32 = 7
+const ATTENTION: i32 = 8
+
+function execute(operation: i32, part: i32, parts: i32): void {
+  switch (operation) {
+    case MATMUL_INT8:
+      return matmulInt8Part(part, parts)
+    case MATMUL_FLOAT:
+      return matmulFloatPart(part, parts)
+    case QUANTISE_ACTIVATIONS:
+      return quantiseActivationsPart(part, parts)
+    case QUANTISE_WEIGHTS:
+      return quantiseWeightsPart(part, parts)
+    case RMS_NORM:
+      return rmsNormPart(part, parts)
+    case GATE:
+      return gatePart(part, parts)
+    case ROPE:
+      return ropePart(part, parts)
+    case ATTENTION:
+      return attentionPart(part, parts)
+  }
+}
+
+/** Runs an operation whose arguments are in place; `work` is about how many multiplications it takes. */
+function run(operation: i32, work: i64): void {
+  const parts = announce(operation, work)
+  execute(operation, 0, parts)
+  join(parts)
+}
+
+/** The loop of helper thread `part` of `parts`; returns when `stop` is called. */
+export function work(part: i32, parts: i32): void {
+  let seen = 0
+  for (;;) {
+    seen = awaitOperation(seen)
+    const operation = currentOperation()
+    if (operation !== STOP) execute(operation, part, parts)
+    finished()
+    if (operation === STOP) return
+  }
+}
+
+/** Ends the helper threads. */
+export function stop(): void {
+  join(announce(STOP, i64.MAX_VALUE))
+}
+
+export function matmulInt8(
+  w: usize,
+  scales: usize,
+  x: usize,
+  xScales: usize,
+  y: usize,
+  rows: i32,
+  stride: i32,
+  group: i32,
+  tokens: i32,
+  ldy: i32,
+  accumulate: i32,
+): void {
+  put(0, w)
+  put(1, scales)
+  put(2, x)
+  put(3, xScales)
+  put(4, y)
+  put(5, rows)
+  put(6, stride)
+  put(7, group)
+  put(8, tokens)
+  put(9, ldy)
+  put(10, accumulate)
+  run(MATMUL_INT8, <i64>rows * stride * tokens)
+}
+
+export function matmulFloat(
+  w: usize,
+  x: usize,
+  ldx: i32,
+  y: usize,
+  ldy: i32,
+  rows: i32,
+  stride: i32,
+  tokens: i32,
+  accumulate: i32,
+  factor: f32,
+): void {
+  put(0, w)
+  put(1, x)
+  put(2, ldx)
+  put(3, y)
+  put(4, ldy)
+  put(5, rows)
+  put(6, stride)
+  put(7, tokens)
+  put(8, accumulate)
+  put(9, factor)
+  run(MATMUL_FLOAT, <i64>rows * stride * tokens)
+}
+
+export function quantiseActivations(
+  x: usize,
+  ldx: i32,
+  out: usize,
+  scales: usize,
+  tokens: i32,
+  cols: i32,
+  stride: i32,
+): void {
+  put(0, x)
+  put(1, ldx)
+  put(2, out)
+  put(3, scales)
+  put(4, tokens)
+  put(5, cols)
+  put(6, stride)
+  run(QUANTISE_ACTIVATIONS, <i64>tokens * cols)
+}
+
+export function quantiseWeights(
+  x: usize,
+  out: usize,
+  scales: usize,
+  rows: i32,
+  cols: i32,
+  stride: i32,
+  group: i32,
+  firstRow: i32,
+): void {
+  put(0, x)
+  put(1, out)
+  put(2, scales)
+  put(3, rows)
+  put(4, cols)
+  put(5, stride)
+  put(6, group)
+  put(7, firstRow)
+  run(QUANTISE_WEIGHTS, <i64>rows * cols)
+}
+
+export function rmsNorm(x: usize, w: usize, out: usize, rows: i32, width: i32, eps: f32): void {
+  put(0, x)
+  put(1, w)
+  put(2, out)
+  put(3, rows)
+  put(4, width)
+  put(5, eps)
+  run(RMS_NORM, <i64>rows * width)
+}
+
+export function gate(gates: usize, up: usize, count: i32, kind: i32): void {
+  put(0, gates)
+  put(1, up)
+  put(2, count)
+  put(3, kind)
+  run(GATE, <i64>count * 8)
+}
+
+export function rope(x: usize, cos: usize, sin: usize, tokens: i32, heads: i32, half: i32): void {
+  put(0, x)
+  put(1, cos)
+  put(2, sin)
+  put(3, tokens)
+  put(4, heads)
+  put(5, half)
+  run(ROPE, <i64>tokens * heads * half)
+}
+
+export function attention(
+  q: usize,
+  keys: usize,
+  values: usize,
+  out: usize,
+  tokens: i32,
+  heads: i32,
+  kvHeads: i32,
+  headDim: i32,
+  position: i32,
+  window: i32,
+  scale: f32,
+  scores: usize,
+  scoresStride: i32,
+): void {
+  put(0, q)
+  put(1, keys)
+  put(2, values)
+  put(3, out)
+  put(4, tokens)
+  put(5, heads)
+  put(6, kvHeads)
+  put(7, headDim)
+  put(8, position)
+  put(9, window)
+  put(10, scale)
+  put(11, scores)
+  put(12, scoresStride)
+  run(ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
+}

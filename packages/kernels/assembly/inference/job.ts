@@ -1,0 +1,74 @@
+// One operation at a time, shared by all threads: its arguments and two counters lie at fixed addresses.
+// Every thread runs the same `execute` on its share of rows, so results do not depend on the number of threads.
+
+const SEQUENCE: usize = 1024
+const DONE: usize = 1088
+const OPERATION: usize = 1152
+const ARGUMENTS: usize = 1216
+/** Turns a waiting thread takes before it sleeps: about the time between two operations of one token. */
+const SPINS: i32 = 20000
+
+let threads: i32 = 1
+
+/** Tells the main thread how many take part, itself included. */
+export function setThreads(count: i32): void {
+  threads = count
+}
+
+// @ts-ignore: decorator
+@inline
+export function put<T>(index: i32, value: T): void {
+  store<T>(ARGUMENTS + (<usize>index << 2), value)
+}
+
+// @ts-ignore: decorator
+@inline
+export function arg(index: i32): i32 {
+  return load<i32>(ARGUMENTS + (<usize>index << 2))
+}
+
+// @ts-ignore: decorator
+@inline
+export function floatArg(index: i32): f32 {
+  return load<f32>(ARGUMENTS + (<usize>index << 2))
+}
+
+/** First unit of a share; the share ends where the next one starts. */
+// @ts-ignore: decorator
+@inline
+export function share(units: i32, part: i32, parts: i32): i32 {
+  return <i32>((<i64>units * part) / parts)
+}
+
+/** Announces an operation to the other threads; returns how many shares there are. */
+export function announce(operation: i32, work: i64): i32 {
+  store<i32>(OPERATION, operation)
+  if (threads === 1 || work < 50000) return 1
+  atomic.store<i32>(DONE, 0)
+  atomic.add<i32>(SEQUENCE, 1)
+  atomic.notify(SEQUENCE, threads - 1)
+  return threads
+}
+
+/** Waits until the other threads have finished their shares. */
+export function join(parts: i32): void {
+  while (atomic.load<i32>(DONE) < parts - 1) {}
+}
+
+export function currentOperation(): i32 {
+  return load<i32>(OPERATION)
+}
+
+/** A helper thread's wait for the operation after number `seen`; returns its number. */
+export function awaitOperation(seen: i32): i32 {
+  for (let i = 0; i < SPINS; i++) {
+    const now = atomic.load<i32>(SEQUENCE)
+    if (now !== seen) return now
+  }
+  while (atomic.load<i32>(SEQUENCE) === seen) atomic.wait<i32>(SEQUENCE, seen, -1)
+  return atomic.load<i32>(SEQUENCE)
+}
+
+export function finished(): void {
+  atomic.add<i32>(DONE, 1)
+}

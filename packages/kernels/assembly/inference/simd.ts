@@ -1,0 +1,57 @@
+// Small vector helpers of the inference module.
+
+/** a · b + c, fused where the build allows it. */
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c)
+  return f32x4.add(f32x4.mul(a, b), c)
+}
+
+/** Sum of the four lanes, ((0 + 2) + (1 + 3)). */
+// @ts-ignore: decorator
+@inline
+export function sum4(a: v128): f32 {
+  const b = f32x4.add(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1))
+  return f32x4.extract_lane(b, 0) + f32x4.extract_lane(b, 1)
+}
+
+/** `[sum4(a), sum4(b), sum4(c), sum4(d)]`, each in the order of `sum4`. */
+// @ts-ignore: decorator
+@inline
+export function sums(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7))
+  const cd = f32x4.add(v128.shuffle<i32>(c, d, 0, 1, 4, 5), v128.shuffle<i32>(c, d, 2, 3, 6, 7))
+  return f32x4.add(v128.shuffle<i32>(ab, cd, 0, 2, 4, 6), v128.shuffle<i32>(ab, cd, 1, 3, 5, 7))
+}
+
+/** e^x for four lanes: 2^n · polynomial (Cephes), relative error about 1e-7. */
+export function exp4(x: v128): v128 {
+  x = f32x4.min(f32x4.max(x, f32x4.splat(-87.33654)), f32x4.splat(88.3762))
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)))
+  x = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)))
+  x = f32x4.add(x, f32x4.mul(n, f32x4.splat(2.12194440e-4)))
+  let p = f32x4.splat(1.9875691500e-4)
+  p = f32x4.add(f32x4.mul(p, x), f32x4.splat(1.3981999507e-3))
+  p = f32x4.add(f32x4.mul(p, x), f32x4.splat(8.3334519073e-3))
+  p = f32x4.add(f32x4.mul(p, x), f32x4.splat(4.1665795894e-2))
+  p = f32x4.add(f32x4.mul(p, x), f32x4.splat(1.6666665459e-1))
+  p = f32x4.add(f32x4.mul(p, x), f32x4.splat(5.0000001201e-1))
+  p = f32x4.add(f32x4.mul(p, f32x4.mul(x, x)), f32x4.add(x, f32x4.splat(1)))
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23)
+  return f32x4.mul(p, power)
+}
+
+/** Stores the first `count` of four values, or adds them to what is there. */
+export function storeRows(y: usize, value: v128, count: i32, accumulate: bool): void {
+  if (count >= 4) {
+    v128.store(y, accumulate ? f32x4.add(v128.load(y), value) : value)
+    return
+  }
+  for (let i = 0; i < count; i++) {
+    const lane = f32x4.extract_lane(value, 0)
+    store<f32>(y, accumulate ? load<f32>(y) + lane : lane)
+    y += 4
+    value = v128.shuffle<i32>(value, value, 1, 2, 3, 0)
+  }
+}

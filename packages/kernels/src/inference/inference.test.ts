@@ -1,0 +1,223 @@
+import { random } from '@reallm/tensor-io'
+import { describe, expect, it } from 'vitest'
+import { createInference, type Inference, type InferenceKernels, type Pointer } from './index.ts'
+
+const twin = await createInference({ build: 'reference' })
+const plain = await createInference({ build: 'plain' })
+const threaded = await createInference({ build: 'plain', threads: 3 })
+
+/** Memory with the same contents in all engines; runs an operation in each and returns the results. */
+function run(
+  inputs: readonly (readonly number[] | Float32Array)[],
+  operation: (kernels: InferenceKernels, at: Pointer[]) => void,
+  result: { input: number; bytes: number },
+): Uint8Array[] {
+  return [twin, plain, threaded].map(({ arena, kernels }: Inference) => {
+    const at = inputs.map(values => {
+      const pointer = arena.allocate(4 * values.length)
+      arena.floats(pointer, values.length).set(values)
+      return pointer
+    })
+    operation(kernels, at)
+    const out = arena.bytes(at[result.input], result.bytes).slice()
+    for (const pointer of at) arena.free(pointer)
+    return out
+  })
+}
+
+function close(
+  [expected, ...others]: Uint8Array[],
+  tolerance: number,
+  view: (b: Uint8Array) => ArrayLike<number>,
+) {
+  const want = Array.from(view(expected))
+  const top = Math.max(...want.map(Math.abs), 1e-30)
+  for (const other of others) {
+    const worst = Array.from(view(other)).reduce((w, v, i) => Math.max(w, Math.abs(v - want[i])), 0)
+    expect(worst / top).toBeLessThanOrEqual(tolerance)
+  }
+  expect(others[1]).toEqual(others[0])
+}
+
+const floats = (b: Uint8Array) => new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4)
+const draws = random(7)
+const normal = (n: number, scale = 1) => Float32Array.from({ length: n }, () => draws.normal() * scale)
+const zeros = (n: number) => new Float32Array(n)
+
+describe.each([
+  { rows: 4, cols: 16, tokens: 1, group: 16 },
+  { rows: 7, cols: 72, tokens: 3, group: 64 },
+  { rows: 33, cols: 100, tokens: 2, group: 48 },
+  { rows: 160, cols: 576, tokens: 5, group: 2048 },
+])('products of $rows×$cols by $tokens tokens, groups of $group', ({ rows, cols, tokens, group }) => {
+  const stride = Math.ceil(cols / 16) * 16
+  const padded = Math.ceil(rows / 4) * 4
+  const groups = Math.ceil(stride / group)
+  const w = normal(rows * cols)
+  const x = normal(tokens * cols)
+  const ldy = rows + 1
+
+  it.each([0, 1])('int8, accumulate %i', accumulate => {
+    const results = run(
+      [
+        w,
+        zeros((padded * stride) / 4),
+        zeros(padded * groups),
+        x,
+        zeros((tokens * stride) / 2),
+        zeros(tokens),
+        normal(tokens * ldy),
+      ],
+      (k, [from, codes, scales, xs, q, qs, y]) => {
+        k.quantiseWeights(from, codes, scales, 3, cols, stride, group, 0)
+        k.quantiseWeights(from + 12 * cols, codes, scales, rows - 3, cols, stride, group, 3)
+        k.quantiseActivations(xs, cols, q, qs, tokens, cols, stride)
+        k.matmulInt8(codes, scales, q, qs, y, rows, stride, group, tokens, ldy, accumulate)
+      },
+      { input: 6, bytes: 4 * tokens * ldy },
+    )
+    close(results, 1e-5, floats)
+    const exact = product(w, x, rows, cols, tokens)
+    if (accumulate === 0) {
+      const norm = Math.hypot(...exact)
+      const error = exact.map((v, i) => v - floats(results[1])[Math.floor(i / rows) * ldy + (i % rows)])
+      expect(Math.hypot(...error) / norm).toBeLessThan(0.012)
+    }
+  })
+
+  it('float', () => {
+    const results = run(
+      [w, zeros(padded * cols), x, normal(tokens * ldy)],
+      (k, [from, packed, xs, y]) => {
+        k.packFloats(from, packed, rows, cols, cols, 0)
+        k.matmulFloat(packed, xs, cols, y, ldy, rows, cols, tokens, 1, 0.5)
+      },
+      { input: 3, bytes: 4 * tokens * ldy },
+    )
+    close(results, 1e-5, floats)
+  })
+
+  it('rows looked up', () => {
+    const results = run(
+      [w, zeros((padded * stride) / 4), zeros(padded * groups), zeros(padded * cols), zeros(2 * cols)],
+      (k, [from, codes, scales, packed, out]) => {
+        k.quantiseWeights(from, codes, scales, rows, cols, stride, group, 0)
+        k.packFloats(from, packed, rows, cols, cols, 0)
+        k.int8Row(codes, scales, rows - 1, out, cols, stride, group, 2)
+        k.floatRow(packed, rows - 2, out + 4 * cols, cols, cols, 3)
+      },
+      { input: 4, bytes: 8 * cols },
+    )
+    close(results, 1e-6, floats)
+  })
+})
+
+function product(w: Float32Array, x: Float32Array, rows: number, cols: number, tokens: number): number[] {
+  return Array.from({ length: tokens * rows }, (_, i) => {
+    const [t, r] = [Math.floor(i / rows), i % rows]
+    let sum = 0
+    for (let c = 0; c < cols; c++) sum += w[r * cols + c] * x[t * cols + c]
+    return sum
+  })
+}
+
+describe('between products', () => {
+  it('rmsNorm', () => {
+    const results = run(
+      [normal(5 * 72, 3), normal(72), zeros(5 * 72)],
+      (k, [x, w, out]) => k.rmsNorm(x, w, out, 5, 72, 1e-6),
+      { input: 2, bytes: 4 * 5 * 72 },
+    )
+    close(results, 1e-6, floats)
+  })
+
+  it.each([0, 1])('gate, kind %i, also where the exponential overflows', kind => {
+    const x = Float32Array.of(...normal(7000, 4), 200, -200, 30, -30)
+    const results = run([x, normal(x.length)], (k, [gates, up]) => k.gate(gates, up, x.length, kind), {
+      input: 0,
+      bytes: 4 * x.length,
+    })
+    close(results, 1e-6, floats)
+  })
+
+  it.each([6, 8, 12, 32])('rope over heads of 2·%i', half => {
+    const angles = normal(3 * half, 2)
+    const results = run(
+      [normal(3 * 2 * half * 2), angles.map(Math.cos), angles.map(Math.sin)],
+      (k, [x, cos, sin]) => k.rope(x, cos, sin, 3, 2, half),
+      { input: 0, bytes: 4 * 3 * 2 * half * 2 },
+    )
+    close(results, 1e-6, floats)
+  })
+
+  it.each([
+    { tokens: 1, heads: 6, kvHeads: 2, headDim: 12, position: 0, window: 0 },
+    { tokens: 5, heads: 9, kvHeads: 3, headDim: 64, position: 70, window: 0 },
+    { tokens: 7, heads: 4, kvHeads: 1, headDim: 24, position: 30, window: 8 },
+    { tokens: 3, heads: 2, kvHeads: 2, headDim: 80, position: 2, window: 100 },
+  ])('attention %o', ({ tokens, heads, kvHeads, headDim, position, window }) => {
+    const positions = position + tokens
+    const results = run(
+      [
+        normal(tokens * heads * headDim),
+        normal(positions * kvHeads * headDim),
+        normal(positions * kvHeads * headDim),
+        zeros(tokens * heads * headDim),
+        zeros(3 * 128),
+      ],
+      (k, [q, keys, values, out, scores]) =>
+        k.attention(
+          q,
+          keys,
+          values,
+          out,
+          tokens,
+          heads,
+          kvHeads,
+          headDim,
+          position,
+          window,
+          0.3,
+          scores,
+          128,
+        ),
+      { input: 3, bytes: 4 * tokens * heads * headDim },
+    )
+    close(results, 2e-6, floats)
+  })
+
+  it('sums, biases and factors', () => {
+    const results = run(
+      [normal(3 * 24), normal(24), normal(3 * 24)],
+      (k, [x, w, y]) => {
+        k.multiplyRows(x, w, x, 3, 24)
+        k.addBias(x, w, 3, 24)
+        k.addInPlace(y, x, 3 * 24)
+      },
+      { input: 2, bytes: 4 * 3 * 24 },
+    )
+    close(results, 1e-6, floats)
+  })
+})
+
+describe('Arena', () => {
+  it('hands freed memory out again, zeroed and merged', () => {
+    const { arena } = plain
+    const before = arena.used
+    const [a, b, c] = [arena.allocate(100), arena.allocate(100), arena.allocate(100)]
+    arena.bytes(a, 200).fill(1)
+    arena.free(a)
+    arena.free(b)
+    const again = arena.allocate(200)
+    expect(again).toBe(a)
+    expect(arena.bytes(again, 200).every(byte => byte === 0)).toBe(true)
+    arena.free(again)
+    arena.free(c)
+    expect(arena.used).toBe(before)
+    expect(() => arena.free(c)).toThrow('nothing is allocated')
+  })
+
+  it('says what to do when there is no memory left', () => {
+    expect(() => plain.arena.allocate(5e9)).toThrow(/no memory for/)
+  })
+})

@@ -1,0 +1,107 @@
+/** A byte address in the memory of an `Inference`; all are multiples of 16. */
+export type Pointer = number
+
+/**
+ * Operations on weights and activations that stay in one memory. Activations are float32 `[tokens, width]`, widths
+ * multiples of 4. Blocked weights: see `int8Bytes` and `floatBytes`. Implemented in WebAssembly
+ * (`assembly/inference`) and in plain TypeScript (`reference/inference.ts`).
+ */
+export interface InferenceKernels {
+  /**
+   * `y[t, r] (+)= scale_x[t] · Σ_g scale_w[r, g] · Σ_{c in g} w[r, c] · x[t, c]`: one-byte weights with a scale per
+   * row and `group` columns, 16-bit activations of `stride` values per token; `ldy` floats between tokens of `y`.
+   */
+  matmulInt8(
+    w: Pointer,
+    scales: Pointer,
+    x: Pointer,
+    xScales: Pointer,
+    y: Pointer,
+    rows: number,
+    stride: number,
+    group: number,
+    tokens: number,
+    ldy: number,
+    accumulate: number,
+  ): void
+  /** `y[t, r] (+)= factor · Σ_c w[r, c] · x[t, c]` with float weights of `stride` columns. */
+  matmulFloat(
+    w: Pointer,
+    x: Pointer,
+    ldx: number,
+    y: Pointer,
+    ldy: number,
+    rows: number,
+    stride: number,
+    tokens: number,
+    accumulate: number,
+    factor: number,
+  ): void
+  /** `[tokens, cols]` floats to 16 bits and a scale per token; columns up to `stride` are zeroed. */
+  quantiseActivations(
+    x: Pointer,
+    ldx: number,
+    out: Pointer,
+    scales: Pointer,
+    tokens: number,
+    cols: number,
+    stride: number,
+  ): void
+  /** `[rows, cols]` floats to rows `firstRow …` of blocked one-byte weights. */
+  quantiseWeights(
+    x: Pointer,
+    out: Pointer,
+    scales: Pointer,
+    rows: number,
+    cols: number,
+    stride: number,
+    group: number,
+    firstRow: number,
+  ): void
+  /** `[rows, cols]` floats to rows `firstRow …` of blocked float weights. */
+  packFloats(x: Pointer, w: Pointer, rows: number, cols: number, stride: number, firstRow: number): void
+  /** One row of one-byte weights as floats, times `factor`. */
+  int8Row(
+    w: Pointer,
+    scales: Pointer,
+    row: number,
+    out: Pointer,
+    cols: number,
+    stride: number,
+    group: number,
+    factor: number,
+  ): void
+  /** One row of float weights, times `factor`. */
+  floatRow(w: Pointer, row: number, out: Pointer, cols: number, stride: number, factor: number): void
+  /** `out = x / √(mean x² + eps) · w` per row. */
+  rmsNorm(x: Pointer, w: Pointer, out: Pointer, rows: number, width: number, eps: number): void
+  /** `gates = f(gates) · up`; kind 0 is SiLU, 1 GELU in its tanh form. */
+  gate(gates: Pointer, up: Pointer, count: number, kind: number): void
+  /** Rotary positions on pairs `(i, i + half)` of each head; `cos` and `sin` are `[tokens, half]`. */
+  rope(x: Pointer, cos: Pointer, sin: Pointer, tokens: number, heads: number, half: number): void
+  /**
+   * Causal attention of `tokens` queries, the first at `position`, over caches `[positions, kvHeads, headDim]`.
+   * `window` is how many positions a token sees, itself included (0: all); each thread has `scoresStride` floats.
+   */
+  attention(
+    q: Pointer,
+    keys: Pointer,
+    values: Pointer,
+    out: Pointer,
+    tokens: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    position: number,
+    window: number,
+    scale: number,
+    scores: Pointer,
+    scoresStride: number,
+  ): void
+  /** `y += x`. */
+  addInPlace(y: Pointer, x: Pointer, count: number): void
+  /** Adds `bias` to each of `rows` rows. */
+  addBias(x: Pointer, bias: Pointer, rows: number, width: number): void
+  /** `out = x · w` for each of `rows` rows. */
+  multiplyRows(x: Pointer, w: Pointer, out: Pointer, rows: number, width: number): void
+}

@@ -1,0 +1,55 @@
+/** A running helper thread. */
+export interface Helper {
+  terminate(): void
+}
+
+interface Start {
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  readonly part: number
+  readonly parts: number
+}
+
+/** Instantiates the module on the shared memory and runs its `work` loop until it is told to stop. */
+const helperSource = (receive: string, send: string) => `${receive}(({ module, memory, part, parts }) => {
+  const { work } = new WebAssembly.Instance(module, { env: { memory } }).exports
+  ${send}('ready')
+  work(part, parts)
+})`
+
+const nodeSource = `const { workerData, parentPort } = require('node:worker_threads')
+${helperSource('(f => f(workerData))', 'parentPort.postMessage')}`
+
+const pageSource = helperSource('(f => { onmessage = e => f(e.data) })', 'postMessage')
+
+/** Whether helper threads can share a memory: always in Node, in pages only when they are cross-origin isolated. */
+export const canShareMemory = (): boolean =>
+  typeof SharedArrayBuffer !== 'undefined' &&
+  (isNode() || (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true)
+
+/** Starts a thread and waits until it listens. */
+export const startHelper = (start: Start): Promise<Helper> => (isNode() ? inNode(start) : inPage(start))
+
+async function inNode(start: Start): Promise<Helper> {
+  const { Worker } = process.getBuiltinModule('node:worker_threads')
+  const worker = new Worker(nodeSource, { eval: true, workerData: start })
+  await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  worker.unref()
+  return { terminate: () => void worker.terminate() }
+}
+
+async function inPage(start: Start): Promise<Helper> {
+  const url = URL.createObjectURL(new Blob([pageSource], { type: 'text/javascript' }))
+  const worker = new Worker(url)
+  await new Promise((resolve, reject) => {
+    worker.onmessage = resolve
+    worker.onerror = event => reject(new Error(event.message))
+    worker.postMessage(start)
+  }).finally(() => URL.revokeObjectURL(url))
+  return worker
+}
+
+const isNode = (): boolean =>
+  typeof process !== 'undefined' &&
+  typeof process.getBuiltinModule === 'function' &&
+  !('window' in globalThis)

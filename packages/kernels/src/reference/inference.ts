@@ -1,0 +1,208 @@
+import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
+
+/** The plain twin of the inference module: the same operations on the same memory, one thread. */
+export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
+  const f32 = (at: Pointer, n: number) => new Float32Array(memory.buffer, at, n)
+  const i16 = (at: Pointer, n: number) => new Int16Array(memory.buffer, at, n)
+  const i8 = (at: Pointer, n: number) => new Int8Array(memory.buffer, at, n)
+
+  return {
+    matmulInt8(w, scales, x, xScales, y, rows, stride, group, tokens, ldy, accumulate) {
+      const groups = Math.ceil(stride / group)
+      const weights = i8(w, padded(rows) * stride)
+      const s = f32(scales, padded(rows) * groups)
+      const values = i16(x, tokens * stride)
+      const xs = f32(xScales, tokens)
+      const out = f32(y, (tokens - 1) * ldy + rows)
+      for (let t = 0; t < tokens; t++) {
+        for (let r = 0; r < rows; r++) {
+          let total = 0
+          for (let g = 0; g < groups; g++) {
+            let sum = 0
+            for (let c = g * group; c < Math.min(stride, (g + 1) * group); c++) {
+              sum += weights[int8At(r, c, stride)] * values[t * stride + c]
+            }
+            total += sum * s[r * groups + g]
+          }
+          out[t * ldy + r] = total * xs[t] + (accumulate ? out[t * ldy + r] : 0)
+        }
+      }
+    },
+
+    matmulFloat(w, x, ldx, y, ldy, rows, stride, tokens, accumulate, factor) {
+      const weights = f32(w, padded(rows) * stride)
+      const values = f32(x, (tokens - 1) * ldx + stride)
+      const out = f32(y, (tokens - 1) * ldy + rows)
+      for (let t = 0; t < tokens; t++) {
+        for (let r = 0; r < rows; r++) {
+          let sum = 0
+          for (let c = 0; c < stride; c++) sum += weights[floatAt(r, c, stride)] * values[t * ldx + c]
+          out[t * ldy + r] = sum * factor + (accumulate ? out[t * ldy + r] : 0)
+        }
+      }
+    },
+
+    quantiseActivations(x, ldx, out, scales, tokens, cols, stride) {
+      const values = f32(x, (tokens - 1) * ldx + cols)
+      const q = i16(out, tokens * stride)
+      const s = f32(scales, tokens)
+      q.fill(0)
+      for (let t = 0; t < tokens; t++) {
+        const row = values.subarray(t * ldx, t * ldx + cols)
+        const top = largest(row)
+        s[t] = top / 32767
+        const inverse = Math.fround(top > 0 ? 32767 / top : 0)
+        for (let c = 0; c < cols; c++) q[t * stride + c] = nearest(Math.fround(row[c] * inverse))
+      }
+    },
+
+    quantiseWeights(x, out, scales, rows, cols, stride, group, firstRow) {
+      const groups = Math.ceil(stride / group)
+      const values = f32(x, rows * cols)
+      const q = i8(out, padded(firstRow + rows) * stride)
+      const s = f32(scales, (firstRow + rows) * groups)
+      for (let r = 0; r < rows; r++) {
+        for (let from = 0; from < cols; from += group) {
+          const to = Math.min(cols, from + group)
+          const top = largest(values.subarray(r * cols + from, r * cols + to))
+          s[(firstRow + r) * groups + from / group] = top / 127
+          const inverse = Math.fround(top > 0 ? 127 / top : 0)
+          for (let c = from; c < to; c++) {
+            q[int8At(firstRow + r, c, stride)] = nearest(Math.fround(values[r * cols + c] * inverse))
+          }
+        }
+      }
+    },
+
+    packFloats(x, w, rows, cols, stride, firstRow) {
+      const values = f32(x, rows * cols)
+      const weights = f32(w, padded(firstRow + rows) * stride)
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) weights[floatAt(firstRow + r, c, stride)] = values[r * cols + c]
+      }
+    },
+
+    int8Row(w, scales, row, out, cols, stride, group, factor) {
+      const groups = Math.ceil(stride / group)
+      const weights = i8(w, padded(row + 1) * stride)
+      const s = f32(scales, (row + 1) * groups)
+      const y = f32(out, cols)
+      for (let c = 0; c < cols; c++) {
+        y[c] = weights[int8At(row, c, stride)] * s[row * groups + Math.floor(c / group)] * factor
+      }
+    },
+
+    floatRow(w, row, out, cols, stride, factor) {
+      const weights = f32(w, padded(row + 1) * stride)
+      const y = f32(out, cols)
+      for (let c = 0; c < cols; c++) y[c] = weights[floatAt(row, c, stride)] * factor
+    },
+
+    rmsNorm(x, w, out, rows, width, eps) {
+      const values = f32(x, rows * width)
+      const weights = f32(w, width)
+      const y = f32(out, rows * width)
+      for (let r = 0; r < rows; r++) {
+        let squares = 0
+        for (let i = 0; i < width; i++) squares += values[r * width + i] ** 2
+        const factor = 1 / Math.sqrt(squares / width + eps)
+        for (let i = 0; i < width; i++) y[r * width + i] = values[r * width + i] * factor * weights[i]
+      }
+    },
+
+    gate(gates, up, count, kind) {
+      const x = f32(gates, count)
+      const u = f32(up, count)
+      for (let i = 0; i < count; i++) {
+        const z = kind === 1 ? 2 * Math.sqrt(2 / Math.PI) * (x[i] + 0.044715 * x[i] ** 3) : x[i]
+        x[i] = (x[i] / (1 + Math.exp(-z))) * u[i]
+      }
+    },
+
+    rope(x, cos, sin, tokens, heads, half) {
+      const values = f32(x, tokens * heads * half * 2)
+      const c = f32(cos, tokens * half)
+      const s = f32(sin, tokens * half)
+      for (let t = 0; t < tokens; t++) {
+        for (let h = 0; h < heads; h++) {
+          for (let i = 0; i < half; i++) {
+            const at = (t * heads + h) * 2 * half + i
+            const [a, b] = [values[at], values[at + half]]
+            values[at] = a * c[t * half + i] - b * s[t * half + i]
+            values[at + half] = b * c[t * half + i] + a * s[t * half + i]
+          }
+        }
+      }
+    },
+
+    attention(q, keys, values, out, tokens, heads, kvHeads, headDim, position, window, scale) {
+      const queries = f32(q, tokens * heads * headDim)
+      const k = f32(keys, (position + tokens) * kvHeads * headDim)
+      const v = f32(values, (position + tokens) * kvHeads * headDim)
+      const y = f32(out, tokens * heads * headDim)
+      for (let unit = 0; unit < tokens * heads; unit++) {
+        const end = position + Math.floor(unit / heads) + 1
+        const from = window > 0 ? Math.max(0, end - window) : 0
+        const head = Math.floor(((unit % heads) * kvHeads) / heads)
+        const at = (i: number) => (i * kvHeads + head) * headDim
+        const query = queries.subarray(unit * headDim, (unit + 1) * headDim)
+        const scores = Float64Array.from(
+          { length: end - from },
+          (_, i) => scale * query.reduce((sum, value, d) => sum + value * k[at(from + i) + d], 0),
+        )
+        const top = largest(scores, -Infinity)
+        const weights = scores.map(s => Math.exp(s - top))
+        const total = weights.reduce((sum, w) => sum + w, 0)
+        for (let d = 0; d < headDim; d++) {
+          y[unit * headDim + d] = weights.reduce((sum, w, i) => sum + w * v[at(from + i) + d], 0) / total
+        }
+      }
+    },
+
+    addInPlace(y, x, count) {
+      const target = f32(y, count)
+      f32(x, count).forEach((value, i) => {
+        target[i] += value
+      })
+    },
+
+    addBias(x, bias, rows, width) {
+      const b = f32(bias, width)
+      const values = f32(x, rows * width)
+      for (let i = 0; i < values.length; i++) values[i] += b[i % width]
+    },
+
+    multiplyRows(x, w, out, rows, width) {
+      const weights = f32(w, width)
+      const y = f32(out, rows * width)
+      f32(x, rows * width).forEach((value, i) => {
+        y[i] = value * weights[i % width]
+      })
+    },
+  }
+}
+
+const padded = (rows: number) => Math.ceil(rows / 4) * 4
+
+/** Blocks of 4 rows × 16 columns. */
+const int8At = (r: number, c: number, stride: number) =>
+  (r & ~3) * stride + ((c & ~15) << 2) + ((r & 3) << 4) + (c & 15)
+
+/** Blocks of 4 rows × 4 columns. */
+const floatAt = (r: number, c: number, stride: number) =>
+  (r & ~3) * stride + ((c & ~3) << 2) + ((r & 3) << 2) + (c & 3)
+
+/** The largest absolute value, or the largest value when a floor below 0 is given. */
+function largest(values: Float32Array | Float64Array, floor = 0): number {
+  let top = floor
+  for (const value of values) top = Math.max(top, floor === 0 ? Math.abs(value) : value)
+  return top
+}
+
+/** Rounds half to even, as SIMD does. */
+function nearest(x: number): number {
+  const floor = Math.floor(x)
+  const rest = x - floor
+  if (rest !== 0.5) return Math.round(x)
+  return floor % 2 === 0 ? floor : floor + 1
+}
