@@ -28,3 +28,15 @@ export interface LongWork {
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new ReallmError('aborted', 'stopped on request', { cause: signal.reason })
 }
+
+/** Between units of work: lets other tasks run every 50 ms, so that an abort is heard, and throws `aborted` then. */
+export function breather({ signal }: LongWork): () => Promise<void> {
+  let last = performance.now()
+  return async () => {
+    if (performance.now() - last > 50) {
+      await new Promise(resolve => setTimeout(resolve))
+      last = performance.now()
+    }
+    throwIfAborted(signal)
+  }
+}
