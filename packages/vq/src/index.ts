@@ -1,1 +1,2 @@
-export {}
+export * from './grid/index.ts'
+export * from './normalfloat/index.ts'

@@ -1,0 +1,2 @@
+export { grid } from './codec.ts'
+export { type GridParams, gridParams } from './params.ts'

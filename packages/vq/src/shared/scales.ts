@@ -1,0 +1,127 @@
+import {
+  type EncodedMatrix,
+  f16ToF32,
+  f32ToF16,
+  ReallmError,
+  type StorageCost,
+  type Tensor,
+  tensor,
+  toFloat32,
+} from '@reallm/tensor-io'
+import { z } from 'zod'
+
+/**
+ * How group scales are stored: `f32`, `f16`, or `double`: 8-bit codes with an f32 offset and step for every 256 of
+ * them (double quantisation, QLoRA §3): 8.25 bits a scale.
+ */
+export const scaleFormat = z.enum(['f32', 'f16', 'double'])
+export type ScaleFormat = z.infer<typeof scaleFormat>
+
+const SECOND_BLOCK = 256
+/** Values at or below which f16 loses precision. */
+const F16_SMALLEST_NORMAL = 2 ** -14
+
+/** Scales in their stored precision. */
+export interface Scales {
+  /** What the stored scales decode to, in the order of the initial ones. */
+  readonly values: Float32Array
+  /** Stores another value in place of scale `i`, as near as the format allows. */
+  set(i: number, value: number): void
+  parts(): Record<string, Tensor>
+}
+
+/** Tensors that `count` scales of `[rows, count / rows]` take. */
+export function scalesCost(format: ScaleFormat, rows: number, perRow: number): StorageCost {
+  const shape = [rows, perRow]
+  if (format === 'f32') return { scales: { dtype: 'F32', shape } }
+  if (format === 'f16') return { scales: { dtype: 'F16', shape } }
+  const blocks = Math.ceil((rows * perRow) / SECOND_BLOCK)
+  return { scales: { dtype: 'U8', shape }, scaleBlocks: { dtype: 'F32', shape: [blocks, 2] } }
+}
+
+/**
+ * Stores scales (≥ 0) in a format.
+ *
+ * @param initial `[rows, perRow]`, row by row
+ * @throws ReallmError `numeric` when f16 cannot hold them
+ */
+export function createScales(format: ScaleFormat, initial: Float32Array, rows: number): Scales {
+  const shape = [rows, initial.length / rows]
+  if (format === 'f32') {
+    const values = initial.slice()
+    return {
+      values,
+      set: (i, value) => {
+        values[i] = value
+      },
+      parts: () => ({ scales: tensor('F32', shape, values) }),
+    }
+  }
+  return format === 'f16' ? halfScales(initial, shape) : doubleScales(initial, shape)
+}
+
+/** Scales `from` to `to` (exclusive) of a stored matrix. */
+export function readScales(e: EncodedMatrix, from: number, to: number): Float32Array {
+  const { dtype, data } = e.parts.scales
+  if (dtype !== 'U8') {
+    return toFloat32({ dtype, shape: [to - from], data: data.subarray(from, to) as typeof data })
+  }
+  const codes = data as Uint8Array
+  const blocks = e.parts.scaleBlocks.data as Float32Array
+  const values = new Float32Array(to - from)
+  for (let i = from; i < to; i++) values[i - from] = secondLevel(codes[i], blocks, i)
+  return values
+}
+
+function halfScales(initial: Float32Array, shape: number[]): Scales {
+  const largest = initial.reduce((max, v) => Math.max(max, v), 0)
+  if (largest > 65504 || (largest > 0 && largest < F16_SMALLEST_NORMAL)) {
+    throw new ReallmError('numeric', `scales up to ${largest.toPrecision(3)} do not fit f16`, {
+      hint: "store them with scales: 'f32' or 'double'",
+    })
+  }
+  const codes = f32ToF16(initial)
+  const values = f16ToF32(codes)
+  return {
+    values,
+    set(i, value) {
+      codes[i] = f32ToF16(Float32Array.of(Math.min(value, 65504)))[0]
+      values[i] = f16ToF32(codes.subarray(i, i + 1))[0]
+    },
+    parts: () => ({ scales: tensor('F16', shape, codes) }),
+  }
+}
+
+function doubleScales(initial: Float32Array, shape: number[]): Scales {
+  const count = initial.length
+  const blocks = new Float32Array(2 * Math.ceil(count / SECOND_BLOCK))
+  for (let b = 0; 2 * b < blocks.length; b++) {
+    const block = initial.subarray(b * SECOND_BLOCK, (b + 1) * SECOND_BLOCK)
+    const low = block.reduce((min, v) => Math.min(min, v), Number.POSITIVE_INFINITY)
+    const high = block.reduce((max, v) => Math.max(max, v), 0)
+    blocks[2 * b] = low
+    blocks[2 * b + 1] = (high - low) / 255
+  }
+  const codes = new Uint8Array(count)
+  const values = new Float32Array(count)
+  const set = (i: number, value: number) => {
+    const b = 2 * Math.floor(i / SECOND_BLOCK)
+    const step = blocks[b + 1]
+    codes[i] = step === 0 ? 0 : Math.max(0, Math.min(255, Math.round((value - blocks[b]) / step)))
+    values[i] = secondLevel(codes[i], blocks, i)
+  }
+  for (let i = 0; i < count; i++) set(i, initial[i])
+  return {
+    values,
+    set,
+    parts: () => ({
+      scales: tensor('U8', shape, codes),
+      scaleBlocks: tensor('F32', [blocks.length / 2, 2], blocks),
+    }),
+  }
+}
+
+function secondLevel(code: number, blocks: Float32Array, i: number): number {
+  const b = 2 * Math.floor(i / SECOND_BLOCK)
+  return blocks[b] + code * blocks[b + 1]
+}
