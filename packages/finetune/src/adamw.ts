@@ -28,12 +28,8 @@ export interface AdamW {
 /** Makes the optimiser; it owns two tensors per parameter until `dispose`. */
 export function adamW(parameters: Parameters, options: AdamWOptions = {}): AdamW {
   const { beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weightDecay = 0 } = options
-  const moments = new Map(
-    [...parameters].map(([name, p]) => [
-      name,
-      { m: tf.variable(tf.zerosLike(p), false), v: tf.variable(tf.zerosLike(p), false) },
-    ]),
-  )
+  const zero = (p: TfVariable) => tf.tidy(() => tf.variable(tf.zerosLike(p), false))
+  const moments = new Map([...parameters].map(([name, p]) => [name, { m: zero(p), v: zero(p) }]))
   let steps = 0
 
   function update(name: string, parameter: TfVariable, gradient: TfTensor, rate: number, scale?: TfTensor) {

@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { tf, useBackend } from '@reallm/transformer'
+import { beforeAll, expect, test } from 'vitest'
+import { toyRun, valuesOf } from '../test/toy.ts'
+import { fileStore, memoryStore } from './checkpoint.ts'
+import { type TrainOptions, train } from './train.ts'
+
+beforeAll(async () => {
+  await useBackend('wasm')
+})
+
+/** Runs, and hands back the trained values. */
+async function weightsAfter(changes: Partial<TrainOptions> = {}): Promise<number[][]> {
+  const run = toyRun()
+  try {
+    await train({ ...run, ...changes })
+    return valuesOf(run.parameters)
+  } finally {
+    tf.dispose([...run.parameters.values()])
+  }
+}
+
+test('the loss falls, and no tensor is left behind', async () => {
+  const before = tf.memory().numTensors
+  const run = toyRun()
+  const { history } = await train({ ...run, steps: 60 })
+  tf.dispose([...run.parameters.values()])
+  expect(history[0].loss).toBeGreaterThan(3)
+  expect(history.at(-1)!.loss).toBeLessThan(1.6)
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+test('tensors stay flat from step to step', async () => {
+  const counts: number[] = []
+  await weightsAfter({ onProgress: () => counts.push(tf.memory().numTensors) })
+  expect(new Set(counts).size).toBe(1)
+})
+
+test('one seed and backend give one result', async () => {
+  expect(await weightsAfter()).toEqual(await weightsAfter())
+})
+
+test('a run killed with SIGKILL ends, resumed, in the weights of an uninterrupted one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reallm-train-'))
+  const path = join(folder, 'checkpoint.safetensors')
+  const script = fileURLToPath(new URL('../test/killed.ts', import.meta.url))
+  const killed = spawnSync(process.execPath, ['--conditions=@reallm/source', '--import', 'tsx', script, path])
+  expect(killed.signal, String(killed.stderr)).toBe('SIGKILL')
+  expect(readdirSync(folder)).toEqual(['checkpoint.safetensors'])
+
+  const steps: number[] = []
+  const checkpoint = fileStore(path)
+  const resumed = await weightsAfter({ checkpoint, onProgress: ({ done }) => steps.push(done) })
+  expect(steps[0]).toBe(7)
+  expect(resumed).toEqual(await weightsAfter())
+})
+
+test('stopping saves; resuming goes on; a changed option is refused by name', async () => {
+  const checkpoint = memoryStore()
+  const stop = new AbortController()
+  const onProgress = ({ done }: { done: number }) => done === 5 && stop.abort()
+  const stopped = weightsAfter({ checkpoint, signal: stop.signal, onProgress })
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' })
+  await expect(weightsAfter({ checkpoint, learningRate: 0.1 })).rejects.toThrow(
+    'the checkpoint was made with learningRate = 0.02, now it is 0.1',
+  )
+  expect(await weightsAfter({ checkpoint })).toEqual(await weightsAfter())
+})
+
+test('early stopping ends the run and puts the best weights back', async () => {
+  const run = toyRun()
+  const losses = [3, 2, 2.5, 2.6, 1]
+  let best: number[][] = []
+  let asked = 0
+  const { validation, history } = await train({
+    ...run,
+    patience: 2,
+    validateEvery: 2,
+    validate: async () => {
+      if (losses[asked] === 2) best = valuesOf(run.parameters)
+      return losses[asked++]
+    },
+  })
+  expect([validation, history.length, asked]).toEqual([2, 8, 4])
+  expect(valuesOf(run.parameters)).toEqual(best)
+  tf.dispose([...run.parameters.values()])
+})
+
+test('a loss that is not finite stops the run and names the step', async () => {
+  const run = toyRun()
+  const loss: TrainOptions['loss'] = batch => run.loss(batch).mul(Number.NaN)
+  await expect(train({ ...run, loss })).rejects.toMatchObject({
+    code: 'numeric',
+    message: 'the loss of step 1 is NaN',
+  })
+  tf.dispose([...run.parameters.values()])
+})
