@@ -1,3 +1,4 @@
+import type { OnProgress } from './progress.ts'
 import type { Registry } from './registry.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -37,4 +38,16 @@ export interface ModelFiles extends TensorStore {
 export interface OpenOptions {
   /** Codecs to decode an artifact's matrices with: `<module>.weight` then reads as if it were stored plainly. */
   readonly registry?: Registry
+  /** Stops opening and downloading. */
+  readonly signal?: AbortSignal
+  /** Told of downloads: `file-start`, `bytes-read`, `file-end`. */
+  readonly onProgress?: OnProgress
+  /** For http(s) URLs and the hub, instead of the global `fetch`. */
+  readonly fetch?: typeof fetch
+  /** Where `hf:` downloads from; the Hugging Face hub unless told otherwise. */
+  readonly hubUrl?: string
+  /** Where `hf:` downloads to; the cache that Python's huggingface_hub uses unless told otherwise. */
+  readonly cacheDir?: string
+  /** For gated and private models of `hf:`. */
+  readonly accessToken?: string
 }

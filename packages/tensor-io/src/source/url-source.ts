@@ -48,31 +48,30 @@ export async function openUrlSource(url: string, options: UrlOptions = {}): Prom
   }
 }
 
-/** The bytes of a small file behind HTTP(S), or undefined when there is none (404). */
-export async function fetchFile(
-  url: string,
-  options: UrlOptions = {},
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** Whether there is a file behind a URL; a page in place of it (as single-page servers send) does not count. */
+export async function urlExists(url: string, options: UrlOptions = {}): Promise<boolean> {
   try {
-    return await body(url, await request(url, undefined, options))
+    const response = await request(url, [0, 1], options)
+    await response.body?.cancel()
+    return !(response.headers.get('content-type') ?? '').startsWith('text/html')
   } catch (error) {
-    if (error instanceof ReallmError && error.code === 'not-found') return undefined
+    if (error instanceof ReallmError && error.code === 'not-found') return false
     throw error
   }
 }
 
 async function request(
   url: string,
-  range: readonly [start: number, end: number] | undefined,
+  range: readonly [start: number, end: number],
   options: UrlOptions,
 ): Promise<Response> {
-  const headers: Record<string, string> = range ? { Range: `bytes=${range[0]}-${range[1] - 1}` } : {}
+  const headers = { Range: `bytes=${range[0]}-${range[1] - 1}` }
   for (let attempt = 1; ; attempt++) {
     throwIfAborted(options.signal)
     const response = await send(url, { headers }, options).catch((error: ReallmError) => error)
     if (response instanceof Response) {
       if (response.ok) return response
-      if (response.status === 416 && range?.[0] === 0) return new Response(new Uint8Array(0))
+      if (response.status === 416 && range[0] === 0) return new Response(new Uint8Array(0))
       const passing = response.status === 429 || response.status >= 500
       if (!passing || attempt === attempts) throw refused(url, response)
     } else if (attempt === attempts || response.code === 'aborted') throw response
