@@ -2,19 +2,22 @@ import {
   breather,
   type ColumnCodec,
   type ColumnEncoder,
+  checkHessian,
+  checkParts,
+  checkShape,
+  checkWeights,
   copyMatrix,
   type EncodeContext,
   type EncodedMatrix,
   type Matrix,
   type MatrixShape,
+  parseParams,
   ReallmError,
   type StorageCost,
+  shapeText,
   throwIfAborted,
 } from '@reallm/tensor-io'
 import type { ZodType } from 'zod'
-import { checkHessian, checkParts, checkShape, checkWeights, parseParams, shapeText } from './check.ts'
-
-export { breather }
 
 /** What a codec of this package defines; `Full` are its parameters with the defaults filled in. */
 export interface ColumnCodecSpec<Params, Full extends Params> {

@@ -1,6 +1,5 @@
-import { type MatrixShape, ReallmError } from '@reallm/tensor-io'
+import { type MatrixShape, ReallmError, shapeText } from '@reallm/tensor-io'
 import { z } from 'zod'
-import { divisorsNear, shapeText } from './check.ts'
 
 /** Weights of a row that share a scale: a divisor of the row's length, `row` for the whole row, `auto` for about 64. */
 export const groupSize = z.union([z.int().min(2).max(65536), z.literal('row'), z.literal('auto')])
@@ -23,4 +22,12 @@ export function groupCols(shape: MatrixShape, group: GroupSize): number {
     })
   }
   return group
+}
+
+/** Divisors of `n` around `near`, for hints: the largest below, the two above. */
+function divisorsNear(n: number, near: number): number[] {
+  const divisors = Array.from({ length: n }, (_, i) => i + 1).filter(d => n % d === 0)
+  const below = divisors.filter(d => d < near).slice(-2)
+  const above = divisors.filter(d => d >= near).slice(0, 2)
+  return [...below, ...above].filter(d => d > 1)
 }
