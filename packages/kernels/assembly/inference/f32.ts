@@ -103,7 +103,7 @@ export function floatRow(w: usize, row: i32, out: usize, cols: i32, stride: i32,
   }
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function floatRowAt(w: usize, r: i32, stride: i32): usize {
   return w + (<usize>(r & ~3) * stride << 2) + (<usize>(r & 3) << 4)

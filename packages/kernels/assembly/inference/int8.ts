@@ -7,13 +7,13 @@
 import { arg, share } from './job'
 import { storeRows, sums } from './simd'
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function dot(a: v128, w: v128, x: v128): v128 {
   return i32x4.add(a, i32x4.dot_i16x8_s(w, x))
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function scaled(f: v128, a: v128, scale: usize): v128 {
   return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), v128.load_splat<f32>(scale)))
@@ -172,7 +172,7 @@ function largest(x: usize, n: i32): f32 {
   return max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1))
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function rounded(x: usize, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)))
@@ -202,14 +202,14 @@ export function quantiseActivationsPart(part: i32, parts: i32): void {
 }
 
 /** Where row `r` of the blocked weights begins; its 16-byte pieces are 64 bytes apart. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function rowAt(w: usize, r: i32, stride: i32): usize {
   return w + <usize>(r & ~3) * stride + (<usize>(r & 3) << 4)
 }
 
 /** Offset of column `c` from the start of its row. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function columnAt(c: i32): usize {
   return (<usize>(c & ~15) << 2) + (c & 15)

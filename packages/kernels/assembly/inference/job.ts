@@ -15,26 +15,26 @@ export function setThreads(count: i32): void {
   threads = count
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function put<T>(index: i32, value: T): void {
   store<T>(ARGUMENTS + (<usize>index << 2), value)
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function arg(index: i32): i32 {
   return load<i32>(ARGUMENTS + (<usize>index << 2))
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function floatArg(index: i32): f32 {
   return load<f32>(ARGUMENTS + (<usize>index << 2))
 }
 
 /** First unit of a share; the share ends where the next one starts. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function share(units: i32, part: i32, parts: i32): i32 {
   return <i32>((<i64>units * part) / parts)

@@ -1,7 +1,7 @@
 // Small vector helpers of the inference module.
 
 /** a · b + c, fused where the build allows it. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c)
@@ -9,7 +9,7 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** Sum of the four lanes, ((0 + 2) + (1 + 3)). */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function sum4(a: v128): f32 {
   const b = f32x4.add(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1))
@@ -17,7 +17,7 @@ export function sum4(a: v128): f32 {
 }
 
 /** `[sum4(a), sum4(b), sum4(c), sum4(d)]`, each in the order of `sum4`. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 export function sums(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = f32x4.add(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7))

@@ -1,0 +1,178 @@
+import { ReallmError } from '@reallm/tensor-io'
+
+/**
+ * How trellis codes are stored: a contract between codecs and kernels.
+ *
+ * - A matrix is cut into tiles of 16 × 16 weights; rows and columns are padded to multiples of 16.
+ * - A tile, read row by row, is one sequence of 256 weights. Weight `t` appends `k` bits to a cyclic stream of
+ *   `256·k` bits, and its state is the last `L` bits up to there: `state[t] = (state[t−1] << k | bits[t]) mod 2^L`,
+ *   with `state[−1] = state[255]` (tail-biting). So a tile takes `256·k` bits, whatever `L`.
+ * - Bit `i` of the stream is bit `31 − (i mod 32)` of 32-bit word `i div 32`; a tile has `8·k` words.
+ * - Tiles are grouped by four below each other (64 rows, one column of tiles); a group at the lower edge has 1–3.
+ *   Order of groups: top to bottom, then left to right within each band of 64 rows, so that rows split over
+ *   threads are contiguous. Within a group word 0 of all its tiles comes first, then word 1, …: SIMD lanes hold the
+ *   same position of four tiles, shifts are uniform and the activation is the same in all lanes.
+ * - Words are little-endian in the stored bytes.
+ */
+export const TILE = 16
+/** Weights of a tile. */
+export const TILE_WEIGHTS = TILE * TILE
+/** Tiles side by side in SIMD lanes. */
+export const TILE_LANES = 4
+
+/** Tile counts of a matrix and the words its codes take. */
+export interface TrellisLayout {
+  readonly rows: number
+  readonly cols: number
+  /** Bits per weight, 1 to 4. */
+  readonly bits: number
+  /** Tiles below each other: ⌈rows / 16⌉. */
+  readonly tileRows: number
+  /** Tiles side by side: ⌈cols / 16⌉. */
+  readonly tileCols: number
+  /** 32-bit words of a tile: 8·bits. */
+  readonly tileWords: number
+  /** 32-bit words of the matrix. */
+  readonly words: number
+  /** Bytes of the matrix. */
+  readonly bytes: number
+}
+
+/**
+ * The layout of a `[rows, cols]` matrix at `bits` bits per weight.
+ *
+ * @example
+ * trellisLayout(576, 576, 2).bytes // 82944 = 576·576·2 / 8
+ */
+export function trellisLayout(rows: number, cols: number, bits: number): TrellisLayout {
+  if (!Number.isInteger(bits) || bits < 1 || bits > 4) {
+    throw new ReallmError('bad-option', `a trellis takes 1 to 4 whole bits per weight, got ${bits}`)
+  }
+  const tileRows = Math.ceil(rows / TILE)
+  const tileCols = Math.ceil(cols / TILE)
+  const tileWords = 8 * bits
+  const words = tileRows * tileCols * tileWords
+  return { rows, cols, bits, tileRows, tileCols, tileWords, words, bytes: 4 * words }
+}
+
+/** Where tile `(tileRow, tileCol)` lies: its word `w` is at `first + w·stride`. */
+export function tileAt(layout: TrellisLayout, tileRow: number, tileCol: number) {
+  const lane = tileRow % TILE_LANES
+  const top = tileRow - lane
+  const stride = Math.min(TILE_LANES, layout.tileRows - top)
+  return { first: (top * layout.tileCols + tileCol * stride) * layout.tileWords + lane, stride }
+}
+
+/**
+ * Writes the states of one tile (256, tail-biting) to its place in `words`.
+ * Only the last `bits` bits of each state are stored; the others follow from the tile's other states.
+ */
+export function packTile(
+  words: Uint32Array,
+  layout: TrellisLayout,
+  tileRow: number,
+  tileCol: number,
+  states: ArrayLike<number>,
+): void {
+  const { first, stride } = tileAt(layout, tileRow, tileCol)
+  const { bits } = layout
+  const mask = (1 << bits) - 1
+  let word = 0
+  let filled = 0
+  let at = first
+  for (let t = 0; t < TILE_WEIGHTS; t++) {
+    const code = states[t] & mask
+    const room = 32 - filled
+    if (bits < room) {
+      word = (word << bits) | code
+      filled += bits
+    } else {
+      const rest = bits - room
+      words[at] = room === 32 ? code : (word << room) | (code >>> rest)
+      at += stride
+      word = code & ((1 << rest) - 1)
+      filled = rest
+    }
+  }
+}
+
+/** The 256 states (`stateBits` bits each) of the tile at `(tileRow, tileCol)`. */
+export function unpackTile(
+  words: Uint32Array,
+  layout: TrellisLayout,
+  tileRow: number,
+  tileCol: number,
+  stateBits: number,
+  states: Uint16Array = new Uint16Array(TILE_WEIGHTS),
+): Uint16Array {
+  const { first, stride } = tileAt(layout, tileRow, tileCol)
+  const { bits, tileWords } = layout
+  const mask = 2 ** stateBits - 1
+  for (let t = 0; t < TILE_WEIGHTS; t++) {
+    const end = (t + 1) * bits
+    const shift = end & 31
+    const w = end >>> 5
+    const before = words[first + ((w + tileWords - 1) % tileWords) * stride]
+    states[t] =
+      (shift === 0 ? before : (before << shift) | (words[first + w * stride] >>> (32 - shift))) & mask
+  }
+  return states
+}
+
+/**
+ * Packs the states of a whole matrix.
+ *
+ * @param states 256 per tile, tiles row by row (`tileRow·tileCols + tileCol`)
+ */
+export function packTrellis(
+  states: ArrayLike<number>,
+  rows: number,
+  cols: number,
+  bits: number,
+): Uint32Array {
+  const layout = trellisLayout(rows, cols, bits)
+  const tiles = layout.tileRows * layout.tileCols
+  if (states.length !== tiles * TILE_WEIGHTS) {
+    throw new ReallmError(
+      'bad-tensor',
+      `[${rows}, ${cols}] has ${tiles} tiles of ${TILE_WEIGHTS} states, got ${states.length} states`,
+    )
+  }
+  const words = new Uint32Array(layout.words)
+  const tile = new Uint16Array(TILE_WEIGHTS)
+  for (let i = 0; i < tiles; i++) {
+    for (let t = 0; t < TILE_WEIGHTS; t++) tile[t] = states[i * TILE_WEIGHTS + t]
+    packTile(words, layout, Math.floor(i / layout.tileCols), i % layout.tileCols, tile)
+  }
+  return words
+}
+
+/** The states that `packTrellis` stored, in the same order. */
+export function unpackTrellis(
+  words: Uint32Array,
+  rows: number,
+  cols: number,
+  bits: number,
+  stateBits: number,
+): Uint16Array {
+  const layout = trellisLayout(rows, cols, bits)
+  checkWords(words, layout)
+  const states = new Uint16Array(layout.tileRows * layout.tileCols * TILE_WEIGHTS)
+  for (let r = 0, i = 0; r < layout.tileRows; r++) {
+    for (let c = 0; c < layout.tileCols; c++, i++) {
+      const tile = states.subarray(i * TILE_WEIGHTS, (i + 1) * TILE_WEIGHTS)
+      unpackTile(words, layout, r, c, stateBits, tile)
+    }
+  }
+  return states
+}
+
+/** Throws `bad-tensor` when the stored words do not fit the layout. */
+export function checkWords(words: Uint32Array, layout: TrellisLayout): void {
+  if (words.length !== layout.words) {
+    throw new ReallmError(
+      'bad-tensor',
+      `trellis codes of [${layout.rows}, ${layout.cols}] at ${layout.bits} bits are ${layout.words} words, got ${words.length}`,
+    )
+  }
+}

@@ -1,0 +1,59 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { viterbi as twin } from './reference/viterbi.ts'
+
+/** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
+export interface TrellisCode {
+  /** k: bits per weight, 1 to 4. */
+  readonly bits: number
+  /** Value of each of the 2^L states, L from 8 (or bits + 2) to 16: `hashLut(L)` or a trained table. */
+  readonly lut: Float32Array
+}
+
+export interface ViterbiOptions extends TrellisCode {
+  /** Weights of one sequence; 256 by default, a tile of 16 × 16. */
+  readonly length?: number
+  /** The state after the last weight leads to the first one; true by default. */
+  readonly tailBiting?: boolean
+  /** Importance of each value (≥ 0), same length as `values`. */
+  readonly weights?: Float32Array
+}
+
+/**
+ * The path of states whose values are nearest to `values`: minimises Σ w·(x − lut[state])² over each sequence.
+ * With tail-biting by two passes: the sequence rotated by half gives the overlap state, which the second pass is tied to
+ * (QTIP, arXiv 2406.11235 §4.1).
+ *
+ * @param values any number of sequences of `length` values, one after the other
+ * @returns a state for each value; `packTrellis` stores their last `bits` bits
+ * @throws ReallmError `bad-option`, `bad-tensor`
+ * @example
+ * const lut = hashLut(12)
+ * const states = viterbi(new Float32Array(256).fill(0.5), { bits: 2, lut })
+ * const decoded = Float32Array.from(states, s => lut[s])
+ */
+export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Array {
+  checkViterbi(values, options)
+  return twin(values, options)
+}
+
+function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }: ViterbiOptions): void {
+  const stateBits = Math.log2(lut.length)
+  if (!Number.isInteger(bits) || bits < 1 || bits > 4) {
+    throw new ReallmError('bad-option', `a trellis takes 1 to 4 whole bits per weight, got ${bits}`)
+  }
+  if (!Number.isInteger(stateBits) || stateBits < bits + 2 || stateBits > 16) {
+    throw new ReallmError(
+      'bad-option',
+      `a lookup table has 2^L values, L from ${bits + 2} to 16, got ${lut.length}`,
+    )
+  }
+  if (length < 2 * Math.ceil(stateBits / bits) || values.length % length !== 0) {
+    throw new ReallmError(
+      'bad-tensor',
+      `${values.length} values are no whole number of sequences of ${length}`,
+    )
+  }
+  if (weights && weights.length !== values.length) {
+    throw new ReallmError('bad-tensor', `${values.length} values need as many weights, got ${weights.length}`)
+  }
+}
