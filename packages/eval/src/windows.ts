@@ -1,0 +1,86 @@
+import { ReallmError } from '@reallm/tensor-io'
+
+/** A run of tokens of which positions `from` to the last are predicted and scored. */
+export interface Window {
+  readonly ids: readonly number[]
+  readonly from: number
+}
+
+export const protocols = ['half', 'strided', 'full'] as const
+
+/** How a long text is cut into windows. No BOS is added: what the tokens hold is what the model sees. */
+export interface Protocol {
+  /**
+   * `half` (default): windows side by side, of which the second half is scored, so that every prediction has at
+   * least ctx/2 tokens before it. `strided`: windows that overlap, each token scored once with as much before it
+   * as the stride allows. `full`: windows side by side, everything behind their first token scored.
+   * Tokens that don't fill a window at the end are left out, except by `strided`.
+   */
+  readonly protocol?: (typeof protocols)[number]
+  /** Tokens of a window; default 512. */
+  readonly ctx?: number
+  /** Tokens from one strided window to the next; default ctx/2. */
+  readonly stride?: number
+  /** Only the first so many windows. */
+  readonly windows?: number
+}
+
+/**
+ * Cuts tokens into windows. A list of rows makes one window of each row, all behind its first token scored.
+ *
+ * @throws `bad-option` for an unknown protocol, a window under 2 tokens, or too few tokens for one window
+ * @example
+ * windowsOf(ids, { ctx: 512, windows: 40 }) // 40 × { ids: 512 tokens, from: 256 }
+ */
+export function windowsOf(
+  tokens: readonly number[] | readonly (readonly number[])[],
+  options: Protocol = {},
+): Window[] {
+  const { protocol = 'half', ctx = 512, stride = Math.floor(ctx / 2), windows: limit } = options
+  const bad = (what: string, hint?: string) => new ReallmError('bad-option', what, hint ? { hint } : {})
+  if (!protocols.includes(protocol))
+    throw bad(`unknown protocol ${protocol}`, `known: ${protocols.join(', ')}`)
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
+    throw bad(`windows must be a positive integer, got ${limit}`)
+  }
+  if (areRows(tokens)) {
+    const short = tokens.findIndex(row => row.length < 2)
+    if (short >= 0) throw bad(`row ${short} has ${tokens[short].length} tokens, a row needs at least 2`)
+    return tokens.slice(0, limit).map(ids => ({ ids, from: 1 }))
+  }
+  if (!(Number.isInteger(ctx) && ctx >= 2)) throw bad(`ctx must be an integer of 2 or more, got ${ctx}`)
+  if (!(Number.isInteger(stride) && stride > 0 && stride < ctx)) {
+    throw bad(`stride must be from 1 to ${ctx - 1}, got ${stride}`)
+  }
+  const windows = protocol === 'strided' ? overlapping(tokens, ctx, stride) : adjacent(tokens, ctx, protocol)
+  if (windows.length === 0) {
+    throw bad(
+      `${tokens.length} tokens do not fill one window of ${ctx}`,
+      'give a longer text or a smaller ctx',
+    )
+  }
+  return windows.slice(0, limit)
+}
+
+function areRows(
+  tokens: readonly number[] | readonly (readonly number[])[],
+): tokens is readonly (readonly number[])[] {
+  return Array.isArray(tokens[0])
+}
+
+function adjacent(tokens: readonly number[], ctx: number, protocol: 'half' | 'full'): Window[] {
+  return Array.from({ length: Math.floor(tokens.length / ctx) }, (_, i) => ({
+    ids: tokens.slice(i * ctx, (i + 1) * ctx),
+    from: protocol === 'half' ? Math.floor(ctx / 2) : 1,
+  }))
+}
+
+function overlapping(tokens: readonly number[], ctx: number, stride: number): Window[] {
+  const windows: Window[] = []
+  for (let start = 0, scored = 1; scored < tokens.length; start += stride) {
+    const end = Math.min(start + ctx, tokens.length)
+    windows.push({ ids: tokens.slice(start, end), from: scored - start })
+    scored = end
+  }
+  return windows
+}
