@@ -1,1 +1,7 @@
-export {}
+export * from './alternate.ts'
+export * from './low-precision.ts'
+export * from './low-rank.ts'
+export * from './lowrank/index.ts'
+export { type Metric, metricOf, type Weighting } from './metric.ts'
+export * from './randomized-svd.ts'
+export * from './residual/index.ts'

@@ -1,0 +1,12 @@
+import { random, seedFor } from '@reallm/tensor-io'
+
+/**
+ * The random signs of a rotation's side, `[n]` of ±1, from its stored seed: `hadamard(m, { signs })` then makes the
+ * columns of `m` incoherent. A pure function of its arguments: storing the seed stores the signs.
+ *
+ * @param side `input`: the columns of W and the activations; `output`: the rows of W and the results
+ */
+export function rotationSigns(seed: number, side: 'input' | 'output', n: number): Int8Array {
+  const { sign } = random(seedFor(seed, side))
+  return Int8Array.from({ length: n }, sign)
+}

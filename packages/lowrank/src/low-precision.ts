@@ -1,0 +1,105 @@
+import { matmul } from '@reallm/kernels'
+import { type Matrix, type StorageCost, type Tensor, zeroMatrix } from '@reallm/tensor-io'
+import { type LowRank, type LowRankOptions, lowRank } from './low-rank.ts'
+import { difference, type Metric, metricOf, solveGram, solveGramRight } from './metric.ts'
+import { factorCost, loadFactor, type StoreOptions, storeFactor } from './store-factor.ts'
+
+/** Parts of a pair of factors: `lowrank_a` is L₂ `[rank, in]`, `lowrank_b` is L₁ `[out, rank]` (LoRA's names). */
+export const FACTOR_A = 'lowrank_a'
+export const FACTOR_B = 'lowrank_b'
+
+export interface StoredLowRank extends LowRank {
+  /** `left` and `right` as they are stored. */
+  readonly parts: Readonly<Record<string, Tensor>>
+  /** Squared error under the metric. */
+  readonly error: number
+}
+
+export interface LowPrecisionOptions extends LowRankOptions {
+  /** Bits of both factors: 1 to 8, or 16. */
+  readonly bits: number
+  /** Least-squares refits of one factor to the other's stored values; 4 by default. */
+  readonly refits?: number
+}
+
+/** Cost of the factors of an `[rows, cols]` matrix. */
+export function lowRankCost(rows: number, cols: number, rank: number, bits: number): StorageCost {
+  if (rank === 0) return {}
+  return {
+    ...factorCost(FACTOR_A, rank, cols, { bits, along: 'rows' }),
+    ...factorCost(FACTOR_B, rows, rank, { bits, along: 'cols' }),
+  }
+}
+
+/** Stores factors as they are; `left` and `right` of the result are what the stored ones decode to. */
+export function storeLowRank(
+  factors: LowRank,
+  bits: number,
+  options: StoreOptions = {},
+): Omit<StoredLowRank, 'error'> {
+  const { left, right } = factors
+  const rank = right.rows
+  if (rank === 0) return { ...factors, parts: {} }
+  const parts = {
+    ...storeFactor(FACTOR_A, right, { bits, along: 'rows' }, options),
+    ...storeFactor(FACTOR_B, left, { bits, along: 'cols' }, options),
+  }
+  return { parts, ...loadLowRank(parts, left.rows, right.cols, rank, bits) }
+}
+
+/** The factors that `parts` hold. */
+export function loadLowRank(
+  parts: Readonly<Record<string, Tensor>>,
+  rows: number,
+  cols: number,
+  rank: number,
+  bits: number,
+): LowRank {
+  if (rank === 0) return { left: zeroMatrix(rows, 0), right: zeroMatrix(0, cols) }
+  return {
+    left: loadFactor(FACTOR_B, parts, rows, rank, { bits, along: 'cols' }),
+    right: loadFactor(FACTOR_A, parts, rank, cols, { bits, along: 'rows' }),
+  }
+}
+
+/**
+ * Low-rank factors on few bits: the best factors, then each refitted by least squares to what the other one became by
+ * rounding, under the metric (the inner loop of CALDERA, arXiv 2405.18886 §4.2; the best of all rounds is kept).
+ *
+ * @throws ReallmError `bad-option` when rank or bits do not fit
+ * @example
+ * const { left, right, parts, error } = lowPrecision(w, 16, { bits: 4, metric: metricOf({ hessian }) })
+ */
+export function lowPrecision(w: Matrix, rank: number, options: LowPrecisionOptions): StoredLowRank {
+  const { bits, metric = metricOf({}), refits = 4 } = options
+  let pair = measured(w, storeLowRank(lowRank(w, rank, options), bits), metric)
+  let best = pair
+  if (rank === 0 || bits === 16) return best
+  for (let i = 0; i < refits; i++) {
+    const { left, right } = pair
+    const refitted =
+      i % 2 === 0 ? { left, right: fitRight(w, left, metric) } : { left: fitLeft(w, right, metric), right }
+    pair = measured(w, storeLowRank(refitted, bits), metric)
+    if (pair.error < best.error) best = pair
+  }
+  return best
+}
+
+/** The right factor that goes best with `left`: `(LᵀH_out L)⁻¹ LᵀH_out W`. */
+export function fitRight(w: Matrix, left: Matrix, metric: Metric): Matrix {
+  const weighted = metric.timesOutput(left)
+  return solveGram(matmul(left, weighted, { transposeA: true }), matmul(weighted, w, { transposeA: true }))
+}
+
+/** The left factor that goes best with `right`: `W H Rᵀ (R H Rᵀ)⁻¹`. */
+export function fitLeft(w: Matrix, right: Matrix, metric: Metric): Matrix {
+  const weighted = metric.timesInput(right)
+  return solveGramRight(
+    matmul(weighted, right, { transposeB: true }),
+    matmul(w, weighted, { transposeB: true }),
+  )
+}
+
+function measured(w: Matrix, stored: Omit<StoredLowRank, 'error'>, metric: Metric): StoredLowRank {
+  return { ...stored, error: metric.norm(difference(w, matmul(stored.left, stored.right))) }
+}

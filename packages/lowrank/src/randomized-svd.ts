@@ -1,0 +1,62 @@
+import { matmul, qr, type Svd, svd } from '@reallm/kernels'
+import { type Matrix, ReallmError, random, zeroMatrix } from '@reallm/tensor-io'
+
+export interface RandomizedSvdOptions {
+  readonly seed?: number
+  /** Extra directions of the sketch; 10 by default. */
+  readonly oversampling?: number
+  /** Passes of A Aᵀ over the sketch: more where singular values fall slowly; 2 by default. */
+  readonly powerIterations?: number
+}
+
+/**
+ * The `rank` leading singular triples of `a` `[m, n]`, from a Gaussian sketch (Halko, Martinsson, Tropp 2011). Where
+ * the sketch would be as wide as the matrix, the exact decomposition.
+ *
+ * @returns `u [m, rank]`, `s`, `v [n, rank]`
+ * @throws ReallmError `bad-option` when `rank` is not between 1 and min(m, n)
+ * @example
+ * const { u, s, v } = randomizedSvd(w, 8, { seed: 1 })
+ */
+export function randomizedSvd(a: Matrix, rank: number, options: RandomizedSvdOptions = {}): Svd {
+  checkRank(rank, a.rows, a.cols)
+  const { seed = 0, oversampling = 10, powerIterations = 2 } = options
+  const width = rank + oversampling
+  if (width >= Math.min(a.rows, a.cols)) return leading(svd(a), rank)
+  let { q } = qr(matmul(a, gaussian(a.cols, width, seed)))
+  for (let i = 0; i < powerIterations; i++) {
+    const back = qr(matmul(a, q, { transposeA: true }))
+    q = qr(matmul(a, back.q)).q
+  }
+  const small = leading(svd(matmul(q, a, { transposeA: true })), rank)
+  return { ...small, u: matmul(q, small.u) }
+}
+
+/** Throws `bad-option` unless `rank` is a whole number from `least` to min(rows, cols). */
+export function checkRank(rank: number, rows: number, cols: number, least = 1): void {
+  const most = Math.min(rows, cols)
+  if (!Number.isInteger(rank) || rank < least || rank > most) {
+    throw new ReallmError('bad-option', `a [${rows}, ${cols}] matrix cannot have rank ${rank}`, {
+      hint: `use ${least} to ${most}`,
+    })
+  }
+}
+
+/** A `[rows, cols]` matrix of standard normal numbers. */
+export function gaussian(rows: number, cols: number, seed: number): Matrix {
+  const m = zeroMatrix(rows, cols)
+  const { normal } = random(seed)
+  for (let i = 0; i < m.data.length; i++) m.data[i] = normal()
+  return m
+}
+
+/** The first `count` columns of a matrix. */
+export function firstColumns(m: Matrix, count: number): Matrix {
+  const out = zeroMatrix(m.rows, count)
+  for (let r = 0; r < m.rows; r++) out.data.set(m.data.subarray(r * m.cols, r * m.cols + count), r * count)
+  return out
+}
+
+function leading({ u, s, v }: Svd, rank: number): Svd {
+  return { u: firstColumns(u, rank), s: s.slice(0, rank), v: firstColumns(v, rank) }
+}

@@ -1,0 +1,81 @@
+import { matmul } from '@reallm/kernels'
+import { type CodecWrapper, defineCodec, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
+import { type ZodType, z } from 'zod'
+import { alternate } from '../alternate.ts'
+import { lowPrecision, lowRankCost, storeLowRank } from '../low-precision.ts'
+import type { LowRank } from '../low-rank.ts'
+import { lowRankOf } from '../lowrank/codec.ts'
+import { metricOf } from '../metric.ts'
+import { checkRank } from '../randomized-svd.ts'
+import { type PlusLowRankOptions, residualShape } from './params.ts'
+
+export type PlusLowRankParams<Inner> = PlusLowRankOptions & { readonly inner: Inner }
+type Full<Inner> = Required<PlusLowRankOptions> & { readonly inner: Inner }
+
+const NAME = 'lowrank-residual'
+
+/**
+ * `W ≈ D_φ(E) ⊙ S + L₁L₂`: a codec with a low-rank part of higher precision (ReALLM §3.1), both found by `alternate`.
+ * `options` become the parameters' defaults. With few-bit factors under full moments this is CALDERA; around NormalFloat
+ * with `weighting: 'diagonal'` it is Fisher-weighted LQ-LoRA, with `'none'` plain LQ-LoRA.
+ *
+ * @example
+ * const codec = plusLowRank({ rank: 8, bits: 8 }, rotated(withFeedback(trellis)))
+ * const stored = await codec.encode(w, { inner: { inner: { bits: 3 } } }, { hessian, seed: 1 })
+ */
+export function plusLowRank<Inner>(
+  options: PlusLowRankOptions,
+  codec: MatrixCodec<Inner>,
+): MatrixCodec<PlusLowRankParams<Inner>> {
+  const params = z.object({ ...residualShape(options), inner: codec.params })
+  return defineCodec({
+    name: NAME,
+    params: params as unknown as ZodType<Full<Inner>, PlusLowRankParams<Inner>>,
+    inner: codec as MatrixCodec<never>,
+    cost([rows, cols], { rank, bits }) {
+      checkRank(rank, rows, cols, 0)
+      return lowRankCost(rows, cols, rank, bits)
+    },
+    async encode(w, p, ctx) {
+      const metric = metricOf(ctx, p.weighting)
+      const { quantised, factors } = await alternate(w, {
+        ...p,
+        ...ctx,
+        metric,
+        rounds: p.rank === 0 ? 1 : p.rounds,
+        fit: residual => lowPrecision(residual, p.rank, { ...p, metric, seed: ctx.seed }),
+        async quantise(residual) {
+          const stored = await codec.encode(residual, p.inner, ctx)
+          return { stored, decoded: codec.decode(stored) }
+        },
+      })
+      return { parts: factors.parts, inner: quantised.stored }
+    },
+    decode(e, inner) {
+      const { left, right } = lowRankOf(e)
+      return matmul(left, right, { out: codec.decode(inner), accumulate: true })
+    },
+  })
+}
+
+/** `plusLowRank` for the registry: decodes what any of them stored. */
+export const lowRankResidual: CodecWrapper = { name: NAME, wrap: codec => plusLowRank({}, codec) }
+
+/**
+ * A stored matrix with other factors on `bits` bits: fine-tuned ones in place of its own, or the first ones of a matrix
+ * that has none.
+ */
+export function withLowRank(
+  e: EncodedMatrix,
+  factors: LowRank,
+  bits: number,
+): EncodedMatrix<PlusLowRankParams<unknown>> {
+  const inner = e.codec === NAME && e.inner ? e.inner : e
+  const params = {
+    ...z.object(residualShape()).parse({}),
+    rank: factors.right.rows,
+    bits,
+    inner: inner.params,
+  }
+  return { codec: NAME, params, shape: e.shape, parts: storeLowRank(factors, bits).parts, inner }
+}

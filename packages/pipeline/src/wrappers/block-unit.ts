@@ -1,0 +1,24 @@
+import type { Matrix } from '@reallm/tensor-io'
+
+/**
+ * Scales the rows of an upper triangular `U` (`[n, n]`, `H⁻¹ = UᵀU`) by the inverses of its diagonal blocks, so
+ * that every `block × block` diagonal block becomes the identity: `V_B = U_BB⁻¹ U_B,:`. The error `E_B` of a block
+ * of columns is then compensated by `W_rest −= E_B V_B,rest` (methods: feedback rounding).
+ */
+export function blockUnit(u: Matrix, block: number): Matrix {
+  const n = u.cols
+  const v = u.data.slice()
+  for (let start = 0; start < n; start += block) {
+    const end = Math.min(start + block, n)
+    for (let i = end - 1; i >= start; i--) {
+      for (let k = i + 1; k < end; k++) {
+        const factor = u.data[i * n + k]
+        for (let j = end; j < n; j++) v[i * n + j] -= factor * v[k * n + j]
+      }
+      const pivot = 1 / u.data[i * n + i]
+      for (let j = end; j < n; j++) v[i * n + j] *= pivot
+      for (let j = start; j < end; j++) v[i * n + j] = i === j ? 1 : 0
+    }
+  }
+  return { rows: n, cols: n, data: v }
+}

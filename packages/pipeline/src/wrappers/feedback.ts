@@ -1,0 +1,135 @@
+import { matmul } from '@reallm/kernels'
+import {
+  type ColumnCodec,
+  type ColumnEncoder,
+  copyMatrix,
+  type EncodeContext,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixCodec,
+  throwIfAborted,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import { type Compensation, compensation } from './compensation.ts'
+import { putTile, subtractTile, tileOf } from './tiles.ts'
+
+/** Shares of the mean diagonal that are added to the second moments before they are factorised. */
+export interface FeedbackOptions {
+  /** For `H`; 0.01 by default, raised by itself when the factorisation fails. */
+  readonly damping?: number
+  /** For `H_out`, which is estimated from fewer samples and trusted less; 0.25 by default. */
+  readonly outputDamping?: number
+}
+
+/**
+ * Feedback rounding (GPTQ / LDLQ): encodes column blocks from left to right and pushes each block's error onto the
+ * columns not yet encoded, which make up for it under `ctx.hessian`. With `ctx.outputHessian` the same happens over
+ * the row tiles inside every column block (two-sided, as in YAQA, arXiv 2505.22988). Parameters, cost and decoder
+ * are the inner codec's: nothing of this is stored. Without either moment it is the inner codec's plain `encode`.
+ *
+ * Throws `numeric` when a second moment cannot be factorised, and what the inner codec throws.
+ *
+ * @example
+ * const stored = await withFeedback(grid).encode(w, { bits: 3, group: 64 }, { hessian, seed: 1 })
+ */
+export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions = {}): MatrixCodec<P> {
+  const { damping = 0.01, outputDamping = 0.25 } = options
+  return {
+    ...codec,
+    async encode(w, params, ctx) {
+      const { hessian, outputHessian } = ctx
+      if (!hessian && !outputHessian) return codec.encode(w, params, ctx)
+      const encoder = await codec.columns(w, params, ctx)
+      const { tileCols, groupCols, tileRows } = encoder
+      return encodeColumns(
+        w,
+        encoder,
+        hessian && compensation(hessian, tileCols, groupCols, damping),
+        outputHessian && compensation(outputHessian, tileRows, tileRows, outputDamping),
+        ctx,
+      )
+    },
+  }
+}
+
+async function encodeColumns(
+  w: Matrix,
+  encoder: ColumnEncoder,
+  overColumns: Compensation | undefined,
+  overRows: Compensation | undefined,
+  ctx: EncodeContext,
+): Promise<EncodedMatrix> {
+  const { tileCols, groupCols } = encoder
+  const residual = copyMatrix(w)
+  const batch = overColumns?.batch ?? w.cols
+  for (let start = 0; start < w.cols; start += batch) {
+    const end = Math.min(start + batch, w.cols)
+    const errors = zeroMatrix(w.rows, end - start)
+    for (let col = start; col < end; col += tileCols) {
+      throwIfAborted(ctx.signal)
+      if (col % groupCols === 0) encoder.startGroup?.(tileOf(residual, 0, col, w.rows, groupCols), col)
+      const block = tileOf(residual, 0, col, w.rows, tileCols)
+      const error = overRows
+        ? encodeRows(block, col, encoder, overRows)
+        : errorOf(block, encoder.quantise(block, 0, col))
+      putTile(errors, error, 0, col - start)
+      if (overColumns) pushRight(residual, error, col, end, overColumns.unit)
+    }
+    if (overColumns && end < w.cols) subtractTile(residual, matmul(errors, overColumns.ahead(start)), 0, end)
+    ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
+    if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
+  }
+  return encoder.finish()
+}
+
+/** Feedback over the row tiles of one column block; returns the block's whole error, `[rows, tileCols]`. */
+function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, over: Compensation): Matrix {
+  const { tileRows } = encoder
+  const { rows, cols } = block
+  const residual = copyMatrix(block)
+  const total = zeroMatrix(rows, cols)
+  for (let start = 0; start < rows; start += over.batch) {
+    const end = Math.min(start + over.batch, rows)
+    const errors = zeroMatrix(end - start, cols)
+    for (let row = start; row < end; row += tileRows) {
+      const tile = tileOf(residual, row, 0, tileRows, cols)
+      const decoded = encoder.quantise(tile, row, col)
+      const error = errorOf(tile, decoded)
+      putTile(errors, error, row - start, 0)
+      putTile(total, errorOf(tileOf(block, row, 0, tileRows, cols), decoded), row, 0)
+      pushDown(residual, error, row, end, over.unit)
+    }
+    if (end < rows) {
+      subtractTile(residual, matmul(over.ahead(start), errors, { transposeA: true }), end, 0)
+    }
+  }
+  return total
+}
+
+function errorOf(wanted: Matrix, got: Matrix): Matrix {
+  return { ...wanted, data: wanted.data.map((value, i) => value - got.data[i]) }
+}
+
+/** Pushes the error of the columns at `col` onto those after them and before `end`. */
+function pushRight(residual: Matrix, error: Matrix, col: number, end: number, unit: Matrix): void {
+  const { rows, cols, data } = residual
+  for (let r = 0; r < rows; r++) {
+    const row = r * cols
+    for (let e = 0; e < error.cols; e++) {
+      const value = error.data[r * error.cols + e]
+      const from = (col + e) * cols
+      for (let c = col + error.cols; c < end; c++) data[row + c] -= value * unit.data[from + c]
+    }
+  }
+}
+
+/** Pushes the error of the rows at `row` onto those after them and before `end`. */
+function pushDown(residual: Matrix, error: Matrix, row: number, end: number, unit: Matrix): void {
+  const { cols, data } = residual
+  for (let e = 0; e < error.rows; e++) {
+    for (let r = row + error.rows; r < end; r++) {
+      const factor = unit.data[(row + e) * unit.cols + r]
+      for (let c = 0; c < cols; c++) data[r * cols + c] -= factor * error.data[e * cols + c]
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { hadamard, rotationSigns, transpose } from '@reallm/kernels'
+import {
+  type CodecWrapper,
+  copyMatrix,
+  defineCodec,
+  type EncodeContext,
+  type Matrix,
+  type MatrixCodec,
+  seedFor,
+  tensor,
+} from '@reallm/tensor-io'
+import { type ZodType, z } from 'zod'
+
+export interface RotationOptions {
+  /** Turn the columns of W (the layer's input); true by default. */
+  readonly input?: boolean
+  /** Turn the rows of W (the layer's output); true by default. */
+  readonly output?: boolean
+}
+
+export type RotatedParams<Inner> = RotationOptions & { readonly inner: Inner }
+
+const NAME = 'rotation'
+
+/**
+ * Incoherence: both sides are turned by random signs and a Hadamard transform before the inner codec sees them, and back
+ * after it: `W' = T_out W T_inᵀ`, `H' = T_in H T_inᵀ`. Outliers spread over everything, entries become Gaussian, and one
+ * codebook fits all. Stores a seed of 32 bits. `options` become the parameters' defaults.
+ *
+ * @example
+ * const stored = await rotated(withFeedback(trellis)).encode(w, { inner: { bits: 3 } }, { hessian, seed: 1 })
+ */
+export function rotated<Inner>(
+  codec: MatrixCodec<Inner>,
+  options: RotationOptions = {},
+): MatrixCodec<RotatedParams<Inner>> {
+  const params = z.object({
+    input: z
+      .boolean()
+      .default(options.input ?? true)
+      .describe('turn the columns'),
+    output: z
+      .boolean()
+      .default(options.output ?? true)
+      .describe('turn the rows'),
+    inner: codec.params,
+  })
+  return defineCodec({
+    name: NAME,
+    params: params as unknown as ZodType<Required<RotationOptions> & { inner: Inner }, RotatedParams<Inner>>,
+    inner: codec as MatrixCodec<never>,
+    cost: () => ({ seed: { dtype: 'U32', shape: [1] } }),
+    async encode(w, { input, output, inner }, ctx) {
+      const seed = seedFor(ctx.seed, NAME)
+      const turned = rotateRows(rotateColumns(copyMatrix(w), seed, input), seed, output)
+      return {
+        parts: { seed: tensor('U32', [1], Uint32Array.of(seed)) },
+        inner: await codec.encode(turned, inner, rotatedContext(ctx, seed, input, output)),
+      }
+    },
+    decode({ parts, params: { input, output } }, inner) {
+      const [seed] = parts.seed.data as Uint32Array
+      const w = copyMatrix(codec.decode(inner))
+      return rotateRows(rotateColumns(w, seed, input, true), seed, output, true)
+    },
+  })
+}
+
+/** `rotated` for the registry: decodes what any of them stored. */
+export const rotation: CodecWrapper = { name: NAME, wrap: codec => rotated(codec) }
+
+function rotateColumns(w: Matrix, seed: number, on: boolean, inverse = false): Matrix {
+  return on ? hadamard(w, { signs: rotationSigns(seed, 'input', w.cols), inverse }) : w
+}
+
+function rotateRows(w: Matrix, seed: number, on: boolean, inverse = false): Matrix {
+  if (!on) return w
+  return transpose(hadamard(transpose(w), { signs: rotationSigns(seed, 'output', w.rows), inverse }))
+}
+
+function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output: boolean): EncodeContext {
+  const { hessian, outputHessian } = ctx
+  return {
+    ...ctx,
+    ...(hessian && input && { hessian: conjugated(hessian, rotationSigns(seed, 'input', hessian.rows)) }),
+    ...(outputHessian &&
+      output && {
+        outputHessian: conjugated(outputHessian, rotationSigns(seed, 'output', outputHessian.rows)),
+      }),
+  }
+}
+
+/** `T H Tᵀ` of a symmetric matrix. */
+function conjugated(moment: Matrix, signs: Int8Array): Matrix {
+  return hadamard(transpose(hadamard(copyMatrix(moment), { signs })), { signs })
+}

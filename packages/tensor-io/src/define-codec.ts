@@ -1,0 +1,68 @@
+import type { ZodType } from 'zod'
+import { checkHessian, checkParts, checkShape, checkWeights, parseParams, shapeText } from './check.ts'
+import {
+  type EncodeContext,
+  type EncodedMatrix,
+  type MatrixCodec,
+  type MatrixShape,
+  prefixed,
+  type StorageCost,
+} from './codec.ts'
+import { ReallmError } from './errors.ts'
+import { throwIfAborted } from './progress.ts'
+import type { Matrix } from './tensor.ts'
+
+/** What a codec is made of; `Full` are its parameters with the defaults filled in. */
+export interface CodecSpec<Params, Full extends Params> {
+  readonly name: string
+  readonly params: ZodType<Full, Params>
+  /** Its own tensors, without a wrapped codec's. Throws `bad-option` when the shape does not fit. */
+  cost(shape: MatrixShape, params: Full): StorageCost
+  /** A wrapper's codec; its parameters are `params.inner`. */
+  readonly inner?: MatrixCodec<never>
+  encode(w: Matrix, params: Full, ctx: EncodeContext): Promise<Pick<EncodedMatrix, 'parts' | 'inner'>>
+  /** `e` has been checked: parameters complete, own parts as `cost` names them, `inner` there if there is a codec. */
+  decode(e: EncodedMatrix<Full>, inner: EncodedMatrix<never>): Matrix
+}
+
+/**
+ * Makes a codec out of its definition: fills in parameters, checks weights, moments and stored parts, and adds up a
+ * wrapped codec's cost.
+ */
+export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params, Full>): MatrixCodec<Params> {
+  const parse = (params: unknown): Full => parseParams(spec.name, spec.params, params)
+
+  function ownCost(shape: MatrixShape, params: Full): StorageCost {
+    checkShape(shape)
+    return spec.cost(shape, params)
+  }
+
+  function cost(shape: MatrixShape, params: Full): StorageCost {
+    const own = ownCost(shape, params)
+    if (!spec.inner) return own
+    return { ...own, ...prefixed(spec.inner.cost(shape, (params as { inner: never }).inner)) }
+  }
+
+  return {
+    name: spec.name,
+    params: spec.params,
+    cost: (shape, params) => cost(shape, parse(params)),
+    async encode(w, given, ctx) {
+      throwIfAborted(ctx.signal)
+      const params = parse(given)
+      const shape: MatrixShape = [w.rows, w.cols]
+      cost(shape, params)
+      checkHessian(ctx.hessian, w.cols)
+      checkWeights(w)
+      return { codec: spec.name, params, shape, ...(await spec.encode(w, params, ctx)) }
+    },
+    decode(e) {
+      const params = parse(e.params)
+      checkParts(e, ownCost(e.shape, params))
+      if (spec.inner && !e.inner) {
+        throw new ReallmError('bad-file', `${spec.name} ${shapeText(e.shape)}: the wrapped matrix is missing`)
+      }
+      return spec.decode({ ...e, params }, e.inner as EncodedMatrix<never>)
+    },
+  }
+}
