@@ -22,6 +22,9 @@ const E4M3: SmallFloat = { mantissa: 3, bias: 7, overflow: 0x7f, nan: 0x7f, sign
 /** IEEE half floats as raw 16-bit codes → float32. */
 export const f16ToF32 = (codes: Uint16Array): Float32Array<ArrayBuffer> => lookUp(codes, tableOf(F16))
 
+/** The values of all 65536 half floats, by their code. */
+export const f16Table = (): Float32Array => tableOf(F16)
+
 /** float32 → half floats, rounded to nearest even; overflow becomes infinity. */
 export const f32ToF16 = (values: Float32Array): Uint16Array<ArrayBuffer> =>
   round(values, F16, new Uint16Array(values.length))

@@ -32,6 +32,24 @@ describe('sample', () => {
   it('keeps the likeliest that reach p', () =>
     expectShares(shares({ temperature: 1, topP: 0.55 }), [0, 2 / 3, 1 / 3, 0, 0]))
 
+  it('keeps those not too far from the likeliest', () =>
+    expectShares(shares({ temperature: 1, minP: 0.3 }), [0, 0.5, 0.25, 0, 0.25]))
+
+  it('weakens what was there before', () => {
+    const draw = (repetitionPenalty: number) =>
+      sample([2, 3, -1], { repetitionPenalty }, random(1), [1, 1, 2])
+    expect([draw(1), draw(1.4), draw(1.6)]).toEqual([1, 1, 0])
+    expect(sample([-1, -2], { repetitionPenalty: 3 }, random(1), [0])).toBe(1)
+  })
+
+  it('is quick on a vocabulary of 50 000', () => {
+    const stream = random(1)
+    const wide = Float32Array.from({ length: 50_000 }, () => 3 * stream.normal())
+    const start = performance.now()
+    for (let i = 0; i < 20; i++) sample(wide, { temperature: 0.7, topK: 40, topP: 0.9 }, stream)
+    expect((performance.now() - start) / 20).toBeLessThan(50)
+  })
+
   it('repeats itself with the same seed', () => {
     const draw = () => {
       const stream = random(9)
@@ -40,10 +58,14 @@ describe('sample', () => {
     expect(draw()).toEqual(draw())
   })
 
-  it.each([{ temperature: -1 }, { topK: 1.5 }, { topP: 0 }, { temperature: Number.NaN }])(
-    'refuses %o',
-    options => {
-      expect(() => sample(logits, options, random(1))).toThrow(/must be/)
-    },
-  )
+  it.each([
+    { temperature: -1 },
+    { topK: 1.5 },
+    { topP: 0 },
+    { minP: 2 },
+    { repetitionPenalty: 0 },
+    { temperature: Number.NaN },
+  ])('refuses %o', options => {
+    expect(() => sample(logits, options, random(1))).toThrow(/must be/)
+  })
 })

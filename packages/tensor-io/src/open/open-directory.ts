@@ -25,6 +25,10 @@ export async function openDirectory(
   weightFile?: string,
 ): Promise<ModelFiles> {
   const chosen = weightFile ?? chooseWeights(dir)
+  if (chosen.endsWith('.gguf')) {
+    const { openGguf } = await import('../gguf/open.ts')
+    return openGguf(await dir.open(chosen), { spec, ...options })
+  }
   const readFile = async (name: string) => {
     const source = await dir.open(name)
     try {

@@ -1,0 +1,1 @@
+export { type GgufFile, openGguf } from './open.ts'
