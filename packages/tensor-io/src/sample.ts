@@ -15,8 +15,8 @@ export interface SampleOptions {
   readonly repetitionPenalty?: number
 }
 
-/** Tokens this many nats below the likeliest don't count in top-p: e⁻³⁰ each. */
-const negligible = 30
+/** How many nats below the likeliest the tokens are looked for that top-k and top-p keep: sorting all takes long. */
+const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
 
 /**
  * Draws a token id from logits `[vocabulary]`: repetition penalty, temperature, min-p, top-k, then top-p, then one
@@ -40,30 +40,45 @@ export function sample(
   for (let i = 1; i < scores.length; i++) if (scores[i] > scores[best]) best = i
   if (temperature === 0 || topK === 1) return best
 
+  const weightOf = (i: number) => Math.exp((scores[i] - scores[best]) / temperature)
+  const above = (depth: number): number[] => {
+    const floor = scores[best] - Math.min(depth, -Math.log(minP)) * temperature
+    const found: number[] = []
+    for (let i = 0; i < scores.length; i++) if (scores[i] >= floor) found.push(i)
+    return found
+  }
   const limited = topK > 0 && topK < scores.length
-  const ordered = limited || topP < 1
-  let floor = ordered ? scores[best] - negligible * temperature : Number.NEGATIVE_INFINITY
-  if (minP > 0) floor = Math.max(floor, scores[best] + Math.log(minP) * temperature)
-  const ids: number[] = []
-  for (let i = 0; i < scores.length; i++) if (scores[i] >= floor) ids.push(i)
-  if (ordered) ids.sort((a, b) => scores[b] - scores[a] || a - b)
-  if (limited && topK < ids.length) ids.length = topK
-  const weights = Float64Array.from(ids, i => Math.exp((scores[i] - scores[best]) / temperature))
-  let total = weights.reduce((sum, w) => sum + w, 0)
+  let ids: number[] = []
+  let total = 0
+  if (limited) {
+    for (let d = 0; ids.length < topK && d < depths.length; d++) ids = above(depths[d])
+    ids = likeliest(ids, scores).slice(0, topK)
+    for (const i of ids) total += weightOf(i)
+  } else {
+    ids = above(Number.POSITIVE_INFINITY)
+    for (const i of ids) total += weightOf(i)
+  }
   if (topP < 1) {
     let kept = 0
     let reached = 0
-    while (kept < ids.length && reached < topP * total) reached += weights[kept++]
+    for (let d = 0; reached < topP * total && d < depths.length; d++) {
+      if (!limited) ids = likeliest(above(depths[d]), scores)
+      for ([kept, reached] = [0, 0]; kept < ids.length && reached < topP * total; )
+        reached += weightOf(ids[kept++])
+    }
     ids.length = kept
     total = reached
   }
   let left = random.uniform() * total
   for (let at = 0; at < ids.length; at++) {
-    left -= weights[at]
+    left -= weightOf(ids[at])
     if (left < 0) return ids[at]
   }
   return ids[ids.length - 1]
 }
+
+const likeliest = (ids: number[], scores: ArrayLike<number>): number[] =>
+  ids.sort((a, b) => scores[b] - scores[a] || a - b)
 
 function check({
   temperature = 0,

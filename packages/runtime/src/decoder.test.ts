@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { bf16ToF32, f32ToBf16, openModel } from '@reallm/tensor-io'
+import { describe, expect, it } from 'vitest'
+import { Decoder } from './decoder.ts'
+import { Engine } from './engine.ts'
+import { KvCache } from './kv-cache.ts'
+import { loadWeights, type WeightForm } from './load-weights.ts'
+import { openWeights, type TransformerConfig } from './model-config.ts'
+
+const models = fileURLToPath(new URL('../../transformer/test/fixtures/models/', import.meta.url))
+const families = ['gemma3-text', 'llama-gqa-tied', 'mistral-untied', 'qwen2-bias', 'qwen3-qknorm']
+
+async function golden(family: string) {
+  const rows: number[][] = JSON.parse(await readFile(`${models}${family}/tokens.json`, 'utf8'))
+  const expected = await openModel(`${models}${family}/expected.safetensors`)
+  return { rows, logits: (await expected.readFloat32('logits')).data }
+}
+
+async function start(family: string, form: WeightForm, build?: 'plain' | 'reference') {
+  const engine = await Engine.start(build ? { build } : {})
+  const model = await openWeights(`${models}${family}`)
+  const config = withBf16Frequencies(model.config)
+  const decoder = new Decoder(engine, config, await loadWeights(engine, model, { form }))
+  return { engine, decoder, cache: () => new KvCache(engine, config) }
+}
+
+/** The reference models were cast to bfloat16 and back as a whole, rotary frequencies included. */
+function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
+  const rounded = (x: readonly number[]) => [...bf16ToF32(f32ToBf16(Float32Array.from(x)))]
+  const ropes = config.ropes.map(r => ({ ...r, inverseFrequencies: rounded(r.inverseFrequencies) }))
+  return { ...config, ropes }
+}
+
+/** ‖got − want‖ / ‖want‖ */
+function distance(got: Float32Array, want: Float32Array): number {
+  let [difference, norm] = [0, 0]
+  for (const [i, value] of want.entries()) {
+    difference += (got[i] - value) ** 2
+    norm += value ** 2
+  }
+  return Math.sqrt(difference / norm)
+}
+
+describe.each(families)('%s', family => {
+  it.each([
+    ['f32', undefined, 1e-5],
+    ['f32', 'reference', 1e-5],
+    ['expanded', undefined, 1e-2],
+    ['expanded', 'reference', 1e-2],
+  ] as const)('%s (%s): logits of a batch and token by token', async (form, build, tolerance) => {
+    const { rows, logits } = await golden(family)
+    const { decoder, cache } = await start(family, form, build)
+    const all = cache()
+    const size = logits.length / 2
+    const got = decoder.forward(rows[0], all, 'all')

@@ -1,0 +1,89 @@
+import { createInference, type Inference, type InferenceOptions, type Pointer } from '@reallm/kernels/inference'
+
+/** Tokens that go through the layers together when a prompt is read. */
+export const BATCH = 64
+
+const roundUp = (n: number, to: number) => Math.ceil(n / to) * to
+
+/** Columns of one-byte weights, and 16-bit activations, in memory. */
+export const int8Stride = (cols: number) => roundUp(cols, 16)
+
+/** Rows of weights in memory. */
+export const paddedRows = (rows: number) => roundUp(rows, 4)
+
+/** The input of linear layers: float32 `[tokens, width]`, quantised once for all layers that share it. */
+export class Activations {
+  readonly at: Pointer
+  readonly width: number
+  readonly #engine: Engine
+  #quantised: { values: Pointer; scales: Pointer } | undefined
+  #fresh = false
+
+  constructor(engine: Engine, width: number) {
+    this.#engine = engine
+    this.width = width
+    this.at = engine.allocateFloats(BATCH * roundUp(width, 4))
+  }
+
+  /** To be called when the floats have changed. */
+  changed(): this {
+    this.#fresh = false
+    return this
+  }
+
+  /** 16-bit values, `int8Stride(width)` per token, and a scale per token. */
+  quantised(tokens: number): { values: Pointer; scales: Pointer } {
+    const { kernels, arena } = this.#engine
+    const stride = int8Stride(this.width)
+    this.#quantised ??= {
+      values: arena.allocate(2 * BATCH * stride),
+      scales: this.#engine.allocateFloats(BATCH),
+    }
+    const { values, scales } = this.#quantised
+    if (!this.#fresh) kernels.quantiseActivations(this.at, this.width, values, scales, tokens, this.width, stride)
+    this.#fresh = true
+    return this.#quantised
+  }
+}
+
+/** The kernels, their memory, and scratch space that layers share. */
+export class Engine {
+  readonly inference: Inference
+  readonly #scratch = new Map<string, Activations>()
+
+  private constructor(inference: Inference) {
+    this.inference = inference
+  }
+
+  static async start(options: InferenceOptions): Promise<Engine> {
+    return new Engine(await createInference(options))
+  }
+
+  get kernels() {
+    return this.inference.kernels
+  }
+
+  get arena() {
+    return this.inference.arena
+  }
+
+  /** Zeroed floats. */
+  allocateFloats(count: number): Pointer {
+    return this.arena.allocate(4 * count)
+  }
+
+  /** A copy of `values` in the memory. */
+  upload(values: Float32Array): Pointer {
+    const at = this.allocateFloats(values.length)
+    this.arena.floats(at, values.length).set(values)
+    return at
+  }
+
+  /** Scratch activations: the same ones for the same purpose and width. */
+  scratch(purpose: string, width: number): Activations {
+    const key = `${purpose} ${width}`
+    const found = this.#scratch.get(key) ?? new Activations(this, width)
+    this.#scratch.set(key, found)
+    return found.changed()
+  }
+}

@@ -1,0 +1,106 @@
+import type { Pointer } from '@reallm/kernels/inference'
+import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import type { Block, DecoderWeights, Projection } from './decoder.ts'
+import type { Engine } from './engine.ts'
+import { floatWriter } from './linear/float.ts'
+import { int8Writer } from './linear/int8.ts'
+import type { Linear } from './linear/linear.ts'
+import type { ModelWeights } from './model-config.ts'
+
+/**
+ * How matrices are held: `packed` as they are stored, decoded whenever they are used; `expanded` to one byte per
+ * weight, several times faster; `f32` exactly.
+ */
+export type WeightForm = 'packed' | 'expanded' | 'f32'
+
+/** Floats of a matrix that are in memory at a time while it is read. */
+const STAGED_FLOATS = 1 << 20
+
+export interface LoadWeightsOptions extends LongWork {
+  readonly form: WeightForm
+}
+
+/** Reads all weights of a model into an engine, one matrix after the other and each a few rows at a time. */
+export async function loadWeights(
+  engine: Engine,
+  model: ModelWeights,
+  options: LoadWeightsOptions,
+): Promise<DecoderWeights> {
+  const { config } = model
+  const { signal, onProgress, form } = options
+  const { arena } = engine
+  const staging = engine.allocateFloats(STAGED_FLOATS)
+  const total = model.names.length
+  let done = 0
+
+  async function vector(name: string, offset = 0): Promise<Pointer> {
+    throwIfAborted(signal)
+    const { data } = await model.read(name)
+    onProgress?.({ event: 'tensor-end', name, done: ++done, total })
+    return engine.upload(offset === 0 ? data : data.map(w => w + offset))
+  }
+
+  async function matrix(name: string, rows: number, cols: number): Promise<Linear> {
+    if (cols % 4 !== 0) {
+      throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
+    }
+    const writer = form === 'f32' ? floatWriter(engine, rows, cols) : int8Writer(engine, rows, cols)
+    const step = Math.max(1, Math.floor(STAGED_FLOATS / cols))
+    for (let from = 0; from < rows; from += step) {
+      throwIfAborted(signal)
+      const to = Math.min(rows, from + step)
+      const { data } = await model.read(name, [from, to])
+      arena.floats(staging, data.length).set(data)
+      writer.write(staging, to - from)
+    }
+    onProgress?.({ event: 'tensor-end', name, done: ++done, total })
+    return writer.finish()
+  }
+
+  const { hiddenSize, intermediateSize, vocabSize, heads, kvHeads, headDim, normOffset, bias } = config
+  const norm = (name: string) => vector(`${name}.weight`, normOffset)
+
+  async function projection(name: string, rows: number, cols: number, biased: boolean): Promise<Projection> {
+    const linear = await matrix(`${name}.weight`, rows, cols)
+    return biased ? { linear, bias: await vector(`${name}.bias`) } : { linear }
+  }
+
+  async function block(i: number): Promise<Block> {
+    const prefix = `model.layers.${i}`
+    const attention = `${prefix}.self_attn`
+    const mlp = `${prefix}.mlp`
+    return {
+      inputNorm: await norm(`${prefix}.input_layernorm`),
+      q: await projection(`${attention}.q_proj`, heads * headDim, hiddenSize, bias.qkv),
+      k: await projection(`${attention}.k_proj`, kvHeads * headDim, hiddenSize, bias.qkv),
+      v: await projection(`${attention}.v_proj`, kvHeads * headDim, hiddenSize, bias.qkv),
+      o: await projection(`${attention}.o_proj`, hiddenSize, heads * headDim, bias.out),
+      ...(config.qkNorm && {
+        qNorm: await norm(`${attention}.q_norm`),
+        kNorm: await norm(`${attention}.k_norm`),
+      }),
+      ...(config.sandwichNorms
+        ? {
+            attentionNorm: await norm(`${prefix}.post_attention_layernorm`),
+            mlpNorm: await norm(`${prefix}.pre_feedforward_layernorm`),
+            outputNorm: await norm(`${prefix}.post_feedforward_layernorm`),
+          }
+        : { mlpNorm: await norm(`${prefix}.post_attention_layernorm`) }),
+      gate: await projection(`${mlp}.gate_proj`, intermediateSize, hiddenSize, bias.mlp),
+      up: await projection(`${mlp}.up_proj`, intermediateSize, hiddenSize, bias.mlp),
+      down: await projection(`${mlp}.down_proj`, hiddenSize, intermediateSize, bias.mlp),
+    }
+  }
+
+  const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
+  const blocks: Block[] = []
+  for (let i = 0; i < config.layers; i++) blocks.push(await block(i))
+  const weights: DecoderWeights = {
+    embedding,
+    blocks,
+    norm: await norm('model.norm'),
+    head: config.tiedHead ? embedding : await matrix('lm_head.weight', vocabSize, hiddenSize),
+  }
+  arena.free(staging)
+  return weights
+}
