@@ -1,94 +1,143 @@
-/** One Kronecker factor of a transform; without a matrix it is Sylvester's, of a power of two. */
+import { ReallmError } from '@reallm/tensor-io'
+
+/** One Kronecker factor of a transform. All are symmetric and orthogonal, so the transform is its own inverse. */
 export interface HadamardFactor {
+  /** `sylvester`: order 2^k, by butterflies. `paley`: Hadamard of order 12, 20, 28, …. `dct`: DCT-IV, any order. */
   readonly kind: 'sylvester' | 'paley' | 'dct'
-  readonly size: number
-  /** `[size, size]`, orthogonal, row-major. */
-  readonly matrix?: Float32Array
+  readonly order: number
 }
 
-const plans = new Map<number, readonly HadamardFactor[]>()
+/** The factors of a width, largest stride first; index = ((i₀·n₁ + i₁)·n₂ + i₂) …. Their orders multiply to `size`. */
+export interface HadamardPlan {
+  readonly size: number
+  readonly factors: readonly HadamardFactor[]
+}
+
+const plans = new Map<number, HadamardPlan>()
 
 /**
- * The orthogonal transform of width n as Kronecker factors, fastest-changing axis first: Hadamard matrices by Paley's
- * constructions for the odd part where powers of two suffice (576 = 4·12·12, 640 = 32·20), Sylvester's for the power of
- * two that is left, a cosine transform for an odd part that has no Hadamard matrix.
+ * How a width is split: at most one Sylvester factor (last), Paley factors where the width allows, else a DCT of an
+ * odd part's size. Every width ≥ 1 has a plan.
+ *
+ * @example
+ * hadamardPlan(576).factors // paley 12, paley 12, sylvester 4
  */
-export function hadamardPlan(n: number): readonly HadamardFactor[] {
-  let plan = plans.get(n)
-  if (!plan) plans.set(n, (plan = makePlan(n)))
+export function hadamardPlan(size: number): HadamardPlan {
+  if (!Number.isInteger(size) || size < 1) {
+    throw new ReallmError('bad-option', `a Hadamard transform needs a width ≥ 1, got ${size}`)
+  }
+  const known = plans.get(size)
+  if (known) return known
+  let odd = size
+  let twos = 0
+  while (odd % 2 === 0) {
+    odd /= 2
+    twos++
+  }
+  const { factors, twosLeft } = split(odd, twos)
+  if (twosLeft > 0) factors.push({ kind: 'sylvester', order: 2 ** twosLeft })
+  const plan = { size, factors }
+  plans.set(size, plan)
   return plan
 }
 
-function makePlan(n: number): HadamardFactor[] {
-  let odd = n
-  while (odd % 2 === 0) odd /= 2
-  const orders = paleyOrders(odd, n / odd) ?? []
-  const covered = orders.reduce((product, order) => product * order, 1)
-  const factors: HadamardFactor[] = orders.map(size => ({ kind: 'paley', size, matrix: paleyMatrix(size)! }))
-  const rest = n / covered
-  const power = orders.length > 0 || odd === 1 ? rest : n / odd
-  if (power > 1 || n === 1) factors.unshift({ kind: 'sylvester', size: power })
-  if (power < rest) factors.push({ kind: 'dct', size: rest / power, matrix: cosineMatrix(rest / power) })
-  return factors
+interface Split {
+  factors: HadamardFactor[]
+  twosLeft: number
+  cost: number
 }
 
-/** Orders 4·t whose t multiply to `odd`, as few and small as possible, using at most `power` of twos. */
-function paleyOrders(odd: number, power: number): number[] | undefined {
-  if (odd === 1) return []
-  let best: number[] | undefined
-  for (let t = 3; t <= odd; t += 2) {
-    if (odd % t !== 0 || power < 4 || !paleyMatrix(4 * t)) continue
-    const others = paleyOrders(odd / t, power / 4)
-    if (others && (!best || cost([4 * t, ...others]) < cost(best))) best = [4 * t, ...others]
+/** A DCT entry is no ±1: it spreads outliers less evenly, so it costs more than its additions. */
+const DCT_PENALTY = 1000
+const MAX_PALEY = 512
+
+/** The cheapest way to cover an odd number by Paley orders (using up twos) and DCTs. */
+function split(odd: number, twos: number): Split {
+  if (odd === 1) return { factors: [], twosLeft: twos, cost: 0 }
+  let best: Split | undefined
+  for (let part = 3; part <= odd; part += 2) {
+    if (odd % part !== 0) continue
+    for (const option of optionsFor(part, twos)) {
+      const rest = split(odd / part, twos - option.twos)
+      const cost = option.cost + rest.cost
+      if (!best || cost < best.cost) {
+        best = { factors: [option.factor, ...rest.factors], twosLeft: rest.twosLeft, cost }
+      }
+    }
   }
-  return best
+  return best!
 }
 
-const cost = (orders: readonly number[]): number => orders.reduce((sum, order) => sum + order, 0)
+function* optionsFor(part: number, twos: number) {
+  for (let j = 2; j <= twos && part << j <= MAX_PALEY; j++) {
+    const order = part << j
+    if (paleyPrime(order)) yield { factor: { kind: 'paley', order } as const, twos: j, cost: order }
+  }
+  yield { factor: { kind: 'dct', order: part } as const, twos: 0, cost: part + DCT_PENALTY }
+}
 
-/** An orthogonal matrix of entries ±1/√n by Paley's first (n = q + 1) or second (n = 2(q + 1)) construction, q prime. */
-function paleyMatrix(n: number): Float32Array | undefined {
-  const [first, second] = [n - 1, n / 2 - 1]
-  if (first % 4 === 3 && isPrime(first)) {
-    const entry = conference(first, -1)
-    return scaled(n, (i, j) => entry(i, j) + (i === j ? 1 : 0))
-  }
-  if (Number.isInteger(second) && second % 4 === 1 && isPrime(second)) {
-    const entry = conference(second, 1)
-    const half = n / 2
-    return scaled(n, (i, j) => {
-      const c = entry(i % half, j % half)
-      const [low, right] = [i >= half, j >= half]
-      if (i % half === j % half) return low && right ? -1 : low || right ? -1 : 1
-      return low && right ? -c : c
-    })
-  }
+/** The prime that Paley's construction of an order uses: order = 2(q + 1), q ≡ 1 mod 4, or q + 1, q ≡ 3 mod 4. */
+function paleyPrime(order: number): number | undefined {
+  const second = order / 2 - 1
+  if (second % 4 === 1 && isPrime(second)) return second
+  const first = order - 1
+  if (first % 4 === 3 && isPrime(first)) return first
   return undefined
 }
-
-/** Entries of Paley's conference matrix of order q + 1: zero diagonal, border of ones, `sign` in the first column. */
-function conference(q: number, sign: 1 | -1): (i: number, j: number) => number {
-  const squares = new Set(Array.from({ length: q }, (_, x) => (x * x) % q))
-  const character = (x: number) => (x === 0 ? 0 : squares.has(x) ? 1 : -1)
-  return (i, j) => {
-    if (i === j) return 0
-    if (i === 0) return 1
-    if (j === 0) return sign
-    return character((i - j + q) % q)
-  }
-}
-
-const scaled = (n: number, entry: (i: number, j: number) => number): Float32Array =>
-  Float32Array.from({ length: n * n }, (_, k) => entry(Math.floor(k / n), k % n) / Math.sqrt(n))
-
-/** The orthogonal cosine transform (DCT-II). */
-const cosineMatrix = (n: number): Float32Array =>
-  Float32Array.from({ length: n * n }, (_, at) => {
-    const [k, i] = [Math.floor(at / n), at % n]
-    return Math.sqrt((k === 0 ? 1 : 2) / n) * Math.cos((Math.PI * (i + 0.5) * k) / n)
-  })
 
 function isPrime(n: number): boolean {
   for (let d = 2; d * d <= n; d++) if (n % d === 0) return false
   return n > 1
+}
+
+const matrices = new Map<string, Float32Array>()
+
+/** The factor as a dense symmetric orthogonal `[order, order]` matrix, entries scaled by 1/√order. */
+export function factorMatrix({ kind, order }: HadamardFactor): Float32Array {
+  const key = `${kind}${order}`
+  const known = matrices.get(key)
+  if (known) return known
+  const entry = kind === 'sylvester' ? sylvester : kind === 'paley' ? paley(order) : dct(order)
+  const scale = kind === 'dct' ? 1 : 1 / Math.sqrt(order)
+  const dense = new Float32Array(order * order)
+  for (let i = 0; i < order; i++) for (let j = 0; j < order; j++) dense[i * order + j] = entry(i, j) * scale
+  matrices.set(key, dense)
+  return dense
+}
+
+function sylvester(i: number, j: number): number {
+  let bits = i & j
+  let sign = 1
+  for (; bits; bits &= bits - 1) sign = -sign
+  return sign
+}
+
+/** DCT-IV: symmetric and orthogonal at every order. */
+const dct = (n: number) => (i: number, j: number) =>
+  Math.sqrt(2 / n) * Math.cos((Math.PI / n) * (i + 0.5) * (j + 0.5))
+
+function paley(order: number): (i: number, j: number) => number {
+  const q = paleyPrime(order)!
+  const residues = new Set<number>()
+  for (let x = 1; x < q; x++) residues.add((x * x) % q)
+  const character = (x: number) => (x % q === 0 ? 0 : residues.has(((x % q) + q) % q) ? 1 : -1)
+  // Construction I is skew apart from its diagonal; rows taken in the order −i make it symmetric.
+  if (q === order - 1) {
+    return (i, j) => {
+      if (i === 0 || j === 0) return 1
+      const sum = i - 1 + j - 1
+      return -character(sum) - (sum % q === 0 ? 1 : 0)
+    }
+  }
+  // Construction II: each entry of the symmetric conference matrix becomes a 2 × 2 block.
+  const conference = (i: number, j: number) => {
+    if (i === j) return 0
+    return i === 0 || j === 0 ? 1 : character(i - j)
+  }
+  return (i, j) => {
+    const c = conference(i >> 1, j >> 1)
+    const [a, b] = [i & 1, j & 1]
+    if (c === 0) return a === 0 && b === 0 ? 1 : -1
+    return a === 1 && b === 1 ? -c : c
+  }
 }

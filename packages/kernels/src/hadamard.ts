@@ -1,73 +1,51 @@
-import { type Matrix, ReallmError } from '@reallm/tensor-io'
-import { type HadamardFactor, hadamardPlan } from './hadamard-plan.ts'
+import { type Matrix, ReallmError, random } from '@reallm/tensor-io'
+import { hadamardPlan } from './hadamard-plan.ts'
+import { transformAxis } from './reference/hadamard.ts'
 
 export interface HadamardOptions {
-  /** Undo the transform. */
+  /** `right` (default): every row x becomes (x ⊙ signs) T. `left`: every column, T (signs ⊙ x). */
+  readonly side?: 'right' | 'left'
+  /** ±1 for each entry, see `randomSigns`; all +1 by default. */
+  readonly signs?: Float32Array
+  /** Undo the transform that the same options make. */
   readonly inverse?: boolean
-  /** ±1 per column: multiplied before the transform, after its inverse. */
-  readonly signs?: Int8Array
 }
 
 /**
- * Multiplies every row by the orthogonal transform of its width, in place: `x ← (x ⊙ s) Tᵀ`, or `x ← (x T) ⊙ s` for the
- * inverse. O(n log n) per row where the width is a power of two times small factors.
+ * Turns the rows (or columns) of a matrix, in place, by a fixed symmetric orthogonal transform of their length: Sylvester
+ * and Paley Hadamard matrices, a DCT where no Hadamard order fits. O(n log n) per row; any width ≥ 1.
+ * With random signs it makes weights incoherent (QuIP#, arXiv 2402.04396; methods of ours: both sides of W).
  *
- * @param m `[rows, n]`, any n
- * @throws ReallmError `bad-option` when there are not as many signs as columns
+ * @returns `m`
+ * @throws ReallmError `bad-tensor` when the number of signs is not the width
+ * @example
+ * const signs = randomSigns(576, 1)
+ * hadamard(w, { signs }) // and back: hadamard(w, { signs, inverse: true })
  */
-export function hadamard(m: Matrix, { inverse = false, signs }: HadamardOptions = {}): Matrix {
-  if (signs && signs.length !== m.cols) {
-    throw new ReallmError('bad-option', `${m.cols} columns need as many signs, got ${signs.length}`)
+export function hadamard(m: Matrix, options: HadamardOptions = {}): Matrix {
+  const { side = 'right', signs, inverse = false } = options
+  const size = side === 'right' ? m.cols : m.rows
+  if (signs && signs.length !== size) {
+    throw new ReallmError(
+      'bad-tensor',
+      `${size} signs are needed to turn [${m.rows}, ${m.cols}] from the ${side}`,
+    )
   }
-  const plan = hadamardPlan(m.cols)
-  const scratch = new Float32Array(Math.max(...plan.map(f => f.size)))
-  for (let row = 0; row < m.rows; row++) {
-    const x = m.data.subarray(row * m.cols, (row + 1) * m.cols)
-    if (signs && !inverse) for (let i = 0; i < x.length; i++) x[i] *= signs[i]
-    let stride = 1
-    for (const factor of plan) {
-      if (factor.matrix) multiplyAxis(x, stride, factor, factor.matrix, inverse, scratch)
-      else butterflies(x, stride, factor.size)
-      stride *= factor.size
-    }
-    if (signs && inverse) for (let i = 0; i < x.length; i++) x[i] *= signs[i]
-  }
+  if (m.data.length === 0) return m
+  if (signs && !inverse) applySigns(m, signs, side)
+  transformAxis(m.data, hadamardPlan(size), side === 'right' ? 1 : m.cols)
+  if (signs && inverse) applySigns(m, signs, side)
   return m
 }
 
-/** Sylvester's transform along one axis of a row. */
-function butterflies(x: Float32Array, stride: number, size: number): void {
-  const scale = 1 / Math.sqrt(size)
-  for (let half = stride; half < stride * size; half *= 2) {
-    for (let from = 0; from < x.length; from += 2 * half) {
-      for (let i = from; i < from + half; i++) {
-        const [a, b] = [x[i], x[i + half]]
-        x[i] = a + b
-        x[i + half] = a - b
-      }
-    }
-  }
-  for (let i = 0; i < x.length; i++) x[i] *= scale
+/** `n` random signs ±1 from a seed. */
+export function randomSigns(n: number, seed: number): Float32Array {
+  const { sign } = random(seed)
+  return Float32Array.from({ length: n }, sign)
 }
 
-function multiplyAxis(
-  x: Float32Array,
-  stride: number,
-  { size }: HadamardFactor,
-  matrix: Float32Array,
-  transposed: boolean,
-  scratch: Float32Array,
-): void {
-  for (let from = 0; from < x.length; from += stride * size) {
-    for (let i = from; i < from + stride; i++) {
-      for (let r = 0; r < size; r++) {
-        let sum = 0
-        for (let c = 0; c < size; c++) {
-          sum += matrix[transposed ? c * size + r : r * size + c] * x[i + c * stride]
-        }
-        scratch[r] = sum
-      }
-      for (let r = 0; r < size; r++) x[i + r * stride] = scratch[r]
-    }
+function applySigns(m: Matrix, signs: Float32Array, side: 'right' | 'left'): void {
+  for (let i = 0; i < m.rows; i++) {
+    for (let j = 0; j < m.cols; j++) m.data[i * m.cols + j] *= signs[side === 'right' ? j : i]
   }
 }

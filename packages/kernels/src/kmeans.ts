@@ -1,73 +1,146 @@
-import { type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
+import {
+  type LongWork,
+  type Matrix,
+  ReallmError,
+  random,
+  throwIfAborted,
+  zeroMatrix,
+} from '@reallm/tensor-io'
 import { nearestCentroid } from './nearest-centroid.ts'
 
-export interface KmeansOptions {
+export interface KmeansOptions extends LongWork {
   readonly seed: number
-  /** Rounds of assignment and averaging at the most. Default 25. */
+  /** Rounds of assignment and update; 25 by default. Stops earlier when nothing moves. */
   readonly iterations?: number
-  /** Importance of each point's coordinates, `[n, d]` flat, or of each coordinate, `[d]`. */
-  readonly weights?: Float32Array
+  /** Importance of each coordinate of each point, `[n, d]`, ≥ 0. */
+  readonly weights?: Matrix
+  /** Centroids to start from instead of k-means++. */
+  readonly init?: Matrix
 }
+
+export interface Kmeans {
+  /** `[k, d]` */
+  readonly centroids: Matrix
+  /** Nearest centroid of each point. */
+  readonly assignment: Uint32Array
+  /** Σ of weighted squared distances. */
+  readonly error: number
+}
+
+/** Points that k-means++ looks at: a random sample is as good a start as all of them. */
+const SAMPLE = 16384
 
 /**
- * Lloyd's algorithm from k-means++ seeds on a sample; empty clusters restart at a random point.
+ * Lloyd's algorithm from a k-means++ start; empty clusters move to the points with the largest errors.
  *
- * @param points `[n, d]`
- * @returns centroids `[k, d]` and each point's centroid
+ * @param points `[n, d]`; with fewer than k points some centroids are equal
+ * @example
+ * const { centroids, assignment } = kmeans(points, 256, { seed: 1 })
  */
-export function kmeans(points: Matrix, k: number, { seed, iterations = 25, weights }: KmeansOptions) {
-  const rng = random(seed)
-  const { rows: n, cols: d } = points
-  const centroids = seeds(points, k, rng.uniform)
-  let assigned = nearestCentroid(points, centroids, weights)
-  for (let round = 0; round < iterations; round++) {
-    const sums = new Float64Array(k * d)
-    const mass = new Float64Array(k * d)
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < d; j++) {
-        const w = weights ? weights[weights.length === d ? j : i * d + j] : 1
-        sums[assigned[i] * d + j] += w * points.data[i * d + j]
-        mass[assigned[i] * d + j] += w
-      }
-    }
-    for (let c = 0; c < k; c++) {
-      const empty = mass[c * d] === 0
-      const restart = empty ? rng.integer(n) : 0
-      for (let j = 0; j < d; j++) {
-        const at = c * d + j
-        if (mass[at] > 0) centroids.data[at] = sums[at] / mass[at]
-        else if (empty) centroids.data[at] = points.data[restart * d + j]
-      }
-    }
+export function kmeans(points: Matrix, k: number, options: KmeansOptions): Kmeans {
+  if (!Number.isInteger(k) || k < 1 || points.rows === 0) {
+    throw new ReallmError(
+      'bad-option',
+      `k-means needs k ≥ 1 and points, got k = ${k}, [${points.rows}, ${points.cols}]`,
+    )
+  }
+  const { seed, iterations = 25, weights, signal, onProgress } = options
+  let centroids = options.init ?? plusPlus(points, k, seed, weights)
+  let assignment = nearestCentroid(points, centroids, weights)
+  for (let i = 0; i < iterations; i++) {
+    throwIfAborted(signal)
+    centroids = updated(points, centroids, assignment, weights)
     const next = nearestCentroid(points, centroids, weights)
-    const moved = next.some((c, i) => c !== assigned[i])
-    assigned = next
+    const moved = next.some((c, p) => c !== assignment[p])
+    assignment = next
+    onProgress?.({ event: 'step-end', done: i + 1, total: iterations })
     if (!moved) break
   }
-  return { centroids, assigned }
+  const error = errors(points, centroids, assignment, weights).reduce((sum, e) => sum + e, 0)
+  return { centroids, assignment, error }
 }
 
-/** k-means++ on a sample: each seed is drawn with probability proportional to the squared distance to the ones before. */
-function seeds(points: Matrix, k: number, uniform: () => number): Matrix {
-  const { rows: n, cols: d } = points
-  const size = Math.min(n, Math.max(1024, 8 * k))
-  const sample = Array.from({ length: size }, (_, i) => (size === n ? i : Math.floor(uniform() * n)))
+function plusPlus(points: Matrix, k: number, seed: number, weights: Matrix | undefined): Matrix {
+  const d = points.cols
+  const stream = random(seed)
+  const size = Math.min(points.rows, SAMPLE)
+  const sample =
+    size === points.rows
+      ? Array.from({ length: size }, (_, i) => i)
+      : Array.from({ length: size }, () => stream.integer(points.rows))
   const centroids = zeroMatrix(k, d)
-  const distance = new Float64Array(size).fill(Number.POSITIVE_INFINITY)
-  let chosen = sample[Math.floor(uniform() * size)]
+  const distances = new Float64Array(size).fill(Infinity)
+  let chosen = sample[stream.integer(size)]
   for (let c = 0; c < k; c++) {
-    centroids.data.set(points.data.subarray(chosen * d, (chosen + 1) * d), c * d)
+    const centroid = points.data.subarray(chosen * d, (chosen + 1) * d)
+    centroids.data.set(centroid, c * d)
     let total = 0
     for (let i = 0; i < size; i++) {
-      let squares = 0
-      for (let j = 0; j < d; j++) squares += (points.data[sample[i] * d + j] - centroids.data[c * d + j]) ** 2
-      distance[i] = Math.min(distance[i], squares)
-      total += distance[i]
+      distances[i] = Math.min(distances[i], squaredDistance(points, sample[i], centroid, weights))
+      total += distances[i]
     }
-    let left = uniform() * total
-    let pick = 0
-    while (pick < size - 1 && (left -= distance[pick]) > 0) pick++
-    chosen = sample[pick]
+    let rest = stream.uniform() * total
+    let i = 0
+    while (i < size - 1 && (rest -= distances[i]) > 0) i++
+    chosen = sample[i]
   }
   return centroids
+}
+
+function squaredDistance(points: Matrix, i: number, to: Float32Array, weights: Matrix | undefined): number {
+  const d = points.cols
+  let sum = 0
+  for (let l = 0; l < d; l++) {
+    const delta = points.data[i * d + l] - to[l]
+    sum += weights ? weights.data[i * d + l] * delta * delta : delta * delta
+  }
+  return sum
+}
+
+function updated(points: Matrix, old: Matrix, assignment: Uint32Array, weights: Matrix | undefined): Matrix {
+  const d = points.cols
+  const sums = new Float64Array(old.data.length)
+  const masses = new Float64Array(old.data.length)
+  const counts = new Uint32Array(old.rows)
+  for (let i = 0; i < points.rows; i++) {
+    const to = assignment[i] * d
+    counts[assignment[i]]++
+    for (let l = 0; l < d; l++) {
+      const weight = weights ? weights.data[i * d + l] : 1
+      sums[to + l] += weight * points.data[i * d + l]
+      masses[to + l] += weight
+    }
+  }
+  const centroids = zeroMatrix(old.rows, d)
+  for (let i = 0; i < sums.length; i++) centroids.data[i] = masses[i] > 0 ? sums[i] / masses[i] : old.data[i]
+  refill(points, old, centroids, counts, assignment, weights)
+  return centroids
+}
+
+/** Puts empty clusters on the points that are worst served. */
+function refill(
+  points: Matrix,
+  old: Matrix,
+  centroids: Matrix,
+  counts: Uint32Array,
+  assignment: Uint32Array,
+  weights: Matrix | undefined,
+): void {
+  const empty = [...counts.keys()].filter(c => counts[c] === 0)
+  if (empty.length === 0) return
+  const error = errors(points, old, assignment, weights)
+  const worst = [...error.keys()].sort((a, b) => error[b] - error[a] || a - b)
+  const d = points.cols
+  for (const [rank, c] of empty.entries()) {
+    const p = worst[rank]
+    if (p === undefined || error[p] === 0) break
+    centroids.data.set(points.data.subarray(p * d, (p + 1) * d), c * d)
+  }
+}
+
+function errors(points: Matrix, centroids: Matrix, assignment: Uint32Array, weights: Matrix | undefined) {
+  const d = points.cols
+  return Float64Array.from(assignment, (c, i) =>
+    squaredDistance(points, i, centroids.data.subarray(c * d, (c + 1) * d), weights),
+  )
 }

@@ -3,11 +3,11 @@ import { matmul as twin } from './reference/matmul.ts'
 import type { MatmulOptions } from './shapes.ts'
 
 /**
- * `A B`, either operand transposed on request: a `[m, k]`, b `[k, n]` → `[m, n]`.
+ * Matrix product in float32: `[m, k] × [k, n]`, either side transposed.
  *
- * @throws ReallmError `bad-tensor` when the sizes do not fit
+ * @throws ReallmError `bad-tensor` when the shapes do not fit
  * @example
- * matmul(x, w, { transposeB: true }) // y = x Wᵀ
+ * const y = matmul(x, w, { transposeB: true }) // x [tokens, in], w [out, in]: y = x Wᵀ
  */
 export function matmul(a: Matrix, b: Matrix, options: MatmulOptions = {}): Matrix {
   return twin(a, b, options)

@@ -56,4 +56,7 @@ function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }
   if (weights && weights.length !== values.length) {
     throw new ReallmError('bad-tensor', `${values.length} values need as many weights, got ${weights.length}`)
   }
+  if (!values.every(Number.isFinite)) {
+    throw new ReallmError('numeric', 'the values to encode hold NaN or infinities')
+  }
 }

@@ -1,0 +1,46 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { checkStateBits, hashLut } from './trellis-lut.ts'
+import { gaussTables } from './trellis-tables.data.ts'
+
+/** Values of states that take no storage: computed from the state, or a table that is part of this package. */
+export type TrellisValues = 'hash' | 'gauss'
+
+/**
+ * Factor on the hash's values, by bits per weight: their spread that gives the least error on weights of unit variance
+ * (measured, L 10 to 14).
+ */
+export const HASH_SPREAD: Readonly<Record<number, number>> = { 1: 0.96, 2: 1.04, 3: 1.09, 4: 1.15 }
+
+/** Values of L that have a `gauss` table. */
+export const gaussStateBits: readonly number[] = Object.keys(gaussTables).map(Number)
+
+/**
+ * The values of a trellis code's states for weights of unit variance, `[2^stateBits]`.
+ *
+ * `gauss` tables come from Lloyd's algorithm on normal samples: Viterbi paths, then each state's mean
+ * (`tools/trellis/train-table.ts`). They are odd (`table[~s] = −table[s]`) and all multiples of `table.step`, at most 127
+ * times: int8 arithmetic loses nothing. At 2 bits L = 10 is as good as `hash` with L = 13.
+ *
+ * @param stateBits L
+ * @param bits whole bits per weight, 1 to 4
+ * @throws ReallmError `bad-option` where there is no table
+ * @example
+ * const states = viterbi(values, { bits: 2, lut: trellisTable('gauss', 10, 2) })
+ */
+export function trellisTable(values: TrellisValues, stateBits: number, bits: number): Float32Array {
+  checkStateBits(stateBits)
+  if (values === 'hash') return hashLut(stateBits).map(v => v * HASH_SPREAD[bits])
+  const stored = gaussTables[stateBits]?.[bits - 1]
+  if (!stored) {
+    throw new ReallmError('bad-option', `there is no gauss table of ${stateBits} state bits`, {
+      hint: `use ${gaussStateBits.join(', ')} state bits, or values: 'hash'`,
+    })
+  }
+  const [step, base64] = stored
+  const codes = Int8Array.from(atob(base64), c => c.charCodeAt(0))
+  const last = 2 ** stateBits - 1
+  return Float32Array.from(
+    { length: last + 1 },
+    (_, s) => step * (s < codes.length ? codes[s] : -codes[last - s]),
+  )
+}
