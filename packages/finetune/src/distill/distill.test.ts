@@ -1,0 +1,70 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TfTensor, tf, useBackend } from '@reallm/transformer'
+import { beforeAll, expect, test } from 'vitest'
+import { toyConfig, toyStream, toyWeights } from '../../test/toy.ts'
+import { collate, windowsOf } from '../batches.ts'
+import { divergence, teacherLogits, topK } from './index.ts'
+
+beforeAll(async () => {
+  await useBackend('wasm')
+})
+
+const logits = (seed: number) => tf.randomNormal([3, 10], 0, 2, 'float32', seed) as TfTensor
+
+test('with all tokens kept it is the Kullback-Leibler divergence', async () => {
+  const [teacher, student] = [logits(1), logits(2)]
+  const value = divergence(student, await topK(teacher, 10))
+  const exact = tf.tidy(() => {
+    const [p, q] = [tf.logSoftmax(teacher), tf.logSoftmax(student)]
+    return p.exp().mul(p.sub(q)).sum(1)
+  })
+  for (const [i, v] of value.dataSync().entries()) expect(v).toBeCloseTo(exact.dataSync()[i], 4)
+})
+
+test('it is 0 for the same model, and never more than the exact divergence', async () => {
+  const [teacher, student] = [logits(1), logits(2)]
+  const same = divergence(teacher, await topK(teacher, 4)).dataSync()
+  for (const v of same) expect(Math.abs(v)).toBeLessThan(1e-4)
+  const exact = divergence(student, await topK(teacher, 10)).dataSync()
+  for (const [i, v] of divergence(student, await topK(teacher, 4))
+    .dataSync()
+    .entries()) {
+    expect(v).toBeGreaterThan(0)
+    expect(v).toBeLessThanOrEqual(exact[i] + 1e-5)
+  }
+})
+
+test('its gradient is that of finite differences', async () => {
+  const top = await topK(logits(1), 4)
+  const student = logits(2)
+  const loss = (x: TfTensor) => divergence(x, top).sum() as TfTensor
+  const gradient = tf.grad(loss)(student).dataSync()
+  const values = Float32Array.from(student.dataSync())
+  const at = (i: number, delta: number) => {
+    const moved = values.slice()
+    moved[i] += delta
+    return loss(tf.tensor2d(moved, [3, 10])).dataSync()[0]
+  }
+  for (let i = 0; i < 30; i += 3) expect(gradient[i]).toBeCloseTo((at(i, 0.02) - at(i, -0.02)) / 0.04, 2)
+})
+
+test('a teacher is run once: its file is used again, for the same windows only', async () => {
+  const weights = toyWeights()
+  const windows = windowsOf(toyStream(60), 12)
+  const path = join(mkdtempSync(join(tmpdir(), 'reallm-teacher-')), 'teacher.safetensors')
+  const options = { config: toyConfig, weights, windows, k: 8, path, fingerprint: { teacher: 'toy' } }
+  let ran = 0
+  const first = await teacherLogits({ ...options, onProgress: () => ran++ })
+  const again = await teacherLogits({ ...options, onProgress: () => ran++ })
+  const inMemory = await teacherLogits({ ...options, path: undefined } as Omit<typeof options, 'path'>)
+  expect(ran).toBe(windows.length)
+  const batch = collate(windows, [3, 1])
+  expect(await again.of(batch)).toEqual(await first.of(batch))
+  expect(await again.of(batch)).toEqual(await inMemory.of(batch))
+  await expect(teacherLogits({ ...options, fingerprint: { teacher: 'other' } })).rejects.toThrow(
+    /teacher = "toy", now it is "other"/,
+  )
+  await Promise.all([first.close(), again.close()])
+})

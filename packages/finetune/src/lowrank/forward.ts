@@ -1,0 +1,88 @@
+import {
+  block,
+  embed,
+  head,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
+import type { Trainable } from './trainable.ts'
+
+/** Block `i` with the trained parts in place, `[batch, positions, hidden]` → the same. Differentiable in both. */
+export function tunedBlock(
+  config: TransformerConfig,
+  base: Weights,
+  parts: Trainable,
+  i: number,
+  x: TfTensor,
+): TfTensor {
+  const { hooks, weights } = parts.apply(valuesOf(parts, parts.ofBlock(i)), base)
+  return block(config, weights, i, x, hooks)
+}
+
+/**
+ * The same with gradient checkpointing: keeps the block's input only and computes the block once more on the way back,
+ * so that training holds the inside of one block at a time.
+ */
+export function checkpointedBlock(
+  config: TransformerConfig,
+  base: Weights,
+  parts: Trainable,
+  i: number,
+  x: TfTensor,
+): TfTensor {
+  const names = parts.ofBlock(i)
+  const run = (input: TfTensor, ...values: TfTensor[]) => {
+    const byName = Object.fromEntries(names.map((name, k) => [name, values[k]]))
+    const { hooks, weights } = parts.apply(byName, base)
+    return block(config, weights, i, input, hooks)
+  }
+  const inputs = [x, ...names.map(name => parts.parameters.get(name)! as TfTensor)]
+  const op = tf.customGrad((...given: unknown[]) => {
+    const save = given.pop() as (tensors: TfTensor[]) => void
+    const tensors = given as TfTensor[]
+    save(tensors)
+    return {
+      value: run(...(tensors as [TfTensor, ...TfTensor[]])),
+      gradFunc: (dy: TfTensor, saved: TfTensor[]) =>
+        tf.grads(run as (...x: TfTensor[]) => TfTensor)(saved, dy),
+    }
+  })
+  return op(...inputs)
+}
+
+/** `tf.grads` in the middle of another backward pass, whose tape tfjs would drop. */
+function nestedGrads(
+  f: (...x: [TfTensor, ...TfTensor[]]) => TfTensor,
+  x: TfTensor[],
+  dy: TfTensor,
+): TfTensor[] {
+  const { state } = tf.engine()
+  const outer = state.activeTape
+  try {
+    return tf.grads(f as (...x: TfTensor[]) => TfTensor)(x, dy)
+  } finally {
+    state.activeTape = outer
+  }
+}
+
+/** Logits `[batch · positions, vocabulary]` of ids `[batch, positions]` with the trained parts in place. */
+export function tunedLogits(
+  config: TransformerConfig,
+  base: Weights,
+  parts: Trainable,
+  ids: TfTensor,
+  checkpointing = false,
+): TfTensor {
+  return tf.tidy(() => {
+    const run = checkpointing ? checkpointedBlock : tunedBlock
+    let x = embed(config, base, ids)
+    for (let i = 0; i < config.layers; i++) x = run(config, base, parts, i, x)
+    const { hooks, weights } = parts.apply(valuesOf(parts, parts.outer), base)
+    return head(config, weights, x, hooks).reshape([-1, config.vocabSize])
+  })
+}
+
+const valuesOf = (parts: Trainable, names: readonly string[]): Weights =>
+  Object.fromEntries(names.map(name => [name, parts.parameters.get(name)!]))

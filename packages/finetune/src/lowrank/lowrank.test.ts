@@ -1,0 +1,79 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { forward, type TfTensor, tf, useBackend } from '@reallm/transformer'
+import { beforeAll, expect, test } from 'vitest'
+import { toyConfig, toyWeights } from '../../test/toy.ts'
+import { tunedLogits } from './forward.ts'
+import { plannedModules } from './plan.ts'
+import { rowNorms, type Trainable, trainable } from './trainable.ts'
+
+beforeAll(async () => {
+  await useBackend('wasm')
+})
+
+const ids = () => tf.tensor2d([[1, 6, 11, 16, 21, 26]], [1, 6], 'int32')
+
+/** Moves every parameter a little, so that no gradient is trivially zero. */
+function disturb(parts: Trainable): void {
+  let seed = 1
+  for (const p of parts.parameters.values())
+    p.assign(p.add(tf.randomNormal(p.shape, 0, 0.05, 'float32', seed++)))
+}
+
+test.each([{}, { rowScales: true, norms: true }, { dora: true }])('fresh parts change nothing: %o', plan => {
+  const base = toyWeights()
+  const parts = trainable(toyConfig, base, { rank: 2, ...plan }, 1)
+  const plain = forward(toyConfig, base, ids()).dataSync()
+  const tuned = tunedLogits(toyConfig, base, parts, ids()).dataSync()
+  for (const [i, v] of tuned.entries()) expect(v).toBeCloseTo(plain[i], 4)
+})
+
+test('trained parts compute (W + s·BA) with its row factors', () => {
+  const base = toyWeights()
+  const name = 'model.layers.1.mlp.up_proj'
+  const plan = { rank: (m: string) => (m === name ? 3 : 0), alpha: 6, rowScales: true }
+  const parts = trainable(toyConfig, base, plan, 1)
+  expect(parts.modules.map(m => [m.name, m.rank, m.scaling])).toEqual([[name, 3, 2]])
+  disturb(parts)
+  const [a, b, g] = ['lora_A', 'lora_B', 'row_scale'].map(part => parts.parameters.get(`${name}.${part}`)!)
+  const whole = tf.mul(base[`${name}.weight`].add(tf.matMul(b, a).mul(2)), g.expandDims(1))
+  const merged = forward(toyConfig, { ...base, [`${name}.weight`]: whole }, ids()).dataSync()
+  for (const [i, v] of tunedLogits(toyConfig, base, parts, ids()).dataSync().entries()) {
+    expect(v).toBeCloseTo(merged[i], 4)
+  }
+})
+
+test('row norms of W + s·BA are found without forming it', () => {
+  const [w, a, b] = [
+    [7, 5],
+    [2, 5],
+    [7, 2],
+  ].map((shape, i) => tf.randomNormal(shape, 0, 1, 'float32', i + 1) as TfTensor)
+  const exact = w.add(tf.matMul(b, a).mul(1.5)).square().sum(1).sqrt().dataSync()
+  for (const [i, v] of rowNorms(w, a, b, 1.5).dataSync().entries()) expect(v).toBeCloseTo(exact[i], 4)
+})
+
+test('gradient checkpointing gives the same gradients', () => {
+  const base = toyWeights()
+  const parts = trainable(toyConfig, base, { rank: 2, dora: true, norms: true }, 1)
+  disturb(parts)
+  const before = tf.memory().numTensors
+  const gradients = (checkpointing: boolean) => {
+    const input = ids()
+    const loss = () => tunedLogits(toyConfig, base, parts, input, checkpointing).square().mean() as never
+    const { value, grads } = tf.variableGrads(loss, [...parts.parameters.values()])
+    const values = [...parts.parameters.values()].map(p => Array.from(grads[p.name].dataSync()))
+    tf.dispose([value, input, ...Object.values(grads)])
+    return values
+  }
+  const [plain, checkpointed] = [gradients(false), gradients(true)]
+  for (const [p, values] of plain.entries()) {
+    expect(values.some(v => Math.abs(v) > 1e-7)).toBe(true)
+    for (const [i, v] of values.entries()) expect(checkpointed[p][i]).toBeCloseTo(v, 5)
+  }
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+test('impossible ranks and doubled row factors are refused', () => {
+  expect(() => plannedModules(toyConfig, { rank: 17 })).toThrow(/k_proj \[8×16\]|q_proj \[16×16\]/)
+  expect(() => plannedModules(toyConfig, { dora: true, rowScales: true })).toThrow(ReallmError)
+})

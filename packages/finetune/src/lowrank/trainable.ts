@@ -1,0 +1,132 @@
+import { type Matrix, random, seedFor } from '@reallm/tensor-io'
+import {
+  blockTensors,
+  type Hooks,
+  linear,
+  outerTensors,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
+import type { Parameters, TfVariable } from '../adamw.ts'
+import { type LowRankPlan, type PlannedModule, plannedModules } from './plan.ts'
+
+/** Factors to start from instead of fresh ones: L₁ `[out, rank]`, L₂ `[rank, in]`. */
+export interface Factors {
+  readonly left: Matrix
+  readonly right: Matrix
+}
+
+/** Low-rank parts (and what else the plan names) on a frozen model, as pure functions of their values. */
+export interface Trainable {
+  readonly plan: LowRankPlan
+  readonly modules: readonly PlannedModule[]
+  /** `<module>.lora_A` `[rank, in]`, `.lora_B` `[out, rank]`, `.row_scale`, `.magnitude` `[out]`, and norms' names. */
+  readonly parameters: Parameters
+  /** Names of the parameters that block `i` uses. */
+  ofBlock(i: number): string[]
+  /** Names of the parameters outside the blocks. */
+  readonly outer: readonly string[]
+  /** The hooks and replaced weights of a forward pass with these values for the parameters. */
+  apply(values: Weights, base: Weights): { hooks: Hooks; weights: Weights }
+  dispose(): void
+}
+
+/**
+ * Fresh trainable parts: L₁ zero and L₂ uniform in ±1/√in, so that the model starts as it is; or `start`'s factors.
+ * `base` has the frozen weights.
+ */
+export function trainable(
+  config: TransformerConfig,
+  base: Weights,
+  plan: LowRankPlan,
+  seed: number,
+  start: ReadonlyMap<string, Factors> = new Map(),
+): Trainable {
+  const rankOf = (name: string) => start.get(name)?.right.rows || undefined
+  const { rank = 8 } = plan
+  const wanted = (name: string) => rankOf(name) ?? (typeof rank === 'number' ? rank : rank(name))
+  const modules = plannedModules(config, { ...plan, rank: wanted })
+  const byName = new Map(modules.map(m => [m.name, m]))
+  const parameters = new Map<string, TfVariable>()
+  const blockOf = new Map<string, number>()
+  const add = (name: string, block: number, value: () => TfTensor) => {
+    parameters.set(
+      name,
+      tf.tidy(() => tf.variable(value())),
+    )
+    blockOf.set(name, block)
+  }
+
+  for (const module of modules) {
+    const { name, block, shape, rank, scaling } = module
+    const from = start.get(name)
+    add(`${name}.lora_A`, block, () =>
+      from ? toTf(from.right) : freshFactor(rank, shape[1], seedFor(seed, name)),
+    )
+    add(`${name}.lora_B`, block, () => (from ? toTf(from.left).div(scaling) : tf.zeros([shape[0], rank])))
+    if (plan.rowScales) add(`${name}.row_scale`, block, () => tf.ones([shape[0]]))
+    if (plan.dora) {
+      const [a, b] = [parameters.get(`${name}.lora_A`)!, parameters.get(`${name}.lora_B`)!]
+      add(`${name}.magnitude`, block, () => rowNorms(base[`${name}.weight`], a, b, scaling))
+    }
+  }
+  if (plan.norms) {
+    const norms = (names: Iterable<string>) => [...names].filter(name => /norm\.weight$/.test(name))
+    for (let i = 0; i < config.layers; i++) {
+      for (const name of norms(blockTensors(config, i).keys())) add(name, i, () => base[name].clone())
+    }
+    for (const name of norms(outerTensors(config).keys())) add(name, -1, () => base[name].clone())
+  }
+  const ofBlock = (i: number) => [...blockOf].filter(([, block]) => block === i).map(([name]) => name)
+
+  return {
+    plan,
+    modules,
+    parameters,
+    ofBlock,
+    outer: ofBlock(-1),
+    apply(values, frozen) {
+      const linearHook: Hooks['linear'] = (name, x, plain) => {
+        const module = byName.get(name)
+        const a = values[`${name}.lora_A`]
+        if (!module || !a) return plain()
+        const b = values[`${name}.lora_B`]
+        const y = plain().add(linear(linear(x, a), b).mul(module.scaling)) as TfTensor
+        const scale = values[`${name}.row_scale`]
+        if (scale) return y.mul(scale)
+        const magnitude = values[`${name}.magnitude`]
+        return magnitude ? y.mul(magnitude.div(rowNorms(frozen[`${name}.weight`], a, b, module.scaling))) : y
+      }
+      return { hooks: { linear: linearHook }, weights: { ...frozen, ...values } }
+    },
+    dispose: () => tf.dispose([...parameters.values()]),
+  }
+}
+
+/** Norms of the rows of W + s·B·A, `[out]`, without forming it: ‖w‖² + 2s·w·(bA) + s²·bAAᵀb. Differentiable. */
+export function rowNorms(w: TfTensor, a: TfTensor, b: TfTensor, scaling: number): TfTensor {
+  return tf.tidy(() => {
+    const cross = linear(w, a)
+      .mul(b)
+      .sum(1)
+      .mul(2 * scaling)
+    const product = linear(b, linear(a, a))
+      .mul(b)
+      .sum(1)
+      .mul(scaling ** 2)
+    return w.square().sum(1).add(cross).add(product).sqrt() as TfTensor
+  })
+}
+
+function freshFactor(rank: number, width: number, seed: number): TfTensor {
+  const rng = random(seed)
+  const bound = 1 / Math.sqrt(width)
+  return tf.tensor2d(
+    Float32Array.from({ length: rank * width }, () => (2 * rng.uniform() - 1) * bound),
+    [rank, width],
+  )
+}
+
+const toTf = (m: Matrix): TfTensor => tf.tensor2d(m.data, [m.rows, m.cols])

@@ -1,0 +1,64 @@
+/**
+ * Writes the model folder from a checkpoint: weights in bf16, configuration, training log and card.
+ *
+ *     npx tsx --conditions=@reallm/source tools/tiny/export.ts out/tiny packages/tiny/model
+ */
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { collate, meanLoss, summedLoss, windowsOf } from '@reallm/finetune'
+import {
+  fromFloat32,
+  openFileSource,
+  openSafetensors,
+  type Tensor,
+  writeSafetensors,
+} from '@reallm/tensor-io'
+import { loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
+import { card } from './card.ts'
+import { config, run } from './settings.ts'
+
+const [work = 'out/tiny', model = 'packages/tiny/model'] = process.argv.slice(2)
+const file = await openSafetensors(await openFileSource(join(work, 'checkpoint.safetensors')))
+const { step } = JSON.parse(file.metadata.state) as { step: number }
+const tensors: Record<string, Tensor> = {}
+for (const name of [...file.tensors.keys()].filter(n => n.startsWith('p.')).sort()) {
+  const { shape, data } = await file.readFloat32(name)
+  tensors[name.slice(2)] = { dtype: 'BF16', shape, data: fromFloat32('BF16', data) }
+}
+await file.close()
+
+const json = (name: string, value: object) =>
+  writeFileSync(join(model, name), `${JSON.stringify(value, null, 2)}\n`)
+await writeSafetensors(join(model, 'model.safetensors'), tensors, { format: 'pt' })
+json('config.json', config)
+json('generation_config.json', {
+  bos_token_id: 0,
+  eos_token_id: 0,
+  pad_token_id: 0,
+  temperature: 0.8,
+  do_sample: true,
+})
+copyFileSync(join(work, 'training-log.jsonl'), join(model, 'training-log.jsonl'))
+
+await useBackend()
+const stored = await openWeights(model)
+const weights = await loadWeights(stored)
+const tokenizer = await stored.tokenizer()
+const ids = tokenizer.encode(readFileSync(join(model, 'held-out.txt'), 'utf8'))
+const windows = windowsOf(ids, run.length - 1)
+const score = (from: number) =>
+  meanLoss(
+    windows.map(w =>
+      collate([{ ids: w.ids, weights: Array.from(w.ids, (_, p) => (p >= from ? 1 : 0)) }], [0]),
+    ),
+    batch => summedLoss(stored.config, weights, batch),
+  )
+const half = Math.exp(await score(run.length / 2))
+const full = Math.exp(await score(1))
+tf.dispose(weights)
+await stored.close()
+
+const bytes = statSync(join(model, 'model.safetensors')).size
+const parameters = Object.values(tensors).reduce((n, t) => n + t.data.length, 0)
+writeFileSync(join(model, 'README.md'), card({ step, half, full, bytes, parameters, tokens: ids.length }))
+console.log(JSON.stringify({ step, half, full, bytes, parameters }))
