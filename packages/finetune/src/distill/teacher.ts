@@ -35,9 +35,9 @@ export interface TeacherOptions extends LongWork {
 }
 
 interface WindowTopK {
-  readonly ids: Uint32Array
+  readonly ids: Uint32Array<ArrayBuffer>
   /** Half floats. */
-  readonly logProbs: Uint16Array
+  readonly logProbs: Uint16Array<ArrayBuffer>
 }
 
 /**
@@ -59,8 +59,8 @@ export async function teacherLogits(options: TeacherOptions): Promise<TeacherLog
   return {
     of: batch =>
       assemble(batch, width, async number => ({
-        ids: (await file.read(`${number}.ids`)).data as Uint32Array,
-        logProbs: (await file.read(`${number}.log_probs`)).data as Uint16Array,
+        ids: (await file.read(`${number}.ids`)).data as Uint32Array<ArrayBuffer>,
+        logProbs: (await file.read(`${number}.log_probs`)).data as Uint16Array<ArrayBuffer>,
       })),
     close: () => file.close(),
   }

@@ -45,8 +45,7 @@ export function checkpointedBlock(
     save(tensors)
     return {
       value: run(...(tensors as [TfTensor, ...TfTensor[]])),
-      gradFunc: (dy: TfTensor, saved: TfTensor[]) =>
-        tf.grads(run as (...x: TfTensor[]) => TfTensor)(saved, dy),
+      gradFunc: (dy: TfTensor, saved: TfTensor[]) => nestedGrads(run, saved, dy),
     }
   })
   return op(...inputs)
