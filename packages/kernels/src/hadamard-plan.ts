@@ -4,25 +4,19 @@ import { ReallmError } from '@reallm/tensor-io'
 export interface HadamardFactor {
   /** `sylvester`: order 2^k, by butterflies. `paley`: Hadamard of order 12, 20, 28, …. `dct`: DCT-IV, any order. */
   readonly kind: 'sylvester' | 'paley' | 'dct'
-  readonly order: number
-}
-
-/** The factors of a width, largest stride first; index = ((i₀·n₁ + i₁)·n₂ + i₂) …. Their orders multiply to `size`. */
-export interface HadamardPlan {
   readonly size: number
-  readonly factors: readonly HadamardFactor[]
 }
 
-const plans = new Map<number, HadamardPlan>()
+const plans = new Map<number, readonly HadamardFactor[]>()
 
 /**
  * How a width is split: at most one Sylvester factor (last), Paley factors where the width allows, else a DCT of an
- * odd part's size. Every width ≥ 1 has a plan.
+ * odd part's size. Every width ≥ 1 has a plan. Largest stride first: index = ((i₀·n₁ + i₁)·n₂ + i₂) ….
  *
  * @example
- * hadamardPlan(576).factors // paley 12, paley 12, sylvester 4
+ * hadamardPlan(576) // paley 12, paley 12, sylvester 4
  */
-export function hadamardPlan(size: number): HadamardPlan {
+export function hadamardPlan(size: number): readonly HadamardFactor[] {
   if (!Number.isInteger(size) || size < 1) {
     throw new ReallmError('bad-option', `a Hadamard transform needs a width ≥ 1, got ${size}`)
   }
@@ -35,10 +29,9 @@ export function hadamardPlan(size: number): HadamardPlan {
     twos++
   }
   const { factors, twosLeft } = split(odd, twos)
-  if (twosLeft > 0) factors.push({ kind: 'sylvester', order: 2 ** twosLeft })
-  const plan = { size, factors }
-  plans.set(size, plan)
-  return plan
+  if (twosLeft > 0) factors.push({ kind: 'sylvester', size: 2 ** twosLeft })
+  plans.set(size, factors)
+  return factors
 }
 
 interface Split {
@@ -71,9 +64,9 @@ function split(odd: number, twos: number): Split {
 function* optionsFor(part: number, twos: number) {
   for (let j = 2; j <= twos && part << j <= MAX_PALEY; j++) {
     const order = part << j
-    if (paleyPrime(order)) yield { factor: { kind: 'paley', order } as const, twos: j, cost: order }
+    if (paleyPrime(order)) yield { factor: { kind: 'paley', size: order } as const, twos: j, cost: order }
   }
-  yield { factor: { kind: 'dct', order: part } as const, twos: 0, cost: part + DCT_PENALTY }
+  yield { factor: { kind: 'dct', size: part } as const, twos: 0, cost: part + DCT_PENALTY }
 }
 
 /** The prime that Paley's construction of an order uses: order = 2(q + 1), q ≡ 1 mod 4, or q + 1, q ≡ 3 mod 4. */
@@ -92,8 +85,8 @@ function isPrime(n: number): boolean {
 
 const matrices = new Map<string, Float32Array>()
 
-/** The factor as a dense symmetric orthogonal `[order, order]` matrix, entries scaled by 1/√order. */
-export function factorMatrix({ kind, order }: HadamardFactor): Float32Array {
+/** The factor as a dense symmetric orthogonal `[size, size]` matrix. */
+export function factorMatrix({ kind, size: order }: HadamardFactor): Float32Array {
   const key = `${kind}${order}`
   const known = matrices.get(key)
   if (known) return known

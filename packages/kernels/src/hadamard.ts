@@ -1,12 +1,12 @@
-import { type Matrix, ReallmError, random } from '@reallm/tensor-io'
+import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { hadamardPlan } from './hadamard-plan.ts'
 import { transformAxis } from './reference/hadamard.ts'
 
 export interface HadamardOptions {
   /** `right` (default): every row x becomes (x ⊙ signs) T. `left`: every column, T (signs ⊙ x). */
   readonly side?: 'right' | 'left'
-  /** ±1 for each entry, see `randomSigns`; all +1 by default. */
-  readonly signs?: Float32Array
+  /** ±1 for each entry, see `rotationSigns`; all +1 by default. */
+  readonly signs?: ArrayLike<number>
   /** Undo the transform that the same options make. */
   readonly inverse?: boolean
 }
@@ -19,7 +19,7 @@ export interface HadamardOptions {
  * @returns `m`
  * @throws ReallmError `bad-tensor` when the number of signs is not the width
  * @example
- * const signs = randomSigns(576, 1)
+ * const signs = rotationSigns(1, 'input', 576)
  * hadamard(w, { signs }) // and back: hadamard(w, { signs, inverse: true })
  */
 export function hadamard(m: Matrix, options: HadamardOptions = {}): Matrix {
@@ -38,13 +38,7 @@ export function hadamard(m: Matrix, options: HadamardOptions = {}): Matrix {
   return m
 }
 
-/** `n` random signs ±1 from a seed. */
-export function randomSigns(n: number, seed: number): Float32Array {
-  const { sign } = random(seed)
-  return Float32Array.from({ length: n }, sign)
-}
-
-function applySigns(m: Matrix, signs: Float32Array, side: 'right' | 'left'): void {
+function applySigns(m: Matrix, signs: ArrayLike<number>, side: 'right' | 'left'): void {
   for (let i = 0; i < m.rows; i++) {
     for (let j = 0; j < m.cols; j++) m.data[i * m.cols + j] *= signs[side === 'right' ? j : i]
   }

@@ -7,13 +7,14 @@ import {
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { nearestCentroid } from './nearest-centroid.ts'
+import { weightStep } from './reference/nearest-centroid.ts'
 
 export interface KmeansOptions extends LongWork {
   readonly seed: number
   /** Rounds of assignment and update; 25 by default. Stops earlier when nothing moves. */
   readonly iterations?: number
-  /** Importance of each coordinate of each point, `[n, d]`, ≥ 0. */
-  readonly weights?: Matrix
+  /** Importance (≥ 0) of each coordinate, `[d]`, or of each point's coordinates, `[n, d]` flat. */
+  readonly weights?: Float32Array
   /** Centroids to start from instead of k-means++. */
   readonly init?: Matrix
 }
@@ -22,7 +23,7 @@ export interface Kmeans {
   /** `[k, d]` */
   readonly centroids: Matrix
   /** Nearest centroid of each point. */
-  readonly assignment: Uint32Array
+  readonly assigned: Uint32Array
   /** Σ of weighted squared distances. */
   readonly error: number
 }
@@ -35,7 +36,7 @@ const SAMPLE = 16384
  *
  * @param points `[n, d]`; with fewer than k points some centroids are equal
  * @example
- * const { centroids, assignment } = kmeans(points, 256, { seed: 1 })
+ * const { centroids, assigned } = kmeans(points, 256, { seed: 1 })
  */
 export function kmeans(points: Matrix, k: number, options: KmeansOptions): Kmeans {
   if (!Number.isInteger(k) || k < 1 || points.rows === 0) {
@@ -57,10 +58,10 @@ export function kmeans(points: Matrix, k: number, options: KmeansOptions): Kmean
     if (!moved) break
   }
   const error = errors(points, centroids, assignment, weights).reduce((sum, e) => sum + e, 0)
-  return { centroids, assignment, error }
+  return { centroids, assigned: assignment, error }
 }
 
-function plusPlus(points: Matrix, k: number, seed: number, weights: Matrix | undefined): Matrix {
+function plusPlus(points: Matrix, k: number, seed: number, weights: Float32Array | undefined): Matrix {
   const d = points.cols
   const stream = random(seed)
   const size = Math.min(points.rows, SAMPLE)
@@ -87,18 +88,30 @@ function plusPlus(points: Matrix, k: number, seed: number, weights: Matrix | und
   return centroids
 }
 
-function squaredDistance(points: Matrix, i: number, to: Float32Array, weights: Matrix | undefined): number {
+function squaredDistance(
+  points: Matrix,
+  i: number,
+  to: Float32Array,
+  weights: Float32Array | undefined,
+): number {
   const d = points.cols
+  const step = weightStep(points, weights)
   let sum = 0
   for (let l = 0; l < d; l++) {
     const delta = points.data[i * d + l] - to[l]
-    sum += weights ? weights.data[i * d + l] * delta * delta : delta * delta
+    sum += weights ? weights[i * step + l] * delta * delta : delta * delta
   }
   return sum
 }
 
-function updated(points: Matrix, old: Matrix, assignment: Uint32Array, weights: Matrix | undefined): Matrix {
+function updated(
+  points: Matrix,
+  old: Matrix,
+  assignment: Uint32Array,
+  weights: Float32Array | undefined,
+): Matrix {
   const d = points.cols
+  const step = weightStep(points, weights)
   const sums = new Float64Array(old.data.length)
   const masses = new Float64Array(old.data.length)
   const counts = new Uint32Array(old.rows)
@@ -106,7 +119,7 @@ function updated(points: Matrix, old: Matrix, assignment: Uint32Array, weights: 
     const to = assignment[i] * d
     counts[assignment[i]]++
     for (let l = 0; l < d; l++) {
-      const weight = weights ? weights.data[i * d + l] : 1
+      const weight = weights ? weights[i * step + l] : 1
       sums[to + l] += weight * points.data[i * d + l]
       masses[to + l] += weight
     }
@@ -124,7 +137,7 @@ function refill(
   centroids: Matrix,
   counts: Uint32Array,
   assignment: Uint32Array,
-  weights: Matrix | undefined,
+  weights: Float32Array | undefined,
 ): void {
   const empty = [...counts.keys()].filter(c => counts[c] === 0)
   if (empty.length === 0) return
@@ -138,7 +151,12 @@ function refill(
   }
 }
 
-function errors(points: Matrix, centroids: Matrix, assignment: Uint32Array, weights: Matrix | undefined) {
+function errors(
+  points: Matrix,
+  centroids: Matrix,
+  assignment: Uint32Array,
+  weights: Float32Array | undefined,
+) {
   const d = points.cols
   return Float64Array.from(assignment, (c, i) =>
     squaredDistance(points, i, centroids.data.subarray(c * d, (c + 1) * d), weights),

@@ -23,9 +23,8 @@ export interface NervDecoder {
   readonly head: Dense
 }
 
-/** GELU, tanh form. */
-export const gelu = (x: number): number =>
-  0.5 * x * (1 + Math.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
+/** GELU in its sigmoid form, x·σ(1.702x). */
+export const gelu = (x: number): number => x / (1 + Math.exp(-1.702 * x))
 
 /** `x Wᵀ + b`: x `[n, in]` → `[n, out]`. */
 export function dense(x: Matrix, { weight, bias }: Dense): Matrix {

@@ -1,12 +1,12 @@
-import { factorMatrix, type HadamardPlan } from '../hadamard-plan.ts'
+import { factorMatrix, type HadamardFactor } from '../hadamard-plan.ts'
 
 /**
- * Twin of the wasm kernel: transforms an axis of length `plan.size` of `data`, seen as `[outer, size, inner]`, in place.
+ * Twin of the wasm kernel: transforms an axis of `data`, seen as `[outer, size, inner]`, in place.
  */
-export function transformAxis(data: Float32Array, plan: HadamardPlan, inner: number): void {
-  let stride = plan.size * inner
-  for (const factor of plan.factors) {
-    const { order } = factor
+export function transformAxis(data: Float32Array, plan: readonly HadamardFactor[], inner: number): void {
+  let stride = plan.reduce((product, { size }) => product * size, inner)
+  for (const factor of plan) {
+    const { size: order } = factor
     const block = stride
     stride /= order
     if (factor.kind === 'sylvester') butterflies(data, order, stride)

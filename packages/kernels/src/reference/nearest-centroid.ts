@@ -1,9 +1,15 @@
 import type { Matrix } from '@reallm/tensor-io'
 
+/** A weight of 1, per coordinate or per point and coordinate, as `weights[i·step + l]`. */
+export function weightStep({ cols }: Matrix, weights: Float32Array | undefined): number {
+  return weights && weights.length !== cols ? cols : 0
+}
+
 /** Twin of `nearestCentroid`: float64 distances; the first of equal centroids; 0 for points that hold NaN. */
-export function nearestCentroid(points: Matrix, centroids: Matrix, weights?: Matrix): Uint32Array {
+export function nearestCentroid(points: Matrix, centroids: Matrix, weights?: Float32Array): Uint32Array {
   const { rows: n, cols: d, data: x } = points
   const { rows: k, data: c } = centroids
+  const step = weightStep(points, weights)
   const nearest = new Uint32Array(n)
   for (let i = 0; i < n; i++) {
     let least = Infinity
@@ -11,7 +17,7 @@ export function nearestCentroid(points: Matrix, centroids: Matrix, weights?: Mat
       let distance = 0
       for (let l = 0; l < d; l++) {
         const delta = x[i * d + l] - c[j * d + l]
-        distance += weights ? weights.data[i * d + l] * delta * delta : delta * delta
+        distance += weights ? weights[i * step + l] * delta * delta : delta * delta
       }
       if (distance < least) {
         least = distance
