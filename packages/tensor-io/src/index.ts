@@ -1,3 +1,4 @@
+export * from './artifact/index.ts'
 export * from './bits.ts'
 export * from './check.ts'
 export * from './codec.ts'

@@ -1,3 +1,4 @@
+import type { Artifact } from './artifact/read.ts'
 import type { OnProgress } from './progress.ts'
 import type { Registry } from './registry.ts'
 import type { Tensor } from './tensor.ts'
@@ -33,11 +34,18 @@ export interface ModelFiles extends TensorStore {
   /** Names of the small files beside the weights (`tokenizer.json`, `generation_config.json`, …). */
   readonly files: readonly string[]
   readFile(name: string): Promise<Uint8Array<ArrayBuffer>>
+  /** Of an artifact: its matrices as they are stored. */
+  readonly artifact?: Artifact
 }
 
 export interface OpenOptions {
   /** Codecs to decode an artifact's matrices with: `<module>.weight` then reads as if it were stored plainly. */
   readonly registry?: Registry
+  /**
+   * Whether the checksums of an artifact's shards are compared, which reads all of them; sizes always are. Unless
+   * told otherwise: for files on disk of less than 1 GB in all.
+   */
+  readonly verify?: boolean
   /** Stops opening and downloading. */
   readonly signal?: AbortSignal
   /** Told of downloads: `file-start`, `bytes-read`, `file-end`. */

@@ -12,6 +12,8 @@ import { type GgufHeader, readHeader } from './header.ts'
 export interface GgufFile extends ModelFiles {
   readonly kind: 'gguf'
   readonly version: number
+  /** Types of the metadata values; those of the elements for arrays. */
+  readonly types: GgufHeader['types']
   readonly tensors: GgufHeader['tensors']
   /** One tensor, or rows `from` to `to` (exclusive) of its first axis; blocks come decoded to F32. */
   read(name: string, rows?: Rows): Promise<Tensor>

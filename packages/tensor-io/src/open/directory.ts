@@ -9,6 +9,8 @@ export interface Directory {
   readonly name: string
   /** Names of its files, sorted. */
   readonly names: readonly string[]
+  /** On disk, where reading everything is cheap. */
+  readonly local: boolean
   /** Throws `not-found` for a file that is not there. */
   open(name: string): Promise<ByteSource>
 }
@@ -25,7 +27,7 @@ export async function diskDirectory(path: string): Promise<Directory> {
   try {
     const entries = await nodeModule('fs/promises').readdir(path, { withFileTypes: true })
     const names = entries.filter(entry => !entry.isDirectory()).map(entry => entry.name)
-    return { name: path, names: names.sort(), open: name => openFileSource(join(path, name)) }
+    return { name: path, names: names.sort(), local: true, open: name => openFileSource(join(path, name)) }
   } catch (cause) {
     throw fileError(cause, path, 'read')
   }
@@ -61,6 +63,7 @@ export async function urlDirectory(url: string, options: UrlOptions): Promise<Di
   return {
     name: url,
     names: wellKnown.filter((_, i) => there[i]),
+    local: false,
     open: name => openUrlSource(urlOf(name), options),
   }
 }
@@ -71,6 +74,7 @@ export function sourcesDirectory(name: string, files: readonly NamedSource[]): D
   return {
     name,
     names: [...sources.keys()].sort(),
+    local: false,
     async open(file) {
       const source = sources.get(file)
       if (!source) throw new ReallmError('not-found', `${name}: ${file} is not among the files`)

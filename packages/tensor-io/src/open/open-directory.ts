@@ -1,22 +1,26 @@
+import { isArtifact, parseModules } from '../artifact/manifest.ts'
+import { artifactOf, decodedStore } from '../artifact/read.ts'
+import { checkSize, checkSum, shardSums } from '../artifact/verify.ts'
 import { ReallmError } from '../errors.ts'
 import type { ModelFiles, OpenOptions, TensorStore } from '../model.ts'
 import { openSafetensors } from '../safetensors/open.ts'
 import { openShards, parseShardIndex } from '../safetensors/shards.ts'
-import { readAll } from '../source/source.ts'
+import { type ByteSource, readAll } from '../source/source.ts'
 import type { Directory } from './directory.ts'
 import { parseJson } from './json.ts'
 
 const indexName = 'model.safetensors.index.json'
 
 /** The weights in a directory before anybody knows what kind of model they are. */
-export interface Weights extends TensorStore {
+interface Weights extends TensorStore {
   readonly bytes: number
   readonly metadata: Readonly<Record<string, unknown>>
+  readonly sources: ReadonlyMap<string, ByteSource>
 }
 
 /**
  * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors
- * or GGUF file there is). `weightFile` chooses one file.
+ * or GGUF file there is). `weightFile` chooses one file; of an artifact, all files are opened in any case.
  */
 export async function openDirectory(
   dir: Directory,
@@ -40,16 +44,38 @@ export async function openDirectory(
   const config = dir.names.includes('config.json')
     ? parseJson(`${dir.name}: config.json`, await readFile('config.json'))
     : {}
-  const weights = await openWeights(dir, chosen, options)
-  return {
-    ...weights,
+  const opened = {
     spec,
-    kind: weightFile === undefined ? 'huggingface' : 'safetensors',
     config,
     files: dir.names.filter(
       name => !/\.(safetensors|index\.json|gguf|bin|pt|pth|onnx|h5|msgpack)$/.test(name),
     ),
     readFile,
+  }
+  if (isArtifact(config)) return openArtifact(dir, opened, options)
+  const { sources: _, ...weights } = await openWeights(dir, chosen, options)
+  return { ...opened, ...weights, kind: weightFile === undefined ? 'huggingface' : 'safetensors' }
+}
+
+async function openArtifact(
+  dir: Directory,
+  opened: Pick<ModelFiles, 'spec' | 'config' | 'files' | 'readFile'>,
+  options: OpenOptions,
+): Promise<ModelFiles> {
+  const { sources, ...weights } = await openWeights(dir, chooseWeights(dir), options)
+  try {
+    const sums = shardSums(weights.metadata)
+    for (const [file, source] of sources) {
+      if (options.verify ?? (dir.local && weights.bytes < 1e9))
+        await checkSum(dir.name, file, source, sums, options)
+    }
+    const artifact = artifactOf(dir.name, parseModules(dir.name, opened.config, weights.tensors), weights)
+    const { registry } = options
+    const store = registry ? decodedStore(dir.name, weights, artifact, registry) : weights
+    return { ...opened, ...weights, ...store, kind: 'artifact', artifact }
+  } catch (error) {
+    await weights.close()
+    throw error
   }
 }
 
@@ -79,13 +105,26 @@ function chooseWeights(dir: Directory): string {
 
 async function openWeights(dir: Directory, chosen: string, options: OpenOptions): Promise<Weights> {
   if (chosen !== indexName) {
-    const file = await openSafetensors(await dir.open(chosen), options)
-    return { ...file, bytes: file.source.size }
+    const { source, ...file } = await openSafetensors(await dir.open(chosen), options)
+    return { ...file, bytes: source.size, sources: new Map([[chosen, source]]) }
   }
   const name = `${dir.name}: ${indexName}`
   const source = await dir.open(indexName)
   const index = parseShardIndex(name, parseJson(name, await readAll(source, options)))
   await source.close()
-  const shards = await openShards(name, index, file => dir.open(file), options)
-  return { ...shards, metadata: index.metadata }
+  const sums = shardSums(index.metadata)
+  const open = async (file: string) => {
+    const shard = await dir.open(file)
+    try {
+      checkSize(dir.name, file, shard, sums)
+      return shard
+    } catch (error) {
+      await shard.close()
+      throw error
+    }
+  }
+  const shards = await openShards(name, index, open, options)
+  const { files, ...store } = shards
+  const sources = new Map([...files].map(([file, { source }]) => [file, source]))
+  return { ...store, metadata: index.metadata, sources }
 }

@@ -15,7 +15,12 @@ export async function openUrl(url: string, options: OpenOptions = {}): Promise<M
   const file = /[^/]*\.(gguf|safetensors)$/.exec(pathname)?.[0]
   if (file === undefined) return openDirectory(await urlDirectory(href, options), url, options)
   if (file.endsWith('.gguf')) {
-    const alone: Directory = { name: url, names: [file], open: () => openUrlSource(href, options) }
+    const alone: Directory = {
+      name: url,
+      names: [file],
+      local: false,
+      open: () => openUrlSource(href, options),
+    }
     return openDirectory(alone, url, options, file)
   }
   const beside = new URL(href)

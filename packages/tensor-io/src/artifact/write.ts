@@ -1,0 +1,181 @@
+import { bitsPerWeight, type EncodedMatrix, partsOf } from '../codec.ts'
+import { ReallmError } from '../errors.ts'
+import type { ModelFiles } from '../model.ts'
+import { writeSafetensors } from '../safetensors/write.ts'
+import { writeFileAtomic } from '../source/atomic-file.ts'
+import { openFileSource } from '../source/file-source.ts'
+import { fileError, nodeModule } from '../source/node.ts'
+import { type Tensor, tensorBytes } from '../tensor.ts'
+import { type ArtifactModule, artifactVersion, isArtifact } from './manifest.ts'
+import { describe } from './stored-matrix.ts'
+import { sha256 } from './verify.ts'
+
+export interface ArtifactOptions {
+  /** `config.json` of the original model; its `quantization_config` is replaced. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** The original: tokenizer and other small files are copied unchanged. */
+  readonly filesOf?: Pick<ModelFiles, 'files' | 'readFile'>
+  /** A shard is written when it reaches this size, in bytes; 512 MiB unless told otherwise. */
+  readonly maxShardBytes?: number
+}
+
+/** Writes an artifact; tensors are held until their shard is written. */
+export interface ArtifactWriter {
+  /** Adds a compressed matrix; `module` is the layer's name without `.weight`. */
+  addMatrix(module: string, e: EncodedMatrix): Promise<void>
+  /** Adds a tensor that is stored plainly, under its full name. */
+  addTensor(name: string, tensor: Tensor): Promise<void>
+  /** Writes what was added since the last shard, if anything, as a shard of its own. */
+  nextShard(): Promise<void>
+  /**
+   * Writes the last shard, index, `reallm-report.json`, `README.md` (the model card) and, last of all,
+   * `config.json`. Returns the names of the files and the size of the shards, in bytes.
+   */
+  finish(
+    report?: unknown,
+    card?: string,
+  ): Promise<{ readonly files: readonly string[]; readonly bytes: number }>
+  /** Deletes the shards that were written. */
+  abort(): Promise<void>
+}
+
+const partialShard = /^shard-\d+\.partial(\.partial)?$/
+
+/**
+ * Starts writing an artifact to a directory. Nothing has its final name before `finish`; the same calls always give
+ * the same bytes. An artifact that is there already is replaced, any other model refused with `bad-option`.
+ *
+ * @example
+ * const writer = await createArtifactWriter('out', { config: model.config, filesOf: model })
+ * await writer.addMatrix('model.layers.0.mlp.down_proj', encoded)
+ * await writer.finish({ matrices: [] }, '# My model')
+ */
+export async function createArtifactWriter(dir: string, options: ArtifactOptions): Promise<ArtifactWriter> {
+  const fs = nodeModule('fs/promises')
+  const { join } = nodeModule('path')
+  const { config, filesOf, maxShardBytes = 2 ** 29 } = options
+  const replaced = await prepare(dir)
+
+  const modules: Record<string, unknown> = {}
+  const shardOf = new Map<string, number>()
+  const sums: { bytes: number; sha256: string }[] = []
+  let held: Record<string, Tensor> = {}
+  let heldBytes = 0
+
+  async function add(tensors: Readonly<Record<string, Tensor>>): Promise<void> {
+    for (const [name, tensor] of Object.entries(tensors)) {
+      if (shardOf.has(name)) throw new ReallmError('bad-tensor', `${name} is in the artifact already`)
+      shardOf.set(name, sums.length)
+      held[name] = tensor
+      heldBytes += tensorBytes(tensor).length
+    }
+    if (heldBytes >= maxShardBytes) await nextShard()
+  }
+
+  async function nextShard(): Promise<void> {
+    if (Object.keys(held).length === 0) return
+    const path = join(dir, `shard-${sums.length + 1}.partial`)
+    await writeSafetensors(path, held, { format: 'pt' })
+    const source = await openFileSource(path)
+    sums.push({ bytes: source.size, sha256: await sha256(source) })
+    await source.close()
+    held = {}
+    heldBytes = 0
+  }
+
+  async function finish(report?: unknown, card?: string) {
+    await nextShard()
+    const digits = (n: number) => String(n).padStart(5, '0')
+    const shards = sums.map((_, i) =>
+      sums.length === 1
+        ? 'model.safetensors'
+        : `model-${digits(i + 1)}-of-${digits(sums.length)}.safetensors`,
+    )
+    for (const [i, shard] of shards.entries())
+      await rename(join(dir, `shard-${i + 1}.partial`), join(dir, shard))
+    for (const old of replaced) if (!shards.includes(old)) await fs.rm(join(dir, old), { force: true })
+
+    const copies = (filesOf?.files ?? []).filter(name => !written.has(name))
+    for (const name of copies) await writeFileAtomic(join(dir, name), await filesOf!.readFile(name))
+    const texts: Record<string, string> = {
+      'model.safetensors.index.json': json({
+        metadata: {
+          total_size: sums.reduce((sum, { bytes }) => sum + bytes, 0),
+          bytes: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].bytes])),
+          sha256: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].sha256])),
+        },
+        weight_map: Object.fromEntries(sorted(shardOf).map(([name, i]) => [name, shards[i]])),
+      }),
+      ...(report === undefined ? {} : { 'reallm-report.json': json(report) }),
+      ...(card === undefined ? {} : { 'README.md': card }),
+      'config.json': json({
+        ...config,
+        quantization_config: {
+          quant_method: 'reallm',
+          version: artifactVersion,
+          modules: Object.fromEntries(sorted(Object.entries(modules))),
+        },
+      }),
+    }
+    for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(dir, name), text)
+    const bytes = sums.reduce((sum, shard) => sum + shard.bytes, 0)
+    return { files: [...shards, ...copies, ...Object.keys(texts)].sort(), bytes }
+  }
+
+  return {
+    async addMatrix(module, e) {
+      await add(Object.fromEntries(Object.entries(partsOf(e)).map(([part, t]) => [`${module}.${part}`, t])))
+      const entry: ArtifactModule = { ...describe(e), bits: bitsPerWeight(e) }
+      modules[module] = entry
+    },
+    addTensor: (name, tensor) => add({ [name]: tensor }),
+    nextShard,
+    finish,
+    async abort() {
+      for (let i = 1; i <= sums.length; i++) await fs.rm(join(dir, `shard-${i}.partial`), { force: true })
+    },
+  }
+}
+
+/** Files that an artifact has of its own; those of the original are not copied. */
+const written = new Set(['config.json', 'reallm-report.json', 'README.md', 'model.safetensors.index.json'])
+
+/** Makes the directory, clears what an interrupted run left; the shards of an artifact that will be replaced. */
+async function prepare(dir: string): Promise<string[]> {
+  const fs = nodeModule('fs/promises')
+  const { join } = nodeModule('path')
+  try {
+    await fs.mkdir(dir, { recursive: true })
+    const names = await fs.readdir(dir)
+    for (const name of names) if (partialShard.test(name)) await fs.rm(join(dir, name))
+    const shards = names.filter(name => name.endsWith('.safetensors'))
+    const config = names.includes('config.json') ? await fs.readFile(join(dir, 'config.json'), 'utf8') : '{}'
+    if ((shards.length === 0 && config === '{}') || isArtifact(parsed(config))) return shards
+  } catch (cause) {
+    throw fileError(cause, dir, 'write')
+  }
+  throw new ReallmError('bad-option', `${dir}: there is a model in it that is not an artifact`, {
+    hint: 'write to another directory',
+  })
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text)) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
+async function rename(from: string, to: string): Promise<void> {
+  await nodeModule('fs/promises')
+    .rename(from, to)
+    .catch((cause: unknown) => {
+      throw fileError(cause, to, 'write')
+    })
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
+
+const sorted = <T>(entries: Iterable<readonly [string, T]>) =>
+  [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
