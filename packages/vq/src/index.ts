@@ -1,2 +1,3 @@
 export * from './grid/index.ts'
 export * from './normalfloat/index.ts'
+export * from './trellis/index.ts'

@@ -1,0 +1,2 @@
+export { trellis } from './codec.ts'
+export { type TrellisParams, trellisParams } from './params.ts'

@@ -1,0 +1,22 @@
+import { z } from 'zod'
+
+export const trellisParams = z.strictObject({
+  /** Bits per weight, 1–4; a fraction mixes whole rates over the tile columns. */
+  bits: z.number().min(1).max(4),
+  /** L: bits of a state. Two more take about four times as long and lower the error by 3–5 %. */
+  stateBits: z.int().min(8).max(16).default(10),
+  /**
+   * What states stand for. `gauss`: a fixed table optimised for normal weights (L 8, 10 and 12; nothing stored).
+   * `hash`: computed from the state (QTIP's 1MAD; any L; nothing stored). `trained`: fitted to the matrix and
+   * stored with 8 or 16 bits a value, for weights that no rotation has made normal.
+   */
+  values: z.enum(['gauss', 'hash', 'trained']).default('gauss'),
+  /** Bits of a stored value of a trained table. */
+  tableBits: z.literal([8, 16]).default(8),
+  /** One f32 scale for the matrix, or an f16 one for each row. */
+  scale: z.enum(['matrix', 'row']).default('matrix'),
+  /** Factor on the scale: above 1 where feedback will widen the values to come. */
+  gain: z.number().positive().default(1),
+})
+
+export type TrellisParams = z.input<typeof trellisParams>
