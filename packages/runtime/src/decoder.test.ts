@@ -48,9 +48,21 @@ describe.each(families)('%s', family => {
     ['f32', 'reference', 1e-5],
     ['expanded', undefined, 1e-2],
     ['expanded', 'reference', 1e-2],
+    ['int8', undefined, 0.08],
   ] as const)('%s (%s): logits of a batch and token by token', async (form, build, tolerance) => {
     const { rows, logits } = await golden(family)
     const { decoder, cache } = await start(family, form, build)
     const all = cache()
     const size = logits.length / 2
     const got = decoder.forward(rows[0], all, 'all')
+    expect(distance(got, logits.subarray(0, size))).toBeLessThan(tolerance)
+
+    const oneByOne = cache()
+    const vocab = decoder.config.vocabSize
+    for (const [t, id] of rows[1].entries()) {
+      const last = decoder.forward([id], oneByOne, 'last')
+      const from = size + t * vocab
+      expect(distance(last, logits.subarray(from, from + vocab))).toBeLessThan(tolerance)
+    }
+  })
+})

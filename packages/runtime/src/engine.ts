@@ -5,8 +5,8 @@ export const BATCH = 64
 
 const roundUp = (n: number, to: number) => Math.ceil(n / to) * to
 
-/** Columns of one-byte weights, and 16-bit activations, in memory. */
-export const int8Stride = (cols: number) => roundUp(cols, 16)
+/** Columns of integer weights, and of 16-bit activations, in memory. */
+export const integerStride = (cols: number) => roundUp(cols, 16)
 
 /** Rows of weights in memory. */
 export const paddedRows = (rows: number) => roundUp(rows, 4)
@@ -31,10 +31,10 @@ export class Activations {
     return this
   }
 
-  /** 16-bit values, `int8Stride(width)` per token, and a scale per token. */
+  /** 16-bit values, `integerStride(width)` per token, and a scale per token. */
   quantised(tokens: number): { values: Pointer; scales: Pointer } {
     const { kernels, arena } = this.#engine
-    const stride = int8Stride(this.width)
+    const stride = integerStride(this.width)
     this.#quantised ??= {
       values: arena.allocate(2 * BATCH * stride),
       scales: this.#engine.allocateFloats(BATCH),

@@ -1,1 +1,11 @@
-export {}
+export { Chat, type ChatOptions } from './chat.ts'
+export {
+  type FinishReason,
+  type GenerateOptions,
+  Generation,
+  type GenerationReport,
+} from './generation.ts'
+export { load, type LoadOptions } from './load.ts'
+export type { WeightForm } from './load-weights.ts'
+export { type GenerateTextOptions, Model } from './model.ts'
+export { Session } from './session.ts'

@@ -3,17 +3,17 @@
 // `work`. Operations named `…Part` run on all threads, each on its share.
 import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
-import { matmulInt8Part, quantiseActivationsPart, quantiseWeightsPart } from './int8'
+import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
 import { gatePart, rmsNormPart, ropePart } from './ops'
 
 export { floatRow, packFloats } from './f32'
-export { int8Row } from './int8'
+export { integerRow } from './integer'
 export { setThreads } from './job'
 export { addBias, addInPlace, multiplyRows } from './ops'
 
 const STOP: i32 = 0
-const MATMUL_INT8: i32 = 1
+const MATMUL_INTEGER: i32 = 1
 const MATMUL_FLOAT: i32 = 2
 const QUANTISE_ACTIVATIONS: i32 = 3
 const QUANTISE_WEIGHTS: i32 = 4
@@ -24,8 +24,8 @@ const ATTENTION: i32 = 8
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
-    case MATMUL_INT8:
-      return matmulInt8Part(part, parts)
+    case MATMUL_INTEGER:
+      return matmulIntegerPart(part, parts)
     case MATMUL_FLOAT:
       return matmulFloatPart(part, parts)
     case QUANTISE_ACTIVATIONS:
@@ -67,7 +67,7 @@ export function stop(): void {
   join(announce(STOP, i64.MAX_VALUE))
 }
 
-export function matmulInt8(
+export function matmulInteger(
   w: usize,
   scales: usize,
   x: usize,
@@ -79,6 +79,7 @@ export function matmulInt8(
   tokens: i32,
   ldy: i32,
   accumulate: i32,
+  bytes: i32,
 ): void {
   put(0, w)
   put(1, scales)
@@ -91,7 +92,8 @@ export function matmulInt8(
   put(8, tokens)
   put(9, ldy)
   put(10, accumulate)
-  run(MATMUL_INT8, <i64>rows * stride * tokens)
+  put(11, bytes)
+  run(MATMUL_INTEGER, <i64>rows * stride * tokens)
 }
 
 export function matmulFloat(
@@ -147,6 +149,7 @@ export function quantiseWeights(
   stride: i32,
   group: i32,
   firstRow: i32,
+  bytes: i32,
 ): void {
   put(0, x)
   put(1, out)
@@ -156,6 +159,7 @@ export function quantiseWeights(
   put(5, stride)
   put(6, group)
   put(7, firstRow)
+  put(8, bytes)
   run(QUANTISE_WEIGHTS, <i64>rows * cols)
 }
 

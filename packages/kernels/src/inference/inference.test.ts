@@ -45,11 +45,12 @@ const normal = (n: number, scale = 1) => Float32Array.from({ length: n }, () => 
 const zeros = (n: number) => new Float32Array(n)
 
 describe.each([
-  { rows: 4, cols: 16, tokens: 1, group: 16 },
-  { rows: 7, cols: 72, tokens: 3, group: 64 },
-  { rows: 33, cols: 100, tokens: 2, group: 48 },
-  { rows: 160, cols: 576, tokens: 5, group: 2048 },
-])('products of $rows×$cols by $tokens tokens, groups of $group', ({ rows, cols, tokens, group }) => {
+  { rows: 4, cols: 16, tokens: 1, group: 16, bytes: 1 },
+  { rows: 7, cols: 72, tokens: 3, group: 64, bytes: 1 },
+  { rows: 33, cols: 100, tokens: 2, group: 48, bytes: 2 },
+  { rows: 160, cols: 576, tokens: 5, group: 2048, bytes: 1 },
+  { rows: 160, cols: 576, tokens: 5, group: 64, bytes: 2 },
+])('products of $rows×$cols by $tokens tokens, groups of $group', ({ rows, cols, tokens, group, bytes }) => {
   const stride = Math.ceil(cols / 16) * 16
   const padded = Math.ceil(rows / 4) * 4
   const groups = Math.ceil(stride / group)
@@ -57,11 +58,11 @@ describe.each([
   const x = normal(tokens * cols)
   const ldy = rows + 1
 
-  it.each([0, 1])('int8, accumulate %i', accumulate => {
+  it.each([0, 1])('integers, accumulate %i', accumulate => {
     const results = run(
       [
         w,
-        zeros((padded * stride) / 4),
+        zeros((padded * stride) / 2),
         zeros(padded * groups),
         x,
         zeros((tokens * stride) / 2),
@@ -69,10 +70,10 @@ describe.each([
         normal(tokens * ldy),
       ],
       (k, [from, codes, scales, xs, q, qs, y]) => {
-        k.quantiseWeights(from, codes, scales, 3, cols, stride, group, 0)
-        k.quantiseWeights(from + 12 * cols, codes, scales, rows - 3, cols, stride, group, 3)
+        k.quantiseWeights(from, codes, scales, 3, cols, stride, group, 0, bytes)
+        k.quantiseWeights(from + 12 * cols, codes, scales, rows - 3, cols, stride, group, 3, bytes)
         k.quantiseActivations(xs, cols, q, qs, tokens, cols, stride)
-        k.matmulInt8(codes, scales, q, qs, y, rows, stride, group, tokens, ldy, accumulate)
+        k.matmulInteger(codes, scales, q, qs, y, rows, stride, group, tokens, ldy, accumulate, bytes)
       },
       { input: 6, bytes: 4 * tokens * ldy },
     )
@@ -81,7 +82,7 @@ describe.each([
     if (accumulate === 0) {
       const norm = Math.hypot(...exact)
       const error = exact.map((v, i) => v - floats(results[1])[Math.floor(i / rows) * ldy + (i % rows)])
-      expect(Math.hypot(...error) / norm).toBeLessThan(0.012)
+      expect(Math.hypot(...error) / norm).toBeLessThan(bytes === 2 ? 4e-4 : 0.012)
     }
   })
 
@@ -99,11 +100,11 @@ describe.each([
 
   it('rows looked up', () => {
     const results = run(
-      [w, zeros((padded * stride) / 4), zeros(padded * groups), zeros(padded * cols), zeros(2 * cols)],
+      [w, zeros((padded * stride) / 2), zeros(padded * groups), zeros(padded * cols), zeros(2 * cols)],
       (k, [from, codes, scales, packed, out]) => {
-        k.quantiseWeights(from, codes, scales, rows, cols, stride, group, 0)
+        k.quantiseWeights(from, codes, scales, rows, cols, stride, group, 0, bytes)
         k.packFloats(from, packed, rows, cols, cols, 0)
-        k.int8Row(codes, scales, rows - 1, out, cols, stride, group, 2)
+        k.integerRow(codes, scales, rows - 1, out, cols, stride, group, 2, bytes)
         k.floatRow(packed, rows - 2, out + 4 * cols, cols, cols, 3)
       },
       { input: 4, bytes: 8 * cols },

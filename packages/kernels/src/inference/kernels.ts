@@ -8,10 +8,11 @@ export type Pointer = number
  */
 export interface InferenceKernels {
   /**
-   * `y[t, r] (+)= scale_x[t] · Σ_g scale_w[r, g] · Σ_{c in g} w[r, c] · x[t, c]`: one-byte weights with a scale per
-   * row and `group` columns, 16-bit activations of `stride` values per token; `ldy` floats between tokens of `y`.
+   * `y[t, r] (+)= scale_x[t] · Σ_g scale_w[r, g] · Σ_{c in g} w[r, c] · x[t, c]`: weights of 1 or 2 `bytes` (±127 or
+   * ±4095) with a scale per row and `group` columns (at most 2048 or 64), 16-bit activations of `stride` values per
+   * token; `ldy` floats between tokens of `y`.
    */
-  matmulInt8(
+  matmulInteger(
     w: Pointer,
     scales: Pointer,
     x: Pointer,
@@ -23,6 +24,7 @@ export interface InferenceKernels {
     tokens: number,
     ldy: number,
     accumulate: number,
+    bytes: number,
   ): void
   /** `y[t, r] (+)= factor · Σ_c w[r, c] · x[t, c]` with float weights of `stride` columns. */
   matmulFloat(
@@ -47,7 +49,7 @@ export interface InferenceKernels {
     cols: number,
     stride: number,
   ): void
-  /** `[rows, cols]` floats to rows `firstRow …` of blocked one-byte weights. */
+  /** `[rows, cols]` floats to rows `firstRow …` of blocked weights of 1 or 2 `bytes`. */
   quantiseWeights(
     x: Pointer,
     out: Pointer,
@@ -57,11 +59,12 @@ export interface InferenceKernels {
     stride: number,
     group: number,
     firstRow: number,
+    bytes: number,
   ): void
   /** `[rows, cols]` floats to rows `firstRow …` of blocked float weights. */
   packFloats(x: Pointer, w: Pointer, rows: number, cols: number, stride: number, firstRow: number): void
-  /** One row of one-byte weights as floats, times `factor`. */
-  int8Row(
+  /** One row of integer weights as floats, times `factor`. */
+  integerRow(
     w: Pointer,
     scales: Pointer,
     row: number,
@@ -70,6 +73,7 @@ export interface InferenceKernels {
     stride: number,
     group: number,
     factor: number,
+    bytes: number,
   ): void
   /** One row of float weights, times `factor`. */
   floatRow(w: Pointer, row: number, out: Pointer, cols: number, stride: number, factor: number): void

@@ -4,12 +4,13 @@ import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
 export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
   const f32 = (at: Pointer, n: number) => new Float32Array(memory.buffer, at, n)
   const i16 = (at: Pointer, n: number) => new Int16Array(memory.buffer, at, n)
-  const i8 = (at: Pointer, n: number) => new Int8Array(memory.buffer, at, n)
+  const integers = (at: Pointer, n: number, bytes: number) =>
+    bytes === 2 ? i16(at, n) : new Int8Array(memory.buffer, at, n)
 
   return {
-    matmulInt8(w, scales, x, xScales, y, rows, stride, group, tokens, ldy, accumulate) {
+    matmulInteger(w, scales, x, xScales, y, rows, stride, group, tokens, ldy, accumulate, bytes) {
       const groups = Math.ceil(stride / group)
-      const weights = i8(w, padded(rows) * stride)
+      const weights = integers(w, padded(rows) * stride, bytes)
       const s = f32(scales, padded(rows) * groups)
       const values = i16(x, tokens * stride)
       const xs = f32(xScales, tokens)
@@ -20,7 +21,7 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
           for (let g = 0; g < groups; g++) {
             let sum = 0
             for (let c = g * group; c < Math.min(stride, (g + 1) * group); c++) {
-              sum += weights[int8At(r, c, stride)] * values[t * stride + c]
+              sum += weights[integerAt(r, c, stride)] * values[t * stride + c]
             }
             total += sum * s[r * groups + g]
           }
@@ -56,19 +57,20 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       }
     },
 
-    quantiseWeights(x, out, scales, rows, cols, stride, group, firstRow) {
+    quantiseWeights(x, out, scales, rows, cols, stride, group, firstRow, bytes) {
+      const levels = bytes === 2 ? 4095 : 127
       const groups = Math.ceil(stride / group)
       const values = f32(x, rows * cols)
-      const q = i8(out, padded(firstRow + rows) * stride)
+      const q = integers(out, padded(firstRow + rows) * stride, bytes)
       const s = f32(scales, (firstRow + rows) * groups)
       for (let r = 0; r < rows; r++) {
         for (let from = 0; from < cols; from += group) {
           const to = Math.min(cols, from + group)
           const top = largest(values.subarray(r * cols + from, r * cols + to))
-          s[(firstRow + r) * groups + from / group] = top / 127
-          const inverse = Math.fround(top > 0 ? 127 / top : 0)
+          s[(firstRow + r) * groups + from / group] = top / levels
+          const inverse = Math.fround(top > 0 ? levels / top : 0)
           for (let c = from; c < to; c++) {
-            q[int8At(firstRow + r, c, stride)] = nearest(Math.fround(values[r * cols + c] * inverse))
+            q[integerAt(firstRow + r, c, stride)] = nearest(Math.fround(values[r * cols + c] * inverse))
           }
         }
       }
@@ -82,13 +84,13 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       }
     },
 
-    int8Row(w, scales, row, out, cols, stride, group, factor) {
+    integerRow(w, scales, row, out, cols, stride, group, factor, bytes) {
       const groups = Math.ceil(stride / group)
-      const weights = i8(w, padded(row + 1) * stride)
+      const weights = integers(w, padded(row + 1) * stride, bytes)
       const s = f32(scales, (row + 1) * groups)
       const y = f32(out, cols)
       for (let c = 0; c < cols; c++) {
-        y[c] = weights[int8At(row, c, stride)] * s[row * groups + Math.floor(c / group)] * factor
+        y[c] = weights[integerAt(row, c, stride)] * s[row * groups + Math.floor(c / group)] * factor
       }
     },
 
@@ -185,7 +187,7 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
 const padded = (rows: number) => Math.ceil(rows / 4) * 4
 
 /** Blocks of 4 rows × 16 columns. */
-const int8At = (r: number, c: number, stride: number) =>
+const integerAt = (r: number, c: number, stride: number) =>
   (r & ~3) * stride + ((c & ~15) << 2) + ((r & 3) << 4) + (c & 15)
 
 /** Blocks of 4 rows × 4 columns. */

@@ -1,11 +1,19 @@
-// Weights of one byte with a scale per row and group of columns; activations of 16 bits with a scale per token:
+// Weights of one or two bytes with a scale per row and group of columns; activations of 16 bits with a scale per token:
 //   y[t, r] (+)= scale_x[t] · Σ_g scale_w[r, g] · Σ_{c in g} w[r, c] · x[t, c]
-// Rows are padded to multiples of 4, columns to multiples of 16 with zeros; a group has at most 2048 columns so that
-// sums stay within 32 bits. A row's result is the same whichever micro-kernel computes it.
-// Weights lie in blocks of 4 rows × 16 columns, a cache line each, left to right: one stream through memory, which
-// is three times as fast to read as four rows at once.
+// Rows are padded to multiples of 4, columns to multiples of 16 with zeros. Sums stay within 32 bits for groups of
+// at most 2048 columns of bytes (±127), or 64 columns of two-byte weights, which are ±4095.
+// A row's result is the same whichever micro-kernel computes it. Weights lie in blocks of 4 rows × 16 columns, one or
+// two cache lines each, left to right: one stream through memory, three times as fast to read as four rows at once.
 import { arg, share } from './job'
 import { storeRows, sums } from './simd'
+
+/** Eight weights, `at` weights behind `w`, as 16-bit lanes. */
+// @ts-expect-error: decorator
+@inline
+function weights<T>(w: usize, at: usize): v128 {
+  if (sizeof<T>() === 1) return v128.load_ext<i8>(w + at)
+  return v128.load(w + 2 * at)
+}
 
 // @ts-expect-error: decorator
 @inline
@@ -20,7 +28,7 @@ function scaled(f: v128, a: v128, scale: usize): v128 {
 }
 
 /** Four rows by one token: the row sums without the token's scale. `scales` has `groups` bytes per row. */
-function fourByOne(w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize): v128 {
+function fourByOne<T>(w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize): v128 {
   let f0 = f32x4.splat(0)
   let f1 = f0
   let f2 = f0
@@ -30,22 +38,22 @@ function fourByOne(w: usize, stride: usize, scales: usize, groups: usize, group:
   for (; scales < last; scales += 4) {
     const columns = min(group, stride - done)
     done += columns
-    const end = w + (columns << 2)
+    const end = w + (columns << 2) * sizeof<T>()
     let a0 = i32x4.splat(0)
     let a1 = a0
     let a2 = a0
     let a3 = a0
-    for (; w < end; w += 64) {
+    for (; w < end; w += 64 * sizeof<T>()) {
       let v = v128.load(x)
-      a0 = dot(a0, v128.load_ext<i8>(w), v)
-      a1 = dot(a1, v128.load_ext<i8>(w, 16), v)
-      a2 = dot(a2, v128.load_ext<i8>(w, 32), v)
-      a3 = dot(a3, v128.load_ext<i8>(w, 48), v)
+      a0 = dot(a0, weights<T>(w, 0), v)
+      a1 = dot(a1, weights<T>(w, 16), v)
+      a2 = dot(a2, weights<T>(w, 32), v)
+      a3 = dot(a3, weights<T>(w, 48), v)
       v = v128.load(x, 16)
-      a0 = dot(a0, v128.load_ext<i8>(w, 8), v)
-      a1 = dot(a1, v128.load_ext<i8>(w, 24), v)
-      a2 = dot(a2, v128.load_ext<i8>(w, 40), v)
-      a3 = dot(a3, v128.load_ext<i8>(w, 56), v)
+      a0 = dot(a0, weights<T>(w, 8), v)
+      a1 = dot(a1, weights<T>(w, 24), v)
+      a2 = dot(a2, weights<T>(w, 40), v)
+      a3 = dot(a3, weights<T>(w, 56), v)
       x += 32
     }
     f0 = scaled(f0, a0, scales)
@@ -57,7 +65,7 @@ function fourByOne(w: usize, stride: usize, scales: usize, groups: usize, group:
 }
 
 /** Four rows by two tokens, whose activations follow each other; stores four values per token. */
-function fourByTwo(
+function fourByTwo<T>(
   w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize, xs: usize,
   y: usize, ldy: usize, count: i32, accumulate: bool,
 ): void {
@@ -75,7 +83,7 @@ function fourByTwo(
   for (; scales < last; scales += 4) {
     const columns = min(group, stride - done)
     done += columns
-    const end = w + (columns << 2)
+    const end = w + (columns << 2) * sizeof<T>()
     let a0 = i32x4.splat(0)
     let a1 = a0
     let a2 = a0
@@ -84,33 +92,33 @@ function fourByTwo(
     let b1 = a0
     let b2 = a0
     let b3 = a0
-    for (; w < end; w += 64) {
+    for (; w < end; w += 64 * sizeof<T>()) {
       let u = v128.load(x)
       let v = v128.load(x + next)
-      let m = v128.load_ext<i8>(w)
+      let m = weights<T>(w, 0)
       a0 = dot(a0, m, u)
       b0 = dot(b0, m, v)
-      m = v128.load_ext<i8>(w, 16)
+      m = weights<T>(w, 16)
       a1 = dot(a1, m, u)
       b1 = dot(b1, m, v)
-      m = v128.load_ext<i8>(w, 32)
+      m = weights<T>(w, 32)
       a2 = dot(a2, m, u)
       b2 = dot(b2, m, v)
-      m = v128.load_ext<i8>(w, 48)
+      m = weights<T>(w, 48)
       a3 = dot(a3, m, u)
       b3 = dot(b3, m, v)
       u = v128.load(x, 16)
       v = v128.load(x + next, 16)
-      m = v128.load_ext<i8>(w, 8)
+      m = weights<T>(w, 8)
       a0 = dot(a0, m, u)
       b0 = dot(b0, m, v)
-      m = v128.load_ext<i8>(w, 24)
+      m = weights<T>(w, 24)
       a1 = dot(a1, m, u)
       b1 = dot(b1, m, v)
-      m = v128.load_ext<i8>(w, 40)
+      m = weights<T>(w, 40)
       a2 = dot(a2, m, u)
       b2 = dot(b2, m, v)
-      m = v128.load_ext<i8>(w, 56)
+      m = weights<T>(w, 56)
       a3 = dot(a3, m, u)
       b3 = dot(b3, m, v)
       x += 32
@@ -128,8 +136,13 @@ function fourByTwo(
   storeRows(y + ldy, f32x4.mul(sums(g0, g1, g2, g3), v128.load_splat<f32>(xs + 4)), count, accumulate)
 }
 
-/** Arguments: w, scales, x, xScales, y, rows, stride, group, tokens, floats between tokens of y, accumulate. */
-export function matmulInt8Part(part: i32, parts: i32): void {
+/** Arguments: w, scales, x, xScales, y, rows, stride, group, tokens, floats between tokens of y, accumulate, bytes. */
+export function matmulIntegerPart(part: i32, parts: i32): void {
+  if (arg(11) === 2) matmul<i16>(part, parts)
+  else matmul<i8>(part, parts)
+}
+
+function matmul<T>(part: i32, parts: i32): void {
   const w = <usize>arg(0)
   const scales = <usize>arg(1)
   const x = <usize>arg(2)
@@ -146,18 +159,18 @@ export function matmulInt8Part(part: i32, parts: i32): void {
   const last = share(quads, part + 1, parts)
   for (let q = share(quads, part, parts); q < last; q++) {
     const row = <usize>q << 2
-    const wq = w + row * stride
+    const wq = w + row * stride * sizeof<T>()
     const sq = scales + row * groups
     const count = rows - (q << 2)
     let t = 0
     for (; t + 2 <= tokens; t += 2) {
-      fourByTwo(
+      fourByTwo<T>(
         wq, stride, sq, groups, group, x + <usize>t * (stride << 1), xs + (<usize>t << 2),
         y + <usize>t * ldy + (row << 2), ldy, count, accumulate,
       )
     }
     if (t < tokens) {
-      const f = fourByOne(wq, stride, sq, groups, group, x + <usize>t * (stride << 1))
+      const f = fourByOne<T>(wq, stride, sq, groups, group, x + <usize>t * (stride << 1))
       const scale = v128.load_splat<f32>(xs + (<usize>t << 2))
       storeRows(y + <usize>t * ldy + (row << 2), f32x4.mul(f, scale), count, accumulate)
     }
@@ -201,25 +214,24 @@ export function quantiseActivationsPart(part: i32, parts: i32): void {
   }
 }
 
-/** Where row `r` of the blocked weights begins; its 16-byte pieces are 64 bytes apart. */
+/** Index of weight (r, c) in blocks of 4 rows × 16 columns. */
 // @ts-expect-error: decorator
 @inline
-function rowAt(w: usize, r: i32, stride: i32): usize {
-  return w + <usize>(r & ~3) * stride + (<usize>(r & 3) << 4)
-}
-
-/** Offset of column `c` from the start of its row. */
-// @ts-expect-error: decorator
-@inline
-function columnAt(c: i32): usize {
-  return (<usize>(c & ~15) << 2) + (c & 15)
+function indexOf(r: i32, c: i32, stride: i32): usize {
+  return <usize>(r & ~3) * stride + (<usize>(c & ~15) << 2) + (<usize>(r & 3) << 4) + (c & 15)
 }
 
 /**
- * Weights to one byte and a scale per row and group. Arguments: x `[rows, cols]` f32, out, scales, rows, cols,
- * stride (columns of out; what is beyond cols is zero already), group, first row. `out` and `scales` belong to row 0.
+ * Weights to integers and a scale per row and group. Arguments: x `[rows, cols]` f32, out, scales, rows, cols,
+ * stride (columns of out; what is beyond cols is zero already), group, first row, bytes. `out` and `scales` belong
+ * to row 0.
  */
 export function quantiseWeightsPart(part: i32, parts: i32): void {
+  if (arg(8) === 2) quantise<i16>(part, parts, 4095)
+  else quantise<i8>(part, parts, 127)
+}
+
+function quantise<T>(part: i32, parts: i32, levels: f32): void {
   const rows = arg(3)
   const cols = arg(4)
   const stride = arg(5)
@@ -229,29 +241,30 @@ export function quantiseWeightsPart(part: i32, parts: i32): void {
   for (let r = share(rows, part, parts); r < last; r++) {
     const x = <usize>arg(0) + (<usize>r * cols << 2)
     const row = arg(7) + r
-    const out = rowAt(<usize>arg(1), row, stride)
     let scale = <usize>arg(2) + (<usize>row * groups << 2)
     for (let from = 0; from < cols; from += group) {
       const to = min(from + group, cols)
       let top: f32 = 0
       for (let i = from; i < to; i++) top = max(top, abs(load<f32>(x + (<usize>i << 2))))
-      store<f32>(scale, top / 127)
+      store<f32>(scale, top / levels)
       scale += 4
-      const inverse = top > 0 ? <f32>127 / top : 0
-      for (let i = from; i < to; i++) store<i8>(out + columnAt(i), <i8>nearest(load<f32>(x + (<usize>i << 2)) * inverse))
+      const inverse = top > 0 ? levels / top : 0
+      for (let i = from; i < to; i++) {
+        const code = <T>nearest(load<f32>(x + (<usize>i << 2)) * inverse)
+        store<T>(<usize>arg(1) + indexOf(row, i, stride) * sizeof<T>(), code)
+      }
     }
   }
 }
 
 /** Row `row` back to floats, times `factor`: how an embedding is looked up. */
-export function int8Row(
-  w: usize, scales: usize, row: i32, out: usize, cols: i32, stride: i32, group: i32, factor: f32,
+export function integerRow(
+  w: usize, scales: usize, row: i32, out: usize, cols: i32, stride: i32, group: i32, factor: f32, bytes: i32,
 ): void {
-  w = rowAt(w, row, stride)
   scales += <usize>row * ((stride + group - 1) / group) << 2
-  for (let i = 0; i < cols; i += 4) {
-    const scale = f32x4.splat(load<f32>(scales + (<usize>(i / group) << 2)) * factor)
-    const words = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(w + columnAt(i))))
-    v128.store(out + (<usize>i << 2), f32x4.mul(f32x4.convert_i32x4_s(words), scale))
+  for (let i = 0; i < cols; i++) {
+    const at = indexOf(row, i, stride)
+    const code = bytes === 2 ? <i32>load<i16>(w + 2 * at) : <i32>load<i8>(w + at)
+    store<f32>(out + (<usize>i << 2), <f32>code * load<f32>(scales + (<usize>(i / group) << 2)) * factor)
   }
 }

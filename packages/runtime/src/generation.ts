@@ -1,0 +1,125 @@
+import { ReallmError, random, type SampleOptions, sample, textStream, throwIfAborted } from '@reallm/tensor-io'
+import { pause } from './pause.ts'
+import type { Session } from './session.ts'
+import type { TextTokenizer } from './tokenizer.ts'
+
+export interface GenerateOptions extends SampleOptions {
+  /** Default 256; generation also ends where the model's positions do. */
+  readonly maxTokens?: number
+  /** Of the draws when `temperature` is over 0. Default 0. */
+  readonly seed?: number
+  /** Texts that end the generation; they are left out. */
+  readonly stop?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+/** Why a generation ended: a token that ends texts, a stop string, `maxTokens`, or nobody listening any more. */
+export type FinishReason = 'end' | 'stop' | 'length' | 'left'
+
+/** What a generation did, complete when it has ended. */
+export interface GenerationReport {
+  /** Tokens of the prompt, and how many of them the session had read before. */
+  readonly promptTokens: number
+  readonly reusedTokens: number
+  readonly tokens: readonly number[]
+  readonly reason: FinishReason
+  /** Seconds for the prompt and for the tokens after it. */
+  readonly promptSeconds: number
+  readonly tokenSeconds: number
+}
+
+/** What a generation works with. */
+export interface GenerationSource {
+  readonly session: Session
+  readonly tokenizer: TextTokenizer | undefined
+  readonly eos: readonly number[]
+  readonly maxPositions: number
+  /** Called once, however it ends. */
+  done?(text: string): void
+}
+
+/**
+ * Text that comes piece by piece; a piece never splits a character. Leaving the loop stops the work.
+ *
+ * @example
+ * for await (const text of model.generate('Once upon a time')) process.stdout.write(text)
+ */
+export class Generation implements AsyncIterable<string> {
+  readonly #pieces: AsyncGenerator<string>
+  #report: GenerationReport | undefined
+
+  constructor(source: GenerationSource, prompt: readonly number[], options: GenerateOptions) {
+    this.#pieces = this.#run(source, prompt, options)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<string> {
+    return this.#pieces
+  }
+
+  /** All of the text (what is left of it). */
+  async text(): Promise<string> {
+    let text = ''
+    for await (const piece of this) text += piece
+    return text
+  }
+
+  /** Throws `bad-option` while it still runs. */
+  get report(): GenerationReport {
+    if (this.#report) return this.#report
+    throw new ReallmError('bad-option', 'the generation has not ended yet', { hint: 'await its text first' })
+  }
+
+  async *#run(
+    { session, tokenizer, eos, maxPositions, done }: GenerationSource,
+    prompt: readonly number[],
+    options: GenerateOptions,
+  ): AsyncGenerator<string> {
+    const { maxTokens = 256, seed = 0, stop = [], signal } = options
+    const draws = random(seed)
+    const text = textStream(ids => tokenizer?.decode(ids) ?? '', stop)
+    const tokens: number[] = []
+    let all = ''
+    let reason: FinishReason = 'left'
+    let promptSeconds = 0
+    const start = performance.now()
+    let reusedTokens = 0
+    try {
+      throwIfAborted(signal)
+      const rest = session.resume(prompt)
+      reusedTokens = prompt.length - rest.length
+      let logits = await session.feed(rest, signal)
+      promptSeconds = (performance.now() - start) / 1000
+      const last = Math.min(maxTokens, maxPositions - prompt.length)
+      for (;;) {
+        if (tokens.length >= last) {
+          reason = 'length'
+          break
+        }
+        const id = sample(logits, options, draws, session.tokens)
+        if (eos.includes(id)) {
+          reason = 'end'
+          break
+        }
+        tokens.push(id)
+        const piece = text.push(id)
+        all += piece
+        if (piece !== '') yield piece
+        if (text.stopped) {
+          reason = 'stop'
+          break
+        }
+        await pause()
+        throwIfAborted(signal)
+        if (tokens.length < last) logits = session.next(id)
+      }
+      const rest2 = text.end()
+      all += rest2
+      if (rest2 !== '') yield rest2
+    } finally {
+      const tokenSeconds = (performance.now() - start) / 1000 - promptSeconds
+      const promptTokens = prompt.length
+      this.#report = { promptTokens, reusedTokens, tokens, reason, promptSeconds, tokenSeconds }
+      done?.(all)
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { Chat, type ChatOptions } from './chat.ts'
+import { Decoder, type DecoderWeights } from './decoder.ts'
+import type { Engine } from './engine.ts'
+import { type GenerateOptions, Generation } from './generation.ts'
+import type { WeightForm } from './load-weights.ts'
+import type { TransformerConfig } from './model-config.ts'
+import { Session } from './session.ts'
+import type { TextTokenizer } from './tokenizer.ts'
+
+/** What `load` gives a model. */
+export interface ModelParts {
+  readonly engine: Engine
+  readonly config: TransformerConfig
+  readonly weights: DecoderWeights
+  readonly form: WeightForm
+  readonly tokenizer: TextTokenizer | undefined
+}
+
+export interface GenerateTextOptions extends GenerateOptions {
+  /** The session to go on in; a new one, freed at the end, unless told otherwise. */
+  readonly session?: Session
+}
+
+/** A model ready to run: its weights in one memory, shared by all chats and sessions. */
+export class Model {
+  readonly config: TransformerConfig
+  /** How its matrices are held. */
+  readonly weights: WeightForm
+  readonly tokenizer: TextTokenizer | undefined
+  readonly #engine: Engine
+  readonly #decoder: Decoder
+
+  constructor({ engine, config, weights, form, tokenizer }: ModelParts) {
+    this.#engine = engine
+    this.config = config
+    this.weights = form
+    this.tokenizer = tokenizer
+    this.#decoder = new Decoder(engine, config, weights)
+  }
+
+  /** Bytes of weights, scratch space and the caches of all sessions. */
+  get bytes(): number {
+    return this.#engine.arena.used
+  }
+
+  /** Threads at work, this one included. */
+  get threads(): number {
+    return this.#engine.inference.threads
+  }
+
+  /** Which kernels run: relaxed SIMD, plain SIMD or plain TypeScript. */
+  get kernels(): string {
+    return this.#engine.inference.build
+  }
+
+  /** Ids that end a text. */
+  get eos(): readonly number[] {
+    return [...new Set([...this.config.eos, ...(this.tokenizer?.eos ?? [])])]
+  }
+
+  /** A memory of its own for one conversation or text. */
+  session(): Session {
+    return new Session(this.#engine, this.#decoder)
+  }
+
+  /**
+   * Goes on with a text, or with token ids.
+   *
+   * @throws `bad-option` for an empty prompt, or a text when there is no tokenizer
+   * @example
+   * for await (const text of model.generate('The capital of France is', { maxTokens: 32 })) process.stdout.write(text)
+   */
+  generate(prompt: string | readonly number[], options: GenerateTextOptions = {}): Generation {
+    const { session = this.session(), ...rest } = options
+    const ids = typeof prompt === 'string' ? this.#tokenizer().encode(prompt, { special: true }) : prompt
+    const done = () => {
+      if (options.session === undefined) session.free()
+    }
+    const { tokenizer, eos, config } = this
+    return new Generation({ session, tokenizer, eos, maxPositions: config.maxPositions, done }, ids, rest)
+  }
+
+  /**
+   * Starts a conversation; `options` are those of all its answers.
+   *
+   * @example
+   * const chat = model.chat({ system: 'You answer in rhymes.' })
+   * for await (const text of chat.send('Hello')) output.append(text)
+   */
+  chat(options: ChatOptions = {}): Chat {
+    const tokenizer = this.#tokenizer()
+    const { eos, config } = this
+    return new Chat({ session: this.session(), tokenizer, eos, maxPositions: config.maxPositions }, options)
+  }
+
+  /** Ends the helper threads; the memory goes when nothing refers to the model any more. */
+  close(): void {
+    this.#engine.inference.close()
+  }
+
+  #tokenizer(): TextTokenizer {
+    if (this.tokenizer) return this.tokenizer
+    throw new ReallmError('bad-option', 'this model was loaded without a tokenizer', {
+      hint: 'install @huggingface/tokenizers and @huggingface/jinja, or pass token ids',
+    })
+  }
+}

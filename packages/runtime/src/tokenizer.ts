@@ -1,0 +1,1 @@
+export { type ChatMessage, openTokenizer, type TextTokenizer } from '../../transformer/src/tokenizer.ts'
