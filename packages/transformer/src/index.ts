@@ -1,3 +1,4 @@
+export * from './adapter/index.ts'
 export * from './config.ts'
 export { type Family, families, type HuggingFaceConfig } from './families.ts'
 export { type GenerateOptions, generate, generateIds } from './generate.ts'

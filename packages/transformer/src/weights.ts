@@ -25,6 +25,7 @@ export interface ModelWeights {
   readonly files: ModelFiles
   /** Every tensor of the model. */
   readonly names: readonly string[]
+  readonly shapes: ReadonlyMap<string, readonly number[]>
   /** Reads one tensor in float32; `rows` reads rows `from` to `to` (exclusive) of its first axis. */
   read(name: string, rows?: readonly [from: number, to: number]): Promise<Tensor<'F32'>>
   tokenizer(): Promise<TextTokenizer>
@@ -80,6 +81,7 @@ export async function openWeights(
     config,
     files,
     names: [...shapes.keys()],
+    shapes,
     read,
     tokenizer: () => openTokenizer(files),
     close: () => files.close(),

@@ -1,0 +1,4 @@
+export type { Adapter, AdapterModule } from './adapter.ts'
+export { adapted, type LoadedAdapter, loadAdapter, mergeAdapter } from './apply.ts'
+export { parseAdapter, readAdapter } from './read.ts'
+export { writeAdapter } from './write.ts'
