@@ -6,7 +6,7 @@ import { random, seedFor } from '@reallm/tensor-io'
  *
  * @param side `input`: the columns of W and the activations; `output`: the rows of W and the results
  */
-export function rotationSigns(seed: number, side: 'input' | 'output', n: number): Int8Array {
+export function rotationSigns(seed: number, side: 'input' | 'output', n: number): Float32Array {
   const { sign } = random(seedFor(seed, side))
-  return Int8Array.from({ length: n }, sign)
+  return Float32Array.from({ length: n }, sign)
 }

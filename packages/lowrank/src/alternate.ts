@@ -1,17 +1,22 @@
-import { matmul } from '@reallm/kernels'
-import { breather, type EncodedMatrix, type LongWork, type Matrix } from '@reallm/tensor-io'
-import type { StoredLowRank } from './low-precision.ts'
+import { breather, type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
 import { difference, type Metric } from './metric.ts'
 
-export interface AlternationOptions extends LongWork {
+/** The part beside the codes, as stored. */
+export interface Part {
+  readonly product: Matrix
+  /** Squared error that is left, under the metric. */
+  readonly error: number
+}
+
+export interface AlternationOptions<P extends Part> extends LongWork {
   readonly metric: Metric
   /** At most this many pairs of steps. */
   readonly rounds: number
   /** Stop when a round lowers the squared error by less than this share. */
   readonly tolerance: number
-  /** Low-rank factors for what the quantised part leaves, as stored. */
-  fit(residual: Matrix): StoredLowRank
-  /** Quantises what the low-rank part leaves. */
+  /** The other part, for what the quantised one leaves. */
+  fit(residual: Matrix): P
+  /** Codes for what the other part leaves. */
   quantise(residual: Matrix): Promise<Quantised>
 }
 
@@ -20,9 +25,9 @@ export interface Quantised {
   readonly decoded: Matrix
 }
 
-export interface Alternation {
+export interface Alternation<P extends Part> {
   readonly quantised: Quantised
-  readonly factors: StoredLowRank
+  readonly part: P
   /** Squared error under the metric. */
   readonly error: number
   /** Rounds begun. */
@@ -30,32 +35,36 @@ export interface Alternation {
 }
 
 /**
- * `W ≈ Q + L₁L₂` by turns: factors for `W − Q`, then codes for `W − L₁L₂` (ReALLM §3.1, LQ-LoRA algorithm 1, CALDERA
- * algorithm 1 under `H`). The error is measured after each half of a round, with everything as stored; it ends when
- * a round does not lower it, and the best is returned. So the factors of the result may be a refit to its final codes.
+ * `W ≈ Q + L₁L₂` (or another structure in the place of `L₁L₂`) by turns: the best factors for `W − Q`, then codes for
+ * `W − L₁L₂` (ReALLM §3.1, LQ-LoRA algorithm 1, CALDERA algorithm 1 under `H`). The error is measured after each
+ * half of a round, with everything as stored; it ends when a round does not lower it, and the best is returned. So the
+ * part of the result may be a refit to its final codes.
  */
-export async function alternate(w: Matrix, options: AlternationOptions): Promise<Alternation> {
+export async function alternate<P extends Part>(
+  w: Matrix,
+  options: AlternationOptions<P>,
+): Promise<Alternation<P>> {
   const { metric, rounds, tolerance, fit, quantise, onProgress } = options
   const breathe = breather(options)
   const scale = metric.norm(w) || 1
-  let best: Alternation | undefined
+  let best: Alternation<P> | undefined
   let quantised: Quantised | undefined
   for (let round = 1; round <= rounds; round++) {
     const before: number = best?.error ?? Number.POSITIVE_INFINITY
-    const factors = fit(quantised ? difference(w, quantised.decoded) : w)
-    if (quantised) best = better(best, { quantised, factors, error: factors.error, rounds: round })
+    const part = fit(quantised ? difference(w, quantised.decoded) : w)
+    if (quantised) best = better(best, { quantised, part, error: part.error, rounds: round })
     await breathe()
-    const product = matmul(factors.left, factors.right)
-    quantised = await quantise(difference(w, product))
-    const error = metric.norm(difference(difference(w, product), quantised.decoded))
-    best = better(best, { quantised, factors, error, rounds: round })
+    const rest = difference(w, part.product)
+    quantised = await quantise(rest)
+    const error = metric.norm(difference(rest, quantised.decoded))
+    best = better(best, { quantised, part, error, rounds: round })
     onProgress?.({ event: 'round-end', done: round, total: rounds, error: best.error / scale })
     await breathe()
     if (best.error > (1 - tolerance) * before || best.error === 0) break
   }
-  if (!best) throw new RangeError('rounds must be at least 1')
+  if (!best) throw new ReallmError('bad-option', `the alternation takes at least one round, got ${rounds}`)
   const last = fit(difference(w, best.quantised.decoded))
-  return last.error < best.error ? { ...best, factors: last, error: last.error } : best
+  return last.error < best.error ? { ...best, part: last, error: last.error } : best
 }
 
-const better = (a: Alternation | undefined, b: Alternation): Alternation => (a && a.error <= b.error ? a : b)
+const better = <T extends { error: number }>(a: T | undefined, b: T): T => (a && a.error <= b.error ? a : b)

@@ -11,6 +11,7 @@ export const FACTOR_B = 'lowrank_b'
 export interface StoredLowRank extends LowRank {
   /** `left` and `right` as they are stored. */
   readonly parts: Readonly<Record<string, Tensor>>
+  readonly product: Matrix
   /** Squared error under the metric. */
   readonly error: number
 }
@@ -36,7 +37,7 @@ export function storeLowRank(
   factors: LowRank,
   bits: number,
   options: StoreOptions = {},
-): Omit<StoredLowRank, 'error'> {
+): Omit<StoredLowRank, 'error' | 'product'> {
   const { left, right } = factors
   const rank = right.rows
   if (rank === 0) return { ...factors, parts: {} }
@@ -100,6 +101,11 @@ export function fitLeft(w: Matrix, right: Matrix, metric: Metric): Matrix {
   )
 }
 
-function measured(w: Matrix, stored: Omit<StoredLowRank, 'error'>, metric: Metric): StoredLowRank {
-  return { ...stored, error: metric.norm(difference(w, matmul(stored.left, stored.right))) }
+function measured(
+  w: Matrix,
+  stored: Omit<StoredLowRank, 'error' | 'product'>,
+  metric: Metric,
+): StoredLowRank {
+  const product = matmul(stored.left, stored.right)
+  return { ...stored, product, error: metric.norm(difference(w, product)) }
 }

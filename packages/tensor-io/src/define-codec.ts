@@ -12,6 +12,8 @@ import { ReallmError } from './errors.ts'
 import { throwIfAborted } from './progress.ts'
 import type { Matrix } from './tensor.ts'
 
+type Encoding<Full> = Pick<EncodedMatrix, 'parts' | 'inner'> & Partial<Pick<EncodedMatrix<Full>, 'params'>>
+
 /** What a codec is made of; `Full` are its parameters with the defaults filled in. */
 export interface CodecSpec<Params, Full extends Params> {
   readonly name: string
@@ -20,7 +22,8 @@ export interface CodecSpec<Params, Full extends Params> {
   cost(shape: MatrixShape, params: Full): StorageCost
   /** A wrapper's codec; its parameters are `params.inner`. */
   readonly inner?: MatrixCodec<never>
-  encode(w: Matrix, params: Full, ctx: EncodeContext): Promise<Pick<EncodedMatrix, 'parts' | 'inner'>>
+  /** Parts and wrapped matrix; `params` where encoding settles some that were left open. */
+  encode(w: Matrix, params: Full, ctx: EncodeContext): Promise<Encoding<Full>>
   /** `e` has been checked: parameters complete, own parts as `cost` names them, `inner` there if there is a codec. */
   decode(e: EncodedMatrix<Full>, inner: EncodedMatrix<never>): Matrix
 }

@@ -29,7 +29,7 @@ export const lowrank: MatrixCodec<LowRankParams> = defineCodec({
   },
 })
 
-/** The factors of a matrix that `lowrank`, `lplr` or `plusLowRank` stored. */
+/** The factors of a matrix that `lowrank`, `romCodec` or `plusLowRank` stored. */
 export function lowRankOf(e: EncodedMatrix): LowRank {
   const { rank, bits } = e.params as { rank: number; bits: number }
   return loadLowRank(e.parts, e.shape[0], e.shape[1], rank, bits)

@@ -38,7 +38,7 @@ export function plusLowRank<Inner>(
     },
     async encode(w, p, ctx) {
       const metric = metricOf(ctx, p.weighting)
-      const { quantised, factors } = await alternate(w, {
+      const { quantised, part } = await alternate(w, {
         ...p,
         ...ctx,
         metric,
@@ -49,7 +49,7 @@ export function plusLowRank<Inner>(
           return { stored, decoded: codec.decode(stored) }
         },
       })
-      return { parts: factors.parts, inner: quantised.stored }
+      return { parts: part.parts, inner: quantised.stored }
     },
     decode(e, inner) {
       const { left, right } = lowRankOf(e)

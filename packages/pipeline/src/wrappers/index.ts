@@ -1,11 +1,11 @@
-import { lowRankResidual } from '@reallm/lowrank'
+import { lowRankResidual, monarchResidual } from '@reallm/lowrank'
 import type { CodecWrapper } from '@reallm/tensor-io'
 import { rotation } from './rotated.ts'
 
-export { type PlusLowRankOptions, type PlusLowRankParams, plusLowRank } from '@reallm/lowrank'
+export { type PlusLowRankOptions, type PlusLowRankParams, plusLowRank, plusMonarch } from '@reallm/lowrank'
 export { type AsymmetricOptions, asymmetricTarget } from './asymmetric.ts'
 export { type FeedbackOptions, withFeedback } from './feedback.ts'
 export { type RotatedParams, type RotationOptions, rotated } from './rotated.ts'
 
-/** For a registry: what decodes matrices that were stored by `rotated` and `plusLowRank`. */
-export const wrappers: readonly CodecWrapper[] = [rotation, lowRankResidual]
+/** For a registry: what decodes matrices that were stored by `rotated`, `plusLowRank` and `plusMonarch`. */
+export const wrappers: readonly CodecWrapper[] = [rotation, lowRankResidual, monarchResidual]

@@ -1,4 +1,4 @@
-import { hadamard, rotationSigns, transpose } from '@reallm/kernels'
+import { hadamard, rotationSigns } from '@reallm/kernels'
 import {
   type CodecWrapper,
   copyMatrix,
@@ -74,8 +74,7 @@ function rotateColumns(w: Matrix, seed: number, on: boolean, inverse = false): M
 }
 
 function rotateRows(w: Matrix, seed: number, on: boolean, inverse = false): Matrix {
-  if (!on) return w
-  return transpose(hadamard(transpose(w), { signs: rotationSigns(seed, 'output', w.rows), inverse }))
+  return on ? hadamard(w, { signs: rotationSigns(seed, 'output', w.rows), side: 'left', inverse }) : w
 }
 
 function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output: boolean): EncodeContext {
@@ -90,7 +89,7 @@ function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output
   }
 }
 
-/** `T H Tᵀ` of a symmetric matrix. */
-function conjugated(moment: Matrix, signs: Int8Array): Matrix {
-  return hadamard(transpose(hadamard(copyMatrix(moment), { signs })), { signs })
+/** `T H Tᵀ`. */
+function conjugated(moment: Matrix, signs: Float32Array): Matrix {
+  return hadamard(hadamard(copyMatrix(moment), { signs }), { signs, side: 'left' })
 }

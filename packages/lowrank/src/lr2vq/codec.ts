@@ -1,0 +1,195 @@
+import { matmul, nearestCentroid } from '@reallm/kernels'
+import {
+  type ColumnCodec,
+  type ColumnEncoder,
+  defineCodec,
+  type EncodeContext,
+  type EncodedMatrix,
+  f16ToF32,
+  f32ToF16,
+  type Matrix,
+  type MatrixShape,
+  packBits,
+  packedBytes,
+  parseParams,
+  ReallmError,
+  type StorageCost,
+  tensor,
+  throwIfAborted,
+  unpackBits,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import { z } from 'zod'
+import { projectedCodebook } from './lr2vq.ts'
+
+const NAME = 'lr2vq'
+
+const params = z.strictObject({
+  codeBits: z.int().min(1).max(16).default(8).describe('bits of a code: 2^codeBits codewords'),
+  vector: z.int().min(2).max(64).default(4).describe('d: neighbouring weights of a row that share a code'),
+  dim: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(3)
+    .describe('d̃: dimensions of a codeword before it is projected to d weights'),
+  iterations: z.int().min(1).default(12).describe('rounds of assignment and least squares'),
+})
+
+export type Lr2vqParams = z.input<typeof params>
+type Full = z.output<typeof params>
+
+/**
+ * LR²VQ (arXiv 2211.11397): codewords of d̃ dimensions, decoded to d weights by a projection learned per matrix, times a
+ * scale per row. In the paper's terms, D_φ is linear. Takes column blocks, so it works with feedback rounding.
+ *
+ * @example
+ * const stored = await lr2vq.encode(w, { codeBits: 12, vector: 6, dim: 4 }, { seed: 1 })
+ */
+export const lr2vq: ColumnCodec<Lr2vqParams> = {
+  ...defineCodec({
+    name: NAME,
+    params,
+    cost,
+    async encode(w, p, ctx) {
+      const encoder = columnEncoder(w, p, ctx)
+      for (let col = 0; col < w.cols; col += p.vector) {
+        throwIfAborted(ctx.signal)
+        encoder.quantise(columns(w, col, p.vector), 0, col)
+      }
+      return { parts: encoder.finish().parts }
+    },
+    decode: e => decodeRows(e, 0, e.shape[0]),
+  }),
+  async columns(w, given, ctx) {
+    const p = parseParams(NAME, params, given)
+    cost([w.rows, w.cols], p)
+    return columnEncoder(w, p, ctx)
+  },
+  decodeRows: (e, from, to) => decodeRows({ ...e, params: parseParams(NAME, params, e.params) }, from, to),
+}
+
+function cost([rows, cols]: MatrixShape, { codeBits, vector, dim }: Full): StorageCost {
+  if (dim > vector) {
+    throw new ReallmError('bad-option', `${NAME}: dim ${dim} is larger than vector ${vector}`, {
+      hint: `use 1 to ${vector}`,
+    })
+  }
+  return {
+    codes: { dtype: 'U8', shape: [packedBytes(rows * Math.ceil(cols / vector), codeBits)] },
+    codebook: { dtype: 'F16', shape: [2 ** codeBits, dim] },
+    projection: { dtype: 'F16', shape: [dim, vector] },
+    scales: { dtype: 'F16', shape: [rows] },
+  }
+}
+
+function columnEncoder(w: Matrix, p: Full, ctx: EncodeContext): ColumnEncoder {
+  const { rows, cols } = w
+  const perRow = Math.ceil(cols / p.vector)
+  const scaleCodes = f32ToF16(rowScales(w))
+  const scales = f16ToF32(scaleCodes)
+  const { codebook, projection } = projectedCodebook(vectors(w, scales, p.vector), {
+    ...p,
+    size: 2 ** p.codeBits,
+    seed: ctx.seed,
+  })
+  const parts = {
+    codebook: tensor('F16', [codebook.rows, p.dim], f32ToF16(codebook.data)),
+    projection: tensor('F16', [p.dim, p.vector], f32ToF16(projection.data)),
+    scales: tensor('F16', [rows], scaleCodes),
+  }
+  const table = decodeTable(parts)
+  const narrow = cols % p.vector
+  const lastTable = narrow > 0 ? columns(table, 0, narrow) : table
+  const codes = new Uint32Array(rows * perRow).fill(0xffffffff)
+
+  return {
+    tileCols: p.vector,
+    tileRows: 1,
+    groupCols: p.vector,
+    quantise(block, row, col) {
+      const words = block.cols === p.vector ? table : lastTable
+      const chosen = nearestCentroid(unscaled(block, scales, row), words)
+      const out = zeroMatrix(block.rows, block.cols)
+      for (let r = 0; r < block.rows; r++) {
+        codes[(row + r) * perRow + col / p.vector] = chosen[r]
+        const from = chosen[r] * block.cols
+        for (let j = 0; j < block.cols; j++)
+          out.data[r * block.cols + j] = scales[row + r] * words.data[from + j]
+      }
+      return out
+    },
+    finish() {
+      if (codes.includes(0xffffffff)) {
+        throw new ReallmError('bad-option', `${NAME} [${rows}×${cols}]: not every tile was quantised`)
+      }
+      const packed = packBits(codes, p.codeBits)
+      return {
+        codec: NAME,
+        params: p,
+        shape: [rows, cols],
+        parts: { codes: tensor('U8', [packed.length], packed), ...parts },
+      }
+    },
+  }
+}
+
+function decodeRows({ parts, params: p, shape }: EncodedMatrix<Full>, from: number, to: number): Matrix {
+  const [, cols] = shape
+  const perRow = Math.ceil(cols / p.vector)
+  const table = decodeTable(parts)
+  const scales = f16ToF32(parts.scales.data as Uint16Array)
+  const codes = unpackBits(parts.codes.data as Uint8Array, p.codeBits, (to - from) * perRow, from * perRow)
+  const w = zeroMatrix(to - from, cols)
+  for (let r = 0; r < w.rows; r++) {
+    const scale = scales[from + r]
+    for (let j = 0; j < cols; j++) {
+      const code = codes[r * perRow + Math.floor(j / p.vector)]
+      w.data[r * cols + j] = scale * table.data[code * p.vector + (j % p.vector)]
+    }
+  }
+  return w
+}
+
+/** `C P`, `[K, d]`, from the stored halves. */
+function decodeTable(parts: EncodedMatrix['parts']): Matrix {
+  const { codebook, projection } = parts
+  return matmul(
+    { rows: codebook.shape[0], cols: codebook.shape[1], data: f16ToF32(codebook.data as Uint16Array) },
+    { rows: projection.shape[0], cols: projection.shape[1], data: f16ToF32(projection.data as Uint16Array) },
+  )
+}
+
+/** Root mean square of each row; 1 for a row of zeros. */
+function rowScales({ rows, cols, data }: Matrix): Float32Array {
+  return Float32Array.from({ length: rows }, (_, r) => {
+    let sum = 0
+    for (let j = 0; j < cols; j++) sum += data[r * cols + j] ** 2
+    return Math.sqrt(sum / cols) || 1
+  })
+}
+
+function unscaled(block: Matrix, scales: Float32Array, row: number): Matrix {
+  return { ...block, data: block.data.map((v, i) => v / scales[row + Math.floor(i / block.cols)]) }
+}
+
+/** Whole vectors of every row, `[n, d]`, divided by their row's scale. */
+function vectors(w: Matrix, scales: Float32Array, d: number): Matrix {
+  const whole = Math.max(1, Math.floor(w.cols / d))
+  const out = zeroMatrix(w.rows * whole, d)
+  for (let r = 0; r < w.rows; r++) {
+    for (let j = 0; j < Math.min(whole * d, w.cols); j++) {
+      out.data[r * whole * d + j] = w.data[r * w.cols + j] / scales[r]
+    }
+  }
+  return out
+}
+
+function columns(w: Matrix, col: number, count: number): Matrix {
+  const out = zeroMatrix(w.rows, Math.min(count, w.cols - col))
+  for (let r = 0; r < w.rows; r++) {
+    const from = r * w.cols + col
+    out.data.set(w.data.subarray(from, from + out.cols), r * out.cols)
+  }
+  return out
+}

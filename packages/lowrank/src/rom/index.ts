@@ -1,0 +1,2 @@
+export { type RomParams, romCodec } from './codec.ts'
+export { rom, romRank } from './rom.ts'

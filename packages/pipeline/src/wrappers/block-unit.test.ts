@@ -1,0 +1,28 @@
+import { inverse, inverseUpperFactor, matmul } from '@reallm/kernels'
+import { expect, test } from 'vitest'
+import { correlatedMoment, normals } from '../../test/synthetic.ts'
+import { blockUnit } from './block-unit.ts'
+import { tileOf } from './tiles.ts'
+
+test.each([1, 3, 4])(
+  'blocks of %i: the compensation is the least-squares answer of the columns to come',
+  block => {
+    const h = correlatedMoment(10, 1)
+    const v = blockUnit(inverseUpperFactor(h)!, block)
+    const error = normals(2, block, 2)
+    // min over R of tr([E R] H [E R]ᵀ) is R = −E H_B,rest H_rest,rest⁻¹
+    const rest = 10 - block
+    const wanted = matmul(
+      matmul(error, tileOf(h, 0, block, block, rest)),
+      inverse(tileOf(h, block, block, rest, rest))!,
+    )
+    const got = matmul(error, tileOf(v, 0, block, block, rest))
+    for (const [i, value] of got.data.entries()) expect(-value).toBeCloseTo(wanted.data[i], 3)
+  },
+)
+
+test('diagonal blocks become the identity', () => {
+  const v = blockUnit(inverseUpperFactor(correlatedMoment(7, 1))!, 3)
+  expect(Array.from(tileOf(v, 3, 3, 3, 3).data)).toEqual([1, 0, 0, 0, 1, 0, 0, 0, 1])
+  expect(Array.from(tileOf(v, 6, 6, 3, 3).data)).toEqual([1])
+})

@@ -1,0 +1,69 @@
+import { outputError } from '@reallm/kernels'
+import { type EncodeContext, type MatrixCodec, partsOf, random, zeroMatrix } from '@reallm/tensor-io'
+import { type GridParams, grid } from '@reallm/vq'
+import { expect, test } from 'vitest'
+import { correlatedMoment, normals } from '../../test/synthetic.ts'
+import { withFeedback } from './feedback.ts'
+
+const w = normals(48, 200, 1)
+const hessian = correlatedMoment(200, 2)
+const outputHessian = correlatedMoment(48, 3)
+const seed = 1
+
+async function errorOf(codec: MatrixCodec<GridParams>, params: GridParams, ctx: EncodeContext) {
+  const moments = { hessian, outputHessian: ctx.outputHessian }
+  return outputError(w, codec.decode(await codec.encode(w, params, ctx)), moments)
+}
+
+test.each([8, 40, 200])('lowers the output error by half or more, groups of %i', async group => {
+  const plain = await errorOf(grid, { bits: 3, group }, { hessian, seed })
+  const fed = await errorOf(withFeedback(grid), { bits: 3, group }, { hessian, seed })
+  expect(fed).toBeLessThan(0.5 * plain)
+})
+
+test('two-sided feedback lowers the error under both moments further', async () => {
+  const codec = withFeedback(grid, { outputDamping: 0.01 })
+  const params = { bits: 3, group: 40 }
+  const moments = { hessian, outputHessian }
+  const oneSided = await codec.encode(w, params, { hessian, seed })
+  const twoSided = await codec.encode(w, params, { hessian, outputHessian, seed })
+  const onlyRows = await codec.encode(w, params, { outputHessian, seed })
+  const plain = await grid.encode(w, params, { seed })
+  const error = (e: typeof plain) => outputError(w, grid.decode(e), moments)
+  expect(error(twoSided)).toBeLessThan(0.8 * error(oneSided))
+  expect(error(onlyRows)).toBeLessThan(0.8 * error(plain))
+})
+
+test('without moments nothing changes', async () => {
+  const params = { bits: 2, group: 40 }
+  const fed = await withFeedback(grid).encode(w, params, { seed })
+  expect(partsOf(fed)).toEqual(partsOf(await grid.encode(w, params, { seed })))
+})
+
+test('a singular second moment is damped', async () => {
+  const rankOne = zeroMatrix(200, 200)
+  const { normal } = random(4)
+  const x = Float32Array.from({ length: 200 }, normal)
+  for (let i = 0; i < 200; i++) for (let j = 0; j < 200; j++) rankOne.data[i * 200 + j] = x[i] * x[j]
+  const params = { bits: 3, group: 40 }
+  const fed = await withFeedback(grid, { damping: 0 }).encode(w, params, { hessian: rankOne, seed })
+  const plain = await grid.encode(w, params, { seed })
+  const error = (e: typeof plain) => outputError(w, grid.decode(e), { hessian: rankOne })
+  expect(error(fed)).toBeLessThan(0.1 * error(plain))
+})
+
+test('reports columns and stops on request', async () => {
+  const stop = new AbortController()
+  const seen: number[] = []
+  const onProgress = ({ event, done }: { event: string; done: number }) => {
+    if (event === 'columns-end') seen.push(done)
+    stop.abort()
+  }
+  const work = withFeedback(grid).encode(
+    w,
+    { bits: 3, group: 40 },
+    { hessian, seed, signal: stop.signal, onProgress },
+  )
+  await expect(work).rejects.toMatchObject({ code: 'aborted' })
+  expect(seen.length).toBe(1)
+})
