@@ -1,4 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
+import { type Engine, engine, floats, reserve } from './engine.ts'
 import { viterbi as twin } from './reference/viterbi.ts'
 
 /** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
@@ -8,6 +9,9 @@ export interface TrellisCode {
   /** Value of each of the 2^L states, L from 8 (or bits + 2) to 16: `hashLut(L)` or a trained table. */
   readonly lut: Float32Array
 }
+
+/** Sequences that are copied to the kernels' memory at a time. */
+const BATCH = 4096
 
 export interface ViterbiOptions extends TrellisCode {
   /** Weights of one sequence; 256 by default, a tile of 16 × 16. */
@@ -33,7 +37,43 @@ export interface ViterbiOptions extends TrellisCode {
  */
 export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Array {
   checkViterbi(values, options)
-  return twin(values, options)
+  const e = engine()
+  if (!e) return twin(values, options)
+  const { length = 256 } = options
+  const states = new Uint16Array(values.length)
+  for (let from = 0; from < values.length; from += BATCH * length) {
+    encodeBatch(e, values.subarray(from, from + BATCH * length), from, options, states)
+  }
+  return states
+}
+
+function encodeBatch(
+  e: Engine,
+  x: Float32Array,
+  from: number,
+  options: ViterbiOptions,
+  states: Uint16Array,
+): void {
+  const { bits, lut, length = 256, tailBiting = true, weights } = options
+  const count = x.length
+  const size = lut.length
+  const scratch = e.threads * (e.kernels.viterbiScratch(size, bits, length) + 64)
+  const [px, pw, pl, pq, pp, ps] = reserve(
+    e,
+    4 * count,
+    weights ? 4 * count : 0,
+    4 * size,
+    4 * size,
+    2 * count,
+    scratch,
+  )
+  floats(e, px, count).set(x)
+  if (weights) floats(e, pw, count).set(weights.subarray(from, from + count))
+  floats(e, pl, size).set(lut)
+  floats(e, pq, size).set(lut.map(v => v * v))
+  const sequences = count / length
+  e.kernels.viterbi(px, weights ? pw : 0, sequences, length, bits, pl, pq, size, +tailBiting, pp, ps)
+  states.set(new Uint16Array(e.memory.buffer, pp, count), from)
 }
 
 function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }: ViterbiOptions): void {

@@ -1,0 +1,48 @@
+// Compiles the folders beside this file to src/wasm/<folder>.ts: a plain and a relaxed SIMD module in base64.
+// Arguments: the folders (default: all); with `--check` it compares instead of writing.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import asc from 'assemblyscript/asc'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const options = [
+  ...['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536', '--noExportMemory'],
+  ...['--memoryBase', '4096', '--zeroFilledMemory', '--runtime', 'stub', '-O3', '--noAssert'],
+  ...['--disableWarning', 'AS112,AS201', '--enable', 'simd,threads,bulk-memory'],
+]
+
+async function compile(folder, ...features) {
+  let binary
+  const { error, stderr } = await asc.main(
+    [`${folder}/index.ts`, ...options, ...features, '--outFile', 'module.wasm'],
+    {
+      readFile: name => {
+        try {
+          return readFileSync(join(here, name), 'utf8')
+        } catch {
+          return null
+        }
+      },
+      writeFile: (_, contents) => {
+        binary = contents
+      },
+    },
+  )
+  if (error) throw new Error(`${folder}: ${error.message}\n${stderr}`)
+  return Buffer.from(binary).toString('base64')
+}
+
+const check = process.argv.includes('--check')
+const named = process.argv.slice(2).filter(arg => arg !== '--check')
+for (const folder of named.length > 0 ? named : ['inference', 'encode']) {
+  const plain = await compile(folder)
+  const relaxed = await compile(folder, '--enable', 'relaxed-simd')
+  const text = `// Built from assembly/${folder}.\nexport const plain = '${plain}'\nexport const relaxed = '${relaxed}'\n`
+  const path = join(here, '..', 'src', 'wasm', `${folder}.ts`)
+  if (!check) writeFileSync(path, text)
+  else if (readFileSync(path, 'utf8') !== text) {
+    console.error(`src/wasm/${folder}.ts is not what its sources compile to: run npm run build:wasm`)
+    process.exitCode = 1
+  }
+}

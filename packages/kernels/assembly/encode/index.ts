@@ -1,0 +1,84 @@
+// What compressing a model needs: products, factorisations, transforms, searches. The host copies operands in and
+// results out; pointers are byte addresses, multiples of 16. Helper threads instantiate the same module on the same
+// memory and call `work`; operations named `…Part` run on all threads, each on its share.
+import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
+import { gemmPart } from './gemm'
+import { viterbiPart } from './viterbi'
+
+export { setThreads } from '../inference/job'
+export { gemmScratch, mirror } from './gemm'
+export { viterbiScratch } from './viterbi'
+
+const STOP: i32 = 0
+const GEMM: i32 = 1
+const VITERBI: i32 = 2
+
+function execute(operation: i32, part: i32, parts: i32): void {
+  switch (operation) {
+    case GEMM:
+      return gemmPart(part, parts)
+    case VITERBI:
+      return viterbiPart(part, parts)
+  }
+}
+
+function run(operation: i32, work: i64): void {
+  const parts = announce(operation, work)
+  execute(operation, 0, parts)
+  join(parts)
+}
+
+/** The loop of helper thread `part` of `parts`; returns when `stop` is called. */
+export function work(part: i32, parts: i32): void {
+  let seen = 0
+  for (;;) {
+    seen = awaitOperation(seen)
+    const operation = currentOperation()
+    if (operation !== STOP) execute(operation, part, parts)
+    finished()
+    if (operation === STOP) return
+  }
+}
+
+/** Ends the helper threads. */
+export function stop(): void {
+  join(announce(STOP, i64.MAX_VALUE))
+}
+
+export function gemm(
+  a: usize, b: usize, c: usize, m: i32, n: i32, k: i32, lda: i32, ldb: i32, transposeA: i32, transposeB: i32,
+  accumulate: i32, scratch: usize, lower: i32,
+): void {
+  put(0, a)
+  put(1, b)
+  put(2, c)
+  put(3, m)
+  put(4, n)
+  put(5, k)
+  put(6, lda)
+  put(7, ldb)
+  put(8, transposeA)
+  put(9, transposeB)
+  put(10, accumulate)
+  put(11, scratch)
+  put(12, lower)
+  run(GEMM, <i64>m * n * k)
+}
+
+export function viterbi(
+  values: usize, weights: usize, sequences: i32, length: i32, bits: i32, lut: usize, squares: usize, size: i32,
+  tailBiting: i32, paths: usize, scratch: usize,
+): void {
+  put(0, values)
+  put(1, weights)
+  put(2, sequences)
+  put(3, length)
+  put(4, bits)
+  put(5, lut)
+  put(6, squares)
+  put(7, size)
+  put(8, tailBiting)
+  put(9, paths)
+  put(10, scratch)
+  run(VITERBI, <i64>sequences * length * size)
+}

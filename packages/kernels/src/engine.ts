@@ -1,0 +1,151 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { plain, relaxed } from './wasm/encode.ts'
+import { type KernelBuild, moduleBytes, reserveMemory } from './wasm-module.ts'
+
+/** A byte address in the engine's memory. */
+export type Pointer = number
+
+/** What `assembly/encode` exports; see there for the arguments. */
+export interface EncodeKernels {
+  setThreads(count: number): void
+  stop(): void
+  gemmScratch(n: number): number
+  gemm(
+    a: Pointer,
+    b: Pointer,
+    c: Pointer,
+    m: number,
+    n: number,
+    k: number,
+    lda: number,
+    ldb: number,
+    transposeA: number,
+    transposeB: number,
+    accumulate: number,
+    scratch: Pointer,
+    lower: number,
+  ): void
+  mirror(c: Pointer, n: number): void
+  viterbiScratch(size: number, bits: number, length: number): number
+  viterbi(
+    values: Pointer,
+    weights: Pointer,
+    sequences: number,
+    length: number,
+    bits: number,
+    lut: Pointer,
+    squares: Pointer,
+    size: number,
+    tailBiting: number,
+    paths: Pointer,
+    scratch: Pointer,
+  ): void
+}
+
+/** The compiled kernels and their memory. Nothing stays in it between calls. */
+export interface Engine {
+  readonly kernels: EncodeKernels
+  readonly build: 'relaxed' | 'plain'
+  readonly threads: number
+  readonly memory: WebAssembly.Memory
+  readonly module: WebAssembly.Module
+}
+
+const PAGE = 65536
+/** 1 GiB; calls are cut so that they need far less. */
+const MOST_PAGES = 16384
+/** What lies below belongs to the module. */
+const FIRST: Pointer = 8192
+
+let wanted: KernelBuild | undefined
+let current: Engine | undefined
+
+/** The engine, started at its first use; `undefined` where WebAssembly SIMD is missing or `reference` was chosen. */
+export function engine(): Engine | undefined {
+  if (current || wanted === 'reference') return current
+  const builds = wanted ? [wanted] : (['relaxed', 'plain'] as const)
+  for (const build of builds) {
+    const started = startEngine(build, false)
+    if (started) return (current = started)
+  }
+  if (wanted) throw new ReallmError('unsupported', `this JavaScript engine cannot run the ${wanted} kernels`)
+  wanted = 'reference'
+  return undefined
+}
+
+/**
+ * Which kernels all functions of this package run on; without an argument the fastest that work here.
+ *
+ * @throws ReallmError `unsupported` when they do not
+ */
+export function chooseBuild(build?: KernelBuild): KernelBuild {
+  if (current && current.threads > 1) throw new ReallmError('bad-option', 'close the thread pool first')
+  current = undefined
+  wanted = build
+  return engine()?.build ?? 'reference'
+}
+
+/** Makes another engine the current one and returns the one before. */
+export function replaceEngine(next: Engine | undefined): Engine | undefined {
+  const before = current
+  current = next
+  return before
+}
+
+/** Compiles a build; `undefined` when this JavaScript engine refuses it or computes wrong results with it. */
+export function startEngine(build: 'relaxed' | 'plain', shared: boolean): Engine | undefined {
+  if (typeof WebAssembly !== 'object') return undefined
+  const bytes = moduleBytes(build === 'relaxed' ? relaxed : plain, shared)
+  if (!WebAssembly.validate(bytes)) return undefined
+  const memory = reserveMemory(MOST_PAGES, shared)
+  const module = new WebAssembly.Module(bytes)
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  const kernels = exports as unknown as EncodeKernels
+  const started: Engine = { kernels, build, threads: 1, memory, module }
+  return knowsAnswer(started) ? started : undefined
+}
+
+/** A small product with a known result: validation alone does not notice miscompiled relaxed instructions. */
+function knowsAnswer(e: Engine): boolean {
+  const [m, n, k] = [5, 11, 7]
+  const [a, b, c, scratch] = reserve(e, 4 * m * k, 4 * n * k, 4 * m * n, e.kernels.gemmScratch(n))
+  floats(e, a, m * k).forEach((_, i, x) => {
+    x[i] = (i % 5) - 2
+  })
+  floats(e, b, n * k).forEach((_, i, x) => {
+    x[i] = (i % 7) - 3
+  })
+  e.kernels.gemm(a, b, c, m, n, k, k, k, 0, 1, 0, scratch, 0)
+  const [left, right] = [floats(e, a, m * k), floats(e, b, n * k)]
+  return floats(e, c, m * n).every((value, at) => {
+    const [i, j] = [Math.floor(at / n), at % n]
+    let sum = 0
+    for (let l = 0; l < k; l++) sum += left[i * k + l] * right[j * k + l]
+    return value === sum
+  })
+}
+
+/** Addresses of blocks of so many bytes, valid until the next call; the memory grows when they need more than ever. */
+export function reserve(e: Engine, ...bytes: number[]): Pointer[] {
+  let end = FIRST
+  const addresses = bytes.map(size => {
+    const at = end
+    end += Math.ceil(size / 64) * 64
+    return at
+  })
+  const missing = end - e.memory.buffer.byteLength
+  if (missing > 0) {
+    try {
+      e.memory.grow(Math.ceil(missing / PAGE))
+    } catch (cause) {
+      throw new ReallmError('bad-option', `no memory for ${Math.ceil(end / 2 ** 20)} MiB of scratch`, {
+        cause,
+      })
+    }
+  }
+  return addresses
+}
+
+/** A view that is valid until the next `reserve`. */
+export const floats = (e: Engine, at: Pointer, length: number): Float32Array =>
+  new Float32Array(e.memory.buffer, at, length)
