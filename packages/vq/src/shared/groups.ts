@@ -5,23 +5,25 @@ import { z } from 'zod'
 export const groupSize = z.union([z.int().min(2).max(65536), z.literal('row'), z.literal('auto')])
 export type GroupSize = z.infer<typeof groupSize>
 
-/** Columns of a group; throws `bad-option` with the sizes that would do when `group` does not divide the row. */
-export function groupCols(shape: MatrixShape, group: GroupSize): number {
+/**
+ * Columns of a group; throws `bad-option` with the sizes that would do when `group` does not divide the row.
+ *
+ * @param unit columns that are coded together: groups are multiples of it (or the whole row)
+ */
+export function groupCols(shape: MatrixShape, group: GroupSize, unit = 1): number {
   const cols = shape[1]
-  if (group === 'row') return cols
+  if (group === 'row' || group === cols) return cols
+  const near = (size: number) => divisorsNear(cols, size).filter(d => d % unit === 0 || d === cols)
   if (group === 'auto') {
-    if (cols % 64 === 0) return 64
-    const near = divisorsNear(cols, 64).filter(d => d >= 32 && d <= 128)
-    return near.length > 0
-      ? near.reduce((best, d) => (Math.abs(d - 64) < Math.abs(best - 64) ? d : best))
-      : cols
+    const best = near(64).filter(d => d >= 32 && d <= 128)
+    return best.reduce((a, d) => (Math.abs(d - 64) < Math.abs(a - 64) ? d : a), best[0] ?? cols)
   }
-  if (cols % group !== 0) {
-    throw new ReallmError('bad-option', `${shapeText(shape)}: group ${group} does not divide ${cols}`, {
-      hint: `use ${[...divisorsNear(cols, group), '"row"'].join(', ').replace(/, ([^,]*)$/, ' or $1')}`,
-    })
-  }
-  return group
+  if (cols % group === 0 && group % unit === 0) return group
+  const problem =
+    cols % group === 0 ? `group ${group} is no multiple of ${unit}` : `group ${group} does not divide ${cols}`
+  throw new ReallmError('bad-option', `${shapeText(shape)}: ${problem}`, {
+    hint: `use ${[...near(group), '"row"'].join(', ').replace(/, ([^,]*)$/, ' or $1')}`,
+  })
 }
 
 /** Divisors of `n` around `near`, for hints: the largest below, the two above. */

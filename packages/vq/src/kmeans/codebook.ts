@@ -1,0 +1,38 @@
+import { kmeans } from '@reallm/kernels'
+import { type EncodeContext, f16ToF32, f32ToF16, type Matrix, random } from '@reallm/tensor-io'
+
+/** Vectors per centroid that the codebook is fitted to. */
+const SAMPLE = 64
+
+/**
+ * A codebook in its stored precision, fitted by weighted k-means to at most 64 vectors per centroid.
+ *
+ * @param vectors `[n, dim]`
+ * @param weights importance of each coordinate, `[n, dim]` flat
+ * @returns centroids `[count, dim]` and their f16 codes
+ */
+export function fitCodebook(
+  vectors: Matrix,
+  weights: Float32Array,
+  count: number,
+  { seed, iterations }: Pick<EncodeContext, 'seed'> & { readonly iterations: number },
+) {
+  const sample = sampleRows(vectors, weights, SAMPLE * count, seed)
+  const { centroids } = kmeans(sample.vectors, count, { seed, iterations, weights: sample.weights })
+  const codes = f32ToF16(centroids.data)
+  return { codes, centroids: { ...centroids, data: f16ToF32(codes) } }
+}
+
+function sampleRows(vectors: Matrix, weights: Float32Array, count: number, seed: number) {
+  const { rows, cols } = vectors
+  if (rows <= count) return { vectors, weights }
+  const rng = random(seed)
+  const data = new Float32Array(count * cols)
+  const chosen = new Float32Array(count * cols)
+  for (let i = 0; i < count; i++) {
+    const at = rng.integer(rows) * cols
+    data.set(vectors.data.subarray(at, at + cols), i * cols)
+    chosen.set(weights.subarray(at, at + cols), i * cols)
+  }
+  return { vectors: { rows: count, cols, data }, weights: chosen }
+}

@@ -1,0 +1,186 @@
+import { nearestCentroid } from '@reallm/kernels'
+import {
+  type ColumnEncoder,
+  type EncodeContext,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixShape,
+  ReallmError,
+  type StorageCost,
+  tensor,
+  toFloat32,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import type { z } from 'zod'
+import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.ts'
+import { groupCols } from '../shared/groups.ts'
+import { packedShape, packRows, unpackRow } from '../shared/pack-rows.ts'
+import { createScales, readScales, type Scales, scalesCost } from '../shared/scales.ts'
+import { fitCodebook } from './codebook.ts'
+import { type KmeansParams, kmeansParams } from './params.ts'
+import { BLOCK_ROWS, columnBits, permuteColumns, readOrder, similarColumns } from './permutation.ts'
+import { groupScales, importanceOf, normalise, vectorsOf } from './vectors.ts'
+
+type Full = z.output<typeof kmeansParams>
+
+/**
+ * Vector quantisation with a codebook per matrix (ReALLM §3.2): groups of `dim` neighbouring weights of a row, divided
+ * by their scale, become the number of the nearest of 2^(bits·dim) centroids. k-means weighs errors by diag H.
+ *
+ * Parts: `codes` U8 `[rows, ⌈⌈cols / dim⌉·bits·dim / 8⌉]`, `codebook` F16 `[2^(bits·dim), dim]`, unless `group` is `none`
+ * `scales` (and `scaleBlocks`), and with `permute` `permutation` U8 `[⌈rows / 64⌉, ⌈cols·⌈log₂ cols⌉ / 8⌉]`.
+ *
+ * With `permute` it cannot be used with feedback: vectors are spread over the columns.
+ *
+ * @example
+ * const stored = await kmeans.encode(w, { bits: 2, dim: 4 }, { seed: 1 })
+ */
+export const kmeans = columnCodec<KmeansParams, Full>({
+  name: 'kmeans',
+  params: kmeansParams,
+  cost,
+  async columns(w, params, ctx) {
+    if (params.permute) {
+      throw new ReallmError('unsupported', 'kmeans: permuted columns cannot be encoded block by block', {
+        hint: 'use permute: false with feedback rounding',
+      })
+    }
+    return createEncoder(w, params, ctx)
+  },
+  encode: async (w, params, ctx) =>
+    params.permute ? encodePermuted(w, params, ctx) : encodeColumns(createEncoder(w, params, ctx), w, ctx),
+  decodeRows,
+})
+
+const indexBits = ({ bits, dim }: Full): number => bits * dim
+
+/** Columns that share a scale; without scales all that a vector needs. */
+const scaleCols = (shape: MatrixShape, { group, dim }: Full): number =>
+  group === 'none' ? shape[1] : groupCols(shape, group, dim)
+
+function cost(shape: MatrixShape, params: Full): StorageCost {
+  const [rows, cols] = shape
+  const { dim, group, scales, permute } = params
+  const width = indexBits(params)
+  return {
+    codes: { dtype: 'U8', shape: packedShape(rows, Math.ceil(cols / dim), width) },
+    codebook: { dtype: 'F16', shape: [2 ** width, dim] },
+    ...(group !== 'none' && scalesCost(scales, rows, cols / scaleCols(shape, params))),
+    ...(permute && {
+      permutation: { dtype: 'U8', shape: packedShape(Math.ceil(rows / BLOCK_ROWS), cols, columnBits(cols)) },
+    }),
+  }
+}
+
+/** Scales of all groups; all 1 and not stored for `none`. */
+function fitScales(w: Matrix, params: Full): Scales {
+  if (params.group === 'none') return createScales('f32', new Float32Array(w.rows).fill(1), w.rows)
+  return createScales(params.scales, groupScales(w, scaleCols([w.rows, w.cols], params)), w.rows)
+}
+
+function createEncoder(w: Matrix, params: Full, ctx: EncodeContext): ColumnEncoder {
+  const { rows, cols } = w
+  const { dim } = params
+  const group = scaleCols([rows, cols], params)
+  const perRow = cols / group
+  const scales = fitScales(w, params)
+  const importance = importanceOf(w, scales.values, group, ctx.hessian)
+  const { centroids, codes: codebook } = fitCodebook(
+    vectorsOf(normalise(w, scales.values, group), dim),
+    vectorsOf(importance, dim).data,
+    2 ** indexBits(params),
+    { seed: ctx.seed, iterations: params.iterations },
+  )
+  const vectors = Math.ceil(cols / dim)
+  const codes = new Uint16Array(rows * vectors)
+  const tiles = tileCounter('kmeans', [rows, cols])
+  const startGroup = (residual: Matrix, col: number) => {
+    const fresh = groupScales(residual, residual.cols)
+    for (let r = 0; r < rows; r++) scales.set(r * perRow + col / group, fresh[r])
+  }
+
+  return {
+    tileCols: dim,
+    tileRows: 1,
+    groupCols: params.group === 'none' ? dim : group,
+    ...(params.group !== 'none' && { startGroup }),
+    quantise(block, row, col) {
+      tiles.add(block, row, col)
+      const blockScales = Float32Array.from(
+        { length: block.rows },
+        (_, r) => scales.values[(row + r) * perRow + Math.floor(col / group)],
+      )
+      const diagonal = Float32Array.from({ length: dim }, (_, j) =>
+        j >= block.cols ? 0 : ctx.hessian ? ctx.hessian.data[(col + j) * (cols + 1)] : 1,
+      )
+      const x = vectorsOf(normalise(block, blockScales, block.cols), dim)
+      const nearest = nearestCentroid(x, centroids, diagonal)
+      const out = zeroMatrix(block.rows, block.cols)
+      for (let r = 0; r < block.rows; r++) {
+        codes[(row + r) * vectors + col / dim] = nearest[r]
+        for (let j = 0; j < block.cols; j++) {
+          out.data[r * block.cols + j] = blockScales[r] * centroids.data[nearest[r] * dim + j]
+        }
+      }
+      return out
+    },
+    finish() {
+      tiles.finish()
+      return stored([rows, cols], params, codes, codebook, scales)
+    },
+  }
+}
+
+function encodePermuted(w: Matrix, params: Full, ctx: EncodeContext): EncodedMatrix<Full> {
+  const shape: MatrixShape = [w.rows, w.cols]
+  const group = scaleCols(shape, params)
+  const scales = fitScales(w, params)
+  const x = normalise(w, scales.values, group)
+  const order = similarColumns(x, params.dim)
+  const vectors = vectorsOf(permuteColumns(x, order), params.dim)
+  const importance = importanceOf(w, scales.values, group, ctx.hessian)
+  const weights = vectorsOf(permuteColumns(importance, order), params.dim).data
+  const { iterations } = params
+  const book = fitCodebook(vectors, weights, 2 ** indexBits(params), { seed: ctx.seed, iterations })
+  const codes = Uint16Array.from(nearestCentroid(vectors, book.centroids, weights))
+  const { parts, ...header } = stored(shape, params, codes, book.codes, scales)
+  const permutation = packRows(order, order.length / w.cols, columnBits(w.cols))
+  return { ...header, parts: { ...parts, permutation } }
+}
+
+function stored(
+  shape: MatrixShape,
+  params: Full,
+  codes: Uint16Array,
+  codebook: Uint16Array<ArrayBuffer>,
+  scales: Scales,
+): EncodedMatrix<Full> {
+  const parts = {
+    codes: packRows(codes, shape[0], indexBits(params)),
+    codebook: tensor('F16', [codebook.length / params.dim, params.dim], codebook),
+    ...(params.group !== 'none' && scales.parts()),
+  }
+  return { codec: 'kmeans', params, shape, parts }
+}
+
+function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
+  const { params, parts } = e
+  const { dim } = params
+  const cols = e.shape[1]
+  const group = scaleCols(e.shape, params)
+  const perRow = cols / group
+  const codebook = toFloat32(parts.codebook)
+  const scales = params.group === 'none' ? undefined : readScales(e, from * perRow, to * perRow)
+  const out = zeroMatrix(to - from, cols)
+  for (let r = from; r < to; r++) {
+    const codes = unpackRow(parts.codes, r, Math.ceil(cols / dim), indexBits(params))
+    const order = params.permute ? readOrder(parts.permutation, r, cols) : undefined
+    const at = (r - from) * cols
+    for (let place = 0; place < cols; place++) {
+      const c = order ? order[place] : place
+      const scale = scales ? scales[(r - from) * perRow + Math.floor(c / group)] : 1
+      out.data[at + c] = scale * codebook[codes[Math.floor(place / dim)] * dim + (place % dim)]
+    }
+  }
+  return out
+}

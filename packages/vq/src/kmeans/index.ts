@@ -1,0 +1,2 @@
+export { kmeans } from './codec.ts'
+export { type KmeansParams, kmeansParams } from './params.ts'
