@@ -5,10 +5,12 @@ import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
 import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
+import { matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
+import { butterfliesPart, densePart } from './transform'
 
 export { floatRow, packFloats } from './f32'
-export { integerRow } from './integer'
+export { integerRow, packBytes } from './integer'
 export { setThreads } from './job'
 export { addBias, addInPlace, multiplyRows } from './ops'
 
@@ -21,6 +23,10 @@ const RMS_NORM: i32 = 5
 const GATE: i32 = 6
 const ROPE: i32 = 7
 const ATTENTION: i32 = 8
+const BUTTERFLIES: i32 = 9
+const DENSE: i32 = 10
+const MATMUL_CODES: i32 = 11
+const MATMUL_TRELLIS: i32 = 12
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -40,6 +46,14 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return ropePart(part, parts)
     case ATTENTION:
       return attentionPart(part, parts)
+    case BUTTERFLIES:
+      return butterfliesPart(part, parts)
+    case DENSE:
+      return densePart(part, parts)
+    case MATMUL_CODES:
+      return matmulCodesPart(part, parts)
+    case MATMUL_TRELLIS:
+      return matmulTrellisPart(part, parts)
   }
 }
 
@@ -220,4 +234,71 @@ export function attention(
   put(11, scores)
   put(12, scoresStride)
   run(ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
+}
+
+export function butterflies(x: usize, rows: i32, width: i32, order: i32, inner: i32): void {
+  put(0, x)
+  put(1, rows)
+  put(2, width)
+  put(3, order)
+  put(4, inner)
+  run(BUTTERFLIES, <i64>rows * width)
+}
+
+export function mixDense(
+  x: usize, rows: i32, width: i32, order: i32, inner: i32, matrix: usize, scratch: usize,
+): void {
+  put(0, x)
+  put(1, rows)
+  put(2, width)
+  put(3, order)
+  put(4, inner)
+  put(5, matrix)
+  put(6, scratch)
+  run(DENSE, <i64>rows * width * order)
+}
+
+/** The arguments that products from codes have in common. */
+function putProduct(
+  x: usize, ldx: i32, y: usize, ldy: i32, tokens: i32, rows: i32, cols: i32, accumulate: i32, panel: usize,
+): void {
+  put(0, x)
+  put(1, ldx)
+  put(2, y)
+  put(3, ldy)
+  put(4, tokens)
+  put(5, rows)
+  put(6, cols)
+  put(7, accumulate)
+  put(8, panel)
+}
+
+export function matmulCodes(
+  x: usize, ldx: i32, y: usize, ldy: i32, tokens: i32, rows: i32, cols: i32, accumulate: i32, panel: usize,
+  codes: usize, codeBytes: i32, bits: i32, dim: i32, table: usize, scales: usize, shifts: usize, group: i32,
+): void {
+  putProduct(x, ldx, y, ldy, tokens, rows, cols, accumulate, panel)
+  put(9, codes)
+  put(10, codeBytes)
+  put(11, bits)
+  put(12, dim)
+  put(13, table)
+  put(14, scales)
+  put(15, shifts)
+  put(16, group)
+  run(MATMUL_CODES, <i64>rows * cols * tokens)
+}
+
+export function matmulTrellis(
+  x: usize, ldx: i32, y: usize, ldy: i32, tokens: i32, rows: i32, cols: i32, accumulate: i32, panel: usize,
+  words: usize, bits: i32, stateBits: i32, table: usize, scales: usize, rowScales: i32,
+): void {
+  putProduct(x, ldx, y, ldy, tokens, rows, cols, accumulate, panel)
+  put(9, words)
+  put(10, bits)
+  put(11, stateBits)
+  put(12, table)
+  put(13, scales)
+  put(14, rowScales)
+  run(MATMUL_TRELLIS, <i64>rows * cols * tokens)
 }

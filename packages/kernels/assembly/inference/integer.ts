@@ -257,6 +257,14 @@ function quantise<T>(part: i32, parts: i32, levels: f32): void {
   }
 }
 
+/** Puts signed bytes `[rows, cols]`, codes that are exact already, into rows `firstRow …` of blocked weights. */
+export function packBytes(x: usize, w: usize, rows: i32, cols: i32, stride: i32, firstRow: i32): void {
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++) store<i8>(w + indexOf(firstRow + r, c, stride), load<i8>(x + c))
+    x += cols
+  }
+}
+
 /** Row `row` back to floats, times `factor`: how an embedding is looked up. */
 export function integerRow(
   w: usize, scales: usize, row: i32, out: usize, cols: i32, stride: i32, group: i32, factor: f32, bytes: i32,

@@ -1,3 +1,8 @@
+export { factorMatrix, type HadamardFactor, hadamardPlan } from '../hadamard-plan.ts'
+export { rotationSigns } from '../rotation-signs.ts'
+export { type TrellisLayout, trellisLayout } from '../trellis-layout.ts'
+export { type TrellisSegment, trellisSegments } from '../trellis-segments.ts'
+export { trellisTable } from '../trellis-tables.ts'
 export { Arena } from './arena.ts'
 export { createInference, type Inference, type InferenceBuild, type InferenceOptions } from './create.ts'
 export type { InferenceKernels, Pointer } from './kernels.ts'

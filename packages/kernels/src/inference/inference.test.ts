@@ -1,6 +1,14 @@
 import { random } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
-import { createInference, type Inference, type InferenceKernels, type Pointer } from './index.ts'
+import {
+  createInference,
+  factorMatrix,
+  hadamardPlan,
+  type Inference,
+  type InferenceKernels,
+  type Pointer,
+  trellisLayout,
+} from './index.ts'
 
 const twin = await createInference({ build: 'reference' })
 const plain = await createInference({ build: 'plain' })
@@ -121,6 +129,84 @@ function product(w: Float32Array, x: Float32Array, rows: number, cols: number, t
     return sum
   })
 }
+
+describe('products straight from codes', () => {
+  it.each([
+    { rows: 5, cols: 24, bits: 3, dim: 1, group: 12, shifted: true, tokens: 1 },
+    { rows: 37, cols: 96, bits: 8, dim: 4, group: 96, shifted: false, tokens: 3 },
+    { rows: 20, cols: 64, bits: 4, dim: 1, group: 32, shifted: false, tokens: 2 },
+  ])('%o', ({ rows, cols, bits, dim, group, shifted, tokens }) => {
+    const codeBytes = Math.ceil(((cols / dim) * bits) / 8)
+    const codes = new Float32Array(
+      Uint32Array.from({ length: (rows * codeBytes) / 4 + 2 }, () => draws.integer(2 ** 32) >>> 0).buffer,
+    ).map(v => (Number.isNaN(v) ? 1 : v))
+    const perRow = (rows * cols) / group
+    const results = run(
+      [
+        codes,
+        normal(dim << bits),
+        normal(perRow),
+        normal(perRow),
+        normal(tokens * cols),
+        zeros(3 * 16 * cols),
+      ].concat([normal(tokens * rows)]),
+      (k, [stored, table, scales, shifts, x, panel, y]) =>
+        k.matmulCodes(
+          ...([x, cols, y, rows, tokens, rows, cols, 1, panel, stored, codeBytes, bits, dim] as const),
+          ...([table, scales, shifted ? shifts : 0, group] as const),
+        ),
+      { input: 6, bytes: 4 * tokens * rows },
+    )
+    close(results, 1e-5, floats)
+  })
+
+  it.each([
+    { rows: 16, cols: 16, bits: 2, stateBits: 8, rowScales: 0, tokens: 1 },
+    { rows: 72, cols: 36, bits: 3, stateBits: 10, rowScales: 1, tokens: 3 },
+    { rows: 100, cols: 160, bits: 1, stateBits: 12, rowScales: 0, tokens: 2 },
+    { rows: 36, cols: 72, bits: 4, stateBits: 16, rowScales: 1, tokens: 5 },
+  ])('trellis %o', ({ rows, cols, bits, stateBits, rowScales, tokens }) => {
+    const { words } = trellisLayout(rows, cols, bits)
+    const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
+    const results = run(
+      [
+        codes,
+        normal(2 ** stateBits),
+        normal(rows),
+        normal(tokens * cols),
+        zeros(3 * 16 * cols),
+        normal(tokens * rows),
+      ],
+      (k, [stored, table, scales, x, panel, y]) =>
+        k.matmulTrellis(
+          ...([x, cols, y, rows, tokens, rows, cols, 0, panel, stored, bits, stateBits] as const),
+          ...([table, scales, rowScales] as const),
+        ),
+      { input: 5, bytes: 4 * tokens * rows },
+    )
+    close(results, 1e-5, floats)
+  })
+})
+
+describe('transforms', () => {
+  it.each([72, 576, 960, 1536, 28])('of width %i', width => {
+    const plan = hadamardPlan(width)
+    const dense = plan.filter(factor => factor.kind !== 'sylvester')
+    const results = run(
+      [normal(3 * width), zeros(3 * 4 * 512), ...dense.map(factorMatrix)],
+      (k, [x, scratch, ...matrices]) => {
+        let inner = width
+        for (const factor of plan) {
+          inner /= factor.size
+          if (factor.kind === 'sylvester') k.butterflies(x, 3, width, factor.size, inner)
+          else k.mixDense(x, 3, width, factor.size, inner, matrices[dense.indexOf(factor)], scratch)
+        }
+      },
+      { input: 0, bytes: 4 * 3 * width },
+    )
+    close(results, 1e-5, floats)
+  })
+})
 
 describe('between products', () => {
   it('rmsNorm', () => {

@@ -108,4 +108,59 @@ export interface InferenceKernels {
   addBias(x: Pointer, bias: Pointer, rows: number, width: number): void
   /** `out = x · w` for each of `rows` rows. */
   multiplyRows(x: Pointer, w: Pointer, out: Pointer, rows: number, width: number): void
+  /** Signed bytes `[rows, cols]` to rows `firstRow …` of blocked one-byte weights. */
+  packBytes(x: Pointer, w: Pointer, rows: number, cols: number, stride: number, firstRow: number): void
+  /** Sylvester's factor of a Kronecker transform on each row, seen as `[outer, order, inner]`, in place. */
+  butterflies(x: Pointer, rows: number, width: number, order: number, inner: number): void
+  /** A dense factor `[order, order]` of one; `scratch` has 16·order bytes per thread. */
+  mixDense(
+    x: Pointer,
+    rows: number,
+    width: number,
+    order: number,
+    inner: number,
+    matrix: Pointer,
+    scratch: Pointer,
+  ): void
+  /**
+   * `y (+)= W x` straight from codes of `bits` bits (`codeBytes` per row) for vectors of `dim` columns:
+   * `W = scale[r, g] · (table[code, i] − shift[r, g])`; `shifts` 0 for none; `panel` has 16·cols floats per thread.
+   */
+  matmulCodes(
+    x: Pointer,
+    ldx: number,
+    y: Pointer,
+    ldy: number,
+    tokens: number,
+    rows: number,
+    cols: number,
+    accumulate: number,
+    panel: Pointer,
+    codes: Pointer,
+    codeBytes: number,
+    bits: number,
+    dim: number,
+    table: Pointer,
+    scales: Pointer,
+    shifts: Pointer,
+    group: number,
+  ): void
+  /** The same from one segment of a trellis code (`trellis-layout.ts`); one scale, or with `rowScales` one per row. */
+  matmulTrellis(
+    x: Pointer,
+    ldx: number,
+    y: Pointer,
+    ldy: number,
+    tokens: number,
+    rows: number,
+    cols: number,
+    accumulate: number,
+    panel: Pointer,
+    words: Pointer,
+    bits: number,
+    stateBits: number,
+    table: Pointer,
+    scales: Pointer,
+    rowScales: number,
+  ): void
 }

@@ -1,4 +1,7 @@
+import { unpackBits } from '@reallm/tensor-io'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
+import { trellisLayout, unpackTile } from '../trellis-layout.ts'
+import { transformAxis } from './hadamard.ts'
 
 /** The plain twin of the inference module: the same operations on the same memory, one thread. */
 export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
@@ -6,6 +9,30 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
   const i16 = (at: Pointer, n: number) => new Int16Array(memory.buffer, at, n)
   const integers = (at: Pointer, n: number, bytes: number) =>
     bytes === 2 ? i16(at, n) : new Int8Array(memory.buffer, at, n)
+
+  interface Product {
+    readonly x: Pointer
+    readonly ldx: number
+    readonly y: Pointer
+    readonly ldy: number
+    readonly tokens: number
+    readonly rows: number
+    readonly cols: number
+    readonly accumulate: number
+    row(r: number): Float32Array
+  }
+
+  function products({ x, ldx, y, ldy, tokens, rows, cols, accumulate, row }: Product): void {
+    const values = f32(x, (tokens - 1) * ldx + cols)
+    const out = f32(y, (tokens - 1) * ldy + rows)
+    for (let r = 0; r < rows; r++) {
+      const w = row(r)
+      for (let t = 0; t < tokens; t++) {
+        const sum = w.reduce((total, weight, c) => total + weight * values[t * ldx + c], 0)
+        out[t * ldy + r] = sum + (accumulate ? out[t * ldy + r] : 0)
+      }
+    }
+  }
 
   return {
     matmulInteger(w, scales, x, xScales, y, rows, stride, group, tokens, ldy, accumulate, bytes) {
@@ -159,6 +186,99 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
           y[unit * headDim + d] = weights.reduce((sum, w, i) => sum + w * v[at(from + i) + d], 0) / total
         }
       }
+    },
+
+    packBytes(x, w, rows, cols, stride, firstRow) {
+      const from = integers(x, rows * cols, 1)
+      const to = integers(w, padded(firstRow + rows) * stride, 1)
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) to[integerAt(firstRow + r, c, stride)] = from[r * cols + c]
+      }
+    },
+
+    butterflies(x, rows, width, order, inner) {
+      transformAxis(f32(x, rows * width), [{ kind: 'sylvester', size: order }], inner)
+    },
+
+    mixDense(x, rows, width, order, inner, matrix) {
+      const values = f32(x, rows * width)
+      const m = f32(matrix, order * order)
+      for (let block = 0; block < values.length; block += order * inner) {
+        for (let c = 0; c < inner; c++) {
+          const column = Float32Array.from({ length: order }, (_, j) => values[block + j * inner + c])
+          for (let i = 0; i < order; i++) {
+            values[block + i * inner + c] = column.reduce((sum, v, j) => sum + m[i * order + j] * v, 0)
+          }
+        }
+      }
+    },
+
+    matmulCodes(
+      x,
+      ldx,
+      y,
+      ldy,
+      tokens,
+      rows,
+      cols,
+      accumulate,
+      _panel,
+      codes,
+      codeBytes,
+      bits,
+      dim,
+      table,
+      scales,
+      shifts,
+      group,
+    ) {
+      const stored = new Uint8Array(memory.buffer, codes, rows * codeBytes)
+      const values = f32(table, dim << bits)
+      const perRow = cols / group
+      const s = f32(scales, rows * perRow)
+      const z = shifts ? f32(shifts, rows * perRow) : undefined
+      const row = (r: number) => {
+        const numbers = unpackBits(stored.subarray(r * codeBytes, (r + 1) * codeBytes), bits, cols / dim)
+        return Float32Array.from({ length: cols }, (_, c) => {
+          const g = r * perRow + Math.floor(c / group)
+          return s[g] * (values[numbers[Math.floor(c / dim)] * dim + (c % dim)] - (z?.[g] ?? 0))
+        })
+      }
+      products({ x, ldx, y, ldy, tokens, rows, cols, accumulate, row })
+    },
+
+    matmulTrellis(
+      x,
+      ldx,
+      y,
+      ldy,
+      tokens,
+      rows,
+      cols,
+      accumulate,
+      _panel,
+      words,
+      bits,
+      stateBits,
+      table,
+      scales,
+      rowScales,
+    ) {
+      const layout = trellisLayout(rows, cols, bits)
+      const stored = new Uint32Array(memory.buffer, words, layout.words)
+      const values = f32(table, 2 ** stateBits)
+      const s = f32(scales, rowScales ? rows : 1)
+      const row = (r: number) => {
+        const out = new Float32Array(cols)
+        for (let tile = 0; tile < layout.tileCols; tile++) {
+          const states = unpackTile(stored, layout, r >> 4, tile, stateBits)
+          for (let c = tile * 16; c < Math.min(cols, tile * 16 + 16); c++) {
+            out[c] = s[rowScales ? r : 0] * values[states[(r & 15) * 16 + (c & 15)]]
+          }
+        }
+        return out
+      }
+      products({ x, ldx, y, ldy, tokens, rows, cols, accumulate, row })
     },
 
     addInPlace(y, x, count) {

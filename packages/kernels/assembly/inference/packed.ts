@@ -1,0 +1,129 @@
+// Products straight from codes: a few rows are decoded to float blocks, multiplied, and forgotten.
+import { arg, share } from './job'
+import { floatRows } from './f32'
+
+/** Rows decoded at a time: two bands of trellis tiles would not fit the fastest cache. */
+const PANEL: i32 = 16
+
+/** Float of element (r, c) of a panel in blocks of 4 rows × 4 columns. */
+// @ts-expect-error: decorator
+@inline
+function panelAt(panel: usize, r: i32, c: i32, stride: i32): usize {
+  return panel + ((<usize>(r & ~3) * stride + (<usize>(c & ~3) << 2) + (<usize>(r & 3) << 2) + (c & 3)) << 2)
+}
+
+/** `bits` bits from bit `at` on, lowest first; reads up to 3 bytes further. */
+// @ts-expect-error: decorator
+@inline
+function codeAt(codes: usize, at: u32, bits: u32): u32 {
+  return (load<u32>(codes + (at >> 3)) >> (at & 7)) & ((1 << bits) - 1)
+}
+
+/**
+ * Vectors of `dim` columns that share a code: `scale[r, g] · (table[code, i] − shift[r, g])`. `codes` has `codeBytes`
+ * bytes per row. Arguments: x, ldx, y, ldy, tokens, rows, cols, accumulate, panel (floats per thread: 16 · cols),
+ * codes, code bytes, bits, dim, table, scales, shifts (0: none), columns of a group.
+ */
+export function matmulCodesPart(part: i32, parts: i32): void {
+  const rows = arg(5)
+  const cols = arg(6)
+  const panel = <usize>arg(8) + (<usize>(part * PANEL * cols) << 2)
+  const panels = (rows + PANEL - 1) / PANEL
+  const last = share(panels, part + 1, parts)
+  for (let p = share(panels, part, parts); p < last; p++) {
+    const from = p * PANEL
+    const count = min(PANEL, rows - from)
+    for (let r = 0; r < count; r++) decodeCodes(panel, r, from + r, cols)
+    multiply(panel, from, count, cols)
+  }
+}
+
+function multiply(panel: usize, from: i32, count: i32, cols: i32): void {
+  floatRows(
+    panel, <usize>cols << 2, count, <usize>arg(0), <usize>arg(1) << 2,
+    <usize>arg(2) + (<usize>from << 2), <usize>arg(3) << 2, arg(4), 1, arg(7) !== 0,
+  )
+}
+
+function decodeCodes(panel: usize, r: i32, row: i32, cols: i32): void {
+  const codes = <usize>arg(9) + <usize>row * arg(10)
+  const bits = <u32>arg(11)
+  const dim = arg(12)
+  const table = <usize>arg(13)
+  const group = arg(16)
+  const perRow = cols / group
+  let scale = <usize>arg(14) + (<usize>(row * perRow) << 2)
+  let shift = arg(15) === 0 ? 0 : <usize>arg(15) + (<usize>(row * perRow) << 2)
+  let bit: u32 = 0
+  for (let g = 0; g < cols; g += group) {
+    const s = load<f32>(scale)
+    const z = shift === 0 ? <f32>0 : load<f32>(shift)
+    scale += 4
+    if (shift !== 0) shift += 4
+    for (let c = g; c < g + group; c += dim) {
+      const vector = table + (<usize>codeAt(codes, bit, bits) * dim << 2)
+      bit += bits
+      for (let i = 0; i < dim; i++) {
+        store<f32>(panelAt(panel, r, c + i, cols), s * (load<f32>(vector + (<usize>i << 2)) - z))
+      }
+    }
+  }
+}
+
+/**
+ * One segment of a trellis code (see `trellis-layout.ts`): bands of 16 rows. Arguments: x, ldx, y, ldy, tokens, rows,
+ * cols (of the segment), accumulate, panel (floats per thread: 16 · cols), words, bits, state bits, table, scales, 1
+ * where every row has its own.
+ */
+export function matmulTrellisPart(part: i32, parts: i32): void {
+  const rows = arg(5)
+  const cols = arg(6)
+  const stride = (cols + 3) & ~3
+  const panel = <usize>arg(8) + (<usize>(part * PANEL * stride) << 2)
+  const panels = (rows + PANEL - 1) / PANEL
+  const last = share(panels, part + 1, parts)
+  for (let p = share(panels, part, parts); p < last; p++) {
+    decodeTiles(panel, p, panels, cols)
+    multiply(panel, p * PANEL, min(PANEL, rows - p * PANEL), stride)
+  }
+}
+
+function decodeTiles(panel: usize, tileRow: i32, tileRows: i32, cols: i32): void {
+  const bits = arg(10)
+  const stateBits = arg(11)
+  const table = <usize>arg(12)
+  const scales = <usize>arg(13)
+  const rowScales = arg(14) !== 0
+  const rows = arg(5)
+  const tileCols = (cols + 15) >> 4
+  const words = bits << 3
+  const lane = tileRow & 3
+  const lanes = min(4, tileRows - (tileRow & ~3))
+  const band = <usize>arg(9) + (<usize>((tileRow & ~3) * tileCols * words) << 2)
+  const mask = (1 << stateBits) - 1
+  for (let tile = 0; tile < tileCols; tile++) {
+    const first = band + (<usize>(tile * lanes * words + lane) << 2)
+    const step = <usize>lanes << 2
+    // The state before the first weight is the end of the stream.
+    let window = <u64>load<u32>(first + <usize>(words - 1) * step)
+    let word = first
+    let have = 0
+    const width = min(16, cols - (tile << 4))
+    for (let r = 0; r < 16; r++) {
+      const row = (tileRow << 4) + r
+      const scale = row < rows ? load<f32>(scales + (rowScales ? <usize>row << 2 : 0)) : <f32>0
+      for (let c = 0; c < 16; c++) {
+        if (have < bits) {
+          window = (window << 32) | load<u32>(word)
+          word += step
+          have += 32
+        }
+        have -= bits
+        if (c < width) {
+          const state = <usize>((<i32>(window >> have)) & mask)
+          store<f32>(panelAt(panel, r, (tile << 4) + c, (cols + 3) & ~3), scale * load<f32>(table + (state << 2)))
+        }
+      }
+    }
+  }
+}
