@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -131,6 +132,20 @@ describe('createArtifactWriter', () => {
     await writer.nextShard()
     await writer.abort()
     expect(await readdir(dir)).toEqual([])
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('leaves nothing behind on a full disk', async () => {
+    for (const name of ['shard-2.partial.partial', 'tokenizer.json.partial', 'config.json.partial']) {
+      const full = join(dir, name)
+      const writer = await createArtifactWriter(full, { config, filesOf: original })
+      await symlink('/dev/full', join(full, name))
+      await writer.addTensor('a', bias)
+      await writer.nextShard()
+      await writer.addTensor('b', bias)
+      const error = await failure(writer.finish())
+      expect(error).toMatchObject({ code: 'io', message: expect.stringContaining('the disk is full') })
+      expect(await readdir(full)).toEqual([])
+    }
   })
 
   it('refuses a directory with another model, and names that are taken', async () => {

@@ -2,7 +2,7 @@ import { bitsPerWeight, type EncodedMatrix, partsOf } from '../codec.ts'
 import { ReallmError } from '../errors.ts'
 import type { ModelFiles } from '../model.ts'
 import { writeSafetensors } from '../safetensors/write.ts'
-import { writeFileAtomic } from '../source/atomic-file.ts'
+import { type AtomicFile, createAtomicFile } from '../source/atomic-file.ts'
 import { openFileSource } from '../source/file-source.ts'
 import { fileError, nodeModule } from '../source/node.ts'
 import { type Tensor, tensorBytes } from '../tensor.ts'
@@ -35,7 +35,7 @@ export interface ArtifactWriter {
     report?: unknown,
     card?: string,
   ): Promise<{ readonly files: readonly string[]; readonly bytes: number }>
-  /** Deletes the shards that were written. */
+  /** Deletes what was written; a write that fails does so by itself. */
   abort(): Promise<void>
 }
 
@@ -59,6 +59,8 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
   const modules: Record<string, unknown> = {}
   const shardOf = new Map<string, number>()
   const sums: { bytes: number; sha256: string }[] = []
+  const started: AtomicFile[] = []
+  const partialOf = (n: number) => join(dir, `shard-${n}.partial`)
   let held: Record<string, Tensor> = {}
   let heldBytes = 0
 
@@ -69,18 +71,39 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
       held[name] = tensor
       heldBytes += tensorBytes(tensor).length
     }
-    if (heldBytes >= maxShardBytes) await nextShard()
+    if (heldBytes >= maxShardBytes) await orAbort(nextShard())
   }
 
   async function nextShard(): Promise<void> {
     if (Object.keys(held).length === 0) return
-    const path = join(dir, `shard-${sums.length + 1}.partial`)
+    const path = partialOf(sums.length + 1)
     await writeSafetensors(path, held, { format: 'pt' })
     const source = await openFileSource(path)
     sums.push({ bytes: source.size, sha256: await sha256(source) })
     await source.close()
     held = {}
     heldBytes = 0
+  }
+
+  async function start(name: string, contents: Uint8Array): Promise<void> {
+    const file = await createAtomicFile(join(dir, name))
+    started.push(file)
+    await file.write(contents, 0)
+    await file.flush()
+  }
+
+  async function abort(): Promise<void> {
+    for (const file of started) await file.abort()
+    for (let i = 1; i <= sums.length; i++) await fs.rm(partialOf(i), { force: true })
+  }
+
+  async function orAbort<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      await abort()
+      throw error
+    }
   }
 
   async function finish(report?: unknown, card?: string) {
@@ -91,12 +114,6 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         ? 'model.safetensors'
         : `model-${digits(i + 1)}-of-${digits(sums.length)}.safetensors`,
     )
-    for (const [i, shard] of shards.entries())
-      await rename(join(dir, `shard-${i + 1}.partial`), join(dir, shard))
-    for (const old of replaced) if (!shards.includes(old)) await fs.rm(join(dir, old), { force: true })
-
-    const copies = (filesOf?.files ?? []).filter(name => !written.has(name))
-    for (const name of copies) await writeFileAtomic(join(dir, name), await filesOf!.readFile(name))
     const texts: Record<string, string> = {
       'model.safetensors.index.json': json({
         metadata: {
@@ -117,7 +134,14 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         },
       }),
     }
-    for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(dir, name), text)
+    const copies = (filesOf?.files ?? []).filter(name => !written.has(name))
+    for (const name of copies) await start(name, await filesOf!.readFile(name))
+    for (const [name, text] of Object.entries(texts)) await start(name, new TextEncoder().encode(text))
+
+    // everything is on the disk: from here on there are only names to give, that of config.json last
+    for (const [i, shard] of shards.entries()) await rename(partialOf(i + 1), join(dir, shard))
+    for (const old of replaced) if (!shards.includes(old)) await fs.rm(join(dir, old), { force: true })
+    for (const file of started) await file.commit()
     const bytes = sums.reduce((sum, shard) => sum + shard.bytes, 0)
     return { files: [...shards, ...copies, ...Object.keys(texts)].sort(), bytes }
   }
@@ -129,11 +153,9 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
       modules[module] = entry
     },
     addTensor: (name, tensor) => add({ [name]: tensor }),
-    nextShard,
-    finish,
-    async abort() {
-      for (let i = 1; i <= sums.length; i++) await fs.rm(join(dir, `shard-${i}.partial`), { force: true })
-    },
+    nextShard: () => orAbort(nextShard()),
+    finish: (report, card) => orAbort(finish(report, card)),
+    abort,
   }
 }
 

@@ -6,6 +6,8 @@ export interface AtomicFile {
   readonly path: string
   /** Writes all bytes at a position counted from the start. */
   write(bytes: Uint8Array, position: number): Promise<void>
+  /** Flushes what was written to the disk, where a full one shows at the latest. */
+  flush(): Promise<void>
   /** Flushes to the disk and gives the file its name; an older file of that name is replaced. */
   commit(): Promise<void>
   /** Deletes what was written. Harmless after `commit`. */
@@ -53,6 +55,7 @@ export async function createAtomicFile(path: string): Promise<AtomicFile> {
   return {
     path,
     write: (bytes, position) => orAbort(writeAll(file!, bytes, position)),
+    flush: () => orAbort(file!.sync()),
     commit: () => orAbort(commit()),
     abort,
   }
