@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeAsGguf } from '../test/as-gguf.ts'
+import { fixture, goldenModels } from '../test/fixtures.ts'
+import { parseConfig } from './config.ts'
+import { configFromGguf, ggufName, permuteHeads } from './gguf.ts'
+import { rope } from './rope.ts'
+import { openWeights } from './weights.ts'
+
+let scratch: string
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'gguf-'))
+})
+afterAll(() => rm(scratch, { recursive: true }))
+
+describe('a GGUF file', () => {
+  it.each(goldenModels)('of %s reads as the Hugging Face directory does', async name => {
+    const original = await openWeights(fixture(`models/${name}`))
+    const path = join(scratch, `${name}.gguf`)
+    await writeAsGguf(original, path)
+    const model = await openWeights(path)
+    const { source: _, windows, ropes, bos, eos, ...config } = original.config
+    expect(model.config).toMatchObject({ ...config, normEps: expect.closeTo(config.normEps, 12) })
+    // llama.cpp does not tell which layers slide: Gemma's are all but every sixth.
+    if (name !== 'gemma3-text') expect(model.config).toMatchObject({ windows, ropes })
+    expect(model.names).toEqual(original.names)
+    for (const tensor of model.names) {
+      const [got, want] = [await model.read(tensor), await original.read(tensor)]
+      expect(got.shape).toEqual(want.shape)
+      if (name !== 'gemma3-text') expect(got.data).toEqual(want.data)
+      else for (const [i, w] of want.data.entries()) expect(got.data[i]).toBeCloseTo(w, 6)
+    }
+    const q = 'model.layers.1.self_attn.q_proj.weight'
+    expect(await model.read(q, [2, 5])).toEqual(await original.read(q, [2, 5]))
+    await model.close()
+    await original.close()
+  })
+})
+
+describe('permuteHeads', () => {
+  it('interleaves the halves of each head, and undoes it', () => {
+    const rows = Float32Array.of(0, 1, 2, 3, 10, 11, 12, 13)
+    const stored = permuteHeads(rows, 8, 2, false)
+    expect([...stored]).toEqual([0, 2, 1, 3, 10, 12, 11, 13])
+    expect(permuteHeads(stored, 8, 2, true)).toEqual(rows)
+  })
+})
+
+describe('ggufName', () => {
+  it.each([
+    ['llama', 'model.layers.12.post_attention_layernorm.weight', 'blk.12.ffn_norm.weight'],
+    ['gemma3_text', 'model.layers.0.post_attention_layernorm.weight', 'blk.0.post_attention_norm.weight'],
+    ['qwen2', 'model.layers.3.self_attn.q_proj.bias', 'blk.3.attn_q.bias'],
+    ['llama', 'lm_head.weight', 'output.weight'],
+  ])('%s %s', (family, name, stored) => expect(ggufName(family, name)).toBe(stored))
+
+  it('refuses a tensor of no model', () => {
+    expect(() => ggufName('llama', 'model.layers.0.foo.weight')).toThrow('model.layers.0.foo.weight')
+  })
+})
+
+describe('configFromGguf', () => {
+  const metadata = {
+    'general.architecture': 'llama',
+    'llama.block_count': 1,
+    'llama.context_length': 131072,
+    'llama.embedding_length': 256,
+    'llama.feed_forward_length': 512,
+    'llama.attention.head_count': 4,
+    'llama.attention.layer_norm_rms_epsilon': Math.fround(1e-5),
+    'llama.rope.freq_base': 500000,
+  }
+  const tensors = new Map([['token_embd.weight', { shape: [1000, 256] }]])
+
+  it('finds Llama 3’s rope scaling behind the stored quotients', () => {
+    const scaling = { rope_type: 'llama3', rope_theta: 500000, factor: 8 }
+    const plain = rope({ rope_theta: 500000 }, 64, 131072).inverseFrequencies
+    const scaled = rope(scaling, 64, 131072).inverseFrequencies
+    const factors = Float32Array.from(plain, (f, i) => f / scaled[i])
+    const { ropes, normEps } = parseConfig(configFromGguf(metadata, tensors, factors))
+    for (const [i, f] of scaled.entries()) expect(ropes[0].inverseFrequencies[i] / f).toBeCloseTo(1, 6)
+    expect(normEps).toBe(1e-5)
+    expect(() =>
+      configFromGguf(
+        metadata,
+        tensors,
+        factors.map(f => f * f),
+      ),
+    ).toThrow('rope_freqs.weight')
+  })
+
+  it('reads yarn', () => {
+    const yarn = {
+      'llama.rope.scaling.type': 'yarn',
+      'llama.rope.scaling.factor': 4,
+      'llama.rope.scaling.original_context_length': 32768,
+    }
+    const { ropes } = parseConfig(configFromGguf({ ...metadata, ...yarn }, tensors))
+    expect(ropes[0].scale).toBeCloseTo(0.1 * Math.log(4) + 1)
+  })
+
+  it('names what is missing or unknown', () => {
+    const { 'llama.block_count': _, ...rest } = metadata
+    expect(() => configFromGguf(rest, tensors)).toThrow('llama.block_count')
+    expect(() => configFromGguf({ 'general.architecture': 'mamba' }, tensors)).toThrow('mamba')
+  })
+})

@@ -1,0 +1,49 @@
+import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
+import { allTensors, familyOf } from '../src/config.ts'
+import { ggufName, permuteHeads } from '../src/gguf.ts'
+import type { ModelWeights } from '../src/weights.ts'
+
+/** Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added. */
+export async function writeAsGguf(model: ModelWeights, path: string, more: Record<string, GgufValue> = {}) {
+  const { config } = model
+  const { gguf, ggufPermutes } = familyOf(config.source)
+  const number = (type: 'uint32' | 'float32', value: number): GgufValue => ({ type, value })
+  const rope = config.source.rope_parameters as {
+    rope_theta?: number
+    full_attention?: { rope_theta: number }
+  }
+  const window = config.windows.find(w => w !== undefined)
+  const dimensions: Record<string, GgufValue> = {
+    block_count: number('uint32', config.layers),
+    context_length: number('uint32', config.maxPositions),
+    embedding_length: number('uint32', config.hiddenSize),
+    feed_forward_length: number('uint32', config.intermediateSize),
+    'attention.head_count': number('uint32', config.heads),
+    'attention.head_count_kv': number('uint32', config.kvHeads),
+    'attention.key_length': number('uint32', config.headDim),
+    'attention.layer_norm_rms_epsilon': number('float32', config.normEps),
+    'rope.freq_base': number('float32', rope.full_attention?.rope_theta ?? rope.rope_theta!),
+    ...(window !== undefined && { 'attention.sliding_window': number('uint32', window) }),
+  }
+  const metadata: Record<string, GgufValue> = {
+    'general.architecture': { type: 'string', value: gguf },
+    ...Object.fromEntries(Object.entries(dimensions).map(([key, value]) => [`${gguf}.${key}`, value])),
+    ...more,
+  }
+  const shapes = allTensors(config)
+  const nameOf = (name: string) => ggufName(config.modelType, name)
+  const planned = Object.fromEntries(
+    [...shapes].map(([name, shape]) => [nameOf(name), { type: 'F32' as const, shape }]),
+  )
+  const writer = await createGgufWriter(path, metadata, planned)
+  for (const [name, shape] of shapes) {
+    const { data } = await model.read(name)
+    const heads = /q_proj/.test(name) ? config.heads : /k_proj/.test(name) ? config.kvHeads : 0
+    const turned = ggufPermutes && heads ? permuteHeads(data, shape[0], heads, false) : data
+    await writer.write(
+      nameOf(name),
+      /norm\.weight$/.test(name) ? turned.map(w => w + config.normOffset) : turned,
+    )
+  }
+  await writer.finish()
+}
