@@ -34,11 +34,12 @@ export interface EncodeKernels {
     length: number,
     bits: number,
     lut: Pointer,
-    squares: Pointer,
     size: number,
+    scale: number,
     tailBiting: number,
     paths: Pointer,
     scratch: Pointer,
+    coarse: Pointer,
   ): void
 }
 

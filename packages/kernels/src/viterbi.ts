@@ -1,12 +1,12 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { type Engine, engine, floats, reserve } from './engine.ts'
-import { viterbi as twin } from './reference/viterbi.ts'
+import { lutScale, scaledLut, viterbi as twin } from './reference/viterbi.ts'
 
 /** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
 export interface TrellisCode {
   /** k: bits per weight, 1 to 4. */
   readonly bits: number
-  /** Value of each of the 2^L states, L from 8 (or bits + 2) to 16: `hashLut(L)` or a trained table. */
+  /** Value of each of the 2^L states, L from 8 to 16: `hashLut(L)` or a trained table. */
   readonly lut: Float32Array
 }
 
@@ -24,8 +24,8 @@ export interface ViterbiOptions extends TrellisCode {
 
 /**
  * The path of states whose values are nearest to `values`: minimises Σ w·(x − lut[state])² over each sequence.
- * With tail-biting by two passes: the sequence rotated by half gives the overlap state, which the second pass is tied to
- * (QTIP, arXiv 2406.11235 §4.1).
+ * With tail-biting by two passes: one over the values around the seam gives the overlap state, which the second pass is
+ * tied to (after QTIP, arXiv 2406.11235 §4.1). Costs have 15 bits: values beyond the table's largest are as good as it.
  *
  * @param values any number of sequences of `length` values, one after the other
  * @returns a state for each value; `packTrellis` stores their last `bits` bits
@@ -58,21 +58,22 @@ function encodeBatch(
   const count = x.length
   const size = lut.length
   const scratch = e.threads * (e.kernels.viterbiScratch(size, bits, length) + 64)
-  const [px, pw, pl, pq, pp, ps] = reserve(
+  const scale = lutScale(lut)
+  const [px, pw, pl, pc, pp, ps] = reserve(
     e,
     4 * count,
     weights ? 4 * count : 0,
-    4 * size,
-    4 * size,
+    2 * size,
+    2 * size,
     2 * count,
     scratch,
   )
   floats(e, px, count).set(x)
   if (weights) floats(e, pw, count).set(weights.subarray(from, from + count))
-  floats(e, pl, size).set(lut)
-  floats(e, pq, size).set(lut.map(v => v * v))
+  new Int16Array(e.memory.buffer, pl, size).set(scaledLut(lut, scale))
+  new Int16Array(e.memory.buffer, pc, size).set(scaledLut(lut, scale / 8))
   const sequences = count / length
-  e.kernels.viterbi(px, weights ? pw : 0, sequences, length, bits, pl, pq, size, +tailBiting, pp, ps)
+  e.kernels.viterbi(px, weights ? pw : 0, sequences, length, bits, pl, size, scale, +tailBiting, pp, ps, pc)
   states.set(new Uint16Array(e.memory.buffer, pp, count), from)
 }
 
@@ -81,11 +82,8 @@ function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }
   if (!Number.isInteger(bits) || bits < 1 || bits > 4) {
     throw new ReallmError('bad-option', `a trellis takes 1 to 4 whole bits per weight, got ${bits}`)
   }
-  if (!Number.isInteger(stateBits) || stateBits < bits + 2 || stateBits > 16) {
-    throw new ReallmError(
-      'bad-option',
-      `a lookup table has 2^L values, L from ${bits + 2} to 16, got ${lut.length}`,
-    )
+  if (!Number.isInteger(stateBits) || stateBits < 8 || stateBits > 16) {
+    throw new ReallmError('bad-option', `a lookup table has 2^L values, L from 8 to 16, got ${lut.length}`)
   }
   if (length < 2 * Math.ceil(stateBits / bits) || values.length % length !== 0) {
     throw new ReallmError(

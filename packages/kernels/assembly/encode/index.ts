@@ -66,8 +66,8 @@ export function gemm(
 }
 
 export function viterbi(
-  values: usize, weights: usize, sequences: i32, length: i32, bits: i32, lut: usize, squares: usize, size: i32,
-  tailBiting: i32, paths: usize, scratch: usize,
+  values: usize, weights: usize, sequences: i32, length: i32, bits: i32, lut: usize, size: i32, scale: f32,
+  tailBiting: i32, paths: usize, scratch: usize, coarse: usize,
 ): void {
   put(0, values)
   put(1, weights)
@@ -75,10 +75,11 @@ export function viterbi(
   put(3, length)
   put(4, bits)
   put(5, lut)
-  put(6, squares)
-  put(7, size)
+  put(6, size)
+  put(7, scale)
   put(8, tailBiting)
   put(9, paths)
   put(10, scratch)
+  put(11, coarse)
   run(VITERBI, <i64>sequences * length * size)
 }

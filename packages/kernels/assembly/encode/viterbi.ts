@@ -1,156 +1,214 @@
-// Shortest paths through a bit-shift trellis. A state's predecessors are g, g + groups, g + 2·groups, … with
-// g = state >> k, so the least cost of each g is an element-wise minimum of 2^k stretches of the cost vector, and the
-// choice is a byte per g. Plain float32 arithmetic in the order of the twin: both choose the same path.
-import { arg, share } from '../inference/job'
+// Shortest paths through a bit-shift trellis in 16-bit integers, eight states at a time.
+//
+// A state's predecessors are g, g + groups, g + 2·groups, … with g = state >> k: the least cost of each g is an
+// element-wise minimum of 2^k stretches of the cost vector, and the choice is a byte per g. A step's cost is
+// (lut[state] − x)², values scaled to int16 and the square to 15 bits, for k ≥ 3 of twice the difference. Costs are
+// kept relative to the least one, saturate, and 65535 stands for "no path".
+// The twin does the same arithmetic, so both choose the same path.
+import { arg, floatArg, share } from '../inference/job'
 
-/** Bytes of scratch of one thread: costs, least costs, their choices for every step, a rotated copy. */
+const NO_PATH: i32 = 65535
+
+/** Bytes of scratch of one thread: two cost vectors, the choices of every step, values and weights of a sequence. */
 export function viterbiScratch(size: i32, bits: i32, length: i32): usize {
-  const groups = <usize>(size >> bits)
-  return (<usize>size << 2) + (groups << 2) + <usize>length * groups + (<usize>length << 3) + 64
+  return (<usize>size << 2) + <usize>length * <usize>(size >> bits) + (<usize>length << 3) + 64
 }
 
-/** Least cost over the predecessors of each group, and which it was. */
+/** Eight states: least cost of their predecessors plus the cost of their value. */
 // @ts-expect-error: decorator
 @inline
-function reduce<K>(cost: usize, best: usize, from: usize, groups: i32, branches: i32): void {
-  const stretch = <usize>groups << 2
-  for (let g: usize = 0; g < stretch; g += 16) {
-    let least = v128.load(cost + g)
-    let choice = i32x4.splat(0)
-    for (let j = 1; j < branches; j++) {
-      const other = v128.load(cost + g + <usize>j * stretch)
-      const less = f32x4.lt(other, least)
-      least = f32x4.pmin(least, other)
-      choice = v128.bitselect(i32x4.splat(j), choice, less)
-    }
-    v128.store(best + g, least)
-    const narrow = i16x8.narrow_i32x4_u(choice, choice)
-    v128.store_lane<i32>(from + (g >> 2), i8x16.narrow_i16x8_u(narrow, narrow), 0)
-  }
-}
-
-/** Four states: cost = least + (square·weight + slope·value). */
-// @ts-expect-error: decorator
-@inline
-function four(to: usize, least: v128, lut: usize, squares: usize, slope: v128, weight: v128, weighted: bool): void {
-  let q = v128.load(squares)
-  if (weighted) q = f32x4.mul(q, weight)
-  v128.store(to, f32x4.add(least, f32x4.add(q, f32x4.mul(slope, v128.load(lut)))))
+function eight(to: usize, least: v128, lut: usize, x: v128, weight: v128, double: bool, weighted: bool): void {
+  let d = i16x8.sub_sat_s(v128.load(lut), x)
+  if (double) d = i16x8.add_sat_s(d, d)
+  d = i16x8.q15mulr_sat_s(d, d)
+  if (weighted) d = i16x8.q15mulr_sat_s(d, weight)
+  v128.store(to, i16x8.add_sat_u(least, d))
 }
 
 // @ts-expect-error: decorator
 @inline
-function extend(
-  bits: i32, cost: usize, best: usize, lut: usize, squares: usize, groups: i32, slope: v128, weight: v128,
-  weighted: bool,
-): void {
-  const end = best + (<usize>groups << 2)
-  if (bits === 1) {
-    for (; best < end; best += 16, cost += 32, lut += 32, squares += 32) {
-      const m = v128.load(best)
-      four(cost, v128.shuffle<i32>(m, m, 0, 0, 1, 1), lut, squares, slope, weight, weighted)
-      four(cost + 16, v128.shuffle<i32>(m, m, 2, 2, 3, 3), lut + 16, squares + 16, slope, weight, weighted)
-    }
-  } else if (bits === 2) {
-    for (; best < end; best += 4, cost += 16, lut += 16, squares += 16) {
-      four(cost, v128.load_splat<f32>(best), lut, squares, slope, weight, weighted)
-    }
-  } else {
-    const width: usize = bits === 3 ? 32 : 64
-    for (; best < end; best += 4) {
-      const m = v128.load_splat<f32>(best)
-      for (let b: usize = 0; b < width; b += 16, cost += 16, lut += 16, squares += 16) {
-        four(cost, m, lut, squares, slope, weight, weighted)
+function pair(to: usize, least: v128, lut: usize, x: v128, weight: v128, twice: bool, weighted: bool): void {
+  eight(to, least, lut, x, weight, true, weighted)
+  if (twice) eight(to + 16, least, lut + 16, x, weight, true, weighted)
+}
+
+/** One step of all states; returns the least cost before it, relative to `base`. */
+// @ts-expect-error: decorator
+@inline
+function step(
+  bits: i32, weighted: bool, cost: usize, next: usize, lut: usize, choices: usize, groups: i32, x: v128, weight: v128,
+  base: v128,
+): v128 {
+  const stretch = <usize>groups << 1
+  const end = cost + stretch
+  let least = i16x8.splat(-1)
+  for (; cost < end; cost += 16, choices += 8) {
+    let m = v128.load(cost)
+    let other = v128.load(cost + stretch)
+    m = i16x8.min_u(m, other)
+    let choice = v128.and(i16x8.eq(m, other), i16x8.splat(1))
+    if (bits === 2) {
+      other = v128.load(cost + 2 * stretch)
+      m = i16x8.min_u(m, other)
+      choice = i16x8.max_s(choice, v128.and(i16x8.eq(m, other), i16x8.splat(2)))
+      other = v128.load(cost + 3 * stretch)
+      m = i16x8.min_u(m, other)
+      choice = i16x8.max_s(choice, v128.and(i16x8.eq(m, other), i16x8.splat(3)))
+    } else if (bits > 2) {
+      let at = cost + stretch
+      for (let j = 2; j < 1 << bits; j++) {
+        at += stretch
+        other = v128.load(at)
+        m = i16x8.min_u(m, other)
+        choice = i16x8.max_s(choice, v128.and(i16x8.eq(m, other), i16x8.splat(<i16>j)))
       }
     }
+    v128.store64_lane(choices, i8x16.narrow_i16x8_u(choice, choice), 0)
+    m = v128.or(i16x8.sub_sat_u(m, base), i16x8.eq(m, i16x8.splat(-1)))
+    least = i16x8.min_u(least, m)
+    const low = v128.shuffle<i16>(m, m, 0, 0, 1, 1, 2, 2, 3, 3)
+    const high = v128.shuffle<i16>(m, m, 4, 4, 5, 5, 6, 6, 7, 7)
+    if (bits === 1) {
+      eight(next, low, lut, x, weight, false, weighted)
+      eight(next + 16, high, lut + 16, x, weight, false, weighted)
+    } else if (bits === 2) {
+      eight(next, v128.shuffle<i32>(low, low, 0, 0, 1, 1), lut, x, weight, false, weighted)
+      eight(next + 16, v128.shuffle<i32>(low, low, 2, 2, 3, 3), lut + 16, x, weight, false, weighted)
+      eight(next + 32, v128.shuffle<i32>(high, high, 0, 0, 1, 1), lut + 32, x, weight, false, weighted)
+      eight(next + 48, v128.shuffle<i32>(high, high, 2, 2, 3, 3), lut + 48, x, weight, false, weighted)
+    } else {
+      const twice = bits === 4
+      const n: usize = twice ? 32 : 16
+      pair(next, v128.shuffle<i32>(low, low, 0, 0, 0, 0), lut, x, weight, twice, weighted)
+      pair(next + n, v128.shuffle<i32>(low, low, 1, 1, 1, 1), lut + n, x, weight, twice, weighted)
+      pair(next + 2 * n, v128.shuffle<i32>(low, low, 2, 2, 2, 2), lut + 2 * n, x, weight, twice, weighted)
+      pair(next + 3 * n, v128.shuffle<i32>(low, low, 3, 3, 3, 3), lut + 3 * n, x, weight, twice, weighted)
+      pair(next + 4 * n, v128.shuffle<i32>(high, high, 0, 0, 0, 0), lut + 4 * n, x, weight, twice, weighted)
+      pair(next + 5 * n, v128.shuffle<i32>(high, high, 1, 1, 1, 1), lut + 5 * n, x, weight, twice, weighted)
+      pair(next + 6 * n, v128.shuffle<i32>(high, high, 2, 2, 2, 2), lut + 6 * n, x, weight, twice, weighted)
+      pair(next + 7 * n, v128.shuffle<i32>(high, high, 3, 3, 3, 3), lut + 7 * n, x, weight, twice, weighted)
+    }
+    const written = <usize>16 << bits
+    next += written
+    lut += written
   }
+  return least
 }
 
+/** The least of eight unsigned lanes in all lanes. */
+function leastLane(v: v128): v128 {
+  v = i16x8.min_u(v, v128.shuffle<i16>(v, v, 4, 5, 6, 7, 0, 1, 2, 3))
+  v = i16x8.min_u(v, v128.shuffle<i16>(v, v, 2, 3, 0, 1, 6, 7, 4, 5))
+  return i16x8.min_u(v, v128.shuffle<i16>(v, v, 1, 0, 3, 2, 5, 4, 7, 6))
+}
+
+/** Finds the path of `length` scaled values; with `overlap` ≥ 0 it begins after and ends in that overlap. False: none. */
 function search(
-  x: usize, w: usize, length: i32, bits: i32, lut: usize, squares: usize, size: i32, scratch: usize, path: usize,
-  overlap: i32,
-): void {
+  x: usize, w: usize, length: i32, bits: i32, lut: usize, size: i32, scratch: usize, path: usize, overlap: i32,
+): bool {
   const groups = size >> bits
-  const cost = scratch
-  const best = cost + (<usize>size << 2)
-  const from = best + (<usize>groups << 2)
-  for (let g = 0; g < groups; g++) {
-    store<f32>(best + (<usize>g << 2), overlap < 0 || g === overlap ? 0 : Infinity)
+  let cost = scratch
+  let next = cost + (<usize>size << 1)
+  const choices = next + (<usize>size << 1)
+  for (let s = 0; s < size; s++) {
+    const open = overlap < 0 || (s & (groups - 1)) === overlap
+    store<u16>(cost + (<usize>s << 1), open ? 0 : NO_PATH)
   }
-  const weighted = w !== 0
+  let base = i16x8.splat(0)
   for (let t = 0; t < length; t++) {
-    if (t > 0) {
-      const choice = from + <usize>t * <usize>groups
-      if (bits === 1) reduce<i32>(cost, best, choice, groups, 2)
-      else if (bits === 2) reduce<i32>(cost, best, choice, groups, 4)
-      else if (bits === 3) reduce<i32>(cost, best, choice, groups, 8)
-      else reduce<i32>(cost, best, choice, groups, 16)
+    const value = v128.load_splat<i16>(x + (<usize>t << 1))
+    const to = choices + <usize>t * <usize>groups
+    let least: v128
+    if (w === 0) {
+      const one = value
+      if (bits === 1) least = step(1, false, cost, next, lut, to, groups, value, one, base)
+      else if (bits === 2) least = step(2, false, cost, next, lut, to, groups, value, one, base)
+      else if (bits === 3) least = step(3, false, cost, next, lut, to, groups, value, one, base)
+      else least = step(4, false, cost, next, lut, to, groups, value, one, base)
+    } else {
+      const weight = v128.load_splat<i16>(w + (<usize>t << 1))
+      if (bits === 1) least = step(1, true, cost, next, lut, to, groups, value, weight, base)
+      else if (bits === 2) least = step(2, true, cost, next, lut, to, groups, value, weight, base)
+      else if (bits === 3) least = step(3, true, cost, next, lut, to, groups, value, weight, base)
+      else least = step(4, true, cost, next, lut, to, groups, value, weight, base)
     }
-    const at = <usize>t << 2
-    const weight = f32x4.splat(weighted ? load<f32>(w + at) : 1)
-    const slope = f32x4.mul(f32x4.splat(-2 * load<f32>(x + at)), weight)
-    if (weighted) {
-      if (bits === 2) extend(2, cost, best, lut, squares, groups, slope, weight, true)
-      else extend(bits, cost, best, lut, squares, groups, slope, weight, true)
-    } else if (bits === 1) extend(1, cost, best, lut, squares, groups, slope, weight, false)
-    else if (bits === 2) extend(2, cost, best, lut, squares, groups, slope, weight, false)
-    else if (bits === 3) extend(3, cost, best, lut, squares, groups, slope, weight, false)
-    else extend(4, cost, best, lut, squares, groups, slope, weight, false)
+    base = leastLane(least)
+    const spare = cost
+    cost = next
+    next = spare
   }
   let state = 0
-  let least: f32 = Infinity
-  const step = overlap < 0 ? 1 : groups
-  for (let s = overlap < 0 ? 0 : overlap; s < size; s += step) {
-    const c = load<f32>(cost + (<usize>s << 2))
+  let least = NO_PATH
+  const stride = overlap < 0 ? 1 : groups
+  for (let s = overlap < 0 ? 0 : overlap; s < size; s += stride) {
+    const c = <i32>load<u16>(cost + (<usize>s << 1))
     if (c < least) {
       least = c
       state = s
     }
   }
+  if (least === NO_PATH) return false
   for (let t = length - 1; t >= 0; t--) {
     store<u16>(path + (<usize>t << 1), state)
     const g = state >> bits
-    if (t > 0) state = g + <i32>load<u8>(from + <usize>t * <usize>groups + <usize>g) * groups
+    state = g + <i32>load<u8>(choices + <usize>t * <usize>groups + <usize>g) * groups
+  }
+  return true
+}
+
+/** `count` floats times `scale` (and clamped to ±`limit`) to int16, `from` and on, cyclically. */
+function scaled(x: usize, from: i32, count: i32, length: i32, scale: f32, limit: f32, to: usize): void {
+  for (let i = 0; i < count; i++, to += 2) {
+    let at = from + i
+    if (at >= length) at -= length
+    const v = max(-limit, min(limit, nearest(load<f32>(x + (<usize>at << 2)) * scale)))
+    store<i16>(to, <i16>v)
   }
 }
 
-function rotate(x: usize, length: i32, by: i32, to: usize): void {
-  const head = <usize>by << 2
-  const rest = <usize>(length - by) << 2
-  memory.copy(to, x + head, rest)
-  memory.copy(to + rest, x, head)
+function largest(x: usize, count: i32): f32 {
+  let most: f32 = 0
+  for (let i = 0; i < count; i++) most = max(most, abs(load<f32>(x + (<usize>i << 2))))
+  return most
 }
 
 /**
- * Arguments: values, weights (0: none), sequences, length, bits, lut, squares of lut, states, tail-biting, paths
- * (uint16), scratch. Threads take whole sequences.
+ * Arguments: values, weights (0: none), sequences, length, bits, int16 lut, states, scale of the lut, tail-biting,
+ * paths (uint16), scratch, the lut again with an eighth of the scale. Threads take whole sequences.
  */
 export function viterbiPart(part: i32, parts: i32): void {
   const sequences = arg(2)
   const length = arg(3)
   const bits = arg(4)
   const lut = <usize>arg(5)
-  const squares = <usize>arg(6)
-  const size = arg(7)
+  const coarse = <usize>arg(11)
+  const size = arg(6)
+  const scale = floatArg(7)
   const tailBiting = arg(8) !== 0
   const scratch = <usize>arg(10) + <usize>part * ((viterbiScratch(size, bits, length) + 63) & ~63)
-  const turned = scratch + (<usize>size << 2) + (<usize>(size >> bits) << 2) * 1 + <usize>length * <usize>(size >> bits)
-  const turnedX = (turned + 15) & ~15
-  const turnedW = turnedX + (<usize>length << 2)
-  const half = length >> 1
+  const x = (scratch + (<usize>size << 2) + <usize>length * <usize>(size >> bits) + 15) & ~15
+  const w = x + (<usize>length << 1)
+  const weighted = arg(1) !== 0
+  const half = min(length >> 1, 8 * ((ctz(size) + bits - 1) / bits))
   for (let i = share(sequences, part, parts); i < share(sequences, part + 1, parts); i++) {
     const skip = <usize>i * <usize>length
-    const x = <usize>arg(0) + (skip << 2)
-    const w = arg(1) === 0 ? 0 : <usize>arg(1) + (skip << 2)
+    const values = <usize>arg(0) + (skip << 2)
+    const weights = <usize>arg(1) + (skip << 2)
     const path = <usize>arg(9) + (skip << 1)
-    if (!tailBiting) {
-      search(x, w, length, bits, lut, squares, size, scratch, path, -1)
-      continue
+    const most = weighted ? largest(weights, length) : 1
+    const weightScale: f32 = most > 0 ? 32767 / most : 0
+    const used = weighted ? w : 0
+    let overlap = -1
+    if (tailBiting) {
+      scaled(values, length - half, 2 * half, length, scale, 32767, x)
+      if (weighted) scaled(weights, length - half, 2 * half, length, weightScale, 32767, w)
+      search(x, used, 2 * half, bits, lut, size, scratch, path, -1)
+      overlap = <i32>load<u16>(path + (<usize>(half - 1) << 1)) & ((size >> bits) - 1)
     }
-    rotate(x, length, half, turnedX)
-    if (w !== 0) rotate(w, length, half, turnedW)
-    search(turnedX, w === 0 ? 0 : turnedW, length, bits, lut, squares, size, scratch, path, -1)
-    const overlap = <i32>load<u16>(path + (<usize>(length - half - 1) << 1)) & ((size >> bits) - 1)
-    search(x, w, length, bits, lut, squares, size, scratch, path, overlap)
+    scaled(values, 0, length, length, scale, 32767, x)
+    if (weighted) scaled(weights, 0, length, length, weightScale, 32767, w)
+    if (search(x, used, length, bits, lut, size, scratch, path, overlap)) continue
+    scaled(values, 0, length, length, scale / 8, 4096, x)
+    search(x, used, length, bits, coarse, size, scratch, path, overlap)
   }
 }

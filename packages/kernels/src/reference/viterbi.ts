@@ -1,84 +1,111 @@
 import type { ViterbiOptions } from '../viterbi.ts'
 
-/**
- * Twin of `viterbi`. Costs are float32, as in the wasm kernel, so that both choose the same path.
- *
- * @param values sequence after sequence
- */
+const NO_PATH = 65535
+
+/** Factor that brings a table to the range of int16. */
+export const lutScale = (lut: Float32Array): number => {
+  const most = lut.reduce((a, v) => Math.max(a, Math.abs(v)), 0)
+  return most > 0 ? Math.fround(32767 / most) : 0
+}
+
+/** A table in int16. */
+export const scaledLut = (lut: Float32Array, scale: number): Int16Array =>
+  Int16Array.from(lut, v => roundEven(Math.fround(v * Math.fround(scale))))
+
+/** Twin of the wasm kernel, the same integer arithmetic: both choose the same paths. */
 export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Array {
   const { bits, lut, length = 256, tailBiting = true, weights } = options
+  const scale = lutScale(lut)
+  const fine = scaledLut(lut, scale)
   const states = new Uint16Array(values.length)
-  const search = createSearch(bits, lut, length)
+  const search = createSearch(bits, lut.length, length)
+  const half = Math.min(length >> 1, 8 * Math.ceil(Math.log2(lut.length) / bits))
   for (let from = 0; from < values.length; from += length) {
     const x = values.subarray(from, from + length)
     const w = weights?.subarray(from, from + length)
+    const most = w?.reduce((a, v) => Math.max(a, v), 0) ?? 0
+    const importance = w && scaled(w, most > 0 ? 32767 / most : 0, 32767)
     const path = states.subarray(from, from + length)
-    if (!tailBiting) {
-      search(x, w, path)
-      continue
+    let overlap: number | undefined
+    if (tailBiting) {
+      const seam = scaled(aroundSeam(x, half), scale, 32767)
+      search(fine, seam, importance && aroundSeam(importance, half), path)
+      overlap = path[half - 1] & ((lut.length >> bits) - 1)
     }
-    // The state in the middle of a rotated sequence is free of the ends' influence: tie both ends to its overlap.
-    const half = length >> 1
-    search(rotate(x, half), w && rotate(w, half), path)
-    const overlap = path[length - half - 1] & ((lut.length >> bits) - 1)
-    search(x, w, path, overlap)
+    if (search(fine, scaled(x, scale, 32767), importance, path, overlap)) continue
+    // Differences of an eighth cannot saturate, whatever the path.
+    search(scaledLut(lut, scale / 8), scaled(x, scale / 8, 4096), importance, path, overlap)
   }
   return states
 }
 
-const rotate = (x: Float32Array, by: number): Float32Array => {
-  const out = new Float32Array(x.length)
-  out.set(x.subarray(by))
-  out.set(x.subarray(0, by), x.length - by)
+function aroundSeam<T extends Float32Array | Int16Array>(x: T, half: number): T {
+  const out = x.slice(0, 2 * half) as T
+  out.set(x.subarray(x.length - half))
+  out.set(x.subarray(0, half), half)
   return out
 }
 
-function createSearch(bits: number, lut: Float32Array, length: number) {
-  const size = lut.length
-  const groups = size >> bits
-  const branches = 1 << bits
-  const squares = lut.map(v => v * v)
-  const cost = new Float32Array(size)
-  const best = new Float32Array(groups)
-  const from = new Uint8Array(length * groups)
+function scaled(x: Float32Array, scale: number, limit: number): Int16Array {
+  const factor = Math.fround(scale)
+  return Int16Array.from(x, v => Math.max(-limit, Math.min(limit, roundEven(Math.fround(v * factor)))))
+}
 
-  return (x: Float32Array, w: Float32Array | undefined, path: Uint16Array, overlap?: number) => {
-    for (let g = 0; g < groups; g++) best[g] = overlap === undefined || g === overlap ? 0 : Infinity
-    for (let t = 0; t < length; t++) {
-      if (t > 0) {
-        for (let g = 0; g < groups; g++) {
-          let least = cost[g]
-          let arg = 0
-          for (let j = 1; j < branches; j++) {
-            const c = cost[g + j * groups]
-            if (c < least) {
-              least = c
-              arg = j
-            }
-          }
-          best[g] = least
-          from[t * groups + g] = arg
+/** Nearest integer, ties to even. */
+function roundEven(v: number): number {
+  const r = Math.round(v)
+  return r - v === 0.5 && r % 2 !== 0 ? r - 1 : r
+}
+
+const clamp16 = (v: number): number => Math.max(-32768, Math.min(32767, v))
+
+/** Product of 15-bit fractions, rounded. */
+const multiply15 = (a: number, b: number): number => Math.min(32767, (a * b + 0x4000) >> 15)
+
+function createSearch(bits: number, size: number, longest: number) {
+  const groups = size >> bits
+  const choices = new Uint8Array(longest * groups)
+  let cost = new Uint16Array(size)
+  let next = new Uint16Array(size)
+  const best = new Uint16Array(groups)
+
+  return (lut: Int16Array, x: Int16Array, w: Int16Array | undefined, path: Uint16Array, overlap?: number) => {
+    for (let s = 0; s < size; s++)
+      cost[s] = overlap === undefined || (s & (groups - 1)) === overlap ? 0 : NO_PATH
+    let base = 0
+    for (let t = 0; t < x.length; t++) {
+      let least = NO_PATH
+      for (let g = 0; g < groups; g++) {
+        let m = cost[g]
+        let choice = 0
+        for (let j = 1; j < 1 << bits; j++) {
+          const other = cost[g + j * groups]
+          if (other <= m) [m, choice] = [other, j]
         }
+        choices[t * groups + g] = choice
+        best[g] = m === NO_PATH ? NO_PATH : Math.max(0, m - base)
+        least = Math.min(least, best[g])
       }
-      const weight = w ? w[t] : 1
-      const slope = Math.fround(Math.fround(-2 * x[t]) * weight)
+      base = least
       for (let s = 0; s < size; s++) {
-        const quadratic = w ? Math.fround(squares[s] * weight) : squares[s]
-        cost[s] = best[s >> bits] + Math.fround(quadratic + Math.fround(slope * lut[s]))
+        const difference = clamp16(lut[s] - x[t])
+        const d = bits > 2 ? clamp16(2 * difference) : difference
+        const square = multiply15(d, d)
+        next[s] = Math.min(NO_PATH, best[s >> bits] + (w ? multiply15(square, w[t]) : square))
       }
+      ;[cost, next] = [next, cost]
     }
     let state = 0
-    let least = Infinity
-    for (let s = 0; s < size; s++) {
-      if ((overlap === undefined || (s & (groups - 1)) === overlap) && cost[s] < least) {
-        least = cost[s]
-        state = s
-      }
+    let least = NO_PATH
+    for (let s = overlap ?? 0; s < size; s += overlap === undefined ? 1 : groups) {
+      if (cost[s] < least) [least, state] = [cost[s], s]
     }
-    for (let t = length - 1; t >= 0; t--) {
+    if (least === NO_PATH) return false
+    for (let t = x.length - 1; t >= 0; t--) {
       path[t] = state
       const g = state >> bits
-      if (t > 0) state = g + from[t * groups + g] * groups
+      state = g + choices[t * groups + g] * groups
     }
+    return true
   }
 }
