@@ -31,7 +31,11 @@ beforeAll(async () => {
     if (path === '/api/models/me/model/revision/main')
       return void json({ _id: '1', id: 'me/model', sha: commit })
     if (path === `/api/models/me/model/tree/${commit}`) return void json(tree)
-    const files: Record<string, Uint8Array> = { 'config.json': config, 'model.safetensors': weights }
+    const files: Record<string, Uint8Array> = {
+      'config.json': config,
+      'model.safetensors': weights,
+      'sub/other.safetensors': weights,
+    }
     const file = files[path.slice(`/me/model/resolve/${commit}/`.length)]
     if (!file) return void res.writeHead(404).end('{}')
     if (req.headers.range === 'bytes=0-0') {
@@ -84,6 +88,15 @@ describe('openModel of hf:', () => {
 
     await (await openModel('hf:me/model', options)).close()
     expect(downloads).toHaveLength(2)
+  })
+
+  it('downloads one file of a folder', async () => {
+    tree.push({ type: 'file', path: 'sub/other.safetensors', size: weights.length, oid: 'e'.repeat(40) })
+    const model = await openModel('hf:me/model/sub/other.safetensors', { hubUrl, cacheDir })
+    expect(model).toMatchObject({ kind: 'safetensors', config: {} })
+    expect([...(await model.readFloat32('a')).data]).toEqual([1, 2, 3])
+    await model.close()
+    expect(downloads).toEqual(['other.safetensors'])
   })
 
   it('uses what was downloaded when the hub cannot be reached', async () => {
