@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ReallmError } from '@reallm/tensor-io'
+import { ReallmError, writeFileAtomic } from '@reallm/tensor-io'
 
 /** Everything that changes the bytes of the result, as plain values: a run may only go on with the same. */
 export type JournalOptions = Readonly<Record<string, string | number | boolean | null>>
@@ -44,7 +44,7 @@ export async function openJournal(
   const scratch = join(folder, 'scratch')
   await rm(scratch, { recursive: true, force: true })
   await mkdir(scratch, { recursive: true })
-  const write = (name: string, bytes: Uint8Array | string) => writeAtomically(join(folder, name), bytes)
+  const write = (name: string, bytes: Uint8Array | string) => writeFileAtomic(join(folder, name), bytes)
   if (before === undefined) await write(optionsFile, `${JSON.stringify(options, null, 2)}\n`)
 
   return {
@@ -74,13 +74,6 @@ function refuseChanges(before: JournalOptions, now: JournalOptions): void {
       { hint: 'repeat the first options with --resume, or delete the work directory to start anew' },
     )
   }
-}
-
-/** Writes to a temporary name in the same folder and renames. */
-export async function writeAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.tmp`
-  await writeFile(temporary, bytes)
-  await rename(temporary, path)
 }
 
 async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {

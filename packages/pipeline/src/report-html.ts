@@ -28,7 +28,7 @@ export function reportHtml(report: CompressReport): string {
     svgPlot(frontierSeries(report), {
       title: 'Frontier: size against predicted damage',
       x: 'MB',
-      y: 'predicted damage',
+      y: report.damageUnit,
       log: true,
     }),
   ]
@@ -107,20 +107,16 @@ function againstLimit(matrices: readonly MatrixReport[]): PlotSeries[] {
   ]
 }
 
-function frontierSeries({ frontier, size }: CompressReport): PlotSeries[] {
+function frontierSeries({ frontier, size, predictedDamage }: CompressReport): PlotSeries[] {
   const points = frontier.map(p => ({
     x: p.bytes / 1e6,
     y: p.damage,
     title: `${p.bitsPerWeight.toFixed(2)} bits`,
   }))
-  const next = frontier.findIndex(p => p.bytes >= size.bytes)
-  const here = frontier[next < 0 ? frontier.length - 1 : next]
-  return points.length === 0
-    ? []
-    : [
-        { name: 'can be had', points, line: true },
-        { name: 'this model', points: [{ x: size.bytes / 1e6, y: here.damage }] },
-      ]
+  return [
+    { name: 'can be had', points, line: true },
+    { name: 'this model', points: [{ x: size.bytes / 1e6, y: predictedDamage }] },
+  ]
 }
 
 function tableHtml(rows: readonly (readonly string[])[], heading?: readonly string[]): string {

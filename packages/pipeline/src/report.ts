@@ -59,6 +59,9 @@ export interface CompressReport {
     readonly compressed: QualityReport
   }
   readonly matrices: readonly MatrixReport[]
+  /** What `predictedDamage` and the frontier's damages are counted in. */
+  readonly damageUnit: string
+  readonly predictedDamage: number
   readonly frontier: readonly FrontierPoint[]
   readonly seconds: number
   /** Largest resident set of the process, in bytes. */

@@ -1,0 +1,50 @@
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { createArtifactWriter, type Tensor, writeFileAtomic } from '@reallm/tensor-io'
+import { modelCard } from './model-card.ts'
+import { tokenizerFiles } from './model-files.ts'
+import type { CompressReport } from './report.ts'
+import { reportHtml } from './report-html.ts'
+import type { Run } from './run.ts'
+
+/** An artifact that is complete but for its report, in the work directory. */
+export interface Unpublished {
+  readonly folder: string
+  /** Sum of the weight files. */
+  readonly bytes: number
+  /** Adds report, page and model card, and moves everything to `to` in one step; what is there is replaced. */
+  publish(report: CompressReport, to: string): Promise<void>
+}
+
+/** Writes the finished matrices of a run and its plain tensors as an artifact; a shard in memory. */
+export async function writeArtifact(
+  run: Run,
+  plain: Readonly<Record<string, Tensor>>,
+  maxShardBytes: number,
+): Promise<Unpublished> {
+  const folder = join(run.journal.folder, 'artifact')
+  await rm(folder, { recursive: true, force: true })
+  const small = await tokenizerFiles(run.model)
+  const writer = await createArtifactWriter(folder, {
+    config: run.config.source,
+    filesOf: { files: [...small.keys()], readFile: async name => small.get(name)! },
+    maxShardBytes,
+  })
+  for (const [name, tensor] of Object.entries(plain)) await writer.addTensor(name, tensor)
+  for (const { module } of run.plan.matrices) {
+    await writer.addMatrix(module.name, await run.ledger.encoded(module.name))
+  }
+  const { bytes } = await writer.finish()
+  return {
+    folder,
+    bytes,
+    async publish(report, to) {
+      await writeFileAtomic(join(folder, 'reallm-report.json'), `${JSON.stringify(report, null, 2)}\n`)
+      await writeFileAtomic(join(folder, 'reallm-report.html'), reportHtml(report))
+      await writeFileAtomic(join(folder, 'README.md'), modelCard(report, basename(resolve(to))))
+      await mkdir(dirname(resolve(to)), { recursive: true })
+      await rm(to, { recursive: true, force: true })
+      await rename(folder, to)
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { ReallmError } from '@reallm/tensor-io'
+import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
+import { tokenizerOf } from './model-files.ts'
+import type { Effort } from './recipe.ts'
+import { randomWindows, type WindowOptions, type Windows, windowsOfText } from './windows.ts'
+
+/** Calibration windows by effort. */
+const windowsOf: Record<Effort, WindowOptions> = {
+  fast: { windows: 16, heldOut: 4, length: 256 },
+  normal: { windows: 48, heldOut: 8, length: 512 },
+  best: { windows: 96, heldOut: 8, length: 512 },
+}
+
+/** Calibration tokens for each input of the widest layer, beyond which small models gain nothing. */
+const tokensPerInput = 16
+
+/** Excerpts of Moby-Dick and of State of the Union addresses, public domain; used when no text is given. */
+const ownText = new URL('../calibration.txt', import.meta.url)
+
+/**
+ * Calibration windows: from `file` (text, or JSON rows of token ids), else from the built-in English text, else, for
+ * a model without tokenizer, random tokens.
+ *
+ * @throws `not-found` for a text when the model has no tokenizer; `bad-file` for ids outside the vocabulary
+ */
+export async function calibrationWindows(
+  model: ModelWeights,
+  file: string | undefined,
+  effort: Effort,
+  seed: number,
+): Promise<Windows> {
+  const { vocabSize } = model.config
+  const options = windowOptions(model.config, effort)
+  const contents = file === undefined ? undefined : await readText(file)
+  if (file?.endsWith('.json')) {
+    return windowsOfText(
+      checkIds(parseIds(contents!, file), vocabSize, file),
+      options,
+      `tokens of ${basename(file)}`,
+    )
+  }
+  const tokenizer = contents === undefined ? await tokenizerOf(model) : await model.tokenizer()
+  if (!tokenizer) return randomWindows(vocabSize, options, seed)
+  const text = contents ?? (await readFile(ownText, 'utf8'))
+  const source = file === undefined ? 'the built-in text (Moby-Dick, State of the Union)' : basename(file)
+  return windowsOfText(checkIds(tokenizer.encode(text), vocabSize, source), options, source)
+}
+
+/** Windows by effort, no longer than the context, and no more than small second moments can profit from. */
+function windowOptions({ maxPositions, intermediateSize }: TransformerConfig, effort: Effort): WindowOptions {
+  const { windows, heldOut, length: wanted } = windowsOf[effort]
+  const length = Math.min(wanted, maxPositions)
+  const enough = Math.max(4, Math.ceil((tokensPerInput * intermediateSize) / length))
+  return { windows: Math.min(windows, enough), heldOut: Math.min(heldOut, enough), length }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new ReallmError('not-found', `${file}: the calibration text cannot be read`, {
+      hint: 'give a plain text file, or a .json file of token ids',
+      cause,
+    })
+  }
+}
+
+function parseIds(json: string, file: string): number[] {
+  try {
+    const rows: unknown = JSON.parse(json)
+    if (Array.isArray(rows)) return rows.flat() as number[]
+  } catch {
+    // Falls through to the one error for everything that is no list of ids.
+  }
+  throw new ReallmError('bad-file', `${file} does not hold rows of token ids`, {
+    hint: 'expected [[id, …], …]',
+  })
+}
+
+function checkIds(ids: number[], vocabSize: number, source: string): number[] {
+  const bad = ids.find(id => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
+  if (bad === undefined) return ids
+  throw new ReallmError('bad-file', `${source}: token ${bad} is not in the vocabulary of ${vocabSize}`, {
+    hint: 'the tokenizer does not belong to this model',
+  })
+}

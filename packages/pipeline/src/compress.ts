@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { ModelFiles } from '@reallm/tensor-io'
+import { writeArtifact } from './assemble.ts'
+import { encodeModel } from './encode-model.ts'
+import { type Journal, type JournalOptions, openJournal, requireEmpty } from './journal.ts'
+import { openLedger } from './ledger.ts'
+import { matrixFiles } from './matrix-files.ts'
+import { frontierOf, type PlanTable, planBudget } from './plan.ts'
+import { damageUnit } from './plan-model.ts'
+import { measureQuality } from './quality.ts'
+import { builtInRegistry } from './recipes.ts'
+import type { CompressReport } from './report.ts'
+import type { Run } from './run.ts'
+import { type Session, type SessionOptions, withSession } from './session.ts'
+import { type BudgetOptions, budgetOf } from './settings.ts'
+
+export interface CompressOptions extends SessionOptions, BudgetOptions {
+  /** Directory to write the artifact to; must be empty or new. */
+  readonly to: string
+  /** Go on with an unfinished run to the same directory. */
+  readonly resume?: boolean
+  /** Replace what is in `to`. */
+  readonly force?: boolean
+  /** Memory to aim for, in bytes; activations beyond half of it go to disk. Default 2 GB. */
+  readonly maxMemory?: number
+  /** Measure perplexity and KL divergence at the end; default true. */
+  readonly evaluate?: boolean
+}
+
+/**
+ * Compresses a model into an artifact directory: plan → per block { load → second moments behind the quantised
+ * prefix → encode each matrix } → write → measure. Memory holds one block and the calibration activations. The work
+ * directory `<to>.work` is a journal: a run that was stopped or killed goes on with `resume`, and ends in the same
+ * bytes. The same seed and input give the same bytes whatever the number of threads.
+ *
+ * @throws `bad-option` when the size cannot be reached or `to` is not empty; `numeric` for weights that are not
+ *   finite; `changed-option` when a resumed run's options differ; `aborted`
+ * @example
+ * const report = await compress('npm:@reallm/tiny', { to: 'out', bits: 3 })
+ * console.table(report.matrices)
+ */
+export async function compress(
+  model: string | ModelFiles,
+  options: CompressOptions,
+): Promise<CompressReport> {
+  const started = performance.now()
+  const budget = budgetOf(options)
+  await requireEmpty(options.to, options.force)
+  const run = (session: Session) => compressSession(session, options, started)
+  return withSession(model, options, run, table => void planBudget(table, budget))
+}
+
+async function compressSession(
+  session: Session,
+  options: CompressOptions,
+  started: number,
+): Promise<CompressReport> {
+  const { maxMemory = 2e9, onProgress, signal } = options
+  const { model, recipe, effort, seed, windows, pool, scan, parts, backend } = session
+  const registry = builtInRegistry()
+  const chosen = journalOptions(options, session)
+  const journal = await openJournal(`${resolve(options.to)}.work`, chosen, options.resume)
+  const outputs = await outputMoments(journal, recipe.twoSided === true && effort !== 'fast')
+  const table = await planTableOf(session, journal, outputs)
+  const plan = planBudget(table, budgetOf(options))
+  const run: Run = {
+    ...{ model, config: model.config, recipe, effort, seed, windows, plan, journal, pool },
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+    ledger: await openLedger(journal, plan.matrices, registry, onProgress),
+    spill: spillTo(journal, session, maxMemory),
+    outputHessian: async module => outputs?.read(module),
+  }
+  await encodeModel(run)
+  const artifact = await writeArtifact(run, scan.plain, Math.min(2 ** 29, maxMemory / 4))
+  const quality =
+    options.evaluate === false
+      ? undefined
+      : await measureQuality(model, artifact.folder, registry, windows, options)
+  const report: CompressReport = {
+    version: 1,
+    model: model.files.spec,
+    recipe: recipe.name,
+    seed,
+    options: chosen,
+    size: {
+      bytes: artifact.bytes,
+      originalBytes: model.files.bytes,
+      parameters: parts.parameters,
+      bitsPerWeight: (8 * artifact.bytes) / parts.parameters,
+    },
+    calibration: `${windows.fit.length} windows of ${windows.length} tokens from ${windows.source}`,
+    ...(quality && { quality }),
+    matrices: plan.matrices.map(({ module }) => run.ledger.matrices.get(module.name)!),
+    damageUnit: damageUnit(session),
+    predictedDamage: plan.damage,
+    frontier: frontierOf(table),
+    seconds: (performance.now() - started) / 1000,
+    peakMemory: process.resourceUsage().maxRSS * 1024,
+    machine: { node: process.version, backend: backend.name, threads: pool.threads },
+  }
+  await artifact.publish(report, options.to)
+  await journal.remove()
+  return report
+}
+
+type OutputMoments = ReturnType<typeof matrixFiles> | undefined
+
+async function outputMoments(journal: Journal, wanted: boolean): Promise<OutputMoments> {
+  if (!wanted) return undefined
+  const folder = join(journal.folder, 'outputs')
+  await mkdir(folder, { recursive: true })
+  return matrixFiles(folder)
+}
+
+/** The table that the plan is made from; a resumed run plans from what it measured when it began. */
+async function planTableOf(session: Session, journal: Journal, outputs: OutputMoments): Promise<PlanTable> {
+  const damages = await journal.remember('damages.json', async () => {
+    const table = await session.measured(outputs?.write)
+    return table.candidates.map(of => of.map(c => c.damage))
+  })
+  const table = session.predicted()
+  return {
+    ...table,
+    candidates: table.candidates.map((of, m) => of.map(({ bytes }, c) => ({ bytes, damage: damages[m][c] }))),
+  }
+}
+
+/** Everything that decides about the bytes of the result. */
+function journalOptions(options: CompressOptions, session: Session): JournalOptions {
+  const { recipe, effort, seed, windows, backend, scan } = session
+  const calibration = createHash('sha256')
+  for (const ids of [...windows.fit, ...windows.heldOut]) calibration.update(ids)
+  return {
+    bits: options.bits ?? null,
+    'target size': options.targetSize ?? null,
+    recipe: recipe.name,
+    effort,
+    seed,
+    calibration: options.calibration ?? null,
+    'calibration tokens': calibration.digest('hex').slice(0, 16),
+    backend: backend.name,
+    model: scan.digest.slice(0, 16),
+  }
+}
+
+/** Activations go to disk when both prefixes and a block's inputs together take over half of the memory. */
+function spillTo(journal: Journal, { model, windows }: Session, maxMemory: number): Run['spill'] {
+  const { hiddenSize, intermediateSize } = model.config
+  const floats = windows.fit.length * windows.length * (5 * hiddenSize + intermediateSize)
+  return floats * 4 > maxMemory / 2 ? name => journal.scratch(`${name}.f32`) : () => undefined
+}

@@ -1,0 +1,145 @@
+import { type Matrix, seedFor, throwIfAborted } from '@reallm/tensor-io'
+import { blockTensors, loadTensors, tf, type Weights } from '@reallm/transformer'
+import { type Activations, activations } from './activations.ts'
+import type { Moments } from './encode.ts'
+import { headInput, inputGroups, inputOf, moment, runBlock } from './forward.ts'
+import type { PlannedMatrix } from './plan.ts'
+import { type Prefix, readMatrix } from './prefix.ts'
+import type { Run } from './run.ts'
+
+/** The two forward passes that encoding walks along: the original's, and behind what is quantised. */
+export interface Prefixes {
+  readonly original: Prefix
+  readonly quantised: Prefix
+}
+
+/**
+ * Encodes block `i`: group by group of matrices that see the same input, each behind everything quantised before it,
+ * and takes both prefixes over the block. One block is in memory.
+ */
+export async function encodeBlock(run: Run, i: number, prefixes: Prefixes): Promise<void> {
+  const { model, config, recipe } = run
+  const planned = run.plan.matrices.filter(m => m.module.block === i)
+  const known = new Map(
+    await Promise.all(
+      planned.map(async m => [m.module.name, await run.ledger.decoded(m.module.name)] as const),
+    ),
+  )
+  const open = new Set(planned.filter(m => !known.get(m.module.name)).map(m => m.module.name))
+  const weights = await loadTensors(model, blockTensors(config, i).keys())
+  const inputs = await passOriginal(run, i, weights, prefixes.original, open)
+  for (const group of inputGroups) {
+    const members = planned.filter(m => group.some(part => m.module.name.endsWith(part)))
+    const leader = `model.layers.${i}.${group[0]}`
+    let moments: Moments = {}
+    if (recipe.calibrated && members.some(m => open.has(m.module.name))) {
+      moments = await gather(run, i, weights, prefixes.quantised, leader, inputs.get(leader))
+    }
+    await Promise.all(
+      members.map(async m => {
+        const { name } = m.module
+        const decoded = known.get(name) ?? (await encodePlanned(run, m, moments))
+        weights[`${name}.weight`].dispose()
+        weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
+      }),
+    )
+  }
+  for (const stored of inputs.values()) await stored.close()
+  await prefixes.quantised.advance(x => {
+    throwIfAborted(run.signal)
+    return runBlock(config, weights, i, x)
+  })
+  tf.dispose(weights)
+}
+
+/** Encodes one planned matrix, saves it to the journal and returns what it decodes to. */
+export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: Moments): Promise<Matrix> {
+  const { name } = planned.module
+  const outputHessian = run.recipe.twoSided ? await run.outputHessian(name) : undefined
+  const result = await run.pool.encode({
+    ...moments,
+    ...(outputHessian && { outputHessian }),
+    recipe: run.recipe.name,
+    module: planned.module,
+    effort: run.effort,
+    choice: planned.choice,
+    w: await readMatrix(run.model, `${name}.weight`),
+    seed: seedFor(run.seed, name),
+  })
+  await run.ledger.finish(planned, result)
+  return result.decoded
+}
+
+/** The original block on all windows; keeps the inputs of what is to be encoded where the recipe wants them. */
+async function passOriginal(
+  run: Run,
+  i: number,
+  weights: Weights,
+  prefix: Prefix,
+  open: ReadonlySet<string>,
+): Promise<Map<string, Activations>> {
+  const kept = new Map<string, Activations>()
+  if (run.recipe.asymmetric) {
+    for (const group of inputGroups) {
+      if (!group.some(part => open.has(`model.layers.${i}.${part}`))) continue
+      const leader = `model.layers.${i}.${group[0]}`
+      kept.set(leader, await activations(run.spill(`${leader}.inputs`)))
+    }
+  }
+  const pending: Promise<void>[] = []
+  await prefix.advance((x, window) => {
+    throwIfAborted(run.signal)
+    return runBlock(run.config, weights, i, x, (module, input) => {
+      const store = kept.get(module)
+      if (store) pending.push(store.set(window, input.dataSync() as Float32Array))
+    })
+  })
+  await Promise.all(pending)
+  return kept
+}
+
+/** Second moments of a group's input behind the quantised prefix, and with the original's input. */
+async function gather(
+  run: Run,
+  i: number,
+  weights: Weights,
+  prefix: Prefix,
+  leader: string,
+  originals: Activations | undefined,
+): Promise<Moments> {
+  const hessian = moment()
+  const cross = moment()
+  for (let w = 0; w < run.windows.fit.length; w++) {
+    throwIfAborted(run.signal)
+    const x = inputOf(run.config, weights, i, await prefix.x.get(w), leader)
+    hessian.add(x, x)
+    if (originals) {
+      const original = tf.tensor2d(await originals.get(w), x.shape as [number, number])
+      cross.add(original, x)
+      original.dispose()
+    }
+    x.dispose()
+  }
+  return { hessian: hessian.take(), ...(originals && { crossMoment: cross.take() }) }
+}
+
+/** Second moments of the head's input: of the prefix, and with another prefix's. */
+export async function gatherHead(run: Run, quantised: Prefix, original?: Prefix): Promise<Moments> {
+  const norm = await loadTensors(run.model, ['model.norm.weight'])
+  const hessian = moment()
+  const cross = moment()
+  const inputAt = async (prefix: Prefix, w: number) => headInput(run.config, norm, await prefix.x.get(w))
+  for (let w = 0; w < run.windows.fit.length; w++) {
+    throwIfAborted(run.signal)
+    const x = await inputAt(quantised, w)
+    hessian.add(x, x)
+    if (original) {
+      const y = await inputAt(original, w)
+      cross.add(y, x)
+      y.dispose()
+    }
+    x.dispose()
+  }
+  tf.dispose(norm)
+  return { hessian: hessian.take(), ...(original && { crossMoment: cross.take() }) }
+}

@@ -1,0 +1,69 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  bitsOf,
+  bitsPerWeight,
+  type EncodedMatrix,
+  loadEncoded,
+  type Matrix,
+  type OnProgress,
+  type Registry,
+  saveEncoded,
+  sizeOf,
+} from '@reallm/tensor-io'
+import type { EncodeResult } from './encode.ts'
+import type { Journal } from './journal.ts'
+import type { PlannedMatrix } from './plan.ts'
+import type { MatrixReport } from './report.ts'
+
+/** The finished matrices of a run, in its journal. */
+export interface Ledger {
+  readonly matrices: ReadonlyMap<string, MatrixReport>
+  /** What a matrix finished earlier decodes to; undefined when it is still to do. */
+  decoded(module: string): Promise<Matrix | undefined>
+  encoded(module: string): Promise<EncodedMatrix>
+  finish(planned: PlannedMatrix, result: EncodeResult): Promise<void>
+}
+
+/** Opens the finished matrices of a journal, and reports progress in weights as more are finished. */
+export async function openLedger(
+  journal: Journal,
+  planned: readonly PlannedMatrix[],
+  registry: Registry,
+  onProgress?: OnProgress,
+): Promise<Ledger> {
+  const matrices = new Map<string, MatrixReport>()
+  await mkdir(join(journal.folder, 'matrices'), { recursive: true })
+  const path = (module: string) => join(journal.folder, 'matrices', `${module}.safetensors`)
+  const noteOf = (module: string) => `matrices/${module}.json`
+  for (const { module } of planned) {
+    const note = await journal.read(noteOf(module.name))
+    if (note) matrices.set(module.name, JSON.parse(new TextDecoder().decode(note)))
+  }
+  const weightsOf = (reports: Iterable<MatrixReport>) =>
+    [...reports].reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+  const total = planned.reduce((sum, { module }) => sum + sizeOf(module.shape), 0)
+  const before = weightsOf(matrices.values())
+  const started = performance.now()
+
+  return {
+    matrices,
+    async decoded(module) {
+      return matrices.has(module) ? registry.decode(await loadEncoded(path(module))) : undefined
+    },
+    encoded: module => loadEncoded(path(module)),
+    async finish({ module, label }, { encoded, error, plainError, seconds }) {
+      const { name, shape } = module
+      await saveEncoded(path(name), encoded)
+      const bytes = bitsOf(encoded) / 8
+      const bits = bitsPerWeight(encoded)
+      const report = { name, shape, codec: label, bits, bytes, error, plainError, seconds }
+      // The note is written last: a matrix without one is done again.
+      await journal.write(noteOf(name), JSON.stringify(report))
+      matrices.set(name, report)
+      const done = weightsOf(matrices.values())
+      const eta = ((performance.now() - started) / 1000 / (done - before)) * (total - done)
+      onProgress?.({ event: 'matrix-end', name, done, total, eta, error, bytes })
+    },
+  }
+}

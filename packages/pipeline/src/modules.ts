@@ -1,0 +1,38 @@
+import { sizeOf } from '@reallm/tensor-io'
+import { allTensors, linearModules, type TransformerConfig } from '@reallm/transformer'
+import type { MatrixKind, MatrixModule } from './recipe.ts'
+
+/** A model taken apart: what gets a codec, and what is stored as it is. */
+export interface ModelParts {
+  /** Embedding first, then the blocks in order, then an untied head. */
+  readonly matrices: readonly MatrixModule[]
+  /** Names and shapes of norms and biases. */
+  readonly plain: ReadonlyMap<string, readonly number[]>
+  /** Weights of the whole model. */
+  readonly parameters: number
+}
+
+/** Sorts a model's tensors into matrices to encode and tensors to keep. */
+export function partsOfModel(config: TransformerConfig): ModelParts {
+  const { vocabSize, hiddenSize, layers, tiedHead } = config
+  const outer = (name: string, kind: MatrixKind): MatrixModule => ({
+    name,
+    kind,
+    shape: [vocabSize, hiddenSize],
+    ...(tiedHead && { tied: true }),
+  })
+  const matrices = [outer('model.embed_tokens', 'embed_tokens')]
+  for (let i = 0; i < layers; i++) {
+    for (const { name, shape } of linearModules(config, i)) {
+      matrices.push({ name, shape, kind: name.slice(name.lastIndexOf('.') + 1) as MatrixKind, block: i })
+    }
+  }
+  if (!tiedHead) matrices.push(outer('lm_head', 'lm_head'))
+  const all = allTensors(config)
+  const encoded = new Set(matrices.map(m => `${m.name}.weight`))
+  return {
+    matrices,
+    plain: new Map([...all].filter(([name]) => !encoded.has(name))),
+    parameters: [...all.values()].reduce((sum, shape) => sum + sizeOf(shape), 0),
+  }
+}

@@ -1,0 +1,129 @@
+import {
+  bitsOf,
+  type EncodeContext,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixCodec,
+  type MatrixShape,
+  ReallmError,
+  type StorageCost,
+} from '@reallm/tensor-io'
+
+/** What a matrix does in the model; recipes choose by it. */
+export type MatrixKind =
+  | 'q_proj'
+  | 'k_proj'
+  | 'v_proj'
+  | 'o_proj'
+  | 'gate_proj'
+  | 'up_proj'
+  | 'down_proj'
+  | 'embed_tokens'
+  | 'lm_head'
+
+/** A matrix of a model, to be stored. */
+export interface MatrixModule {
+  /** `model.layers.0.self_attn.q_proj`; its weight is `<name>.weight`. */
+  readonly name: string
+  readonly kind: MatrixKind
+  /** `[out, in]` */
+  readonly shape: MatrixShape
+  /** Index of its block; absent for embedding and head. */
+  readonly block?: number
+  /** An embedding that is the output head too. */
+  readonly tied?: boolean
+}
+
+export const efforts = ['fast', 'normal', 'best'] as const
+/** How long to search: `fast` predicts, `normal` and `best` measure. */
+export type Effort = (typeof efforts)[number]
+
+/** One way to store one matrix: a codec with its parameters. */
+export interface Choice {
+  /** `trellis k=3 L=10` */
+  readonly label: string
+  /** Choices of one family differ in rate only: measuring some tells about the others. */
+  readonly family?: string
+  /** Every tensor it will store. Throws `bad-option` when the shape does not fit. */
+  cost(shape: MatrixShape): StorageCost
+  encode(w: Matrix, ctx: EncodeContext): Promise<EncodedMatrix>
+  decode(e: EncodedMatrix): Matrix
+}
+
+/** A codec or composition with its parameters, as a choice. */
+export function choice<Params>(
+  label: string,
+  codec: MatrixCodec<Params>,
+  params: Params,
+  family?: string,
+): Choice {
+  return {
+    label,
+    ...(family !== undefined && { family }),
+    cost: shape => codec.cost(shape, params),
+    encode: (w, ctx) => codec.encode(w, params, ctx),
+    decode: e => codec.decode(e),
+  }
+}
+
+/** Everything that sets one way of compressing a model apart from another. */
+export interface RecipeParts {
+  /** One line for people. */
+  readonly what: string
+  /** The paper it comes from. */
+  readonly source: string
+  /** The ways that a matrix of a block may be stored, at several rates. */
+  readonly block: (module: MatrixModule, effort: Effort) => readonly Choice[]
+  /** The same for embedding and head; rows must be readable alone. */
+  readonly embedding: (module: MatrixModule, effort: Effort) => readonly Choice[]
+  /** Uses the second moments of the inputs, gathered behind the quantised prefix. */
+  readonly calibrated?: boolean
+  /** Corrects for what the quantised prefix has changed (methods §11, asymmetric correction). */
+  readonly asymmetric?: boolean
+  /** Uses the second moments of the outputs' gradients too. */
+  readonly twoSided?: boolean
+}
+
+export interface Recipe extends RecipeParts {
+  readonly name: string
+}
+
+/**
+ * A recipe is a sentence: which codec, at which rates, with which calibration.
+ *
+ * @example
+ * const plain = recipe('plain', {
+ *   what: 'round to nearest', source: 'folklore',
+ *   block: () => [2, 3, 4].map(bits => choice(`grid ${bits}`, grid, { bits, group: 64 })),
+ *   embedding: () => [choice('grid 4', grid, { bits: 4, group: 64 })],
+ * })
+ */
+export const recipe = (name: string, parts: RecipeParts): Recipe => ({ name, ...parts })
+
+/**
+ * The choices of a recipe that fit a matrix's shape.
+ *
+ * @throws what the codec said of the shape when none fits
+ */
+export function choicesFor(recipe: Recipe, module: MatrixModule, effort: Effort): Choice[] {
+  const all = (module.block === undefined ? recipe.embedding : recipe.block)(module, effort)
+  let refusal: unknown
+  const fitting = all.filter(choice => {
+    try {
+      return bitsOf(choice.cost(module.shape)) > 0
+    } catch (error) {
+      refusal = error
+      return false
+    }
+  })
+  if (fitting.length > 0) return fitting
+  const why = refusal instanceof Error ? refusal.message : 'it offers nothing for it'
+  throw new ReallmError(
+    'bad-option',
+    `${module.name} [${module.shape.join('×')}]: the recipe ${recipe.name} does not fit: ${why}`,
+    {
+      hint: (refusal instanceof ReallmError ? refusal.hint : undefined) ?? 'choose another recipe',
+      cause: refusal,
+    },
+  )
+}

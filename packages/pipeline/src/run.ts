@@ -1,0 +1,26 @@
+import type { LongWork, Matrix } from '@reallm/tensor-io'
+import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
+import type { Journal } from './journal.ts'
+import type { Ledger } from './ledger.ts'
+import type { Plan } from './plan.ts'
+import type { EncodePool } from './pool.ts'
+import type { Effort, Recipe } from './recipe.ts'
+import type { Windows } from './windows.ts'
+
+/** Everything that the steps of one compression share. */
+export interface Run extends LongWork {
+  readonly model: ModelWeights
+  readonly config: TransformerConfig
+  readonly recipe: Recipe
+  readonly effort: Effort
+  readonly seed: number
+  readonly windows: Windows
+  readonly plan: Plan
+  readonly journal: Journal
+  readonly ledger: Ledger
+  readonly pool: EncodePool
+  /** Path of a scratch file when activations are too large for memory. */
+  spill(name: string): string | undefined
+  /** Second moment of the gradients at a module's outputs, where the recipe is two-sided. */
+  outputHessian(module: string): Promise<Matrix | undefined>
+}

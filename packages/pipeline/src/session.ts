@@ -1,0 +1,85 @@
+import type { LongWork, ModelFiles } from '@reallm/tensor-io'
+import {
+  type ActiveBackend,
+  type BackendName,
+  type ModelWeights,
+  openWeights,
+  useBackend,
+} from '@reallm/transformer'
+import { calibrationWindows } from './calibration.ts'
+import { measuredDamages } from './measure.ts'
+import { type ModelParts, partsOfModel } from './modules.ts'
+import { type PlanTable, planTable, predictedDamage } from './plan.ts'
+import { type EncodePool, encodePool } from './pool.ts'
+import { builtInRegistry, recipes } from './recipes.ts'
+import { type Scan, scanModel } from './scan.ts'
+import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
+import type { SurveyOptions } from './survey.ts'
+import type { Windows } from './windows.ts'
+
+export interface SessionOptions extends RecipeOptions, LongWork {
+  /** Worker threads; default one per core, 0 for none. */
+  readonly threads?: number
+  readonly backend?: BackendName
+}
+
+/** A model opened and read once, with everything that planning and encoding it need. */
+export interface Session extends Settings {
+  readonly model: ModelWeights
+  readonly parts: ModelParts
+  readonly scan: Scan
+  readonly backend: ActiveBackend
+  readonly windows: Windows
+  readonly pool: EncodePool
+  /** Sizes of all choices, with damages predicted without measuring. */
+  predicted(): PlanTable
+  /** The same with measured damages, where recipe and effort ask for that. */
+  measured(keepOutputMoment?: SurveyOptions['keepOutputMoment']): Promise<PlanTable>
+}
+
+/**
+ * Opens a model, checks its weights, and runs `work`; closes everything afterwards.
+ *
+ * @param early runs before anything long: refusals that need no calibration belong there
+ */
+export async function withSession<T>(
+  spec: string | ModelFiles,
+  options: SessionOptions,
+  work: (session: Session) => Promise<T>,
+  early: (table: PlanTable) => void = () => {},
+): Promise<T> {
+  const settings = settingsOf(options)
+  const { recipe, effort, seed } = settings
+  const { signal, onProgress } = options
+  const model = await openWeights(spec, { registry: builtInRegistry() })
+  let pool: EncodePool | undefined
+  try {
+    const parts = partsOfModel(model.config)
+    const scan = await scanModel(model, parts, options)
+    const predicted = () => planTable(parts, recipe, effort, scan.plain, predictedDamage(model.config.layers))
+    early(predicted())
+    const backend = await useBackend(options.backend)
+    const windows = await calibrationWindows(model, options.calibration, effort, seed)
+    const opened = (pool = encodePool(recipe, recipes.includes(recipe), {
+      ...(options.threads !== undefined && { threads: options.threads }),
+      ...(signal && { signal }),
+    }))
+    return await work({
+      ...settings,
+      ...{ model, parts, scan, backend, windows, predicted, pool: opened },
+      async measured(keepOutputMoment) {
+        if (!recipe.calibrated || effort === 'fast') return predicted()
+        const damages = await measuredDamages(scan.digest, {
+          ...{ model, recipe, effort, seed, windows, pool: opened },
+          ...(signal && { signal }),
+          ...(onProgress && { onProgress }),
+          ...(keepOutputMoment && { keepOutputMoment }),
+        })
+        return planTable(parts, recipe, effort, scan.plain, module => damages[module.name])
+      },
+    })
+  } finally {
+    await pool?.close()
+    await model.close()
+  }
+}

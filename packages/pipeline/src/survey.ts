@@ -1,0 +1,246 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { squaredNorm } from '@reallm/kernels'
+import { bitsOf, type LongWork, type Matrix, random, seedFor, throwIfAborted } from '@reallm/tensor-io'
+import { loadBlock, loadOuter, type ModelWeights, tf } from '@reallm/transformer'
+import { type Activations, activations } from './activations.ts'
+import { headInput, inputGroups, type Moment, moment, runBlock } from './forward.ts'
+import { blockGradients, headGradients } from './gradients.ts'
+import { matrixFiles } from './matrix-files.ts'
+import { partsOfModel } from './modules.ts'
+import type { EncodePool } from './pool.ts'
+import { readMatrix, startPrefix } from './prefix.ts'
+import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
+import type { Windows } from './windows.ts'
+
+/** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
+export type Damages = Readonly<Record<string, readonly number[]>>
+
+export interface SurveyOptions extends LongWork {
+  readonly model: ModelWeights
+  readonly recipe: Recipe
+  readonly effort: Effort
+  readonly seed: number
+  readonly windows: Windows
+  readonly pool: EncodePool
+  /** Directory for what does not fit in memory. */
+  readonly scratch: string
+  /** Keeps the second moment of the gradients at a module's outputs, `[out, out]`. */
+  readonly keepOutputMoment?: (module: string, moment: Matrix) => Promise<void>
+}
+
+/** Windows of the survey; gradients need fewer than second moments of inputs. */
+const surveyWindows: Record<Effort, { count: number; length: number }> = {
+  fast: { count: 4, length: 128 },
+  normal: { count: 12, length: 256 },
+  best: { count: 20, length: 512 },
+}
+
+/** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
+const sampleRows = 128
+
+/**
+ * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
+ * that the model's own predictions send back there. To second order,
+ * `KL ≈ ½ · mean(g²) · tr(ΔW H ΔWᵀ)` nats per token. One forward and one backward pass over a few windows, one block
+ * in memory. Rates between measured ones are interpolated on a logarithmic scale.
+ */
+export async function survey(options: SurveyOptions): Promise<Damages> {
+  const { model, effort, scratch, signal, onProgress } = options
+  const { config } = model
+  const { matrices } = partsOfModel(config)
+  await mkdir(scratch, { recursive: true })
+  const { count, length } = surveyWindows[effort]
+  const windows = options.windows.fit.slice(0, count).map(ids => ids.subarray(0, length))
+  const total = 2 * config.layers + 1
+  let done = 0
+  const step = (name: string) => {
+    throwIfAborted(signal)
+    done++
+    onProgress?.({ event: 'survey-end', name, done, total })
+  }
+
+  // Forward: inputs of every block, second moments of every layer's input.
+  const table = await readMatrix(model, 'model.embed_tokens.weight')
+  const inputs: Activations[] = []
+  const start = await startPrefix(config, table, windows)
+  const saved = matrixFiles(scratch)
+  for (let i = 0; i < config.layers; i++) {
+    const weights = await loadBlock(model, i)
+    inputs.push(await activations(join(scratch, `block-${i}.f32`)))
+    const moments = new Map<string, Moment>(
+      inputGroups.map(([leader]) => [`model.layers.${i}.${leader}`, moment()]),
+    )
+    for (let w = 0; w < windows.length; w++) await inputs[i].set(w, await start.x.get(w))
+    await start.advance(x => {
+      throwIfAborted(signal)
+      return runBlock(config, weights, i, x, (name, input) => {
+        const flat = input.reshape([-1, input.shape.at(-1)!])
+        moments.get(name)?.add(flat, flat)
+      })
+    })
+    tf.dispose(weights)
+    for (const [name, m] of moments) await saved.write(name, m.take())
+    step(`block ${i} forward`)
+  }
+
+  // Backward: gradients at the outputs of every layer, and candidates measured.
+  const outer = await loadOuter(model)
+  const gradients = await activations(join(scratch, 'gradients.f32'))
+  const stream = random(seedFor(options.seed, 'survey'))
+  const headMoment = moment()
+  for (let w = 0; w < windows.length; w++) {
+    throwIfAborted(signal)
+    const x = await start.x.get(w)
+    const input = headInput(config, outer, x)
+    headMoment.add(input, input)
+    input.dispose()
+    await gradients.set(w, headGradients(config, outer, x, stream))
+  }
+  tf.dispose(outer)
+  await start.x.close()
+  step('head')
+
+  const damages: Record<string, readonly number[]> = {}
+  for (let i = config.layers - 1; i >= 0; i--) {
+    const modules = matrices.filter(m => m.block === i)
+    const sensitivity = await backward(options, i, modules, inputs[i], gradients, windows.length)
+    await inputs[i].close()
+    await Promise.all(
+      modules.map(async module => {
+        const leader = inputGroups.find(group => group.some(part => module.name.endsWith(part)))![0]
+        const hessian = await saved.read(`model.layers.${i}.${leader}`)
+        const errors = await measured(options, module, hessian)
+        damages[module.name] = errors.map(({ weighted }) => 0.5 * sensitivity.get(module.name)! * weighted)
+      }),
+    )
+    step(`block ${i} backward`)
+  }
+  let inputSensitivity = 0
+  for (let w = 0; w < windows.length; w++)
+    inputSensitivity += meanSquare(await gradients.get(w)) / windows.length
+  await gradients.close()
+  const hessian = headMoment.take()
+  for (const module of matrices.filter(m => m.block === undefined)) {
+    const errors = await measured(options, module, hessian)
+    const asHead = module.tied || module.kind === 'lm_head'
+    const asInput = module.kind === 'embed_tokens'
+    const rows = module.shape[0]
+    // Softmax's Fisher information is at most the token's probability: rows share one whole. Each input is one row.
+    damages[module.name] = errors.map(
+      ({ plain, weighted }) =>
+        (0.5 / rows) * ((asHead ? weighted : 0) + (asInput ? inputSensitivity * plain : 0)),
+    )
+  }
+  return damages
+}
+
+/** Takes the gradients of all windows over block `i`; mean squared gradient at each layer's outputs. */
+async function backward(
+  { model, recipe, signal, keepOutputMoment }: SurveyOptions,
+  i: number,
+  modules: readonly MatrixModule[],
+  inputs: Activations,
+  gradients: Activations,
+  windows: number,
+): Promise<Map<string, number>> {
+  const weights = await loadBlock(model, i)
+  const squares = new Map(modules.map(m => [m.name, 0]))
+  const keeps = recipe.twoSided && keepOutputMoment !== undefined
+  const moments = new Map(keeps ? modules.map(m => [m.name, moment()]) : [])
+  for (let w = 0; w < windows; w++) {
+    throwIfAborted(signal)
+    const { input, outputs } = blockGradients(
+      model.config,
+      weights,
+      i,
+      modules,
+      await inputs.get(w),
+      await gradients.get(w),
+    )
+    for (const [name, g] of outputs) {
+      const mean = tf.tidy(() => g.square().mean().dataSync()[0])
+      squares.set(name, squares.get(name)! + mean / windows)
+      moments.get(name)?.add(g, g)
+      g.dispose()
+    }
+    await gradients.set(w, input)
+  }
+  tf.dispose(weights)
+  for (const [name, m] of moments) await keepOutputMoment!(name, m.take())
+  return squares
+}
+
+interface ChoiceError {
+  /** ‖ΔW‖² of the whole matrix. */
+  readonly plain: number
+  /** tr(ΔW H ΔWᵀ) of the whole matrix. */
+  readonly weighted: number
+}
+
+/** Errors of all choices for a matrix: two of each family measured on a sample of rows, the others between them. */
+async function measured(
+  { model, recipe, effort, seed, pool }: SurveyOptions,
+  module: MatrixModule,
+  hessian: Matrix,
+): Promise<ChoiceError[]> {
+  const { rows, w } = sampleOf(await readMatrix(model, `${module.name}.weight`))
+  const sampled: MatrixModule = { ...module, shape: [w.rows, w.cols] }
+  const choices = choicesFor(recipe, module, effort)
+  const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
+  const errors: ChoiceError[] = []
+  const all = { plain: squaredNorm(w), weighted: squaredNorm(w, { hessian }) }
+  const measure = async (index: number): Promise<ChoiceError> => {
+    const result = await pool.encode({
+      recipe: recipe.name,
+      module: sampled,
+      effort,
+      choice: index,
+      w,
+      seed: seedFor(seed, module.name),
+      ...(recipe.calibrated && { hessian }),
+    })
+    const scale = rows / w.rows
+    const weighted = recipe.calibrated ? result.error : result.plainError
+    return { plain: scale * result.plainError * all.plain, weighted: scale * weighted * all.weighted }
+  }
+  for (const family of familiesOf(choices)) {
+    const bySize = [...family].sort((a, b) => bits[a] - bits[b])
+    const low = bySize[Math.floor((bySize.length - 1) / 3)]
+    const high = bySize[Math.ceil(((bySize.length - 1) * 2) / 3)]
+    const [a, b] = await Promise.all([measure(low), low === high ? undefined : measure(high)])
+    for (const index of family) {
+      const share = b ? (bits[index] - bits[low]) / (bits[high] - bits[low]) : 0
+      const between = (from: number, to: number) =>
+        Math.max(from, 1e-30) * (Math.max(to, 1e-30) / Math.max(from, 1e-30)) ** share
+      errors[index] = b ? { plain: between(a.plain, b.plain), weighted: between(a.weighted, b.weighted) } : a
+    }
+  }
+  return errors
+}
+
+/** Indices of choices that differ in rate only. */
+function familiesOf(choices: readonly Choice[]): number[][] {
+  const families = new Map<string, number[]>()
+  for (const [i, { family, label }] of choices.entries()) {
+    families.set(family ?? label, [...(families.get(family ?? label) ?? []), i])
+  }
+  return [...families.values()]
+}
+
+/** Rows spread evenly over a matrix. */
+function sampleOf(w: Matrix): { rows: number; w: Matrix } {
+  if (w.rows <= sampleRows) return { rows: w.rows, w }
+  const data = new Float32Array(sampleRows * w.cols)
+  for (let r = 0; r < sampleRows; r++) {
+    const row = Math.floor(((r + 0.5) * w.rows) / sampleRows)
+    data.set(w.data.subarray(row * w.cols, (row + 1) * w.cols), r * w.cols)
+  }
+  return { rows: w.rows, w: { rows: sampleRows, cols: w.cols, data } }
+}
+
+function meanSquare(values: Float32Array): number {
+  let sum = 0
+  for (const v of values) sum += v * v
+  return sum / values.length
+}

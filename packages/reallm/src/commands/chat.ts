@@ -1,0 +1,53 @@
+import { Command } from 'commander'
+import type { Io } from '../io.ts'
+import { parseNumber, parseWhole } from '../options.ts'
+
+interface Options {
+  tokens: number
+  temperature: number
+  seed: number
+  system?: string
+  adapter?: string
+}
+
+/** `reallm chat <model>` */
+export const chatCommand = (io: Io): Command =>
+  new Command('chat')
+    .description('Talk with a model that has a chat template. An empty line or Ctrl-D ends it.')
+    .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
+    .option('-n, --tokens <number>', 'tokens of an answer at most', parseWhole(1), 256)
+    .option('--temperature <number>', '0 takes the likeliest token', parseNumber(0, 10), 0.7)
+    .option('--seed <number>', 'same seed, same answers', parseWhole(0), 0)
+    .option('--system <text>', 'what the model is told first')
+    .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm chat out/
+  $ reallm chat hf:HuggingFaceTB/SmolLM2-135M-Instruct --system "Answer in one sentence."
+  $ echo "What is a whale?" | reallm chat out/
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { load } = await import('../load.ts')
+      const model = await load(spec, options.adapter === undefined ? {} : { adapter: options.adapter })
+      try {
+        const chat = model.chat(options.system)
+        const settings = {
+          maxTokens: options.tokens,
+          temperature: options.temperature,
+          seed: options.seed,
+          signal: io.signal,
+        }
+        io.err('> ')
+        for await (const line of io.lines()) {
+          if (line.trim() === '') break
+          for await (const piece of chat.send(line, settings)) io.out(piece)
+          io.out('\n')
+          io.err('> ')
+        }
+      } finally {
+        model.dispose()
+      }
+    })

@@ -1,0 +1,128 @@
+import { Command, Option } from 'commander'
+import { duration, type Io, print, progressOn, size, table } from '../io.ts'
+import { parseNumber, parseSize, parseWhole } from '../options.ts'
+
+interface Options {
+  output: string
+  bits?: number
+  targetSize?: number
+  recipe: string
+  effort: 'fast' | 'normal' | 'best'
+  calib?: string
+  seed: number
+  resume?: boolean
+  force?: boolean
+  dryRun?: boolean
+  maxMemory?: number
+  threads?: number
+  backend?: 'native-gpu' | 'native' | 'webgpu' | 'wasm' | 'cpu'
+  queue?: string
+  eval: boolean
+  json?: boolean
+}
+
+/** `reallm compress <model> -o DIR -b BITS` */
+export const compressCommand = (io: Io): Command =>
+  new Command('compress')
+    .description(
+      'Store a model on a few bits per weight. Every stored weight counts: embeddings, head and norms too.',
+    )
+    .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
+    .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
+    .addOption(
+      new Option('-b, --bits <number>', 'bits per weight, averaged over the whole model')
+        .argParser(parseNumber(0.1, 16))
+        .conflicts('targetSize'),
+    )
+    .option('--target-size <size>', 'size of the weight files instead, like 45MB', parseSize)
+    .option('--recipe <name>', 'how (`reallm recipes` lists them)', 'reallm')
+    .addOption(
+      new Option('--effort <effort>', 'how long to search')
+        .choices(['fast', 'normal', 'best'])
+        .default('normal'),
+    )
+    .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
+    .option('--seed <number>', 'same seed and input, same bytes', parseWhole(0), 0)
+    .option('--resume', 'go on with a run that was stopped or killed')
+    .option('--force', 'replace what is in the output directory')
+    .option('--dry-run', 'print the plan and write nothing')
+    .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
+    .option('--threads <number>', 'worker threads (default: one per core)', parseWhole(0))
+    .addOption(
+      new Option(
+        '--backend <name>',
+        'what computes (default: the fastest that `reallm doctor` finds)',
+      ).choices(['native-gpu', 'native', 'webgpu', 'wasm', 'cpu']),
+    )
+    .option('--queue <url>', 'send the jobs to BullMQ on this Redis')
+    .option('--no-eval', 'do not measure perplexity at the end')
+    .option('--json', 'the report as one JSON object on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm compress npm:@reallm/tiny -o tiny-3 -b 3              3 bits per weight
+  $ reallm compress model.gguf -o out --target-size 45MB         as good as 45 MB can be
+  $ reallm compress hf:me/model -o out -b 2.5 --calib mine.txt   calibrated on your kind of text
+  $ reallm compress model/ -o out -b 2 --dry-run                 which matrix would get what
+  $ reallm compress model/ -o out -b 2 --resume                  after Ctrl-C, a crash or a full disk
+
+The output directory holds *.safetensors, config.json, the tokenizer, reallm-report.json, a report page with plots
+and a model card. Work in progress is kept in <dir>.work.
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { compress, planCompression } = await import('@reallm/pipeline')
+      const { ReallmError } = await import('@reallm/tensor-io')
+      if (options.queue !== undefined) {
+        throw new ReallmError('unsupported', '--queue: this version encodes on one machine only', {
+          hint: 'leave --queue away; worker threads use all cores of this machine',
+        })
+      }
+      const progress = progressOn(io)
+      const settings = {
+        to: options.output,
+        recipe: options.recipe,
+        effort: options.effort,
+        seed: options.seed,
+        evaluate: options.eval,
+        signal: io.signal,
+        onProgress: progress.onProgress,
+        ...(options.bits !== undefined && { bits: options.bits }),
+        ...(options.targetSize !== undefined && { targetSize: options.targetSize }),
+        ...(options.calib !== undefined && { calibration: options.calib }),
+        ...(options.resume && { resume: true }),
+        ...(options.force && { force: true }),
+        ...(options.maxMemory !== undefined && { maxMemory: options.maxMemory }),
+        ...(options.threads !== undefined && { threads: options.threads }),
+        ...(options.backend && { backend: options.backend }),
+      }
+      try {
+        if (options.dryRun) {
+          const plan = await planCompression(spec, settings)
+          progress.end()
+          return print(io, options, plan, () => {
+            const rows = plan.matrices.map(m => [m.name, m.codec, size(m.bytes)])
+            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${size(plan.originalBytes)} → ${size(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight\n`
+          })
+        }
+        const report = await compress(spec, settings)
+        progress.end()
+        print(io, options, report, () => {
+          const { quality, size: s } = report
+          const measured = quality
+            ? `perplexity ${quality.original.perplexity.toFixed(2)} → ${quality.compressed.perplexity.toFixed(2)}, KL divergence ${quality.compressed.kl.toFixed(4)} (${quality.protocol})\n`
+            : ''
+          return `${report.model}: ${size(s.originalBytes)} → ${size(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${duration(report.seconds)}, peak memory ${size(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
+        })
+      } catch (error) {
+        progress.end()
+        if (io.signal.aborted || (error instanceof ReallmError && error.code === 'aborted')) {
+          throw new ReallmError('aborted', 'stopped; what is finished is kept', {
+            hint: 'go on with the same command and --resume',
+            cause: error,
+          })
+        }
+        throw error
+      }
+    })

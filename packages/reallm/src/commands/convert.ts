@@ -1,0 +1,70 @@
+import { Command, Option } from 'commander'
+import { type Io, print, progressOn, size } from '../io.ts'
+
+interface Options {
+  output: string
+  format?: 'safetensors' | 'gguf'
+  dtype?: 'f32' | 'f16' | 'bf16' | 'q8_0'
+  adapter?: string
+  force?: boolean
+  json?: boolean
+}
+
+/** `reallm convert <model> -o OUT` */
+export const convertCommand = (io: Io): Command =>
+  new Command('convert')
+    .description('Write the decoded weights of any model as safetensors or GGUF, for other tools.')
+    .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
+    .requiredOption('-o, --output <path>', 'a directory, or a file that ends in .safetensors or .gguf')
+    .addOption(
+      new Option('--format <format>', 'default: by the ending of the output').choices([
+        'safetensors',
+        'gguf',
+      ]),
+    )
+    .addOption(
+      new Option('--dtype <dtype>', 'default: bf16 in safetensors, f16 in GGUF').choices([
+        'f32',
+        'f16',
+        'bf16',
+        'q8_0',
+      ]),
+    )
+    .option('--adapter <dir>', 'merge a LoRA, rsLoRA or DoRA adapter (PEFT layout) into the weights')
+    .option('--force', 'write into a directory that is not empty')
+    .option('--json', 'one JSON object on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm convert model.gguf -o model/                        a Hugging Face directory
+  $ reallm convert out/ -o out.gguf --dtype q8_0               for llama.cpp
+  $ reallm convert out/ --adapter my-adapter -o merged/ --dtype f16
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { convertModel } = await import('@reallm/pipeline')
+      const { openAny } = await import('../open.ts')
+      const model = await openAny(spec, options.adapter)
+      const progress = progressOn(io)
+      try {
+        const result = await convertModel(model, {
+          to: options.output,
+          signal: io.signal,
+          onProgress: progress.onProgress,
+          ...(options.format && { format: options.format }),
+          ...(options.dtype && { dtype: options.dtype }),
+          ...(options.force && { force: true }),
+        })
+        progress.end()
+        print(
+          io,
+          options,
+          { output: options.output, ...result },
+          () => `${options.output}: ${size(result.bytes)}\n`,
+        )
+      } finally {
+        progress.end()
+        await model.close()
+      }
+    })

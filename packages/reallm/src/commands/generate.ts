@@ -1,0 +1,72 @@
+import { Command } from 'commander'
+import { type Io, print } from '../io.ts'
+import { parseNumber, parseWhole } from '../options.ts'
+
+interface Options {
+  prompt: string
+  tokens: number
+  temperature: number
+  topK?: number
+  topP?: number
+  seed: number
+  stop?: string[]
+  adapter?: string
+  json?: boolean
+}
+
+/** `reallm generate <model> -p PROMPT` */
+export const generateCommand = (io: Io): Command =>
+  new Command('generate')
+    .description('Continue a text.')
+    .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
+    .requiredOption('-p, --prompt <text>', 'what to continue, or - to read it from stdin')
+    .option('-n, --tokens <number>', 'tokens to generate at most', parseWhole(1), 64)
+    .option(
+      '--temperature <number>',
+      '0 takes the likeliest token, 1 samples as the model predicts',
+      parseNumber(0, 10),
+      0,
+    )
+    .option('--top-k <number>', 'sample among the k likeliest tokens', parseWhole(1))
+    .option(
+      '--top-p <number>',
+      'sample among the likeliest tokens that together have this probability',
+      parseNumber(0, 1),
+    )
+    .option('--seed <number>', 'same seed, same text', parseWhole(0), 0)
+    .option('--stop <text...>', 'end where one of these texts comes')
+    .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option('--json', '{"text":…} on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm generate npm:@reallm/tiny -p "The white whale"
+  $ reallm generate out/ -p "Dear Sir," -n 200 --temperature 0.8 --seed 7
+  $ reallm generate out/ -p - --json < prompt.txt
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { load } = await import('../load.ts')
+      const model = await load(spec, options.adapter === undefined ? {} : { adapter: options.adapter })
+      try {
+        const prompt = options.prompt === '-' ? await io.stdin() : options.prompt
+        let text = ''
+        const pieces = model.generate(prompt, {
+          maxTokens: options.tokens,
+          temperature: options.temperature,
+          seed: options.seed,
+          signal: io.signal,
+          ...(options.topK !== undefined && { topK: options.topK }),
+          ...(options.topP !== undefined && { topP: options.topP }),
+          ...(options.stop && { stop: options.stop }),
+        })
+        for await (const piece of pieces) {
+          text += piece
+          if (!options.json) io.out(piece)
+        }
+        print(io, options, { text }, () => '\n')
+      } finally {
+        model.dispose()
+      }
+    })

@@ -1,0 +1,76 @@
+import { Command, Option } from 'commander'
+import { type Io, print, progressOn, size, table } from '../io.ts'
+import { parseSize, parseWhole } from '../options.ts'
+import { asciiPlot } from '../plot.ts'
+
+interface Options {
+  recipe: string
+  effort: 'fast' | 'normal' | 'best'
+  calib?: string
+  seed: number
+  maxMemory?: number
+  svg?: string
+  json?: boolean
+}
+
+/** `reallm plan <model>` */
+export const planCommand = (io: Io): Command =>
+  new Command('plan')
+    .description('Show what each size would cost in quality, before any long work: the frontier.')
+    .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
+    .option('--recipe <name>', 'how (`reallm recipes` lists them)', 'reallm')
+    .addOption(
+      new Option('--effort <effort>', 'fast predicts; normal and best measure every candidate')
+        .choices(['fast', 'normal', 'best'])
+        .default('normal'),
+    )
+    .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
+    .option('--seed <number>', 'same seed and input, same plan', parseWhole(0), 0)
+    .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
+    .option('--svg <file>', 'write the plot as SVG')
+    .option('--json', 'one JSON object on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm plan npm:@reallm/tiny
+  $ reallm plan model.gguf --effort fast             without measuring anything
+  $ reallm plan model/ --calib mine.txt --svg frontier.svg
+
+Measurements are kept: compressing at any size afterwards, with the same model, recipe, effort, calibration and seed,
+does not repeat them.
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { frontierSvg, planFrontier } = await import('@reallm/pipeline')
+      const progress = progressOn(io)
+      try {
+        const plan = await planFrontier(spec, {
+          recipe: options.recipe,
+          effort: options.effort,
+          seed: options.seed,
+          signal: io.signal,
+          onProgress: progress.onProgress,
+          ...(options.calib !== undefined && { calibration: options.calib }),
+          ...(options.maxMemory !== undefined && { maxMemory: options.maxMemory }),
+        })
+        progress.end()
+        if (options.svg !== undefined) {
+          const { writeFile } = await import('node:fs/promises')
+          await writeFile(options.svg, frontierSvg(plan.frontier))
+        }
+        print(io, options, plan, () => {
+          const every = Math.max(1, Math.ceil(plan.frontier.length / 16))
+          const shown = plan.frontier.filter((_, i) => i % every === 0 || i === plan.frontier.length - 1)
+          const rows = shown.map(p => [size(p.bytes), p.bitsPerWeight.toFixed(2), p.damage.toPrecision(3)])
+          const points = plan.frontier.map(p => ({ x: p.bytes / 1e6, y: p.damage }))
+          return [
+            `${plan.model}: ${size(plan.originalBytes)}, ${plan.parameters.toLocaleString('en')} weights, recipe ${plan.recipe}\n\n`,
+            table([['size', 'bits', plan.unit], ...rows]),
+            `\n${plan.unit} (logarithmic) against MB\n${asciiPlot(points)}`,
+          ].join('')
+        })
+      } finally {
+        progress.end()
+      }
+    })
