@@ -1,7 +1,7 @@
 import { ReallmError } from '@reallm/tensor-io'
+import type { ChatMessage, TextTokenizer } from '@reallm/tensor-io/tokenizer'
 import { type GenerateOptions, Generation } from './generation.ts'
 import type { Session } from './session.ts'
-import type { ChatMessage, TextTokenizer } from './tokenizer.ts'
 
 export interface ChatOptions extends GenerateOptions {
   /** What the model is told before the conversation. */

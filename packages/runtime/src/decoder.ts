@@ -1,8 +1,8 @@
 import type { Pointer } from '@reallm/kernels/inference'
+import type { TransformerConfig } from '@reallm/tensor-io/decoder'
 import { Activations, BATCH, type Engine } from './engine.ts'
 import type { KvCache } from './kv-cache.ts'
 import type { Linear } from './linear/linear.ts'
-import type { TransformerConfig } from './model-config.ts'
 
 /** A linear layer and its bias. */
 export interface Projection {

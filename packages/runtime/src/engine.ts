@@ -1,4 +1,9 @@
-import { createInference, type Inference, type InferenceOptions, type Pointer } from '@reallm/kernels/inference'
+import {
+  createInference,
+  type Inference,
+  type InferenceOptions,
+  type Pointer,
+} from '@reallm/kernels/inference'
 
 /** Tokens that go through the layers together when a prompt is read. */
 export const BATCH = 64
@@ -40,7 +45,8 @@ export class Activations {
       scales: this.#engine.allocateFloats(BATCH),
     }
     const { values, scales } = this.#quantised
-    if (!this.#fresh) kernels.quantiseActivations(this.at, this.width, values, scales, tokens, this.width, stride)
+    if (!this.#fresh)
+      kernels.quantiseActivations(this.at, this.width, values, scales, tokens, this.width, stride)
     this.#fresh = true
     return this.#quantised
   }

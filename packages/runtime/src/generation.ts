@@ -1,7 +1,14 @@
-import { ReallmError, random, type SampleOptions, sample, textStream, throwIfAborted } from '@reallm/tensor-io'
+import {
+  ReallmError,
+  random,
+  type SampleOptions,
+  sample,
+  textStream,
+  throwIfAborted,
+} from '@reallm/tensor-io'
+import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
 import { pause } from './pause.ts'
 import type { Session } from './session.ts'
-import type { TextTokenizer } from './tokenizer.ts'
 
 export interface GenerateOptions extends SampleOptions {
   /** Default 256; generation also ends where the model's positions do. */

@@ -5,7 +5,7 @@ export {
   Generation,
   type GenerationReport,
 } from './generation.ts'
-export { load, type LoadOptions } from './load.ts'
+export { type LoadOptions, load } from './load.ts'
 export type { WeightForm } from './load-weights.ts'
 export { type GenerateTextOptions, Model } from './model.ts'
 export { Session } from './session.ts'

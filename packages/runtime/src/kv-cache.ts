@@ -1,6 +1,6 @@
 import type { Pointer } from '@reallm/kernels/inference'
+import type { TransformerConfig } from '@reallm/tensor-io/decoder'
 import type { Engine } from './engine.ts'
-import type { TransformerConfig } from './model-config.ts'
 
 const FIRST_CAPACITY = 256
 

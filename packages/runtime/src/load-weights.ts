@@ -1,11 +1,11 @@
 import type { Pointer } from '@reallm/kernels/inference'
 import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import type { ModelWeights } from '@reallm/tensor-io/decoder'
 import type { Block, DecoderWeights, Projection } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import { floatWriter } from './linear/float.ts'
 import { integerWriter } from './linear/integer.ts'
 import type { Linear } from './linear/linear.ts'
-import type { ModelWeights } from './model-config.ts'
 
 /**
  * How matrices are held: `packed` as they are stored, decoded whenever they are used; `expanded` to two bytes per
@@ -45,7 +45,9 @@ export async function loadWeights(
       throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
     }
     const writer =
-      form === 'f32' ? floatWriter(engine, rows, cols) : integerWriter(engine, rows, cols, form === 'int8' ? 1 : 2)
+      form === 'f32'
+        ? floatWriter(engine, rows, cols)
+        : integerWriter(engine, rows, cols, form === 'int8' ? 1 : 2)
     const step = Math.max(1, Math.floor(STAGED_FLOATS / cols))
     for (let from = 0; from < rows; from += step) {
       throwIfAborted(signal)

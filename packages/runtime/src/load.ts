@@ -1,9 +1,16 @@
-import { blobSource, type LongWork, type ModelFiles, openFiles, openModel, type Registry } from '@reallm/tensor-io'
+import {
+  blobSource,
+  type LongWork,
+  type ModelFiles,
+  openFiles,
+  openModel,
+  type Registry,
+} from '@reallm/tensor-io'
+import { openWeights } from '@reallm/tensor-io/decoder'
+import { openTokenizer, type TextTokenizer } from '@reallm/tensor-io/tokenizer'
 import { Engine } from './engine.ts'
 import { loadWeights, type WeightForm } from './load-weights.ts'
 import { Model } from './model.ts'
-import { openWeights } from './model-config.ts'
-import { openTokenizer, type TextTokenizer } from './tokenizer.ts'
 
 export interface LoadOptions extends LongWork {
   /**
@@ -33,7 +40,8 @@ export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
 export async function load(where: ModelLocation, options: LoadOptions = {}): Promise<Model> {
   const files = await open(where, options)
   const source = await openWeights(files, options)
-  const tokenizer = options.tokenizer === undefined ? await openTokenizer(files) : options.tokenizer || undefined
+  const tokenizer =
+    options.tokenizer === undefined ? await openTokenizer(files) : options.tokenizer || undefined
   const engine = await Engine.start(options.threads === undefined ? {} : { threads: options.threads })
   const form = options.weights ?? 'expanded'
   const weights = await loadWeights(engine, source, { ...options, form })

@@ -1,12 +1,12 @@
 import { ReallmError } from '@reallm/tensor-io'
+import type { TransformerConfig } from '@reallm/tensor-io/decoder'
+import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
 import { Chat, type ChatOptions } from './chat.ts'
 import { Decoder, type DecoderWeights } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import { type GenerateOptions, Generation } from './generation.ts'
 import type { WeightForm } from './load-weights.ts'
-import type { TransformerConfig } from './model-config.ts'
 import { Session } from './session.ts'
-import type { TextTokenizer } from './tokenizer.ts'
 
 /** What `load` gives a model. */
 export interface ModelParts {

@@ -95,12 +95,17 @@ export class Session {
   #check(ids: readonly number[]): void {
     const { maxPositions, vocabSize } = this.#decoder.config
     if (this.#freed) throw new ReallmError('bad-option', 'this session has been freed')
-    if (ids.length === 0) throw new ReallmError('bad-option', 'no tokens to read', { hint: 'give it one token' })
+    if (ids.length === 0)
+      throw new ReallmError('bad-option', 'no tokens to read', { hint: 'give it one token' })
     const length = this.#tokens.length + ids.length
     if (length > maxPositions) {
-      throw new ReallmError('bad-option', `${length} tokens do not fit the model's ${maxPositions} positions`, {
-        hint: 'shorten the prompt, or start a new chat',
-      })
+      throw new ReallmError(
+        'bad-option',
+        `${length} tokens do not fit the model's ${maxPositions} positions`,
+        {
+          hint: 'shorten the prompt, or start a new chat',
+        },
+      )
     }
     const wrong = ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabSize)
     if (wrong !== undefined) {

@@ -1,1 +1,0 @@
-export { type ChatMessage, openTokenizer, type TextTokenizer } from '../../transformer/src/tokenizer.ts'

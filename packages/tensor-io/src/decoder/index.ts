@@ -1,0 +1,5 @@
+export * from './config.ts'
+export { type Family, families, type HuggingFaceConfig } from './families.ts'
+export { configFromGguf, type GgufMetadata, ggufName, permuteHeads } from './gguf.ts'
+export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes } from './rope.ts'
+export * from './weights.ts'
