@@ -1,7 +1,8 @@
 // Perplexity of a model on a text: node --conditions=@reallm/source --import tsx tools/bench/perplexity.ts MODEL TEXT
 // [WINDOWS [BACKEND]] (windows of 512 tokens, the second half of each scored, no BOS).
 import { readFile } from 'node:fs/promises'
-import { perplexity, textOf } from '../../packages/eval/src/index.ts'
+import { perplexity } from '../../packages/eval/src/index.ts'
+import { textOf } from '../../packages/tensor-io/src/index.ts'
 import { type BackendName, openWeights, streamed, useBackend } from '../../packages/transformer/src/index.ts'
 
 const [spec, text, windows = '40', backend] = process.argv.slice(2)

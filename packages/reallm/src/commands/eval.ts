@@ -51,7 +51,7 @@ Examples:
 `,
     )
     .action(async (spec: string, options: Options) => {
-      const { ReallmError } = await import('@reallm/tensor-io')
+      const { ReallmError, textOf } = await import('@reallm/tensor-io')
       const { perplexity } = await import('@reallm/eval')
       const { streamed, useBackend } = await import('@reallm/transformer')
       const { openAny } = await import('../open.ts')
@@ -61,7 +61,7 @@ Examples:
           hint: 'give --text FILE or --tokens FILE.json',
         })
       }
-      const contents = await readFile(file, 'utf8')
+      const contents = textOf(await readFile(file))
       const model = await openAny(spec, options.adapter)
       const against = options.against === undefined ? undefined : await openAny(options.against)
       const progress = progressOn(io)
