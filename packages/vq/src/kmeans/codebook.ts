@@ -1,11 +1,12 @@
 import { kmeans } from '@reallm/kernels'
 import { type EncodeContext, f16ToF32, f32ToF16, type Matrix, random } from '@reallm/tensor-io'
 
-/** Vectors per centroid that the codebook is fitted to. */
+/** Vectors per centroid that the codebook is fitted to, and vectors in all at the least. */
 const SAMPLE = 64
+const SMALLEST_SAMPLE = 32768
 
 /**
- * A codebook in its stored precision, fitted by weighted k-means to at most 64 vectors per centroid.
+ * A codebook in its stored precision, fitted by weighted k-means to a sample of the vectors.
  *
  * @param vectors `[n, dim]`
  * @param weights importance of each coordinate, `[n, dim]` flat
@@ -17,7 +18,7 @@ export function fitCodebook(
   count: number,
   { seed, iterations }: Pick<EncodeContext, 'seed'> & { readonly iterations: number },
 ) {
-  const sample = sampleRows(vectors, weights, SAMPLE * count, seed)
+  const sample = sampleRows(vectors, weights, Math.max(SMALLEST_SAMPLE, SAMPLE * count), seed)
   const { centroids } = kmeans(sample.vectors, count, { seed, iterations, weights: sample.weights })
   const codes = f32ToF16(centroids.data)
   return { codes, centroids: { ...centroids, data: f16ToF32(codes) } }

@@ -1,0 +1,9 @@
+export { normals, relativeError } from './measure.ts'
+export { realWeights } from './real-weights.ts'
+export {
+  type ConformanceCase,
+  type ConformanceCheck,
+  type ConformanceOptions,
+  conformance,
+  type TestRunner,
+} from './suite.ts'
