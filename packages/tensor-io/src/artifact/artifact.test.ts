@@ -23,7 +23,7 @@ const w = matrix(
 )
 const bias = tensor('F32', [6], Float32Array.of(1, 2, 3, 4, 5, 6))
 const original: Pick<ModelFiles, 'files' | 'readFile'> = {
-  files: ['config.json', 'tokenizer.json', 'README.md'],
+  files: ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'README.md', 'training-log.jsonl'],
   readFile: async name => new TextEncoder().encode(`${name} of the original`),
 }
 const config = { model_type: 'llama', quantization_config: { quant_method: 'gptq' } }
@@ -70,6 +70,7 @@ describe('createArtifactWriter', () => {
       'model.safetensors.index.json',
       'reallm-report.json',
       'tokenizer.json',
+      'tokenizer_config.json',
     ])
     expect((await readdir(dir)).sort()).toEqual(files)
     expect(await readFile(join(dir, 'tokenizer.json'), 'utf8')).toBe('tokenizer.json of the original')
@@ -166,7 +167,13 @@ describe('an artifact opened with a registry', () => {
     await write()
     const model = await opened()
     expect(model.kind).toBe('artifact')
-    expect(model.files).toEqual(['README.md', 'config.json', 'reallm-report.json', 'tokenizer.json'])
+    expect(model.files).toEqual([
+      'README.md',
+      'config.json',
+      'reallm-report.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ])
     expect([...model.tensors]).toEqual([
       ['l.0.q_proj.bias', expect.objectContaining({ dtype: 'F32', shape: [6] })],
       ['embed.weight', { dtype: 'row-grid', shape: [6, 10], bytes: 84 }],

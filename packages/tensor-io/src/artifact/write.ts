@@ -13,7 +13,7 @@ import { sha256 } from './verify.ts'
 export interface ArtifactOptions {
   /** `config.json` of the original model; its `quantization_config` is replaced. */
   readonly config: Readonly<Record<string, unknown>>
-  /** The original: tokenizer and other small files are copied unchanged. */
+  /** The original: tokenizer, generation settings and licence are copied unchanged. */
   readonly filesOf?: Pick<ModelFiles, 'files' | 'readFile'>
   /** A shard is written when it reaches this size, in bytes; 512 MiB unless told otherwise. */
   readonly maxShardBytes?: number
@@ -134,7 +134,7 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         },
       }),
     }
-    const copies = (filesOf?.files ?? []).filter(name => !written.has(name))
+    const copies = (filesOf?.files ?? []).filter(name => companions.test(name))
     for (const name of copies) await start(name, await filesOf!.readFile(name))
     for (const [name, text] of Object.entries(texts)) await start(name, new TextEncoder().encode(text))
 
@@ -159,8 +159,9 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
   }
 }
 
-/** Files that an artifact has of its own; those of the original are not copied. */
-const written = new Set(['config.json', 'reallm-report.json', 'README.md', 'model.safetensors.index.json'])
+/** Files of the original that belong to any form of the model: tokenizer, generation settings, licence. */
+const companions =
+  /^(tokenizer|vocab|merges|special_tokens_map|added_tokens|generation_config|chat_template|licen[cs]e|notice|use_policy)(?![a-z])|\.jinja$/i
 
 /** Makes the directory, clears what an interrupted run left; the shards of an artifact that will be replaced. */
 async function prepare(dir: string): Promise<string[]> {
