@@ -56,6 +56,8 @@ export class Activations {
 export class Engine {
   readonly inference: Inference
   readonly #scratch = new Map<string, Activations>()
+  readonly #constants = new Map<string, Pointer>()
+  readonly #spaces = new Map<string, { at: Pointer; bytes: number }>()
 
   private constructor(inference: Inference) {
     this.inference = inference
@@ -91,5 +93,22 @@ export class Engine {
     const found = this.#scratch.get(key) ?? new Activations(this, width)
     this.#scratch.set(key, found)
     return found.changed()
+  }
+
+  /** Values that never change, uploaded once. */
+  constant(key: string, make: () => Float32Array): Pointer {
+    const at = this.#constants.get(key) ?? this.upload(make())
+    this.#constants.set(key, at)
+    return at
+  }
+
+  /** Working space of at least so many bytes: the same for the same purpose. */
+  scratchBytes(purpose: string, bytes: number): Pointer {
+    const space = this.#spaces.get(purpose)
+    if (space && space.bytes >= bytes) return space.at
+    if (space) this.arena.free(space.at)
+    const at = this.arena.allocate(bytes)
+    this.#spaces.set(purpose, { at, bytes })
+    return at
   }
 }

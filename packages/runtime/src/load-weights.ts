@@ -3,6 +3,7 @@ import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/tensor-io/decoder'
 import type { Block, DecoderWeights, Projection } from './decoder.ts'
 import type { Engine } from './engine.ts'
+import { encodedLinear, isKnown } from './linear/encoded.ts'
 import { floatWriter } from './linear/float.ts'
 import { integerWriter } from './linear/integer.ts'
 import type { Linear } from './linear/linear.ts'
@@ -15,6 +16,8 @@ export type WeightForm = 'packed' | 'expanded' | 'int8' | 'f32'
 
 /** Floats of a matrix that are in memory at a time while it is read. */
 const STAGED_FLOATS = 1 << 20
+/** Matrices of up to so many floats are read at once. */
+const READ_WHOLE = 1 << 24
 
 export interface LoadWeightsOptions extends LongWork {
   readonly form: WeightForm
@@ -40,24 +43,42 @@ export async function loadWeights(
     return engine.upload(offset === 0 ? data : data.map(w => w + offset))
   }
 
+  const writer = (rows: number, cols: number) =>
+    form === 'f32'
+      ? floatWriter(engine, rows, cols)
+      : integerWriter(engine, rows, cols, form === 'int8' ? 1 : 2)
+  const encodedForm = form === 'packed' ? 'packed' : form === 'f32' ? 'written' : 'exact'
+
   async function matrix(name: string, rows: number, cols: number): Promise<Linear> {
+    throwIfAborted(signal)
     if (cols % 4 !== 0) {
       throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
     }
-    const writer =
-      form === 'f32'
-        ? floatWriter(engine, rows, cols)
-        : integerWriter(engine, rows, cols, form === 'int8' ? 1 : 2)
+    const module = name.replace(/\.weight$/, '')
+    const stored = model.files.artifact?.modules.get(module)
+    const linear =
+      stored && isKnown(stored)
+        ? encodedLinear(engine, await model.files.artifact!.readEncoded(module), {
+            form: encodedForm,
+            writer,
+          })
+        : await plainMatrix(name, rows, cols)
+    onProgress?.({ event: 'tensor-end', name, done: ++done, total })
+    return linear
+  }
+
+  async function plainMatrix(name: string, rows: number, cols: number): Promise<Linear> {
+    const out = writer(rows, cols)
     const step = Math.max(1, Math.floor(STAGED_FLOATS / cols))
+    const whole = rows * cols <= READ_WHOLE ? (await model.read(name)).data : undefined
     for (let from = 0; from < rows; from += step) {
       throwIfAborted(signal)
       const to = Math.min(rows, from + step)
-      const { data } = await model.read(name, [from, to])
+      const data = whole?.subarray(from * cols, to * cols) ?? (await model.read(name, [from, to])).data
       arena.floats(staging, data.length).set(data)
-      writer.write(staging, to - from)
+      out.write(staging, to - from)
     }
-    onProgress?.({ event: 'tensor-end', name, done: ++done, total })
-    return writer.finish()
+    return out.finish()
   }
 
   const { hiddenSize, intermediateSize, vocabSize, heads, kvHeads, headDim, normOffset, bias } = config

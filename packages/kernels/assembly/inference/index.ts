@@ -12,7 +12,7 @@ import { butterfliesPart, densePart } from './transform'
 export { floatRow, packFloats } from './f32'
 export { integerRow, packBytes } from './integer'
 export { setThreads } from './job'
-export { addBias, addInPlace, multiplyRows } from './ops'
+export { addBias, addInPlace, copy, multiplyRows } from './ops'
 
 const STOP: i32 = 0
 const MATMUL_INTEGER: i32 = 1

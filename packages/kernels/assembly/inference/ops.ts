@@ -45,6 +45,11 @@ export function gatePart(part: i32, parts: i32): void {
   }
 }
 
+/** y = x for `count` floats. */
+export function copy(y: usize, x: usize, count: i32): void {
+  memory.copy(y, x, <usize>count << 2)
+}
+
 /** y += x for `count` floats. */
 export function addInPlace(y: usize, x: usize, count: i32): void {
   const end = y + ((<usize>count) << 2)

@@ -1,6 +1,7 @@
 export { factorMatrix, type HadamardFactor, hadamardPlan } from '../hadamard-plan.ts'
+export { normalfloatLevels } from '../normalfloat-levels.ts'
 export { rotationSigns } from '../rotation-signs.ts'
-export { type TrellisLayout, trellisLayout } from '../trellis-layout.ts'
+export { TILE, type TrellisLayout, trellisLayout, unpackTile } from '../trellis-layout.ts'
 export { type TrellisSegment, trellisSegments } from '../trellis-segments.ts'
 export { trellisTable } from '../trellis-tables.ts'
 export { Arena } from './arena.ts'

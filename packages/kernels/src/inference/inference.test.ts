@@ -280,6 +280,7 @@ describe('between products', () => {
         k.multiplyRows(x, w, x, 3, 24)
         k.addBias(x, w, 3, 24)
         k.addInPlace(y, x, 3 * 24)
+        k.copy(y, x, 5)
       },
       { input: 2, bytes: 4 * 3 * 24 },
     )

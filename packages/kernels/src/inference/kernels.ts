@@ -102,6 +102,8 @@ export interface InferenceKernels {
     scores: Pointer,
     scoresStride: number,
   ): void
+  /** `y = x`. */
+  copy(y: Pointer, x: Pointer, count: number): void
   /** `y += x`. */
   addInPlace(y: Pointer, x: Pointer, count: number): void
   /** Adds `bias` to each of `rows` rows. */

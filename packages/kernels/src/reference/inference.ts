@@ -281,6 +281,10 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       products({ x, ldx, y, ldy, tokens, rows, cols, accumulate, row })
     },
 
+    copy(y, x, count) {
+      f32(y, count).set(f32(x, count))
+    },
+
     addInPlace(y, x, count) {
       const target = f32(y, count)
       f32(x, count).forEach((value, i) => {

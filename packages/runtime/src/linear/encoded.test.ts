@@ -1,0 +1,93 @@
+import { type EncodedMatrix, type Matrix, type MatrixCodec, matrix, random } from '@reallm/tensor-io'
+import { describe, expect, it } from 'vitest'
+import { lowrank, plusLowRank } from '../../../lowrank/src/index.ts'
+import { rotated } from '../../../pipeline/src/wrappers/rotated.ts'
+import { grid, kmeans, normalfloat, trellis } from '../../../vq/src/index.ts'
+import { Activations, Engine } from '../engine.ts'
+import { encodedLinear, isKnown } from './encoded.ts'
+import { floatWriter } from './float.ts'
+import { integerWriter } from './integer.ts'
+
+const [ROWS, COLS, TOKENS] = [76, 96, 3]
+const engine = await Engine.start({})
+const { normal } = random(5)
+const w = matrix(Float32Array.from({ length: ROWS * COLS }, normal), [ROWS, COLS])
+const input = Float32Array.from({ length: TOKENS * COLS }, normal)
+
+const cases: [string, MatrixCodec<never>, object][] = [
+  ['uniform grid', grid, { bits: 3, group: 32 }],
+  ['grid with zero points', grid, { bits: 4, group: 48, symmetric: false, scales: 'double' }],
+  ['grid, one scale per row', grid, { bits: 2, group: 'row', scales: 'f32' }],
+  ['normalfloat', normalfloat, { bits: 4, group: 32 }],
+  ['k-means', kmeans, { bits: 2, dim: 4, group: 32 }],
+  ['trellis, mixed rates', trellis, { bits: 2.5, stateBits: 8, scale: 'row' }],
+  ['trellis, hash', trellis, { bits: 2, stateBits: 9, values: 'hash' }],
+  ['rotated trellis', rotated(trellis), { inner: { bits: 3, stateBits: 8 } }],
+  ['rotated input only', rotated(grid), { output: false, inner: { bits: 4 } }],
+  ['low rank', lowrank, { rank: 6, bits: 8 }],
+  [
+    'low rank + rotated trellis',
+    plusLowRank({ rank: 3, bits: 16, rounds: 1 }, rotated(trellis)),
+    { inner: { inner: { bits: 2, stateBits: 8 } } },
+  ],
+] as never
+
+function product(m: Matrix): Float32Array {
+  return Float32Array.from({ length: TOKENS * ROWS }, (_, i) => {
+    const [t, r] = [Math.floor(i / ROWS), i % ROWS]
+    let sum = 0
+    for (let c = 0; c < COLS; c++) sum += m.data[r * COLS + c] * input[t * COLS + c]
+    return sum
+  })
+}
+
+function expectClose(got: Float32Array, want: Float32Array, tolerance: number): void {
+  const error = Math.hypot(...got.map((v, i) => v - want[i]))
+  expect(error / Math.hypot(...want)).toBeLessThan(tolerance)
+}
+
+describe.each(cases)('%s', async (_, codec, params) => {
+  const stored = (await codec.encode(w, params as never, { seed: 1 })) as EncodedMatrix
+  const decoded = codec.decode(stored)
+  const wanted = product(decoded)
+
+  it.each([
+    ['packed', 'f32', 1e-5],
+    ['written', 'f32', 1e-5],
+    ['exact', 'integers', 1e-3],
+  ] as const)('%s (%s) multiplies and looks rows up as its codec decodes', (form, kind, tolerance) => {
+    expect(isKnown(stored)).toBe(true)
+    const before = engine.arena.used
+    const writer = (rows: number, cols: number) =>
+      kind === 'f32' ? floatWriter(engine, rows, cols) : integerWriter(engine, rows, cols, 2)
+    const linear = encodedLinear(engine, stored, { form, writer })
+    const x = new Activations(engine, COLS)
+    engine.arena.floats(x.at, input.length).set(input)
+    const y = engine.allocateFloats(TOKENS * (ROWS + 8))
+    engine.arena.floats(y, TOKENS * (ROWS + 8)).fill(1)
+    linear.apply(x, y, ROWS + 8, TOKENS, true)
+    const out = engine.arena.floats(y, TOKENS * (ROWS + 8))
+    const got = wanted.map((_, i) => out[Math.floor(i / ROWS) * (ROWS + 8) + (i % ROWS)] - 1)
+    expectClose(got, wanted, tolerance)
+    expect(out[ROWS]).toBe(1)
+
+    if (!/rotated trellis/.test(_)) {
+      linear.row(7, y, 2)
+      const row = decoded.data.slice(7 * COLS, 8 * COLS).map(v => 2 * v)
+      expectClose(engine.arena.floats(y, COLS).slice(), row, tolerance)
+    }
+    expect(linear.bytes).toBeGreaterThan(0)
+    linear.free()
+    expect(engine.arena.used).toBeGreaterThan(before)
+  })
+})
+
+it('leaves codecs it does not know to a registry', () => {
+  expect(
+    isKnown({
+      codec: 'rotation',
+      params: {},
+      inner: { codec: 'mine', params: {}, shape: [1, 1], parts: {} },
+    }),
+  ).toBe(false)
+})

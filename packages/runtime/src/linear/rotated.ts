@@ -1,0 +1,71 @@
+import { factorMatrix, hadamardPlan, type Pointer, rotationSigns } from '@reallm/kernels/inference'
+import type { Activations, Engine } from '../engine.ts'
+import type { Linear } from './linear.ts'
+
+export interface RotationSides {
+  readonly input: boolean
+  readonly output: boolean
+}
+
+/**
+ * A matrix whose stored form is turned by signs and Hadamard transforms: `W = S_out T W' T S_in`. The activations are
+ * turned instead of the weights.
+ */
+export function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: RotationSides): Linear {
+  const { kernels, arena } = engine
+  const { rows, cols } = inner
+  const inputSigns = sides.input ? engine.upload(rotationSigns(seed, 'input', cols)) : undefined
+  const outputSigns = sides.output ? engine.upload(rotationSigns(seed, 'output', rows)) : undefined
+
+  return {
+    rows,
+    cols,
+    bytes: inner.bytes + 4 * ((sides.input ? cols : 0) + (sides.output ? rows : 0)),
+    apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
+      let turned = x
+      if (inputSigns !== undefined) {
+        turned = engine.scratch('rotated input', cols)
+        kernels.multiplyRows(x.at, inputSigns, turned.at, tokens, cols)
+        transform(engine, turned.at, tokens, cols)
+      }
+      if (outputSigns === undefined) return inner.apply(turned, y, ldy, tokens, accumulate)
+      const out = engine.scratch('rotated output', rows).at
+      inner.apply(turned, out, rows, tokens, false)
+      transform(engine, out, tokens, rows)
+      kernels.multiplyRows(out, outputSigns, out, tokens, rows)
+      for (let t = 0; t < tokens; t++) {
+        if (accumulate) kernels.addInPlace(y + 4 * t * ldy, out + 4 * t * rows, rows)
+        else kernels.copy(y + 4 * t * ldy, out + 4 * t * rows, rows)
+      }
+    },
+    row(index, out, factor) {
+      inner.row(index, out, factor)
+      if (inputSigns === undefined) return
+      transform(engine, out, 1, cols)
+      kernels.multiplyRows(out, inputSigns, out, 1, cols)
+    },
+    free() {
+      inner.free()
+      for (const signs of [inputSigns, outputSigns]) if (signs !== undefined) arena.free(signs)
+    },
+  }
+}
+
+/** The orthogonal transform of each of `count` rows of `width` floats, in place; it is its own inverse. */
+function transform(engine: Engine, x: Pointer, count: number, width: number): void {
+  const { kernels } = engine
+  let inner = width
+  for (const factor of hadamardPlan(width)) {
+    const { kind, size } = factor
+    inner /= size
+    if (kind === 'sylvester') kernels.butterflies(x, count, width, size, inner)
+    else {
+      const matrix = engine.constant(`${kind} ${size}`, () => factorMatrix(factor))
+      const scratch = engine.constant(
+        `column ${size}`,
+        () => new Float32Array(4 * size * engine.inference.threads),
+      )
+      kernels.mixDense(x, count, width, size, inner, matrix, scratch)
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import {
+  type Pointer,
+  TILE,
+  trellisLayout,
+  trellisSegments,
+  trellisTable,
+  unpackTile,
+} from '@reallm/kernels/inference'
+import { type EncodedMatrix, toFloat32 } from '@reallm/tensor-io'
+import { type Engine, integerStride } from '../engine.ts'
+import { exactBytes } from './integer.ts'
+import type { Linear } from './linear.ts'
+import type { StoredRows } from './stored-rows.ts'
+
+/** Columns coded with the same whole number of bits. */
+interface Segment {
+  readonly bits: number
+  readonly from: number
+  readonly to: number
+  readonly words: Uint32Array
+  readonly table: Float32Array
+}
+
+/** A bit-shift trellis code as it is stored. */
+export interface TrellisMatrix {
+  readonly shape: readonly [rows: number, cols: number]
+  readonly stateBits: number
+  readonly segments: readonly Segment[]
+  /** One, or one for each row. */
+  readonly scales: Float32Array
+}
+
+/** 8-bit values of trained tables are multiples of this. */
+const TABLE_STEP = 1 / 32
+
+export function trellisMatrix(e: EncodedMatrix): TrellisMatrix {
+  const params = e.params as { bits: number; stateBits: number; values: 'gauss' | 'hash' | 'trained' }
+  const { stateBits, values } = params
+  const segments = trellisSegments(e.shape[1], params.bits).map(segment => {
+    const stored = e.parts[`table${segment.bits}`]
+    const table =
+      values === 'trained'
+        ? toFloat32(stored).map(v => (stored.dtype === 'I8' ? v * TABLE_STEP : v))
+        : trellisTable(values, stateBits, segment.bits)
+    return { ...segment, table, words: e.parts[`codes${segment.bits}`].data as Uint32Array }
+  })
+  return { shape: e.shape, stateBits, segments, scales: toFloat32(e.parts.scales) }
+}
+
+/** Decodes a few rows at a time; `valueOf` is what states of each segment stand for. */
+export function trellisRows(
+  m: TrellisMatrix,
+  tables = m.segments.map(s => s.table),
+  scaled = true,
+): StoredRows {
+  const [rows, cols] = m.shape
+  const states = new Uint16Array(TILE * TILE)
+  return (from, to, out) => {
+    for (const [s, { bits, words, from: left, to: right }] of m.segments.entries()) {
+      const layout = trellisLayout(rows, right - left, bits)
+      const table = tables[s]
+      for (let tileRow = Math.floor(from / TILE); tileRow * TILE < to; tileRow++) {
+        const first = Math.max(from, tileRow * TILE)
+        const last = Math.min(to, (tileRow + 1) * TILE)
+        for (let tileCol = 0; tileCol < layout.tileCols; tileCol++) {
+          unpackTile(words, layout, tileRow, tileCol, m.stateBits, states)
+          const at = left + tileCol * TILE
+          const width = Math.min(TILE, right - at)
+          for (let r = first; r < last; r++) {
+            const scale = scaled ? m.scales[m.scales.length > 1 ? r : 0] : 1
+            const path = (r - tileRow * TILE) * TILE
+            for (let c = 0; c < width; c++) out[(r - from) * cols + at + c] = scale * table[states[path + c]]
+          }
+        }
+      }
+    }
+  }
+}
+
+/**
+ * The matrix as one-byte integers without loss, where its tables hold multiples of one step, at most 127 of them;
+ * undefined otherwise.
+ */
+export function exactTrellis(engine: Engine, m: TrellisMatrix): Linear | undefined {
+  const [, cols] = m.shape
+  const steps = m.segments.map(({ table }) => commonStep(table))
+  if (steps.some(step => step === undefined)) return undefined
+  const codes = m.segments.map(({ table }, s) => table.map(v => Math.round(v / steps[s]!)))
+  const unit = m.segments.length > 1 ? m.segments[0].to : integerStride(cols)
+  const scaleAt = (r: number, c: number) =>
+    m.scales[m.scales.length > 1 ? r : 0] * steps[m.segments.findIndex(({ to }) => c < to)]!
+  return exactBytes(engine, m.shape, trellisRows(m, codes, false), scaleAt, unit)
+}
+
+/** The largest step that all values are whole multiples of, up to 127 times. */
+function commonStep(values: Float32Array): number | undefined {
+  const largest = values.reduce((top, v) => Math.max(top, Math.abs(v)), 0)
+  for (let count = 127; count >= 1; count--) {
+    const step = largest / count
+    if (values.every(v => Math.abs(v / step - Math.round(v / step)) < 1e-3)) return step
+  }
+  return undefined
+}
+
+/** Products straight from the trellis. */
+export function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
+  const { kernels, arena } = engine
+  const [rows, cols] = m.shape
+  const scales = engine.upload(m.scales)
+  const stored = m.segments.map(({ words, table }) => ({
+    words: upload(engine, words),
+    table: engine.upload(table),
+  }))
+  const decode = trellisRows(m)
+  const oneRow = new Float32Array(cols)
+
+  return {
+    rows,
+    cols,
+    bytes:
+      4 * m.segments.reduce((sum, { words, table }) => sum + words.length + table.length, m.scales.length),
+    apply(x, y, ldy, tokens, accumulate) {
+      const panel = engine.scratchBytes('panel', 4 * TILE * (cols + 4) * engine.inference.threads)
+      for (const [s, { bits, from, to }] of m.segments.entries()) {
+        const add = accumulate || s > 0 ? 1 : 0
+        const sizes = [ldy, tokens, rows, to - from, add] as const
+        const code = [
+          stored[s].words,
+          bits,
+          m.stateBits,
+          stored[s].table,
+          scales,
+          m.scales.length > 1 ? 1 : 0,
+        ] as const
+        kernels.matmulTrellis(x.at + 4 * from, x.width, y, ...sizes, panel, ...code)
+      }
+    },
+    row(index, out, factor) {
+      decode(index, index + 1, oneRow)
+      arena.floats(out, cols).set(factor === 1 ? oneRow : oneRow.map(w => w * factor))
+    },
+    free() {
+      arena.free(scales)
+      for (const { words, table } of stored) {
+        arena.free(words)
+        arena.free(table)
+      }
+    },
+  }
+}
+
+function upload(engine: Engine, words: Uint32Array): Pointer {
+  const at = engine.arena.allocate(words.byteLength)
+  engine.arena
+    .bytes(at, words.byteLength)
+    .set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength))
+  return at
+}
