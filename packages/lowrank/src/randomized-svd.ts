@@ -57,6 +57,13 @@ export function firstColumns(m: Matrix, count: number): Matrix {
   return out
 }
 
+/** Rows `from` to `to` (exclusive) of a matrix; shares its memory. */
+export const rowsOf = (m: Matrix, from: number, to: number): Matrix => ({
+  rows: to - from,
+  cols: m.cols,
+  data: m.data.subarray(from * m.cols, to * m.cols),
+})
+
 function leading({ u, s, v }: Svd, rank: number): Svd {
   return { u: firstColumns(u, rank), s: s.slice(0, rank), v: firstColumns(v, rank) }
 }

@@ -26,6 +26,13 @@ export interface CodecSpec<Params, Full extends Params> {
   encode(w: Matrix, params: Full, ctx: EncodeContext): Promise<Encoding<Full>>
   /** `e` has been checked: parameters complete, own parts as `cost` names them, `inner` there if there is a codec. */
   decode(e: EncodedMatrix<Full>, inner: EncodedMatrix<never>): Matrix
+  /** Rows `from` to `to` without the others; `undefined` where these parameters don't allow it: all are decoded. */
+  decodeRows?(
+    e: EncodedMatrix<Full>,
+    inner: EncodedMatrix<never>,
+    from: number,
+    to: number,
+  ): Matrix | undefined
 }
 
 /**
@@ -33,6 +40,8 @@ export interface CodecSpec<Params, Full extends Params> {
  * wrapped codec's cost.
  */
 export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params, Full>): MatrixCodec<Params> {
+  /** Matrices whose rows can't be decoded alone, for callers who go through them row by row. */
+  const wholes = new WeakMap<EncodedMatrix, Matrix>()
   const parse = (params: unknown): Full => parseParams(spec.name, spec.params, params)
 
   function ownCost(shape: MatrixShape, params: Full): StorageCost {
@@ -44,6 +53,28 @@ export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params,
     const own = ownCost(shape, params)
     if (!spec.inner) return own
     return { ...own, ...prefixed(spec.inner.cost(shape, (params as { inner: never }).inner)) }
+  }
+
+  function opened(e: EncodedMatrix) {
+    const params = parse(e.params)
+    checkParts(e, ownCost(e.shape, params))
+    if (spec.inner && !e.inner) {
+      throw new ReallmError('bad-file', `${spec.name} ${shapeText(e.shape)}: the wrapped matrix is missing`)
+    }
+    return { stored: { ...e, params }, inner: e.inner as EncodedMatrix<never> }
+  }
+
+  function decodeRows(e: EncodedMatrix, from: number, to: number): Matrix {
+    const { stored, inner } = opened(e)
+    const rows = spec.decodeRows?.(stored, inner, from, to)
+    if (rows) return rows
+    const whole = wholes.get(e) ?? spec.decode(stored, inner)
+    wholes.set(e, whole)
+    return {
+      rows: to - from,
+      cols: whole.cols,
+      data: whole.data.slice(from * whole.cols, to * whole.cols),
+    }
   }
 
   return {
@@ -60,12 +91,9 @@ export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params,
       return { codec: spec.name, params, shape, ...(await spec.encode(w, params, ctx)) }
     },
     decode(e) {
-      const params = parse(e.params)
-      checkParts(e, ownCost(e.shape, params))
-      if (spec.inner && !e.inner) {
-        throw new ReallmError('bad-file', `${spec.name} ${shapeText(e.shape)}: the wrapped matrix is missing`)
-      }
-      return spec.decode({ ...e, params }, e.inner as EncodedMatrix<never>)
+      const { stored, inner } = opened(e)
+      return spec.decode(stored, inner)
     },
+    ...(spec.decodeRows && { decodeRows }),
   }
 }

@@ -3,7 +3,7 @@ import { defineCodec, type EncodedMatrix, type Matrix, type MatrixCodec } from '
 import { loadLowRank, lowPrecision, lowRankCost } from '../low-precision.ts'
 import type { LowRank } from '../low-rank.ts'
 import { metricOf } from '../metric.ts'
-import { checkRank } from '../randomized-svd.ts'
+import { checkRank, rowsOf } from '../randomized-svd.ts'
 import { type LowRankParams, lowRankParams } from './params.ts'
 
 /**
@@ -26,6 +26,10 @@ export const lowrank: MatrixCodec<LowRankParams> = defineCodec({
   decode({ parts, shape: [rows, cols], params: { rank, bits } }) {
     const { left, right } = loadLowRank(parts, rows, cols, rank, bits)
     return matmul(left, right)
+  },
+  decodeRows({ parts, shape: [rows, cols], params: { rank, bits } }, _, from, to) {
+    const { left, right } = loadLowRank(parts, rows, cols, rank, bits)
+    return matmul(rowsOf(left, from, to), right)
   },
 })
 

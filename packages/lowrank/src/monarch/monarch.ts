@@ -2,6 +2,7 @@ import { matmul } from '@reallm/kernels'
 import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
 import { lowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
+import { rowsOf } from '../randomized-svd.ts'
 
 /** Block structure of a Monarch matrix `[rows, cols]`. */
 export interface MonarchShape {
@@ -76,7 +77,9 @@ export function applyMonarch(m: Monarch, x: Matrix): Matrix {
   const [s, p, n] = [left.rows / l, right.cols, x.rows]
   const mixed = Array.from({ length: l }, () => zeroMatrix(n, k * t))
   for (let b = 0; b < k; b++) {
-    const values = matmul(columns(x, b * p, p), rowsOf(right, b * l * t, l * t), { transposeB: true })
+    const values = matmul(columns(x, b * p, p), rowsOf(right, b * l * t, (b + 1) * l * t), {
+      transposeB: true,
+    })
     for (let r = 0; r < n; r++) {
       for (let a = 0; a < l; a++) {
         const from = r * l * t + a * t
@@ -86,7 +89,7 @@ export function applyMonarch(m: Monarch, x: Matrix): Matrix {
   }
   const y = zeroMatrix(n, left.rows)
   for (let a = 0; a < l; a++) {
-    const values = matmul(mixed[a], rowsOf(left, a * s, s), { transposeB: true }).data
+    const values = matmul(mixed[a], rowsOf(left, a * s, (a + 1) * s), { transposeB: true }).data
     for (let r = 0; r < n; r++)
       for (let i = 0; i < s; i++) y.data[r * left.rows + i * l + a] = values[r * s + i]
   }
@@ -156,12 +159,6 @@ function submoment(moment: Matrix, size: number, index: (i: number) => number): 
   }
   return out
 }
-
-const rowsOf = (m: Matrix, from: number, count: number): Matrix => ({
-  rows: count,
-  cols: m.cols,
-  data: m.data.subarray(from * m.cols, (from + count) * m.cols),
-})
 
 function columns(m: Matrix, from: number, count: number): Matrix {
   const out = zeroMatrix(m.rows, count)

@@ -1,12 +1,18 @@
 import { matmul } from '@reallm/kernels'
-import { type CodecWrapper, defineCodec, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
+import {
+  type CodecWrapper,
+  copyMatrix,
+  defineCodec,
+  type EncodedMatrix,
+  type MatrixCodec,
+} from '@reallm/tensor-io'
 import { type ZodType, z } from 'zod'
 import { alternate } from '../alternate.ts'
 import { lowPrecision, lowRankCost, storeLowRank } from '../low-precision.ts'
 import type { LowRank } from '../low-rank.ts'
 import { lowRankOf } from '../lowrank/codec.ts'
 import { metricOf } from '../metric.ts'
-import { checkRank } from '../randomized-svd.ts'
+import { checkRank, rowsOf } from '../randomized-svd.ts'
 import { type PlusLowRankOptions, residualShape } from './params.ts'
 
 export type PlusLowRankParams<Inner> = PlusLowRankOptions & { readonly inner: Inner }
@@ -28,7 +34,7 @@ export function plusLowRank<Inner>(
   codec: MatrixCodec<Inner>,
 ): MatrixCodec<PlusLowRankParams<Inner>> {
   const params = z.object({ ...residualShape(options), inner: codec.params })
-  return defineCodec({
+  return defineCodec<PlusLowRankParams<Inner>, Full<Inner>>({
     name: NAME,
     params: params as unknown as ZodType<Full<Inner>, PlusLowRankParams<Inner>>,
     inner: codec as MatrixCodec<never>,
@@ -53,8 +59,15 @@ export function plusLowRank<Inner>(
     },
     decode(e, inner) {
       const { left, right } = lowRankOf(e)
-      return matmul(left, right, { out: codec.decode(inner), accumulate: true })
+      return matmul(left, right, { out: copyMatrix(codec.decode(inner)), accumulate: true })
     },
+    ...(codec.decodeRows && {
+      decodeRows(e, inner, from, to) {
+        const { left, right } = lowRankOf(e)
+        const rows = rowsOf(left, from, to)
+        return matmul(rows, right, { out: copyMatrix(codec.decodeRows!(inner, from, to)), accumulate: true })
+      },
+    }),
   })
 }
 

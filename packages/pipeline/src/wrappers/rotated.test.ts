@@ -84,3 +84,14 @@ test('a whole recipe: low rank, rotation, feedback, grid, through a registry', a
   const plain = without.decode(await without.encode(w, params.inner, { hessian, seed: 1 }))
   expect(outputError(w, decoded, { hessian })).toBeLessThan(0.7 * outputError(w, plain, { hessian }))
 })
+
+test('rows alone where only the columns are turned; out of the whole otherwise', async () => {
+  const w = normals(48, 96, 1)
+  for (const output of [false, true]) {
+    const codec = plusLowRank({ rank: 2, rounds: 1 }, rotated(grid, { output }))
+    const stored = await codec.encode(w, { inner: { inner: { bits: 3, group: 48 } } }, { seed: 1 })
+    const whole = codec.decode(stored)
+    const rows = codec.decodeRows!(stored, 5, 9)
+    expect(outputError({ ...rows, data: whole.data.subarray(5 * 96, 9 * 96) }, rows)).toBeLessThan(1e-10)
+  }
+})

@@ -45,7 +45,7 @@ export function rotated<Inner>(
       .describe('turn the rows'),
     inner: codec.params,
   })
-  return defineCodec({
+  return defineCodec<RotatedParams<Inner>, Required<RotationOptions> & { inner: Inner }>({
     name: NAME,
     params: params as unknown as ZodType<Required<RotationOptions> & { inner: Inner }, RotatedParams<Inner>>,
     inner: codec as MatrixCodec<never>,
@@ -63,6 +63,13 @@ export function rotated<Inner>(
       const w = copyMatrix(codec.decode(inner))
       return rotateRows(rotateColumns(w, seed, input, true), seed, output, true)
     },
+    ...(codec.decodeRows && {
+      decodeRows({ parts, params: { input, output } }, inner, from, to) {
+        if (output) return undefined
+        const [seed] = parts.seed.data as Uint32Array
+        return rotateColumns(copyMatrix(codec.decodeRows!(inner, from, to)), seed, input, true)
+      },
+    }),
   })
 }
 
