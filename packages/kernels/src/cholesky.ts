@@ -1,5 +1,5 @@
 import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
-import { choleskyInPlace, invertLowerInPlace, lowerGram } from './reference/cholesky.ts'
+import { choleskyInPlace, invertLowerInPlace, lowerGram } from './factor64.ts'
 import { shapeText, squareSize } from './shapes.ts'
 
 /**

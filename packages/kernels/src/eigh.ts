@@ -1,6 +1,12 @@
 import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
+import { doubles, type Engine, engine, reserve } from './engine.ts'
 import { implicitQl, rotateRows, tridiagonalise } from './reference/eigh.ts'
 import { shapeText, squareSize } from './shapes.ts'
+
+/** Sides above this do not fit the kernels' memory. */
+const LARGEST = 6000
+/** Rotations that are collected before they are applied. */
+const BATCH = 32768
 
 export interface Eigen {
   /** Eigenvalues, largest first. */
@@ -27,10 +33,55 @@ export function eigh(a: Matrix): Eigen {
 
 /** The same in float64, eigenvectors in rows; destroys `a`. */
 export function eighFloat64(a: Float64Array, n: number): { values: Float64Array; rows: Float64Array } {
-  const { diagonal, off, qt } = tridiagonalise(a, n)
-  if (!implicitQl(diagonal, off, qt, n, rotateRows)) diagonal.fill(Number.NaN)
+  const e = n > LARGEST || n < 8 ? undefined : engine()
+  const { diagonal, rows: unordered } = e ? compiled(e, a, n) : plain(a, n)
   const order = Array.from(diagonal.keys()).sort((i, j) => diagonal[j] - diagonal[i] || i - j)
   const rows = new Float64Array(n * n)
-  for (const [to, from] of order.entries()) rows.set(qt.subarray(from * n, (from + 1) * n), to * n)
+  for (const [to, from] of order.entries()) rows.set(unordered.subarray(from * n, (from + 1) * n), to * n)
   return { values: Float64Array.from(order, i => diagonal[i]), rows }
+}
+
+function plain(a: Float64Array, n: number) {
+  const { diagonal, off, qt } = tridiagonalise(a, n)
+  const done = implicitQl(diagonal, off, n, (first, count, cs) => rotateRows(qt, n, first, count, cs))
+  if (!done) diagonal.fill(Number.NaN)
+  return { diagonal, rows: qt }
+}
+
+/** The same with compiled kernels; sweeps are collected, so that rows are rotated many times while in the cache. */
+function compiled(e: Engine, a: Float64Array, n: number) {
+  const { kernels } = e
+  const [pa, pq, po, pt, ps, pc] = reserve(
+    e,
+    8 * n * n,
+    8 * n * n,
+    8 * n,
+    8 * n,
+    16 * Math.max(n, BATCH),
+    16 * (BATCH + n),
+  )
+  doubles(e, pa, n * n).set(a)
+  kernels.tridiagonalise(pa, n, po, pt, ps)
+  kernels.accumulate(pa, pt, n, pq)
+  const reduced = doubles(e, pa, n * n)
+  const diagonal = Float64Array.from({ length: n }, (_, i) => reduced[i * n + i])
+  const off = doubles(e, po, n).slice()
+  const sweeps = new Int32Array(e.memory.buffer, ps, 2 * BATCH)
+  const rotations = doubles(e, pc, 2 * (BATCH + n))
+  let [sweepCount, filled] = [0, 0]
+  const flush = () => {
+    kernels.rotateRows(pq, n, ps, sweepCount, pc)
+    sweepCount = filled = 0
+  }
+  const done = implicitQl(diagonal, off, n, (first, count, cs) => {
+    if (count === 0) return
+    sweeps[2 * sweepCount] = first
+    sweeps[2 * sweepCount++ + 1] = count
+    rotations.set(cs.subarray(0, 2 * count), filled)
+    filled += 2 * count
+    if (filled >= 2 * BATCH || sweepCount === BATCH) flush()
+  })
+  flush()
+  if (!done) diagonal.fill(Number.NaN)
+  return { diagonal, rows: doubles(e, pq, n * n).slice() }
 }

@@ -41,6 +41,24 @@ export interface EncodeKernels {
     scratch: Pointer,
     coarse: Pointer,
   ): void
+  nearestCentroid(
+    points: Pointer,
+    centroids: Pointer,
+    weights: Pointer,
+    weightStep: number,
+    n: number,
+    d: number,
+    padded: number,
+    out: Pointer,
+  ): void
+  butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
+  denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void
+  cholesky(a: Pointer, n: number, scratch: Pointer): number
+  invertLower(l: Pointer, n: number, scratch: Pointer): void
+  lowerGram(l: Pointer, n: number, out: Pointer, transposed: Pointer, scratch: Pointer): void
+  tridiagonalise(a: Pointer, n: number, off: Pointer, taus: Pointer, scratch: Pointer): void
+  accumulate(a: Pointer, taus: Pointer, n: number, qt: Pointer): void
+  rotateRows(z: Pointer, n: number, sweeps: Pointer, sweepCount: number, cs: Pointer): void
 }
 
 /** The compiled kernels and their memory. Nothing stays in it between calls. */
@@ -60,14 +78,15 @@ const FIRST: Pointer = 8192
 
 let wanted: KernelBuild | undefined
 let current: Engine | undefined
+const started = new Map<string, Engine | undefined>()
 
 /** The engine, started at its first use; `undefined` where WebAssembly SIMD is missing or `reference` was chosen. */
 export function engine(): Engine | undefined {
   if (current || wanted === 'reference') return current
   const builds = wanted ? [wanted] : (['relaxed', 'plain'] as const)
   for (const build of builds) {
-    const started = startEngine(build, false)
-    if (started) return (current = started)
+    if (!started.has(build)) started.set(build, startEngine(build, false))
+    if ((current = started.get(build))) return current
   }
   if (wanted) throw new ReallmError('unsupported', `this JavaScript engine cannot run the ${wanted} kernels`)
   wanted = 'reference'
@@ -102,8 +121,8 @@ export function startEngine(build: 'relaxed' | 'plain', shared: boolean): Engine
   const module = new WebAssembly.Module(bytes)
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   const kernels = exports as unknown as EncodeKernels
-  const started: Engine = { kernels, build, threads: 1, memory, module }
-  return knowsAnswer(started) ? started : undefined
+  const candidate: Engine = { kernels, build, threads: 1, memory, module }
+  return knowsAnswer(candidate) ? candidate : undefined
 }
 
 /** A small product with a known result: validation alone does not notice miscompiled relaxed instructions. */
@@ -150,3 +169,7 @@ export function reserve(e: Engine, ...bytes: number[]): Pointer[] {
 /** A view that is valid until the next `reserve`. */
 export const floats = (e: Engine, at: Pointer, length: number): Float32Array =>
   new Float32Array(e.memory.buffer, at, length)
+
+/** A view that is valid until the next `reserve`. */
+export const doubles = (e: Engine, at: Pointer, length: number): Float64Array =>
+  new Float64Array(e.memory.buffer, at, length)

@@ -1,5 +1,7 @@
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
-import { hadamardPlan } from './hadamard-plan.ts'
+import { copyIn, copyOut } from './copy-block.ts'
+import { type Engine, engine, floats, reserve } from './engine.ts'
+import { factorMatrix, type HadamardFactor, hadamardPlan } from './hadamard-plan.ts'
 import { transformAxis } from './reference/hadamard.ts'
 
 export interface HadamardOptions {
@@ -33,9 +35,58 @@ export function hadamard(m: Matrix, options: HadamardOptions = {}): Matrix {
   }
   if (m.data.length === 0) return m
   if (signs && !inverse) applySigns(m, signs, side)
-  transformAxis(m.data, hadamardPlan(size), side === 'right' ? 1 : m.cols)
+  transform(m, hadamardPlan(size), side)
   if (signs && inverse) applySigns(m, signs, side)
   return m
+}
+
+/** Floats that are copied to the kernels' memory at a time. */
+const CHUNK = 1 << 22
+
+function transform(m: Matrix, plan: readonly HadamardFactor[], side: 'right' | 'left'): void {
+  const e = engine()
+  const { rows, cols } = m
+  if (!e) {
+    transformAxis(m.data, plan, side === 'right' ? 1 : cols)
+  } else if (side === 'right') {
+    const height = Math.max(1, Math.floor(CHUNK / cols))
+    for (let i = 0; i < rows; i += height)
+      transformBlock(e, m, plan, 1, i, 0, Math.min(height, rows - i), cols)
+  } else {
+    const width = Math.max(4, Math.floor(CHUNK / rows) & ~3)
+    for (let j = 0; j < cols; j += width) {
+      const count = Math.min(width, cols - j)
+      transformBlock(e, m, plan, count, 0, j, rows, count)
+    }
+  }
+}
+
+function transformBlock(
+  e: Engine,
+  m: Matrix,
+  plan: readonly HadamardFactor[],
+  inner: number,
+  row: number,
+  col: number,
+  rows: number,
+  cols: number,
+): void {
+  const count = rows * cols
+  const most = plan.reduce((n, f) => (f.kind === 'sylvester' ? n : Math.max(n, f.size)), 0)
+  const [data, h, scratch] = reserve(e, 4 * count, 4 * most * most, 16 * most)
+  copyIn(e, data, m, row, col, rows, cols)
+  let stride = plan.reduce((product, { size }) => product * size, inner)
+  for (const factor of plan) {
+    const { size } = factor
+    stride /= size
+    if (factor.kind === 'sylvester') {
+      e.kernels.butterflies(data, count, size, stride, 1 / Math.sqrt(size))
+    } else {
+      floats(e, h, size * size).set(factorMatrix(factor))
+      e.kernels.denseFactor(data, count, h, size, stride, scratch)
+    }
+  }
+  copyOut(e, data, m, row, col, rows, cols)
 }
 
 function applySigns(m: Matrix, signs: ArrayLike<number>, side: 'right' | 'left'): void {

@@ -1,5 +1,6 @@
 import type { Matrix } from '@reallm/tensor-io'
-import { type Engine, engine, floats, type Pointer, reserve } from './engine.ts'
+import { copyIn, copyOut } from './copy-block.ts'
+import { engine, reserve } from './engine.ts'
 import { matmul as twin } from './reference/matmul.ts'
 import { type MatmulOptions, matmulShape } from './shapes.ts'
 
@@ -41,43 +42,4 @@ export function matmul(a: Matrix, b: Matrix, options: MatmulOptions = {}): Matri
     }
   }
   return out
-}
-
-/** Copies `[rows, cols]` at `(row, col)` of a matrix to the kernels' memory, dense. */
-function copyIn(
-  e: Engine,
-  to: Pointer,
-  m: Matrix,
-  row: number,
-  col: number,
-  rows: number,
-  cols: number,
-): void {
-  const view = floats(e, to, rows * cols)
-  if (cols === m.cols) {
-    view.set(m.data.subarray(row * cols, (row + rows) * cols))
-    return
-  }
-  for (let r = 0; r < rows; r++) {
-    const from = (row + r) * m.cols + col
-    view.set(m.data.subarray(from, from + cols), r * cols)
-  }
-}
-
-/** The way back. */
-function copyOut(
-  e: Engine,
-  from: Pointer,
-  m: Matrix,
-  row: number,
-  col: number,
-  rows: number,
-  cols: number,
-): void {
-  const view = floats(e, from, rows * cols)
-  if (cols === m.cols) {
-    m.data.set(view, row * cols)
-    return
-  }
-  for (let r = 0; r < rows; r++) m.data.set(view.subarray(r * cols, (r + 1) * cols), (row + r) * m.cols + col)
 }

@@ -3,15 +3,20 @@
 // memory and call `work`; operations named `…Part` run on all threads, each on its share.
 import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
 import { gemmPart } from './gemm'
+import { nearestPart } from './nearest'
 import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
+export { accumulate, rotateRows, tridiagonalise } from './eigen'
+export { cholesky, invertLower, lowerGram } from './factor'
 export { gemmScratch, mirror } from './gemm'
+export { butterflies, denseFactor } from './hadamard'
 export { viterbiScratch } from './viterbi'
 
 const STOP: i32 = 0
 const GEMM: i32 = 1
 const VITERBI: i32 = 2
+const NEAREST: i32 = 3
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -19,6 +24,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return gemmPart(part, parts)
     case VITERBI:
       return viterbiPart(part, parts)
+    case NEAREST:
+      return nearestPart(part, parts)
   }
 }
 
@@ -82,4 +89,18 @@ export function viterbi(
   put(10, scratch)
   put(11, coarse)
   run(VITERBI, <i64>sequences * length * size)
+}
+
+export function nearestCentroid(
+  points: usize, centroids: usize, weights: usize, weightStep: i32, n: i32, d: i32, padded: i32, out: usize,
+): void {
+  put(0, points)
+  put(1, centroids)
+  put(2, weights)
+  put(3, weightStep)
+  put(4, n)
+  put(5, d)
+  put(6, padded)
+  put(7, out)
+  run(NEAREST, <i64>n * d * padded)
 }

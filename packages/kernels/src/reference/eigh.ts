@@ -60,14 +60,14 @@ function accumulate(a: Float64Array, taus: Float64Array, n: number): Float64Arra
   return qt
 }
 
-/** Applies the rotations of one sweep (`cs` = c, s, c, s, … for rows last, last − 1, …) to rows of `z`. */
-export type RotateRows = (z: Float64Array, n: number, last: number, cs: Float64Array, count: number) => void
+/** Takes the rotations of one sweep, `cs` = c, s, c, s, … for rows first, first − 1, …: see `rotateRows`. */
+export type TakeSweep = (first: number, count: number, cs: Float64Array) => void
 
-/** Twin of the wasm kernel: rows i + 1 and i of `z`, i = last, last − 1, …, are turned by each rotation. */
-export function rotateRows(z: Float64Array, n: number, last: number, cs: Float64Array, count: number): void {
+/** Twin of the wasm kernel: rows i + 1 and i of `z`, i = first, first − 1, …, are turned by each rotation. */
+export function rotateRows(z: Float64Array, n: number, first: number, count: number, cs: Float64Array): void {
   for (let r = 0; r < count; r++) {
     const [c, s] = [cs[2 * r], cs[2 * r + 1]]
-    const upper = (last - r) * n
+    const upper = (first - r) * n
     const lower = upper + n
     for (let j = 0; j < n; j++) {
       const f = z[lower + j]
@@ -79,17 +79,11 @@ export function rotateRows(z: Float64Array, n: number, last: number, cs: Float64
 }
 
 /**
- * Implicit QL on a tridiagonal matrix: `diagonal` becomes the eigenvalues (unordered), rows of `z` are rotated along.
+ * Implicit QL on a tridiagonal matrix: `diagonal` becomes the eigenvalues (unordered); `take` gets the rotations.
  *
  * @returns false when it does not converge
  */
-export function implicitQl(
-  diagonal: Float64Array,
-  off: Float64Array,
-  z: Float64Array,
-  n: number,
-  rotate: RotateRows,
-): boolean {
+export function implicitQl(diagonal: Float64Array, off: Float64Array, n: number, take: TakeSweep): boolean {
   const cs = new Float64Array(2 * n)
   for (let l = 0; l < n; l++) {
     for (let iteration = 0; ; iteration++) {
@@ -127,7 +121,7 @@ export function implicitQl(
         cs[2 * count + 1] = s
         count++
       }
-      rotate(z, n, m - 1, cs, count)
+      take(m - 1, count, cs)
       if (r === 0 && i >= l) continue
       diagonal[l] -= p
       off[l] = g

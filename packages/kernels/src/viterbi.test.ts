@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { hashLut } from './trellis-lut.ts'
+import { viterbi } from './viterbi.ts'
+
+const values = randomMatrix(6, 256).data
+
+test.each([
+  [1, 8],
+  [2, 8],
+  [3, 8],
+  [4, 8],
+  [1, 10],
+  [2, 11],
+  [3, 10],
+  [4, 10],
+])('k = %i, L = %i: a cyclic path, the twin’s', (bits, stateBits) => {
+  const lut = hashLut(stateBits)
+  const importance = values.map((_, i) => (i % 7 === 0 ? 0 : 1 + (i % 5)))
+  const overlap = 2 ** (stateBits - bits) - 1
+  for (const weights of [undefined, importance]) {
+    const options = { bits, lut, ...(weights && { weights }) }
+    const states = viterbi(values, options)
+    expect(states).toEqual(withTwin(() => viterbi(values, options)))
+    states.forEach((state, i) => {
+      const before = states[i % 256 === 0 ? i + 255 : i - 1]
+      expect(state >> bits).toBe(before & overlap)
+    })
+    const open = viterbi(values, { ...options, tailBiting: false })
+    expect(open).toEqual(withTwin(() => viterbi(values, { ...options, tailBiting: false })))
+    expect(error(open, lut, weights)).toBeLessThan(1.01 * error(states, lut, weights))
+  }
+})
+
+test.each([
+  [2, 10, 0.08],
+  [3, 10, 0.0215],
+  [4, 8, 0.0071],
+])('k = %i, L = %i: the error on normal values is under %f', (bits, stateBits, ceiling) => {
+  const many = randomMatrix(100, 256, 3).data
+  const lut = hashLut(stateBits).map(v => v * (1 + 0.04 * (bits - 1)))
+  expect(error(viterbi(many, { bits, lut }), lut, undefined, many) / many.length).toBeLessThan(ceiling)
+})
+
+test('no open path is nearer, by brute force', () => {
+  const lut = hashLut(8)
+  const x = values.slice(40, 44)
+  let least = Number.POSITIVE_INFINITY
+  for (let stream = 0; stream < 2 ** 20; stream++) {
+    let sum = 0
+    for (let t = 0; t < 4; t++) sum += (lut[(stream >>> (12 - 4 * t)) & 255] - x[t]) ** 2
+    least = Math.min(least, sum)
+  }
+  const states = viterbi(x, { bits: 4, lut, length: 4, tailBiting: false })
+  expect(error(states, lut, undefined, x)).toBeCloseTo(least, 3)
+})
+
+test('outliers far beyond the table, zero weights and constant values still give cyclic paths', () => {
+  const lut = hashLut(12)
+  const cases = [
+    values.map((v, i) => (i % 50 === 0 ? 1000 * v : v)),
+    new Float32Array(256).fill(1e30),
+    new Float32Array(256).fill(-3.4),
+    Float32Array.from({ length: 256 }, (_, i) => (i % 2 ? 4 : -4)),
+  ]
+  for (const x of cases) {
+    for (const bits of [1, 2, 4]) {
+      const options = { bits, lut, weights: new Float32Array(x.length).fill(0, 0, 9).fill(1, 9) }
+      const states = viterbi(x, options)
+      const overlap = 2 ** (12 - bits) - 1
+      states.forEach((state, i) => {
+        expect(state >> bits).toBe(states[i % 256 === 0 ? i + 255 : i - 1] & overlap)
+      })
+      if (bits === 4) expect(states).toEqual(withTwin(() => viterbi(x, options)))
+    }
+  }
+})
+
+test('what cannot be encoded is refused', () => {
+  const lut = hashLut(8)
+  expect(() => viterbi(values, { bits: 5, lut })).toThrow('1 to 4 whole bits')
+  expect(() => viterbi(values, { bits: 2, lut: new Float32Array(100) })).toThrow('2^L values')
+  expect(() => viterbi(values.subarray(1), { bits: 2, lut })).toThrow('no whole number of sequences')
+  expect(() => viterbi(new Float32Array(256).fill(Number.NaN), { bits: 2, lut })).toThrow('NaN')
+})
+
+function error(states: Uint16Array, lut: Float32Array, weights?: Float32Array, x = values): number {
+  return states.reduce((sum, s, i) => sum + (weights?.[i] ?? 1) * (lut[s] - x[i]) ** 2, 0)
+}
