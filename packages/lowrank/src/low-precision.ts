@@ -1,7 +1,7 @@
 import { matmul } from '@reallm/kernels'
 import { type Matrix, type StorageCost, type Tensor, zeroMatrix } from '@reallm/tensor-io'
 import { type LowRank, type LowRankOptions, lowRank } from './low-rank.ts'
-import { difference, type Metric, metricOf, solveGram, solveGramRight } from './metric.ts'
+import { dot, type Metric, metricOf, solveGram, solveGramRight } from './metric.ts'
 import { factorCost, loadFactor, type StoreOptions, storeFactor } from './store-factor.ts'
 
 /** Parts of a pair of factors: `lowrank_a` is L₂ `[rank, in]`, `lowrank_b` is L₁ `[out, rank]` (LoRA's names). */
@@ -73,39 +73,46 @@ export function loadLowRank(
  */
 export function lowPrecision(w: Matrix, rank: number, options: LowPrecisionOptions): StoredLowRank {
   const { bits, metric = metricOf({}), refits = 4 } = options
-  let pair = measured(w, storeLowRank(lowRank(w, rank, options), bits), metric)
-  let best = pair
-  if (rank === 0 || bits === 16) return best
-  for (let i = 0; i < refits; i++) {
+  const errorOf = errorMeter(w, metric)
+  let pair = storeLowRank(lowRank(w, rank, options), bits)
+  let best = { pair, error: errorOf(pair) }
+  for (let i = 0; i < refits && rank > 0 && bits < 16; i++) {
     const { left, right } = pair
     const refitted =
       i % 2 === 0 ? { left, right: fitRight(w, left, metric) } : { left: fitLeft(w, right, metric), right }
-    pair = measured(w, storeLowRank(refitted, bits), metric)
-    if (pair.error < best.error) best = pair
+    pair = storeLowRank(refitted, bits)
+    const error = errorOf(pair)
+    if (error < best.error) best = { pair, error }
   }
-  return best
+  return { ...best.pair, product: matmul(best.pair.left, best.pair.right), error: best.error }
 }
 
 /** The right factor that goes best with `left`: `(LᵀH_out L)⁻¹ LᵀH_out W`. */
 export function fitRight(w: Matrix, left: Matrix, metric: Metric): Matrix {
-  const weighted = metric.timesOutput(left)
+  const weighted = metric.output.times(left)
   return solveGram(matmul(left, weighted, { transposeA: true }), matmul(weighted, w, { transposeA: true }))
 }
 
 /** The left factor that goes best with `right`: `W H Rᵀ (R H Rᵀ)⁻¹`. */
 export function fitLeft(w: Matrix, right: Matrix, metric: Metric): Matrix {
-  const weighted = metric.timesInput(right)
+  const weighted = metric.input.timesRight(right)
   return solveGramRight(
     matmul(weighted, right, { transposeB: true }),
     matmul(w, weighted, { transposeB: true }),
   )
 }
 
-function measured(
-  w: Matrix,
-  stored: Omit<StoredLowRank, 'error' | 'product'>,
-  metric: Metric,
-): StoredLowRank {
-  const product = matmul(stored.left, stored.right)
-  return { ...stored, product, error: metric.norm(difference(w, product)) }
+/**
+ * Squared error of factors of `w` under a metric, by products with the thin factors only:
+ * ‖W − LR‖² = ‖W‖² − 2⟨LᵀG, R⟩ + ⟨LᵀH_out L, R H Rᵀ⟩ with G = H_out W H.
+ */
+function errorMeter(w: Matrix, { input, output }: Metric): (factors: LowRank) => number {
+  const g = output.times(input.timesRight(w))
+  const total = dot(w, g)
+  return ({ left, right }) => {
+    const leftGram = matmul(left, output.times(left), { transposeA: true })
+    const rightGram = matmul(input.timesRight(right), right, { transposeB: true })
+    const cross = dot(matmul(left, g, { transposeA: true }), right)
+    return Math.max(0, total - 2 * cross + dot(leftGram, rightGram))
+  }
 }

@@ -26,10 +26,17 @@ export function lowRank(w: Matrix, rank: number, options: LowRankOptions = {}): 
   checkRank(rank, w.rows, w.cols, 0)
   if (rank === 0) return { left: zeroMatrix(w.rows, 0), right: zeroMatrix(0, w.cols) }
   const { metric = metricOf({}) } = options
-  const white = metric.whitenOutput(w)
-  const { u } = randomizedSvd(metric.whitenInput(white), rank, options)
+  const { input, output } = metric
+  const whitened = {
+    rows: w.rows,
+    cols: w.cols,
+    times: (x: Matrix) => output.factorTransposed(matmul(w, input.factor(x))),
+    timesTransposed: (x: Matrix) => input.factorTransposed(matmul(w, output.factor(x), { transposeA: true })),
+  }
+  const { u } = randomizedSvd(whitened, rank, options)
   // U Uᵀ is the best projection of the whitened matrix: the right factor needs no inverse of the input side.
-  return balanced({ left: metric.unwhitenOutput(u), right: matmul(u, white, { transposeA: true }) })
+  const right = matmul(output.factor(u), w, { transposeA: true })
+  return balanced({ left: output.solveTransposed(u), right })
 }
 
 /** The same product with each component's norm shared evenly between its column and its row. */

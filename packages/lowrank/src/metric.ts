@@ -3,18 +3,24 @@ import { type EncodeContext, type Matrix, ReallmError } from '@reallm/tensor-io'
 
 /** What an error is measured by: tr(H_out Δ H Δᵀ) with either side dense, diagonal or absent (the identity). */
 export interface Metric {
+  readonly input: Side
+  readonly output: Side
   /** Squared norm of an error `[out, in]`. */
   norm(delta: Matrix): number
-  /** `A H`. */
-  timesInput(a: Matrix): Matrix
-  /** `H_out A`. */
-  timesOutput(a: Matrix): Matrix
-  /** `A C` with `H = C Cᵀ`: plain distances between results are this metric's input side. */
-  whitenInput(a: Matrix): Matrix
-  /** `C_outᵀ A` with `H_out = C_out C_outᵀ`. */
-  whitenOutput(a: Matrix): Matrix
-  /** `C_out⁻ᵀ A`. */
-  unwhitenOutput(a: Matrix): Matrix
+}
+
+/** One side of a metric: `H = C Cᵀ`, which never need be formed where it is diagonal. */
+export interface Side {
+  /** `H X`. */
+  times(x: Matrix): Matrix
+  /** `X H`. */
+  timesRight(x: Matrix): Matrix
+  /** `C X`. */
+  factor(x: Matrix): Matrix
+  /** `Cᵀ X`. */
+  factorTransposed(x: Matrix): Matrix
+  /** `C⁻ᵀ X`. */
+  solveTransposed(x: Matrix): Matrix
 }
 
 /**
@@ -30,26 +36,17 @@ export function metricOf(
 ): Metric {
   const input = sideOf(hessian, weighting)
   const output = sideOf(outputHessian, weighting)
-  const timesInput = (a: Matrix) => input.times(a, 'right')
-  const timesOutput = (a: Matrix) => output.times(a, 'left')
-  return {
-    timesInput,
-    timesOutput,
-    norm: delta => dot(timesInput(delta), timesOutput(delta)),
-    whitenInput: a => input.whiten(a, 'right'),
-    whitenOutput: a => output.whiten(a, 'left'),
-    unwhitenOutput: output.unwhiten,
-  }
+  return { input, output, norm: delta => dot(input.timesRight(delta), output.times(delta)) }
 }
 
-interface Side {
-  times(a: Matrix, side: 'left' | 'right'): Matrix
-  whiten(a: Matrix, side: 'left' | 'right'): Matrix
-  unwhiten(a: Matrix): Matrix
+const same = (x: Matrix) => x
+const identity: Side = {
+  times: same,
+  timesRight: same,
+  factor: same,
+  factorTransposed: same,
+  solveTransposed: same,
 }
-
-const same = (a: Matrix) => a
-const identity: Side = { times: same, whiten: same, unwhiten: same }
 
 function sideOf(moment: Matrix | undefined, weighting: Weighting): Side {
   if (!moment || weighting === 'none') return identity
@@ -60,9 +57,11 @@ function denseSide(moment: Matrix): Side {
   let factor: Matrix | undefined
   const c = () => (factor ??= firmCholesky(moment))
   return {
-    times: (a, side) => (side === 'left' ? matmul(moment, a) : matmul(a, moment)),
-    whiten: (a, side) => (side === 'left' ? matmul(c(), a, { transposeA: true }) : matmul(a, c())),
-    unwhiten: a => solveTriangular(c(), a, { transpose: true }),
+    times: x => matmul(moment, x),
+    timesRight: x => matmul(x, moment),
+    factor: x => matmul(c(), x),
+    factorTransposed: x => matmul(c(), x, { transposeA: true }),
+    solveTransposed: x => solveTriangular(c(), x, { transpose: true }),
   }
 }
 
@@ -72,10 +71,13 @@ function diagonalSide(moment: Matrix): Side {
   const least = 1e-6 * (weights.reduce((sum, v) => sum + v, 0) / n || 1)
   const roots = weights.map(v => Math.sqrt(v + least))
   const inverses = roots.map(v => 1 / v)
+  const timesRoots = (x: Matrix) => scaled(x, roots, 'left')
   return {
-    times: (a, side) => scaled(a, weights, side),
-    whiten: (a, side) => scaled(a, roots, side),
-    unwhiten: a => scaled(a, inverses, 'left'),
+    times: x => scaled(x, weights, 'left'),
+    timesRight: x => scaled(x, weights, 'right'),
+    factor: timesRoots,
+    factorTransposed: timesRoots,
+    solveTransposed: x => scaled(x, inverses, 'left'),
   }
 }
 

@@ -9,6 +9,24 @@ export interface RandomizedSvdOptions {
   readonly powerIterations?: number
 }
 
+/** A matrix `[rows, cols]` by its products: what a sketch needs of it. */
+export interface LinearOperator {
+  readonly rows: number
+  readonly cols: number
+  /** `A X`. */
+  times(x: Matrix): Matrix
+  /** `Aᵀ X`. */
+  timesTransposed(x: Matrix): Matrix
+}
+
+/** A matrix as a linear operator. */
+export const operatorOf = (a: Matrix): LinearOperator => ({
+  rows: a.rows,
+  cols: a.cols,
+  times: x => matmul(a, x),
+  timesTransposed: x => matmul(a, x, { transposeA: true }),
+})
+
 /**
  * The `rank` leading singular triples of `a` `[m, n]`, from a Gaussian sketch (Halko, Martinsson, Tropp 2011). Where
  * the sketch would be as wide as the matrix, the exact decomposition.
@@ -18,18 +36,24 @@ export interface RandomizedSvdOptions {
  * @example
  * const { u, s, v } = randomizedSvd(w, 8, { seed: 1 })
  */
-export function randomizedSvd(a: Matrix, rank: number, options: RandomizedSvdOptions = {}): Svd {
+export function randomizedSvd(
+  matrix: Matrix | LinearOperator,
+  rank: number,
+  options: RandomizedSvdOptions = {},
+): Svd {
+  const a = 'data' in matrix ? operatorOf(matrix) : matrix
   checkRank(rank, a.rows, a.cols)
   const { seed = 0, oversampling = 10, powerIterations = 2 } = options
   const width = rank + oversampling
-  if (width >= Math.min(a.rows, a.cols)) return leading(svd(a), rank)
-  let { q } = qr(matmul(a, gaussian(a.cols, width, seed)))
+  if (width >= Math.min(a.rows, a.cols)) return leading(svd(a.times(unit(a.cols))), rank)
+  let { q } = qr(a.times(gaussian(a.cols, width, seed)))
   for (let i = 0; i < powerIterations; i++) {
-    const back = qr(matmul(a, q, { transposeA: true }))
-    q = qr(matmul(a, back.q)).q
+    const back = qr(a.timesTransposed(q))
+    q = qr(a.times(back.q)).q
   }
-  const small = leading(svd(matmul(q, a, { transposeA: true })), rank)
-  return { ...small, u: matmul(q, small.u) }
+  // Aᵀ Q = V Σ Uᵀ of the small side: A = Q U Σ Vᵀ.
+  const small = leading(svd(a.timesTransposed(q)), rank)
+  return { u: matmul(q, small.v), s: small.s, v: small.u }
 }
 
 /** Throws `bad-option` unless `rank` is a whole number from `least` to min(rows, cols). */
@@ -63,6 +87,12 @@ export const rowsOf = (m: Matrix, from: number, to: number): Matrix => ({
   cols: m.cols,
   data: m.data.subarray(from * m.cols, to * m.cols),
 })
+
+function unit(n: number): Matrix {
+  const m = zeroMatrix(n, n)
+  for (let i = 0; i < n; i++) m.data[i * n + i] = 1
+  return m
+}
 
 function leading({ u, s, v }: Svd, rank: number): Svd {
   return { u: firstColumns(u, rank), s: s.slice(0, rank), v: firstColumns(v, rank) }

@@ -46,7 +46,7 @@ export function lplr(w: Matrix, rank: number, options: LplrOptions): Lplr {
 
   const basis =
     sketch === 'gaussian'
-      ? matmul(metric.whitenInput(w), gaussian(w.cols, rank, seed))
+      ? matmul(w, metric.input.factor(gaussian(w.cols, rank, seed)))
       : lowRank(w, rank, { ...options, metric }).left
   const leftParts = storeFactor(FACTOR_B, basis, formats.left, rounded)
   const left = loadFactor(FACTOR_B, leftParts, w.rows, rank, formats.left)

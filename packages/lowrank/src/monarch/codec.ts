@@ -52,7 +52,7 @@ const residualShape = {
   tolerance: z
     .number()
     .min(0)
-    .default(1e-3)
+    .default(5e-3)
     .describe('stop when a round lowers the squared error by less than this share'),
 }
 

@@ -17,12 +17,12 @@ export const residualShape = (defaults: PlusLowRankOptions = {}) => ({
     .int()
     .min(1)
     .max(100)
-    .default(defaults.rounds ?? 20)
+    .default(defaults.rounds ?? 10)
     .describe('most rounds of the alternation'),
   tolerance: z
     .number()
     .min(0)
-    .default(defaults.tolerance ?? 1e-3)
+    .default(defaults.tolerance ?? 5e-3)
     .describe('stop when a round lowers the squared error by less than this share'),
   weighting: z
     .enum(['full', 'diagonal', 'none'])

@@ -1,4 +1,4 @@
-import { matmul, svd } from '@reallm/kernels'
+import { matmul, svd, transpose } from '@reallm/kernels'
 import { type Matrix, type MatrixShape, ReallmError } from '@reallm/tensor-io'
 import type { LowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
@@ -15,8 +15,8 @@ import { checkRank, firstColumns } from '../randomized-svd.ts'
  */
 export function rom(w: Matrix, rank: number, metric: Metric = metricOf({})): LowRank {
   checkRank(rank, w.rows, w.cols)
-  // Left singular vectors of W C, H = C Cᵀ, are the eigenvectors of W H Wᵀ, at the price of the smaller side.
-  const left = firstColumns(svd(metric.whitenInput(w)).u, rank)
+  // Right singular vectors of Cᵀ Wᵀ, H = C Cᵀ, are the eigenvectors of W H Wᵀ, at the price of the smaller side.
+  const left = firstColumns(svd(metric.input.factorTransposed(transpose(w))).v, rank)
   return { left, right: matmul(left, w, { transposeA: true }) }
 }
 
