@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { crossEntropy, embedding, linear, matMul } from './ops.ts'
+import { crossEntropy, embedding, linear, matMul, tap } from './ops.ts'
 import { type BackendName, listBackends, type TfTensor, tf, useBackend } from './tf.ts'
 
 const backends = (await listBackends())
@@ -100,6 +100,19 @@ describe.each(backends)('operations on %s', name => {
       close(crossEntropy(logits, labels), plain(logits))
       const dy = tf.tensor1d([1, 0.5])
       close(tf.grad(x => crossEntropy(x, labels))(logits, dy), tf.grad(plain)(logits, dy))
+    })
+  })
+
+  it('shows a gradient on its way', () => {
+    tf.tidy(() => {
+      const seen: number[][] = []
+      const x = tf.tensor1d([1, 2])
+      const f = (v: TfTensor) =>
+        tap(v.mul(3), g => void seen.push([...g.dataSync()]))
+          .square()
+          .sum()
+      close(tf.grad(f as (v: TfTensor) => TfTensor)(x), tf.tensor1d([18, 36]))
+      expect(seen).toEqual([[6, 12]])
     })
   })
 

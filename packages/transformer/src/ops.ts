@@ -121,3 +121,18 @@ const places = (labels: TfTensor) => tf.stack([tf.range(0, labels.size, 1, 'int3
  */
 export const crossEntropy = (logits: TfTensor, labels: TfTensor): TfTensor =>
   run(crossEntropyOp, { logits, labels }, {})
+
+/**
+ * `x` itself; in the backward pass `onGradient` sees its gradient, which lives for the call only.
+ *
+ * @example
+ * const hooks = { linear: (module, x, base) => tap(base(), g => gather(module, g)) }
+ */
+export const tap = (x: TfTensor, onGradient: (gradient: TfTensor) => void): TfTensor =>
+  tf.customGrad(value => ({
+    value: (value as TfTensor).clone(),
+    gradFunc: (dy: TfTensor) => {
+      onGradient(dy)
+      return dy.clone()
+    },
+  }))(x)

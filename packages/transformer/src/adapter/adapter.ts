@@ -17,3 +17,7 @@ export interface Adapter {
   /** Name of the model it was trained on. */
   readonly base?: string
 }
+
+/** Names of PEFT's files. */
+export const configName = 'adapter_config.json'
+export const weightsName = 'adapter_model.safetensors'

@@ -1,8 +1,5 @@
-import { join } from 'node:path'
 import { openFileSource, openSafetensors, ReallmError, readAll, type TensorStore } from '@reallm/tensor-io'
-import type { Adapter, AdapterModule } from './adapter.ts'
-
-const configName = 'adapter_config.json'
+import { type Adapter, type AdapterModule, configName, weightsName } from './adapter.ts'
 
 /**
  * Reads an adapter directory in PEFT's layout (`adapter_config.json`, `adapter_model.safetensors`).
@@ -12,7 +9,7 @@ const configName = 'adapter_config.json'
  * const model = adapted(await openWeights('base'), await readAdapter('my-adapter'))
  */
 export async function readAdapter(directory: string): Promise<Adapter> {
-  const source = await openFileSource(join(directory, configName))
+  const source = await openFileSource(`${directory}/${configName}`)
   const text = new TextDecoder().decode(await readAll(source))
   await source.close()
   let config: unknown
@@ -21,7 +18,7 @@ export async function readAdapter(directory: string): Promise<Adapter> {
   } catch (cause) {
     throw new ReallmError('bad-file', `${directory}: ${configName} is not JSON`, { cause })
   }
-  const file = await openSafetensors(await openFileSource(join(directory, 'adapter_model.safetensors')))
+  const file = await openSafetensors(await openFileSource(`${directory}/${weightsName}`))
   try {
     return await parseAdapter(config as Record<string, unknown>, file)
   } finally {

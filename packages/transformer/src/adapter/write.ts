@@ -1,15 +1,11 @@
-import { join } from 'node:path'
-import { type Tensor, writeFileAtomic, writeSafetensors } from '@reallm/tensor-io'
-import type { Adapter } from './adapter.ts'
+import { encodeSafetensors, type Tensor, writeFileAtomic } from '@reallm/tensor-io'
+import { type Adapter, configName, weightsName } from './adapter.ts'
 
 /**
- * Writes an adapter as PEFT does: `adapter_config.json` and `adapter_model.safetensors`. Scalings that differ between
- * modules go into `alpha_pattern`, ranks into `rank_pattern`.
- *
- * @example
- * await writeAdapter('my-adapter', { modules: new Map([[name, { a, b, scaling: 2 }]]), base: 'npm:@reallm/tiny' })
+ * The files of an adapter as PEFT writes them, by name, for example to download from a page. Scalings that differ
+ * between modules go into `alpha_pattern`, ranks into `rank_pattern`.
  */
-export async function writeAdapter(directory: string, adapter: Adapter): Promise<void> {
+export function encodeAdapter(adapter: Adapter): Record<string, Uint8Array<ArrayBuffer>> {
   const tensors: Record<string, Tensor> = {}
   const names = [...adapter.modules.keys()].sort()
   const ranks: Record<string, number> = {}
@@ -47,8 +43,22 @@ export async function writeAdapter(directory: string, adapter: Adapter): Promise
     lora_dropout: 0,
     modules_to_save: null,
   }
-  await writeSafetensors(join(directory, 'adapter_model.safetensors'), tensors, { format: 'pt' })
-  await writeFileAtomic(join(directory, 'adapter_config.json'), `${JSON.stringify(config, null, 2)}\n`)
+  return {
+    [weightsName]: encodeSafetensors(tensors, { format: 'pt' }),
+    [configName]: new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`),
+  }
+}
+
+/**
+ * Writes an adapter into a directory, as PEFT does.
+ *
+ * @example
+ * await writeAdapter('my-adapter', { modules: new Map([[name, { a, b, scaling: 2 }]]), base: 'npm:@reallm/tiny' })
+ */
+export async function writeAdapter(directory: string, adapter: Adapter): Promise<void> {
+  for (const [name, contents] of Object.entries(encodeAdapter(adapter))) {
+    await writeFileAtomic(`${directory}/${name}`, contents)
+  }
 }
 
 /** The keys of PEFT's patterns are regular expressions. */
