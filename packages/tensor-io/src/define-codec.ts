@@ -66,6 +66,9 @@ export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params,
 
   function decodeRows(e: EncodedMatrix, from: number, to: number): Matrix {
     const { stored, inner } = opened(e)
+    if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= e.shape[0])) {
+      throw new ReallmError('bad-option', `${spec.name} ${shapeText(e.shape)} has no rows ${from} to ${to}`)
+    }
     const rows = spec.decodeRows?.(stored, inner, from, to)
     if (rows) return rows
     const whole = wholes.get(e) ?? spec.decode(stored, inner)
@@ -88,7 +91,9 @@ export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params,
       cost(shape, params)
       checkHessian(ctx.hessian, w.cols)
       checkWeights(w)
-      return { codec: spec.name, params, shape, ...(await spec.encode(w, params, ctx)) }
+      const encoding = await spec.encode(w, params, ctx)
+      if (!spec.inner) ctx.onProgress?.({ event: 'columns-end', done: w.cols, total: w.cols })
+      return { codec: spec.name, params, shape, ...encoding }
     },
     decode(e) {
       const { stored, inner } = opened(e)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export const lowRankParams = z.object({
+export const lowRankParams = z.strictObject({
   rank: z.int().min(1).describe('columns of L₁ and rows of L₂'),
   bits: z.int().min(1).max(16).default(8).describe('bits of each factor entry: 1 to 8, or 16'),
   weighting: z

@@ -60,13 +60,13 @@ export const lr2vq: ColumnCodec<Lr2vqParams> = {
       return { parts: encoder.finish().parts }
     },
     decode: e => decodeRows(e, 0, e.shape[0]),
+    decodeRows: (e, _, from, to) => decodeRows(e, from, to),
   }),
   async columns(w, given, ctx) {
     const p = parseParams(NAME, params, given)
     cost([w.rows, w.cols], p)
     return columnEncoder(w, p, ctx)
   },
-  decodeRows: (e, from, to) => decodeRows({ ...e, params: parseParams(NAME, params, e.params) }, from, to),
 }
 
 function cost([rows, cols]: MatrixShape, { codeBits, vector, dim }: Full): StorageCost {

@@ -72,7 +72,7 @@ export function plusMonarch<Inner>(
   options: PlusMonarchOptions,
   codec: MatrixCodec<Inner>,
 ): MatrixCodec<PlusMonarchParams<Inner>> {
-  const shape = z.object({ ...residualShape, inner: codec.params })
+  const shape = z.strictObject({ ...residualShape, inner: codec.params })
   return defineCodec<PlusMonarchParams<Inner>, Full<Inner>>({
     name: RESIDUAL,
     params: z.preprocess(given => ({ ...options, ...(given as object) }), shape) as unknown as ZodType<

@@ -33,7 +33,7 @@ export function plusLowRank<Inner>(
   options: PlusLowRankOptions,
   codec: MatrixCodec<Inner>,
 ): MatrixCodec<PlusLowRankParams<Inner>> {
-  const params = z.object({ ...residualShape(options), inner: codec.params })
+  const params = z.strictObject({ ...residualShape(options), inner: codec.params })
   return defineCodec<PlusLowRankParams<Inner>, Full<Inner>>({
     name: NAME,
     params: params as unknown as ZodType<Full<Inner>, PlusLowRankParams<Inner>>,

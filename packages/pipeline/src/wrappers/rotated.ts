@@ -34,7 +34,7 @@ export function rotated<Inner>(
   codec: MatrixCodec<Inner>,
   options: RotationOptions = {},
 ): MatrixCodec<RotatedParams<Inner>> {
-  const params = z.object({
+  const params = z.strictObject({
     input: z
       .boolean()
       .default(options.input ?? true)
