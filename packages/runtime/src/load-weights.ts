@@ -33,13 +33,17 @@ export async function loadWeights(
   const { signal, onProgress, form } = options
   const { arena } = engine
   const staging = engine.allocateFloats(STAGED_FLOATS)
-  const total = model.names.length
+  const total = model.names.reduce((sum, name) => sum + model.bytesOf(name), 0)
   let done = 0
+  const read = (name: string) => {
+    done += model.bytesOf(name)
+    onProgress?.({ event: 'bytes-read', name, done, total })
+  }
 
   async function vector(name: string, offset = 0): Promise<Pointer> {
     throwIfAborted(signal)
     const { data } = await model.read(name)
-    onProgress?.({ event: 'tensor-end', name, done: ++done, total })
+    read(name)
     return engine.upload(offset === 0 ? data : data.map(w => w + offset))
   }
 
@@ -63,7 +67,7 @@ export async function loadWeights(
             writer,
           })
         : await plainMatrix(name, rows, cols)
-    onProgress?.({ event: 'tensor-end', name, done: ++done, total })
+    read(name)
     return linear
   }
 

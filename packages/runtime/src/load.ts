@@ -2,35 +2,46 @@ import {
   blobSource,
   type LongWork,
   type ModelFiles,
+  type OpenOptions,
   openFiles,
   openModel,
+  ReallmError,
   type Registry,
 } from '@reallm/tensor-io'
-import { openWeights } from '@reallm/tensor-io/decoder'
-import { openTokenizer, type TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import { type ModelWeights, openWeights } from '@reallm/tensor-io/decoder'
+import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import { cachingFetch, openCache } from './cache.ts'
 import { Engine } from './engine.ts'
+import { isKnown } from './linear/encoded.ts'
 import { loadWeights, type WeightForm } from './load-weights.ts'
 import { Model } from './model.ts'
 
 export interface LoadOptions extends LongWork {
-  /**
-   * How matrices are held. `expanded`: one byte per weight, fastest. `packed`: as an artifact stores them, decoded at
-   * each use, smallest. `f32`: exactly. Default: `expanded` when that takes less than `maxMemory`, else `packed`.
-   */
+  /** How matrices are held, see {@link WeightForm}. Default: the quickest that `maxMemory` allows. */
   readonly weights?: WeightForm
-  /** Threads in all; default 1. Fewer start where memory cannot be shared. */
+  /** Bytes that weights may take; default 2 GiB, of the 4 GiB that WebAssembly can address. */
+  readonly maxMemory?: number
+  /** Threads in all; default 1. Fewer start where memory cannot be shared (pages that are not cross-origin isolated). */
   readonly threads?: number
-  /** `false` leaves it out: prompts are token ids then. Default: the model's own, if its packages are installed. */
+  /**
+   * Whether a page keeps what it fetched, checked by SHA-256 when it is read again; a text names the cache. Default
+   * true; without effect outside of pages.
+   */
+  readonly cache?: boolean | string
+  /** `false` leaves it out: prompts are token ids then. Default: the model's own. */
   readonly tokenizer?: TextTokenizer | false
-  /** For codecs that this package does not know. */
+  /** For codecs that this package cannot run by itself. */
   readonly registry?: Registry
 }
 
-/** Where a model is: a path, `npm:` name, URL, the files a visitor chose, or an open model. */
+/** Where a model is: a path, `hf:` or `npm:` name, URL, the files a visitor chose, or an open model. */
 export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
 
+const DEFAULT_MEMORY = 2 ** 31
+
 /**
- * Loads a model to run: an artifact, or plain weights of a Hugging Face directory or GGUF file.
+ * Loads a model to run: an artifact, or plain weights of a Hugging Face directory or GGUF file. Weights are read one
+ * matrix after the other; `onProgress` hears of `bytes-read`, of all bytes of the weights.
  *
  * @throws `not-found`, `bad-file`, `unsupported` as `openModel` does; `aborted`
  * @example
@@ -39,20 +50,63 @@ export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
  */
 export async function load(where: ModelLocation, options: LoadOptions = {}): Promise<Model> {
   const files = await open(where, options)
-  const source = await openWeights(files, options)
-  const tokenizer =
-    options.tokenizer === undefined ? await openTokenizer(files) : options.tokenizer || undefined
-  const engine = await Engine.start(options.threads === undefined ? {} : { threads: options.threads })
-  const form = options.weights ?? 'expanded'
-  const weights = await loadWeights(engine, source, { ...options, form })
-  await files.close()
-  return new Model({ engine, config: source.config, weights, form, tokenizer })
+  try {
+    const source = await openWeights(files)
+    const form = options.weights ?? formFor(source, options.maxMemory ?? DEFAULT_MEMORY)
+    const tokenizer = await tokenizerFor(source, options.tokenizer)
+    const engine = await Engine.start(options.threads === undefined ? {} : { threads: options.threads })
+    try {
+      const weights = await loadWeights(engine, source, { ...options, form })
+      return new Model({ engine, config: source.config, weights, form, tokenizer })
+    } catch (error) {
+      engine.inference.close()
+      throw error
+    }
+  } finally {
+    await files.close()
+  }
+}
+
+async function tokenizerFor(
+  source: ModelWeights,
+  given: TextTokenizer | false | undefined,
+): Promise<TextTokenizer | undefined> {
+  if (given !== undefined) return given || undefined
+  return source.tokenizer().catch((error: unknown) => {
+    if (error instanceof ReallmError && error.code === 'not-found') return undefined
+    throw error
+  })
+}
+
+/** The quickest form that fits. */
+function formFor({ config, shapes, files }: ModelWeights, memory: number): WeightForm {
+  let [count, packed] = [0, false]
+  for (const [name, shape] of shapes) {
+    if (shape.length === 2) count += shape[0] * shape[1]
+    const module = files.artifact?.modules.get(name.replace(/\.weight$/, ''))
+    if (module && isKnown(module)) packed = true
+  }
+  const scales = 1 + 4 / 64 / 2
+  if (2 * scales * count <= memory) return 'expanded'
+  if (packed) return 'packed'
+  if (1.0625 * count <= memory) return 'int8'
+  const size = Math.ceil((1.0625 * count) / 2 ** 20)
+  throw new ReallmError('bad-option', `${files.spec}: ${config.modelType} weights need ${size} MiB`, {
+    hint: 'allow more by maxMemory, or compress the model',
+  })
 }
 
 async function open(where: ModelLocation, options: LoadOptions): Promise<ModelFiles> {
-  if (typeof where === 'string' || where instanceof URL) return openModel(String(where), options)
-  if (where instanceof Blob) return openFiles([named(where)], options)
-  if (Symbol.iterator in where) return openFiles([...where].map(named), options)
+  const { cache = true, registry, signal } = options
+  const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
+  const opening: OpenOptions = {
+    ...(registry && { registry }),
+    ...(signal && { signal }),
+    ...(fetching && { fetch: cachingFetch(fetching) }),
+  }
+  if (typeof where === 'string' || where instanceof URL) return openModel(String(where), opening)
+  if (where instanceof Blob) return openFiles([named(where)], opening)
+  if (Symbol.iterator in where) return openFiles([...where].map(named), opening)
   return where
 }
 

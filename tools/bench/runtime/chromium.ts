@@ -21,7 +21,8 @@ export async function serve(roots: Readonly<Record<string, string>>, page: strin
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Embedder-Policy': 'require-corp',
     }
-    if (url.pathname === '/') return void response.writeHead(200, { ...headers, 'Content-Type': 'text/html' }).end(page)
+    if (url.pathname === '/')
+      return void response.writeHead(200, { ...headers, 'Content-Type': 'text/html' }).end(page)
     const root = Object.keys(roots).find(prefix => url.pathname.startsWith(prefix))
     const path = root && normalize(roots[root] + url.pathname.slice(root.length))
     const size = path && statSync(path, { throwIfNoEntry: false })?.size
@@ -34,7 +35,11 @@ export async function serve(roots: Readonly<Record<string, string>>, page: strin
     }
     const start = Number(range[1])
     const end = Math.min(size - 1, range[2] ? Number(range[2]) : size - 1)
-    response.writeHead(206, { ...type, 'Content-Range': `bytes ${start}-${end}/${size}`, 'Content-Length': end - start + 1 })
+    response.writeHead(206, {
+      ...type,
+      'Content-Range': `bytes ${start}-${end}/${size}`,
+      'Content-Length': end - start + 1,
+    })
     createReadStream(path, { start, end }).pipe(response)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

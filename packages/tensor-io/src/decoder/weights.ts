@@ -17,6 +17,8 @@ export interface ModelWeights {
   readonly shapes: ReadonlyMap<string, readonly number[]>
   /** Reads one tensor in float32; `rows` reads rows `from` to `to` (exclusive) of its first axis. */
   read(name: string, rows?: readonly [from: number, to: number]): Promise<Tensor<'F32'>>
+  /** Bytes that a tensor takes in the files, all parts of a compressed one counted. */
+  bytesOf(name: string): number
   tokenizer(): Promise<TextTokenizer>
   close(): Promise<void>
 }
@@ -72,6 +74,7 @@ export async function openWeights(
     names: [...shapes.keys()],
     shapes,
     read,
+    bytesOf: name => storedBytes(files, storedName(name)),
     tokenizer: () => openTokenizer(files),
     close: () => files.close(),
   }
@@ -111,3 +114,10 @@ function checkShapes(
 /** Compressed matrices are there even where nothing can decode them. */
 const storedShape = (files: ModelFiles, name: string): readonly number[] | undefined =>
   files.tensors.get(name)?.shape ?? files.artifact?.modules.get(name.replace(/\.weight$/, ''))?.shape
+
+function storedBytes(files: ModelFiles, name: string): number {
+  const whole = files.tensors.get(name)
+  if (whole) return whole.bytes
+  const prefix = name.replace(/weight$/, '')
+  return [...files.tensors].reduce((sum, [part, { bytes }]) => sum + (part.startsWith(prefix) ? bytes : 0), 0)
+}

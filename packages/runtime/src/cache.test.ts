@@ -1,0 +1,82 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { type ByteCache, cachingFetch } from './cache.ts'
+
+const url = 'https://example.com/model.safetensors'
+const stored = new Map<string, Response>()
+const cache: ByteCache = {
+  match: async key => stored.get(key)?.clone(),
+  put: async (key, response) => void stored.set(key, response),
+  delete: async key => stored.delete(key),
+}
+let file = Uint8Array.from({ length: 9_000_000 }, (_, i) => (i * 7) >> 3)
+let etag = 'one'
+let online = true
+let requests: string[] = []
+
+const network = (async (_: string, init?: RequestInit) => {
+  const range = new Headers(init?.headers).get('range') ?? ''
+  if (!online) throw new TypeError('offline')
+  requests.push(range)
+  const [, start, end] = /bytes=(\d+)-(\d+)/.exec(range)!.map(Number)
+  const last = Math.min(end, file.length - 1)
+  const headers = { 'Content-Range': `bytes ${start}-${last}/${file.length}`, ETag: etag }
+  return new Response(file.slice(start, last + 1), { status: 206, headers })
+}) as typeof fetch
+
+async function read(start: number, end: number): Promise<Uint8Array> {
+  const get = cachingFetch(cache, network)
+  const response = await get(url, { headers: { Range: `bytes=${start}-${end - 1}` } })
+  expect(response.status).toBe(206)
+  const last = Math.min(end, file.length) - 1
+  expect(response.headers.get('content-range')).toBe(`bytes ${start}-${last}/${file.length}`)
+  return new Uint8Array(await response.arrayBuffer())
+}
+
+beforeEach(() => {
+  stored.clear()
+  requests = []
+  online = true
+})
+
+describe('cachingFetch', () => {
+  it('fetches a range once, across chunks and at the end of the file', async () => {
+    for (let round = 0; round < 2; round++) {
+      expect(Buffer.compare(await read(4_000_000, 4_500_000), file.subarray(4_000_000, 4_500_000))).toBe(0)
+      expect(Buffer.compare(await read(8_999_990, 9_500_000), file.subarray(8_999_990))).toBe(0)
+    }
+    expect(requests.filter(range => range !== 'bytes=0-0')).toEqual([
+      'bytes=0-4194303',
+      'bytes=4194304-8388607',
+      'bytes=8388608-8999999',
+    ])
+  })
+
+  it('answers without a network what it has', async () => {
+    await read(0, 100)
+    online = false
+    expect(Buffer.compare(await read(50, 90), file.subarray(50, 90))).toBe(0)
+    await expect(read(8_999_000, 9_000_000)).rejects.toThrow('offline')
+  })
+
+  it('fetches damaged pieces again', async () => {
+    await read(0, 100)
+    const key = [...stored.keys()].find(name => name.endsWith('reallm-part=0'))!
+    const { headers } = stored.get(key)!
+    stored.set(key, new Response(new Uint8Array(4_194_304), { headers }))
+    expect(Buffer.compare(await read(50, 90), file.subarray(50, 90))).toBe(0)
+  })
+
+  it('forgets a file that has changed', async () => {
+    await read(0, 100)
+    file = file.map(byte => byte ^ 255)
+    etag = 'two'
+    expect(Buffer.compare(await read(50, 90), file.subarray(50, 90))).toBe(0)
+  })
+
+  it('passes on what is no range request', async () => {
+    const plain = cachingFetch(cache, (async () => new Response('whole')) as typeof fetch)
+    expect(await (await plain(url)).text()).toBe('whole')
+    const ignored = await plain(url, { headers: { Range: 'bytes=0-99' } })
+    expect([ignored.status, await ignored.text()]).toEqual([200, 'whole'])
+  })
+})
