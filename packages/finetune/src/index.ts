@@ -1,6 +1,21 @@
 export { type AdamW, type AdamWOptions, adamW, type Parameters, type TfVariable } from './adamw.ts'
 export * from './batches.ts'
+export {
+  type BlockReport,
+  type BlockwiseOptions,
+  type BlockwiseResult,
+  tuneBlockwise,
+} from './blockwise/blockwise.ts'
 export { type CheckpointStore, fileStore, memoryStore } from './checkpoint.ts'
+export * from './data/index.ts'
+export * from './distill/index.ts'
+export * from './finetune.ts'
 export * from './loss.ts'
+export { checkpointedBlock, tunedBlock, tunedLogits } from './lowrank/forward.ts'
+export { type LowRankPlan, type PlannedModule, plannedModules } from './lowrank/plan.ts'
+export { rowScaled, rowScalesOf, withRowScales } from './lowrank/row-scaled.ts'
+export { type Factors, type Trainable, type TrainableOptions, trainable } from './lowrank/trainable.ts'
+export * from './result.ts'
 export { learningRateAt, type Schedule } from './schedule.ts'
+export { type FactorStore, type Student, takeApart } from './student.ts'
 export * from './train.ts'

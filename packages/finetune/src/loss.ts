@@ -32,10 +32,15 @@ export function summedLoss(
   })
 }
 
-/** Mean loss in nats per scored token over all of `batches`; yields to the event loop between them. */
-export async function meanLoss(batches: Iterable<Batch>, loss: (batch: Batch) => TfTensor): Promise<number> {
+/** Mean of a summed loss over the scored tokens of all batches; `prepare` runs before each. */
+export async function meanLoss(
+  batches: Iterable<Batch>,
+  loss: (batch: Batch) => TfTensor,
+  prepare?: (batch: Batch) => Promise<void>,
+): Promise<number> {
   let [sum, scored] = [0, 0]
   for (const batch of batches) {
+    await prepare?.(batch)
     const value = tf.tidy(() => loss(batch))
     sum += (await value.data())[0]
     scored += batch.scored

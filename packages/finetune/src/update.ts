@@ -11,6 +11,8 @@ export interface UpdateOptions {
   readonly batches: BatchSource
   /** *Sum* of the losses of a batch's scored tokens, a differentiable scalar; divided by their number here. */
   loss(batch: Batch): TfTensor
+  /** Called before `loss` of the same batch, to fetch what it needs (a teacher's logits). */
+  prepare?(batch: Batch): Promise<void>
   /** Batches per optimiser step; default 1. */
   readonly accumulate?: number
   /** Largest norm of all gradients together; default 1. */
@@ -53,11 +55,12 @@ export async function updateOnce(
 
 /** Adds a batch's gradients to `sums` and returns its summed loss. */
 async function addGradients(
-  { parameters, loss }: UpdateOptions,
+  { parameters, loss, prepare }: UpdateOptions,
   batch: Batch,
   sums: Map<string, TfTensor>,
 ): Promise<number> {
   if (batch.scored === 0) return 0
+  await prepare?.(batch)
   const { value, grads } = tf.variableGrads(() => loss(batch) as TfScalar, [...parameters.values()])
   for (const [name, variable] of parameters) {
     const gradient = grads[variable.name]

@@ -1,42 +1,6 @@
-import { createTokenizer, type TextTokenizer } from '@reallm/transformer'
 import { expect, test } from 'vitest'
+import { charTokenizer as tokenizer } from '../../test/char-tokenizer.ts'
 import { parseExamples, splitWindows, tokenise } from './index.ts'
-
-/** Bytes as tokens, with `<end>` (id 256) and `<turn>` (257) on top. */
-const tokenizer: TextTokenizer = createTokenizer({
-  tokenizer: {
-    version: '1.0',
-    added_tokens: ['<end>', '<turn>'].map((content, i) => ({
-      ...{
-        id: 95 + i,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      },
-    })),
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      vocab: Object.fromEntries([
-        ...Array.from({ length: 94 }, (_, i) => [String.fromCharCode(33 + i), i]),
-        ['Ġ', 94],
-      ]),
-      merges: [],
-    },
-  },
-  config: {
-    eos_token: '<end>',
-    chat_template:
-      "{% for m in messages %}{{ '<turn>' + m['role'] + ':' + m['content'] + '<end>' }}{% endfor %}" +
-      "{% if add_generation_prompt %}{{ '<turn>assistant:' }}{% endif %}",
-  },
-})
 
 const learned = (window: ReturnType<typeof tokenise>) =>
   tokenizer.decode(

@@ -57,3 +57,11 @@ export function plannedModules(config: TransformerConfig, plan: LowRankPlan): Pl
   }
   return modules
 }
+
+/** The plan out of wider options, as JSON can hold it: a rank that is a function becomes its values. */
+export function describePlan(config: TransformerConfig, plan: LowRankPlan): Record<string, unknown> {
+  const { rank = 8, alpha, rsLora, dora, rowScales, norms } = plan
+  const ranks = typeof rank === 'number' ? rank : plannedModules(config, plan).map(m => [m.name, m.rank])
+  const given = { rank: ranks, alpha, rsLora, dora, rowScales, norms }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}

@@ -18,6 +18,15 @@ export interface Factors {
   readonly right: Matrix
 }
 
+export interface TrainableOptions {
+  /** Factors that replace fresh ones; their rank counts, whatever the plan says. */
+  readonly start?: ReadonlyMap<string, Factors>
+  /** Row factors to start from, by module; others start at 1. */
+  readonly rowScales?: ReadonlyMap<string, Float32Array>
+  /** Train this block only; `base` need not have the others. */
+  readonly only?: number
+}
+
 /** Low-rank parts (and what else the plan names) on a frozen model, as pure functions of their values. */
 export interface Trainable {
   readonly plan: LowRankPlan
@@ -42,12 +51,13 @@ export function trainable(
   base: Weights,
   plan: LowRankPlan,
   seed: number,
-  start: ReadonlyMap<string, Factors> = new Map(),
+  { start = new Map(), rowScales, only }: TrainableOptions = {},
 ): Trainable {
   const rankOf = (name: string) => start.get(name)?.right.rows || undefined
   const { rank = 8 } = plan
   const wanted = (name: string) => rankOf(name) ?? (typeof rank === 'number' ? rank : rank(name))
-  const modules = plannedModules(config, { ...plan, rank: wanted })
+  const blocks = only === undefined ? Array.from({ length: config.layers }, (_, i) => i) : [only]
+  const modules = plannedModules(config, { ...plan, rank: wanted }).filter(m => blocks.includes(m.block))
   const byName = new Map(modules.map(m => [m.name, m]))
   const parameters = new Map<string, TfVariable>()
   const blockOf = new Map<string, number>()
@@ -66,7 +76,10 @@ export function trainable(
       from ? toTf(from.right) : freshFactor(rank, shape[1], seedFor(seed, name)),
     )
     add(`${name}.lora_B`, block, () => (from ? toTf(from.left).div(scaling) : tf.zeros([shape[0], rank])))
-    if (plan.rowScales) add(`${name}.row_scale`, block, () => tf.ones([shape[0]]))
+    const scales = rowScales?.get(name)
+    if (plan.rowScales || scales) {
+      add(`${name}.row_scale`, block, () => (scales ? tf.tensor1d(scales) : tf.ones([shape[0]])))
+    }
     if (plan.dora) {
       const [a, b] = [parameters.get(`${name}.lora_A`)!, parameters.get(`${name}.lora_B`)!]
       add(`${name}.magnitude`, block, () => rowNorms(base[`${name}.weight`], a, b, scaling))
@@ -74,10 +87,11 @@ export function trainable(
   }
   if (plan.norms) {
     const norms = (names: Iterable<string>) => [...names].filter(name => /norm\.weight$/.test(name))
-    for (let i = 0; i < config.layers; i++) {
+    for (const i of blocks) {
       for (const name of norms(blockTensors(config, i).keys())) add(name, i, () => base[name].clone())
     }
-    for (const name of norms(outerTensors(config).keys())) add(name, -1, () => base[name].clone())
+    for (const name of only === undefined ? norms(outerTensors(config).keys()) : [])
+      add(name, -1, () => base[name].clone())
   }
   const ofBlock = (i: number) => [...blockOf].filter(([, block]) => block === i).map(([name]) => name)
 

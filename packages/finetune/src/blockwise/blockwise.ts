@@ -1,0 +1,168 @@
+import { type LongWork, type Tensor, throwIfAborted } from '@reallm/tensor-io'
+import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
+import { type AdamWOptions, assign, toTensor } from '../adamw.ts'
+import { type Batch, collate, shuffled, type Window } from '../batches.ts'
+import { type CheckpointStore, checkUnchanged, decodeCheckpoint, encodeCheckpoint } from '../checkpoint.ts'
+import { meanLoss } from '../loss.ts'
+import { tunedBlock } from '../lowrank/forward.ts'
+import { describePlan, type LowRankPlan } from '../lowrank/plan.ts'
+import { type Factors, type Trainable, trainable } from '../lowrank/trainable.ts'
+import { train } from '../train.ts'
+import { advance, embedWindows, plainBlock, rowsOf, type Stream } from './streams.ts'
+
+export interface BlockwiseOptions extends LongWork, AdamWOptions {
+  /** The compressed model; its weights stay as they are. */
+  readonly student: ModelWeights
+  /** The original. */
+  readonly teacher: ModelWeights
+  readonly windows: readonly Window[]
+  /** Windows that decide when to stop; not trained on. */
+  readonly validation: readonly Window[]
+  readonly plan: LowRankPlan
+  readonly start?: ReadonlyMap<string, Factors>
+  /** Row factors to start from, by module. */
+  readonly rowScales?: ReadonlyMap<string, Float32Array>
+  readonly seed: number
+  /** Most steps per block; default 100. */
+  readonly steps?: number
+  /** Windows per step; default 4. */
+  readonly rows?: number
+  /** Default 1e-3. */
+  readonly learningRate?: number
+  /** Validations without a new best until a block is done; there is one every 10 steps. Default 3. */
+  readonly patience?: number
+  /** Where block `i`'s result is kept, so that a run goes on behind the last finished block. */
+  journal?(block: number): CheckpointStore
+  readonly fingerprint?: Readonly<Record<string, unknown>>
+}
+
+export interface BlockReport {
+  readonly block: number
+  /** Mean relative squared error of the block's output on the validation windows. */
+  readonly before: number
+  readonly after: number
+}
+
+export interface BlockwiseResult {
+  /** Values of all trained parameters, by the names of `trainable`. */
+  readonly parameters: ReadonlyMap<string, Tensor<'F32'>>
+  readonly blocks: readonly BlockReport[]
+}
+
+/**
+ * Trains the parts of one block after the other: its input is what the compressed and already tuned blocks before it
+ * make of the text, its target what the original model has behind the same block (ReALLM §3.2). The error of each
+ * token is taken relative to its target, so that the huge first token does not drown the rest. Holds one block of each
+ * model and two activations per token. Progress: `block-end` (error = relative error on the validation windows).
+ */
+export async function tuneBlockwise(options: BlockwiseOptions): Promise<BlockwiseResult> {
+  const { student, teacher, signal, onProgress } = options
+  const { config } = student
+  const windows = [...options.windows, ...options.validation].map(({ ids }) => ({ ids }))
+  const inputs = await embedded(student, windows)
+  const targets = await embedded(teacher, windows)
+  const parameters = new Map<string, Tensor<'F32'>>()
+  const blocks: BlockReport[] = []
+  const started = performance.now()
+
+  for (let i = 0; i < config.layers; i++) {
+    throwIfAborted(signal)
+    const original = await loadBlock(teacher, i)
+    await advance(config, targets, plainBlock(config, original, i))
+    tf.dispose(original)
+
+    const base = await loadBlock(student, i)
+    const parts = trainable(config, base, options.plan, options.seed, {
+      ...(options.start && { start: options.start }),
+      ...(options.rowScales && { rowScales: options.rowScales }),
+      only: i,
+    })
+    try {
+      const run = (x: TfTensor) => tunedBlock(config, base, parts, i, x)
+      const report = await tuneBlock(options, i, parts, run, windows, inputs, targets)
+      blocks.push(report)
+      for (const [name, p] of parts.parameters) parameters.set(name, await toTensor(p))
+      await advance(config, inputs, run)
+      const done = i + 1
+      const eta = ((performance.now() - started) / 1000 / done) * (config.layers - done)
+      onProgress?.({
+        event: 'block-end',
+        name: `model.layers.${i}`,
+        done,
+        total: config.layers,
+        error: report.after,
+        eta,
+      })
+    } finally {
+      parts.dispose()
+      tf.dispose(base)
+    }
+  }
+  return { parameters, blocks }
+}
+
+async function embedded(model: ModelWeights, windows: readonly Window[]): Promise<Stream> {
+  const outer = await loadOuter(model)
+  const stream = await embedWindows(model.config, outer, windows)
+  tf.dispose(outer)
+  return stream
+}
+
+/** Trains one block's parts, or takes them from the journal. */
+async function tuneBlock(
+  options: BlockwiseOptions,
+  i: number,
+  parts: Trainable,
+  run: (x: TfTensor) => TfTensor,
+  windows: readonly Window[],
+  inputs: Stream,
+  targets: Stream,
+): Promise<BlockReport> {
+  const { steps = 100, rows = 4, learningRate = 1e-3, patience = 3, seed, signal } = options
+  const { config } = options.student
+  const fixed = {
+    ...options.fingerprint,
+    block: i,
+    steps,
+    rows,
+    learningRate,
+    patience,
+    seed,
+    plan: describePlan(config, options.plan),
+  }
+  const store = options.journal?.(i)
+  const finished = await store?.load()
+  if (finished) {
+    const { options: before, tensors, notes } = await decodeCheckpoint(finished)
+    checkUnchanged(before, fixed)
+    for (const [name, p] of parts.parameters) assign(p, tensors, name)
+    return notes.report as unknown as BlockReport
+  }
+
+  const loss = (batch: Batch) =>
+    tf.tidy(() => {
+      const target = rowsOf(config, targets, batch)
+      const error = run(rowsOf(config, inputs, batch))
+        .sub(target)
+        .square()
+        .sum(-1)
+      const relative = error.div(target.square().sum(-1).add(1e-12)).reshape([-1])
+      return relative.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
+    })
+  const count = options.windows.length
+  const heldOut = windows.slice(count).map((_, k) => collate(windows, [count + k]))
+  const validate = () => meanLoss(heldOut, loss)
+  const before = await validate()
+  const { validation } = await train({
+    ...{ steps, learningRate, patience, loss, validate, parameters: parts.parameters },
+    ...(signal && { signal }),
+    batches: shuffled(windows.slice(0, count), { rows, seed }),
+    validateEvery: 10,
+  })
+  const after = validation ?? before
+  const report = { block: i, before, after }
+  const tensors = new Map<string, Tensor<'F32'>>()
+  for (const [name, p] of parts.parameters) tensors.set(name, await toTensor(p))
+  await store?.save(encodeCheckpoint({ step: steps, options: fixed, tensors, notes: { report } }))
+  return report
+}

@@ -1,0 +1,156 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type CodecWrapper,
+  createArtifactWriter,
+  createRegistry,
+  defineCodec,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixCodec,
+  matrix,
+  openModel,
+  type Registry,
+  random,
+  seedFor,
+  tensor,
+  toMatrix,
+  writeSafetensors,
+} from '@reallm/tensor-io'
+import { allTensors, type ModelWeights, openWeights, parseConfig } from '@reallm/transformer'
+import { z } from 'zod'
+import type { FactorStore, Factors } from '../src/index.ts'
+import { rowScaled } from '../src/index.ts'
+import { charTokenizerFiles } from './char-tokenizer.ts'
+
+const source = {
+  model_type: 'llama',
+  vocab_size: 97,
+  hidden_size: 24,
+  intermediate_size: 32,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 32,
+  rope_theta: 10_000,
+  tie_word_embeddings: true,
+  eos_token_id: 95,
+}
+
+/** Rounds to multiples of a fifth of the largest weight: coarse enough to hurt. */
+const coarse: MatrixCodec = defineCodec<object, object>({
+  name: 'coarse',
+  params: z.object({}),
+  cost: ([rows, cols]) => ({
+    codes: { dtype: 'I8', shape: [rows, cols] },
+    scale: { dtype: 'F32', shape: [1] },
+  }),
+  async encode(w) {
+    const scale = w.data.reduce((most, v) => Math.max(most, Math.abs(v)), 0) / 3
+    return {
+      parts: {
+        codes: tensor(
+          'I8',
+          [w.rows, w.cols],
+          Int8Array.from(w.data, v => Math.round(v / scale)),
+        ),
+        scale: tensor('F32', [1], Float32Array.of(scale)),
+      },
+    }
+  },
+  decode: ({ parts, shape }) =>
+    matrix(
+      Array.from(parts.codes.data, v => Number(v) * Number(parts.scale.data[0])),
+      shape,
+    ),
+})
+
+/** A stored matrix plus the product of two plain factors. */
+const toyLowRank: CodecWrapper = {
+  name: 'toy-lowrank',
+  wrap: codec =>
+    defineCodec({
+      name: 'toy-lowrank',
+      params: z.object({ rank: z.int(), inner: codec.params }),
+      inner: codec as MatrixCodec<never>,
+      cost: ([rows, cols], { rank }) => ({
+        left: { dtype: 'F32', shape: [rows, rank] },
+        right: { dtype: 'F32', shape: [rank, cols] },
+      }),
+      encode: async () => {
+        throw new Error('made by withFactors only')
+      },
+      decode(e, inner) {
+        const { left, right } = factorsOf(e)
+        const sum = codec.decode(inner)
+        return {
+          ...sum,
+          data: sum.data.map((v, i) => v + dot(left, right, Math.floor(i / sum.cols), i % sum.cols)),
+        }
+      },
+    }) as MatrixCodec,
+}
+
+const dot = (left: Matrix, right: Matrix, row: number, col: number) => {
+  let sum = 0
+  for (let k = 0; k < right.rows; k++)
+    sum += left.data[row * right.rows + k] * right.data[k * right.cols + col]
+  return sum
+}
+
+const factorsOf = (e: EncodedMatrix): Factors => ({
+  left: toMatrix(e.parts.left),
+  right: toMatrix(e.parts.right),
+})
+
+export const toyStore: FactorStore = {
+  factorsOf: e => (e.codec === 'toy-lowrank' ? factorsOf(e) : undefined),
+  withFactors(e, { left, right }) {
+    const inner = e.codec === 'toy-lowrank' ? e.inner! : e
+    const parts = {
+      left: tensor('F32', [left.rows, left.cols], left.data as Float32Array<ArrayBuffer>),
+      right: tensor('F32', [right.rows, right.cols], right.data as Float32Array<ArrayBuffer>),
+    }
+    const params = { rank: right.rows, inner: inner.params }
+    return { codec: 'toy-lowrank', params, shape: e.shape, parts, inner }
+  },
+}
+
+export const toyRegistry: Registry = createRegistry([coarse], [toyLowRank, rowScaled])
+
+/** Writes a toy model with random weights, and an artifact that stores its blocks' matrices coarsely. */
+export async function writeToyModels(directory: string): Promise<{ original: string; artifact: string }> {
+  const [original, artifact] = [join(directory, 'original'), join(directory, 'artifact')]
+  mkdirSync(original, { recursive: true })
+  const tensors = Object.fromEntries(
+    [...allTensors(parseConfig(source))].map(([name, shape]) => {
+      const rng = random(seedFor(3, name))
+      const size = shape.reduce((a, b) => a * b, 1)
+      const values = Float32Array.from({ length: size }, () => (shape.length === 1 ? 1 : 0.3 * rng.normal()))
+      return [name, tensor('F32', shape, values)]
+    }),
+  )
+  await writeSafetensors(join(original, 'model.safetensors'), tensors)
+  const json = {
+    'config.json': source,
+    'tokenizer.json': charTokenizerFiles.tokenizer,
+    'tokenizer_config.json': charTokenizerFiles.config,
+  }
+  for (const [name, value] of Object.entries(json)) writeFileSync(join(original, name), JSON.stringify(value))
+
+  const files = await openModel(original)
+  const writer = await createArtifactWriter(artifact, { config: source, filesOf: files })
+  for (const [name, stored] of Object.entries(tensors)) {
+    if (/_proj\.weight$/.test(name)) {
+      await writer.addMatrix(name.slice(0, -7), await coarse.encode(toMatrix(stored), {}, { seed: 0 }))
+    } else {
+      await writer.addTensor(name, stored)
+    }
+  }
+  await writer.finish()
+  await files.close()
+  return { original, artifact }
+}
+
+export const openToy = (directory: string): Promise<ModelWeights> =>
+  openWeights(directory, { registry: toyRegistry })
