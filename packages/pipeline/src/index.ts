@@ -20,7 +20,8 @@ export {
   type RecipeParts,
   recipe,
 } from './recipe.ts'
-export { builtInRecipe, builtInRegistry, recipes } from './recipes.ts'
+export { builtInRecipe, recipes } from './recipes.ts'
+export { builtInRegistry } from './registry.ts'
 export type { CompressReport, FrontierPoint, MatrixReport, QualityReport } from './report.ts'
 export { reportHtml } from './report-html.ts'
 export * from './wrappers/index.ts'

@@ -1,115 +1,196 @@
-import { createRegistry, ReallmError, type Registry } from '@reallm/tensor-io'
-import { grid, normalfloat, trellis } from '@reallm/vq'
+import { autoencoder } from '@reallm/autoencoder'
+import { ReallmError } from '@reallm/tensor-io'
+import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
-import { plusLowRank, rotated, withFeedback, wrappers } from './wrappers/index.ts'
+import { plusLowRank, rotated, withFeedback } from './wrappers/index.ts'
 
-/** Every codec that artifacts may hold. */
-const codecs = [grid, normalfloat, trellis]
-
-/** A registry of every built-in codec and wrapper: reads every artifact of this package. */
-export const builtInRegistry = (): Registry => createRegistry(codecs, wrappers)
-
-/** Feedback under a rotation of both sides: entries become Gaussian, and one code fits all. */
+/** Feedback behind a rotation of both sides: entries become Gaussian, and one code fits all. */
 const turned = rotated(withFeedback(trellis))
 /** Only the columns are turned, so that rows can still be read one by one. */
 const turnedColumns = rotated(withFeedback(trellis), { output: false })
+const turnedE8 = rotated(withFeedback(e8))
 
 /** Bits of a trellis state: the longer the search, the nearer to the rate-distortion limit. */
-const stateBits: Record<Effort, number> = { fast: 10, normal: 10, best: 12 }
+const stateBits: Record<Effort, number> = { fast: 8, normal: 10, best: 12 }
 
 const rates = (from: number, to: number, step: number): number[] =>
   Array.from({ length: Math.round((to - from) / step) + 1 }, (_, i) => from + i * step)
 
-function trellisChoices(codec: typeof turned, bits: readonly number[], effort: Effort): Choice[] {
-  const inner = (rate: number) => ({ bits: rate, stateBits: stateBits[effort] })
-  return bits.map(rate =>
-    choice(`trellis ${rate} bits, L=${stateBits[effort]}`, codec, { inner: inner(rate) }),
+const trellisRates =
+  (codec: typeof turned, bits: readonly number[]) =>
+  (_: MatrixModule, effort: Effort): Choice[] =>
+    bits.map(rate => {
+      const inner = { bits: rate, stateBits: stateBits[effort] }
+      return choice(`trellis ${rate} bits, L=${inner.stateBits}`, codec, { inner }, 'trellis')
+    })
+
+const gridRates =
+  (codec: typeof grid | ReturnType<typeof withFeedback<Parameters<typeof grid.cost>[1]>>) => (): Choice[] =>
+    rates(1, 8, 1).flatMap(bits => [
+      choice(`grid ${bits} bits`, codec, { bits, group: 'auto' }, 'grid'),
+      choice(`grid ${bits} bits, a scale per row`, codec, { bits, group: 'row' }, 'row grid'),
+    ])
+
+const normalfloatRates = (): Choice[] => [
+  choice('grid 1 bit', grid, { bits: 1, group: 'auto' }),
+  ...rates(2, 4, 1).flatMap(bits => [
+    choice(`normalfloat ${bits} bits`, normalfloat, { bits, group: 'auto' }, 'normalfloat'),
+    choice(
+      `normalfloat ${bits} bits, a scale per row`,
+      normalfloat,
+      { bits, group: 'row' },
+      'row normalfloat',
+    ),
+  ]),
+  choice('grid 8 bits', grid, { bits: 8, group: 'auto' }),
+]
+
+const vectors = withFeedback(kmeans)
+const vectorRates = (): Choice[] => [
+  ...rates(1, 4, 0.5).map(bits =>
+    choice(`vectors of 2, ${bits} bits`, vectors, { bits, dim: 2 }, 'vectors of 2'),
+  ),
+  ...rates(1, 2, 0.25).map(bits =>
+    choice(`vectors of 4, ${bits} bits`, vectors, { bits, dim: 4 }, 'vectors of 4'),
+  ),
+  choice('grid 8 bits', grid, { bits: 8, group: 'auto' }),
+]
+
+/** Rank against its cost: 3 where 192 is the width, 64 where 4096 is. */
+const rankFor = ({ shape }: MatrixModule): number =>
+  Math.max(1, Math.min(64, Math.round(Math.min(...shape) / 64)))
+
+function lqLora(module: MatrixModule): Choice[] {
+  const rank = rankFor(module)
+  const codec = plusLowRank({ rank, bits: 8, weighting: 'diagonal' }, normalfloat)
+  const withRank = rates(2, 4, 1).map(bits =>
+    choice(`normalfloat ${bits} bits + rank ${rank}`, codec, { inner: { bits, group: 'auto' } }, 'with rank'),
   )
+  return [...normalfloatRates(), ...withRank]
 }
 
-/** Embeddings and heads on scalar grids: a row is one token. */
-const gridEmbedding = (bits: readonly number[]) => (): Choice[] =>
-  bits.flatMap(b => [
-    choice(`grid ${b} bits`, withFeedback(grid), { bits: b, group: 'auto' }, 'grid'),
-    choice(`grid ${b} bits, a scale per row`, withFeedback(grid), { bits: b, group: 'row' }, 'row grid'),
-  ])
+/** The paper's path without a network: vectors over neighbours in permuted columns, NormalFloat-like scales, L₁L₂. */
+function vectorsWithRank(module: MatrixModule): Choice[] {
+  const rank = rankFor(module)
+  const codec = plusLowRank({ rank, bits: 8, rounds: 5 }, vectors)
+  const inner = (bits: number, permute: boolean) => ({ bits, dim: 2 as const, permute })
+  return [
+    ...vectorRates(),
+    ...rates(1.5, 4, 0.5).map(bits =>
+      choice(`vectors of 2, ${bits} bits + rank ${rank}`, codec, { inner: inner(bits, false) }, 'with rank'),
+    ),
+    ...rates(2, 4, 1).map(bits =>
+      choice(`permuted vectors of 2, ${bits} bits`, kmeans, inner(bits, true), 'permuted'),
+    ),
+  ]
+}
 
-const plainGrid = (): Choice[] =>
-  rates(1, 8, 1).flatMap(bits => [
-    choice(`grid ${bits} bits`, grid, { bits, group: 'auto' as const }),
-    choice(`grid ${bits} bits, a scale per row`, grid, { bits, group: 'row' as const }),
-  ])
+const trainingSteps: Record<Effort, number> = { fast: 150, normal: 600, best: 2000 }
+
+/** The paper's path with a network: latents on few bits and a small decoder, beside L₁L₂. */
+function neuralWithRank(module: MatrixModule, effort: Effort): Choice[] {
+  const rank = rankFor(module)
+  const codec = plusLowRank({ rank, bits: 8, rounds: 1 }, autoencoder)
+  const inner = (latentBits: number) => ({
+    patch: 16 as const,
+    stages: 1,
+    latentBits,
+    steps: trainingSteps[effort],
+  })
+  return [
+    ...[2, 4, 6].map(bits =>
+      choice(
+        `autoencoder, latents of ${bits} bits + rank ${rank}`,
+        codec,
+        { inner: neural(inner(bits)) },
+        'neural',
+      ),
+    ),
+    ...vectorRates(),
+  ]
+}
+
+/** The autoencoder's parameters with the rest at their defaults. */
+const neural = (given: object) => autoencoder.params.parse(given)
 
 /** Every built-in recipe, the default one first. */
 export const recipes: readonly Recipe[] = [
   recipe('reallm', {
-    what: 'the best mix: rotated trellis codes with feedback behind the quantised prefix, rates by matrix',
-    source: 'arXiv 2405.13155; QTIP arXiv 2406.11235; GPTQ arXiv 2210.17323',
+    what: 'the best mix: rotated trellis codes with two-sided feedback behind the quantised prefix, rates by search',
+    source: 'ReALLM arXiv 2405.13155, QTIP 2406.11235, YAQA 2505.22988',
     calibrated: true,
     asymmetric: true,
-    block: (_, effort) => trellisChoices(turned, rates(1, 4, 0.25), effort),
-    embedding: (_, effort) => trellisChoices(turnedColumns, rates(1.5, 4, 0.25), effort),
+    twoSided: true,
+    block: trellisRates(turned, rates(1, 4, 0.25)),
+    embedding: trellisRates(turnedColumns, rates(1, 4, 0.25)),
   }),
   recipe('trellis', {
-    what: 'trellis codes behind rotations, with feedback',
-    source: 'QTIP, arXiv 2406.11235',
+    what: 'trellis codes behind rotations, with one-sided feedback',
+    source: 'QTIP arXiv 2406.11235',
     calibrated: true,
-    block: (_, effort) => trellisChoices(turned, rates(1, 4, 1), effort),
-    embedding: (_, effort) => trellisChoices(turnedColumns, rates(2, 4, 1), effort),
+    block: trellisRates(turned, rates(1, 4, 1)),
+    embedding: trellisRates(turnedColumns, rates(1, 4, 1)),
+  }),
+  recipe('reallm-vq', {
+    what: 'vector quantisation beside a low-rank part, by alternation; a network nowhere',
+    source: 'ReALLM arXiv 2405.13155',
+    calibrated: true,
+    block: vectorsWithRank,
+    embedding: vectorRates,
+  }),
+  recipe('reallm-ae', {
+    what: 'a trained decoder over few-bit latents beside a low-rank part, where it beats vectors',
+    source: 'ReALLM arXiv 2405.13155, HNeRV 2304.02633',
+    calibrated: true,
+    block: neuralWithRank,
+    embedding: vectorRates,
+  }),
+  recipe('e8', {
+    what: 'the E8 lattice behind rotations, with feedback',
+    source: 'QuIP# arXiv 2402.04396',
+    calibrated: true,
+    block: () => [
+      ...[2, 3, 4].map(bits =>
+        choice(`E8 ${bits} bits`, turnedE8, { inner: { bits: bits as 2 | 3 | 4 } }, 'e8'),
+      ),
+      ...vectorRates(),
+    ],
+    embedding: gridRates(withFeedback(grid)),
+  }),
+  recipe('vq', {
+    what: 'k-means codebooks of 2 or 4 weights, with feedback',
+    source: 'GPTVQ arXiv 2402.15319',
+    calibrated: true,
+    block: vectorRates,
+    embedding: vectorRates,
   }),
   recipe('gptq', {
     what: 'uniform grid with feedback rounding',
-    source: 'GPTQ, arXiv 2210.17323',
+    source: 'GPTQ arXiv 2210.17323',
     calibrated: true,
-    block: () => gridEmbedding(rates(1, 8, 1))(),
-    embedding: gridEmbedding(rates(1, 8, 1)),
+    block: gridRates(withFeedback(grid)),
+    embedding: gridRates(withFeedback(grid)),
+  }),
+  recipe('lq-lora', {
+    what: 'NormalFloat beside a low-rank part, by alternation; one configuration for each matrix by knapsack',
+    source: 'LQ-LoRA arXiv 2311.12023',
+    calibrated: true,
+    block: lqLora,
+    embedding: normalfloatRates,
+  }),
+  recipe('nf', {
+    what: 'NormalFloat with double-quantised scales',
+    source: 'QLoRA arXiv 2305.14314',
+    block: normalfloatRates,
+    embedding: normalfloatRates,
   }),
   recipe('rtn', {
     what: 'uniform grid, rounded to nearest: the baseline',
     source: 'folklore',
-    block: plainGrid,
-    embedding: plainGrid,
-  }),
-  recipe('nf', {
-    what: 'NormalFloat with double-quantised scales; grids below 2 bits',
-    source: 'QLoRA, arXiv 2305.14314',
-    block: () => normalfloatChoices(),
-    embedding: () => normalfloatChoices(),
-  }),
-  recipe('lq-lora', {
-    what: 'NormalFloat plus a low-rank part, found by alternation; rates by knapsack',
-    source: 'LQ-LoRA, arXiv 2311.12023',
-    calibrated: true,
-    block: module => lowRankChoices(module),
-    embedding: () => normalfloatChoices(),
+    block: gridRates(grid),
+    embedding: gridRates(grid),
   }),
 ]
-
-function normalfloatChoices(): Choice[] {
-  return [
-    choice('grid 1 bit', grid, { bits: 1, group: 'auto' }),
-    ...rates(2, 4, 1).flatMap(bits => [
-      choice(`normalfloat ${bits} bits`, normalfloat, { bits, group: 'auto' }),
-      choice(`normalfloat ${bits} bits, a scale per row`, normalfloat, { bits, group: 'row' }),
-    ]),
-    choice('grid 8 bits', grid, { bits: 8, group: 'auto' }),
-  ]
-}
-
-/** Rank against its cost: 8 on small matrices, 64 where 4096 is the width. */
-function lowRankChoices({ shape }: MatrixModule): Choice[] {
-  const rank = Math.max(1, Math.min(64, Math.round(Math.min(...shape) / 64)))
-  return [
-    ...normalfloatChoices(),
-    ...rates(2, 4, 1).map(bits =>
-      choice(
-        `normalfloat ${bits} bits + rank ${rank}`,
-        plusLowRank({ rank, bits: 8, weighting: 'diagonal' }, normalfloat),
-        { inner: { bits, group: 'auto' } },
-      ),
-    ),
-  ]
-}
 
 /** A recipe by name; throws `bad-option` listing the known ones. */
 export function builtInRecipe(name: string): Recipe {

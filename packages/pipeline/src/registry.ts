@@ -1,0 +1,27 @@
+import { autoencoder, implicit } from '@reallm/autoencoder'
+import { rowScaled } from '@reallm/finetune'
+import {
+  lowrank,
+  lplrCodec,
+  lr2vq,
+  monarchCodec,
+  monarchResidual,
+  romCodec,
+  ternaryCodec,
+} from '@reallm/lowrank'
+import { createRegistry, type MatrixCodec, type Registry } from '@reallm/tensor-io'
+import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
+import { wrappers } from './wrappers/index.ts'
+
+/** Every codec that an artifact may hold. */
+const codecs = [
+  ...[grid, normalfloat, kmeans, e8, trellis],
+  ...[lowrank, lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec],
+  ...[autoencoder, implicit],
+] as readonly MatrixCodec[]
+
+let made: Registry | undefined
+
+/** Every codec and wrapper of this project: reads every artifact. */
+export const builtInRegistry = (): Registry =>
+  (made ??= createRegistry(codecs, [...wrappers, monarchResidual, rowScaled]))
