@@ -3,8 +3,7 @@ import { type TfTensor, tf } from './tf.ts'
 
 /**
  * The few operations that tfjs has no fast or complete gradient for on some backend, as kernels of our own: matrix
- * products (wasm multiplies a transposed operand 15 to 50 times slower than a plain one), row lookup and
- * cross-entropy. Gradients are lazy: a frozen operand costs nothing in the backward pass.
+ * products, row lookup and cross-entropy. Gradients are lazy: a frozen operand costs nothing in the backward pass.
  */
 interface Op {
   readonly name: string
@@ -43,10 +42,10 @@ function run(op: Op, inputs: Inputs, attrs: Attributes): TfTensor {
 const matMulOp: Op = {
   name: 'ReallmMatMul',
   saved: ['a', 'b'],
-  forward: ({ a, b }, { transposeB }) => multiply(a, b, false, transposeB ?? false),
+  forward: ({ a, b }, { transposeB }) => tf.matMul(a, b, false, transposeB ?? false),
   gradient: (dy, [a, b], { transposeB }) => ({
-    a: () => multiply(dy, b, false, !transposeB),
-    b: () => (transposeB ? multiply(dy, a, true, false) : multiply(a, dy, true, false)),
+    a: () => tf.matMul(dy, b, false, !transposeB),
+    b: () => (transposeB ? tf.matMul(dy, a, true, false) : tf.matMul(a, dy, true, false)),
   }),
 }
 
@@ -67,19 +66,6 @@ export function linear(x: TfTensor, w: TfTensor): TfTensor {
   const [out, width] = w.shape
   if (x.rank === 2) return matMul(x, w, true)
   return matMul(x.reshape([-1, width]), w, true).reshape([...x.shape.slice(0, -1), out])
-}
-
-/** Product with either operand transposed; on wasm by way of transposed copies, of whatever is smaller. */
-function multiply(a: TfTensor, b: TfTensor, transposeA: boolean, transposeB: boolean): TfTensor {
-  if (tf.getBackend() !== 'wasm') return tf.matMul(a, b, transposeA, transposeB)
-  if (a.rank === 3) {
-    const others = tf.unstack(b)
-    return tf.stack(tf.unstack(a).map((slice, i) => multiply(slice, others[i], transposeA, transposeB)))
-  }
-  const out = a.shape[transposeA ? 1 : 0]! * b.shape[transposeB ? 0 : 1]!
-  if (transposeB && a.size + out < b.size) return tf.matMul(b, transposeA ? a : a.transpose()).transpose()
-  if (transposeA && b.size + out < a.size) return tf.matMul(transposeB ? b : b.transpose(), a).transpose()
-  return tf.matMul(transposeA ? a.transpose() : a, transposeB ? b.transpose() : b)
 }
 
 const embeddingOp: Op = {

@@ -1,3 +1,4 @@
+import { registerTfjs } from '@reallm/kernels'
 import { ReallmError } from '@reallm/tensor-io'
 
 /** The TensorFlow.js library, whichever copy is in use. */
@@ -121,6 +122,7 @@ async function start(name: BackendName, options: BackendOptions): Promise<Active
     const folder = options.wasmPath ?? wasmFolder()
     if (folder !== undefined) wasm.setWasmPaths(folder)
     await activate(library, 'wasm')
+    registerTfjs(library)
     const parallel = library.env().getBool('WASM_HAS_MULTITHREAD_SUPPORT')
     threads = parallel ? wasm.getThreadsCount() : 1
   } else if (name === 'webgpu') {
