@@ -1,1 +1,2 @@
-export {}
+export * from './implicit/index.ts'
+export * from './nerv/index.ts'

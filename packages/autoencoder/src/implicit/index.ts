@@ -1,0 +1,2 @@
+export { implicit } from './codec.ts'
+export { type ImplicitParams, implicitParams } from './params.ts'

@@ -1,0 +1,2 @@
+export { autoencoder } from './codec.ts'
+export { type NervParams, nervParams } from './params.ts'

@@ -1,0 +1,107 @@
+import type { Dense } from '@reallm/kernels'
+import { type LongWork, type Random, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { type TfTensor, tf } from '@reallm/transformer'
+
+type Variable = ReturnType<typeof tf.variable>
+
+/** A layer under training: weight `[out, in]`, bias `[out]`. */
+export interface TrainedDense {
+  readonly weight: Variable
+  readonly bias: Variable
+}
+
+/** A new layer with normal weights of the given deviation, and zero biases. */
+export function createDense(
+  out: number,
+  width: number,
+  rng: Random,
+  deviation = Math.sqrt(1 / width),
+): TrainedDense {
+  const weight = Float32Array.from({ length: out * width }, () => rng.normal() * deviation)
+  return {
+    weight: tf.tidy(() => tf.variable(tf.tensor2d(weight, [out, width]))),
+    bias: tf.tidy(() => tf.variable(tf.zeros([out]))),
+  }
+}
+
+export const variablesOf = (layers: readonly TrainedDense[]): Variable[] =>
+  layers.flatMap(({ weight, bias }) => [weight, bias])
+
+/** A trained layer's values. */
+export async function toDense({ weight, bias }: TrainedDense): Promise<Dense> {
+  const [rows, cols] = weight.shape as [number, number]
+  return {
+    weight: { rows, cols, data: (await weight.data()) as Float32Array },
+    bias: (await bias.data()) as Float32Array,
+  }
+}
+
+export interface MinimiseOptions extends LongWork {
+  readonly steps: number
+  /** First learning rate; decays to zero by a cosine. */
+  readonly learningRate: number
+  /** Stop when the smoothed loss has not fallen for this many steps. Default: never. */
+  readonly patience?: number
+}
+
+/**
+ * Adam with cosine decay on a scalar loss. Changes `variables` in place, leaves no other tensor behind.
+ *
+ * @param loss called with the step's number, counted from 0
+ * @returns the loss of every step
+ * @throws `numeric` when the loss is no number any more, `aborted`
+ */
+export async function minimise(
+  loss: (step: number) => TfTensor,
+  variables: readonly Variable[],
+  { steps, learningRate, patience = Number.POSITIVE_INFINITY, signal, onProgress }: MinimiseOptions,
+): Promise<number[]> {
+  const optimizer = tf.train.adam(learningRate)
+  const losses: number[] = []
+  const started = performance.now()
+  let smooth: number | undefined
+  let best = { loss: Number.POSITIVE_INFINITY, step: 0 }
+  try {
+    for (let step = 0; step < steps && step - best.step < patience; step++) {
+      throwIfAborted(signal)
+      Object.assign(optimizer, {
+        learningRate: 0.5 * learningRate * (1 + Math.cos((Math.PI * step) / steps)),
+      })
+      const value = optimizer.minimize(() => loss(step).asScalar(), true, [...variables])!
+      const [now] = await value.data()
+      value.dispose()
+      if (!Number.isFinite(now)) {
+        throw new ReallmError('numeric', `the decoder's loss became ${now} at step ${step}`, {
+          hint: 'lower learningRate',
+        })
+      }
+      losses.push(now)
+      smooth = smooth === undefined ? now : 0.95 * smooth + 0.05 * now
+      if (smooth < best.loss) best = { loss: smooth, step }
+      const eta = ((performance.now() - started) / 1000 / (step + 1)) * (steps - step - 1)
+      onProgress?.({ event: 'step-end', done: step + 1, total: steps, error: now, eta })
+    }
+  } finally {
+    optimizer.dispose()
+  }
+  return losses
+}
+
+/**
+ * Rounds each row to `levels` steps to each side of zero, the step fitting its largest weight; the gradient goes
+ * straight through.
+ */
+export const fakeQuantiseRows = (w: TfTensor, levels: number): TfTensor =>
+  straightThrough(w, x => {
+    const step = tf.maximum(tf.div(tf.max(tf.abs(x), -1, true), levels), 1e-6)
+    return tf.mul(tf.round(tf.div(x, step)), step)
+  })
+
+/** `round(x)` forward, the identity backward (straight-through estimator). */
+export function straightThrough(x: TfTensor, round: (x: TfTensor) => TfTensor): TfTensor {
+  const op = tf.customGrad(input => ({ value: round(input as TfTensor), gradFunc: (dy: TfTensor) => dy }))
+  return op(x)
+}
+
+/** GELU in its sigmoid form, as `@reallm/kernels` computes it. */
+export const gelu = (x: TfTensor): TfTensor => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))
