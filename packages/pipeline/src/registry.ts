@@ -5,7 +5,6 @@ import {
   lplrCodec,
   lr2vq,
   monarchCodec,
-  monarchResidual,
   romCodec,
   ternaryCodec,
 } from '@reallm/lowrank'
@@ -24,4 +23,4 @@ let made: Registry | undefined
 
 /** Every codec and wrapper of this project: reads every artifact. */
 export const builtInRegistry = (): Registry =>
-  (made ??= createRegistry(codecs, [...wrappers, monarchResidual, rowScaled]))
+  (made ??= createRegistry(codecs, [...wrappers, rowScaled]))

@@ -7,6 +7,7 @@ import { compressCommand } from './commands/compress.ts'
 import { convertCommand } from './commands/convert.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { evalCommand } from './commands/eval.ts'
+import { finetuneCommand } from './commands/finetune.ts'
 import { generateCommand } from './commands/generate.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { planCommand } from './commands/plan.ts'
@@ -21,6 +22,7 @@ const commands = [
   evalCommand,
   planCommand,
   compressCommand,
+  finetuneCommand,
   generateCommand,
   chatCommand,
   recipesCommand,

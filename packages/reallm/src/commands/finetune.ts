@@ -1,0 +1,90 @@
+import { Command } from 'commander'
+import { type Io, print, progressOn } from '../io.ts'
+import { parseNumber, parseWhole } from '../options.ts'
+
+interface Options {
+  data: string
+  output: string
+  blockwise?: boolean
+  steps: number
+  kd?: string
+  rank: number
+  dora?: boolean
+  learningRate?: number
+  seed: number
+  resume?: boolean
+  force?: boolean
+  json?: boolean
+}
+
+/** `reallm finetune <artifact> --data FILE -o DIR` */
+export const finetuneCommand = (io: Io): Command =>
+  new Command('finetune')
+    .description('Train small low-rank parts beside the frozen weights of a compressed model, on your text.')
+    .argument('<artifact>', 'what `reallm compress` wrote, or any other model')
+    .requiredOption(
+      '--data <file>',
+      'text, or .jsonl with {"text":…}, {"prompt":…, "completion":…} or {"messages":[…]}',
+    )
+    .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
+    .option('--blockwise', 'first bring each block back to what the original gives (needs --kd)')
+    .option('--steps <number>', 'optimiser steps', parseWhole(0), 200)
+    .option('--kd <model>', 'the original model: learn from its predictions')
+    .option('--rank <number>', 'rank of new parts', parseWhole(1), 8)
+    .option('--dora', "train each row's magnitude apart from its direction")
+    .option('--learning-rate <number>', 'highest learning rate (default 0.001)', parseNumber(0, 1))
+    .option('--seed <number>', 'same seed and input, same result', parseWhole(0), 0)
+    .option('--resume', 'go on with a run that was stopped or killed')
+    .option('--force', 'replace what is in the output directory')
+    .option('--json', 'one JSON object on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm finetune out/ --data mine.txt -o mine/                        on your own text
+  $ reallm finetune out/ --data calib.txt --kd model/ --blockwise -o better/   what compression lost, learnt back
+  $ reallm generate mine/ -p "Dear"                                      the tuned artifact
+  $ reallm generate out/ --adapter mine/ -p "Dear"                       or its adapter (PEFT layout) on the old one
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { finetune, summaryOf } = await import('@reallm/pipeline')
+      const { ReallmError } = await import('@reallm/tensor-io')
+      const progress = progressOn(io)
+      try {
+        const result = await finetune(spec, {
+          data: options.data,
+          to: options.output,
+          steps: options.steps,
+          rank: options.rank,
+          seed: options.seed,
+          signal: io.signal,
+          onProgress: progress.onProgress,
+          ...(options.blockwise && { blockwise: true }),
+          ...(options.kd !== undefined && { teacher: options.kd }),
+          ...(options.dora && { dora: true }),
+          ...(options.learningRate !== undefined && { learningRate: options.learningRate }),
+          ...(options.resume && { resume: true }),
+          ...(options.force && { force: true }),
+        })
+        progress.end()
+        const summary = { output: options.output, ...summaryOf(result) }
+        print(io, options, summary, () => {
+          const { before, after } = summary
+          const gain =
+            before !== undefined && after !== undefined
+              ? `, ${options.kd ? 'divergence' : 'loss'} on held-out data ${before.toFixed(4)} → ${after.toFixed(4)}`
+              : ''
+          return `${options.output}: ${summary.steps} steps${gain}\n`
+        })
+      } catch (error) {
+        progress.end()
+        if (io.signal.aborted || (error instanceof ReallmError && error.code === 'aborted')) {
+          throw new ReallmError('aborted', 'stopped; the last checkpoint is kept', {
+            hint: 'go on with the same command and --resume',
+            cause: error,
+          })
+        }
+        throw error
+      }
+    })

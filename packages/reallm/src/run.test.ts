@@ -1,0 +1,282 @@
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { encodeSafetensors, openModel, tensor } from '@reallm/tensor-io'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Io } from './io.ts'
+import { run } from './run.ts'
+
+const golden = fileURLToPath(
+  new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url),
+)
+const tokens = join(golden, 'tokens.json')
+const lora = fileURLToPath(new URL('../../transformer/test/fixtures/peft/lora', import.meta.url))
+const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
+
+let folder: string
+beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-cli-'))))
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Runs a command line in this process. */
+async function reallm(args: string[], stdin = '', signal = new AbortController().signal) {
+  let out = ''
+  let err = ''
+  const io: Io = {
+    out: text => void (out += text),
+    err: text => void (err += text),
+    stdin: async () => stdin,
+    async *lines() {
+      yield* stdin.split('\n')
+    },
+    isTty: false,
+    signal,
+    verbose: false,
+  }
+  const code = await run(args, io)
+  return { code, out, err }
+}
+
+/** The one JSON value on stdout of a command that succeeds. */
+async function json(...args: string[]) {
+  const { code, out, err } = await reallm([...args, '--json'])
+  expect(err.replace(/^.*( left|%.*)?\n/gm, ''), err).toBe('')
+  expect(code, err).toBe(0)
+  return JSON.parse(out)
+}
+
+/** One message and a hint on stderr, nothing on stdout, nothing written. */
+async function refused(args: string[], message: RegExp, hint: RegExp = /hint: /) {
+  const before = await readdir(folder)
+  const { code, out, err } = await reallm(args)
+  expect(code).toBe(1)
+  expect(out).toBe('')
+  expect(err).toMatch(message)
+  expect(err).toMatch(hint)
+  expect(err).not.toMatch(/\n\s+at /)
+  expect(await readdir(folder)).toEqual(before)
+}
+
+/** A copy of the golden model with one of its tensors replaced. */
+async function altered(name: string, change: (values: Float32Array) => void): Promise<string> {
+  const model = await openModel(golden)
+  const dir = await mkdtemp(join(tmpdir(), 'reallm-bad-'))
+  const tensors: Parameters<typeof encodeSafetensors>[0] = {}
+  for (const key of model.tensors.keys()) {
+    const { shape, data } = await model.readFloat32(key)
+    if (key === name) change(data)
+    Object.assign(tensors, { [key]: tensor('F32', shape, data) })
+  }
+  await writeFile(join(dir, 'model.safetensors'), encodeSafetensors(tensors))
+  await writeFile(join(dir, 'config.json'), await readFile(join(golden, 'config.json')))
+  await model.close()
+  return dir
+}
+
+describe('help', () => {
+  const commands =
+    'inspect convert tokenize eval plan compress finetune generate chat recipes doctor bench'.split(' ')
+
+  test('lists every command', async () => {
+    const { code, out } = await reallm(['--help'])
+    expect(code).toBe(0)
+    for (const command of commands) expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'))
+  })
+
+  test.each(commands)('%s --help teaches with examples', async command => {
+    const { code, out, err } = await reallm([command, '--help'])
+    expect(code).toBe(0)
+    expect(err).toBe('')
+    expect(out).toMatch(new RegExp(`Examples:\\n  \\$ .*reallm ${command}`))
+  })
+
+  test('a wrong option fails and points to the help', async () => {
+    const { code, err, out } = await reallm(['compress', golden, '-o', join(folder, 'x'), '-b', 'three'])
+    expect(code).toBe(1)
+    expect(out).toBe('')
+    expect(err).toMatch(/Give a number.*\(reallm compress --help/s)
+    expect((await reallm(['compres'])).err).toMatch(/Did you mean compress/)
+  })
+})
+
+describe('models', () => {
+  test('inspect lists tensors with or without config.json', async () => {
+    const model = await json('inspect', golden)
+    expect(model).toMatchObject({ kind: 'huggingface', parameters: 120_168 })
+    expect(model.tensors[0]).toMatchObject({ name: expect.any(String), dtype: 'BF16', bits: 16 })
+    const alone = join(folder, 'alone.safetensors')
+    await writeFile(alone, encodeSafetensors({ w: tensor('F32', [2, 2], new Float32Array(4)) }))
+    expect((await json('inspect', alone)).tensors).toHaveLength(1)
+    expect((await reallm(['inspect', alone])).out).toMatch(/w +F32 +2×2/)
+    await rm(alone)
+  })
+
+  test('tokenize gives ids, also of stdin', async () => {
+    const { ids } = await json('tokenize', tiny, 'the whale')
+    expect(ids.length).toBeGreaterThan(0)
+    const { out } = await reallm(['tokenize', tiny, '-', '--json'], 'the whale')
+    expect(JSON.parse(out)).toEqual({ ids })
+  })
+
+  test('eval --tokens needs no tokenizer; --against and --adapter', async () => {
+    const { loss: expected } = JSON.parse(await readFile(join(golden, 'expected.json'), 'utf8'))
+    const result = await json('eval', golden, '--tokens', tokens, '--against', golden)
+    expect(result.loss).toBeCloseTo(expected, 3)
+    expect(result.perplexity).toBeCloseTo(Math.exp(result.loss), 6)
+    expect(result).toMatchObject({ tokens: 46, top1: 1, bytes: 242_416 })
+    expect(result.kl).toBeCloseTo(0, 6)
+    const tuned = JSON.parse(await readFile(join(lora, 'expected.json'), 'utf8'))
+    expect((await json('eval', golden, '--tokens', tokens, '--adapter', lora)).loss).toBeCloseTo(
+      tuned.loss,
+      3,
+    )
+  })
+
+  test('convert: safetensors and GGUF give the same model, an adapter is merged', async () => {
+    const { loss } = await json('eval', golden, '--tokens', tokens)
+    for (const [out, more] of [
+      ['plain', ['--dtype', 'f32']],
+      ['model.gguf', ['--dtype', 'f32']],
+    ] as const) {
+      await json('convert', golden, '-o', join(folder, out), ...more)
+      expect((await json('eval', join(folder, out), '--tokens', tokens)).loss).toBeCloseTo(loss, 4)
+      await rm(join(folder, out), { recursive: true })
+    }
+    const tuned = JSON.parse(await readFile(join(lora, 'expected.json'), 'utf8'))
+    await json('convert', golden, '-o', join(folder, 'merged'), '--adapter', lora, '--dtype', 'f32')
+    expect((await json('eval', join(folder, 'merged'), '--tokens', tokens)).loss).toBeCloseTo(tuned.loss, 3)
+    await rm(join(folder, 'merged'), { recursive: true })
+  })
+
+  test('generate continues a prompt, the same again with the same seed', async () => {
+    const args = ['generate', tiny, '-p', 'The whale', '-n', '4', '--temperature', '1', '--seed', '3']
+    const { text } = await json(...args)
+    expect(text.length).toBeGreaterThan(0)
+    expect((await reallm(args)).out).toBe(`${text}\n`)
+  })
+
+  test('recipes and doctor', async () => {
+    const recipes = await json('recipes')
+    expect(recipes[0]).toEqual({
+      name: 'reallm',
+      what: expect.any(String),
+      source: expect.stringMatching(/2405/),
+    })
+    const { backend, findings } = await json('doctor')
+    expect(backend).toEqual(expect.any(String))
+    for (const { found, why, how } of findings) expect(found || (why && how)).toBeTruthy()
+  })
+})
+
+describe('compress', () => {
+  const quick = ['--recipe', 'rtn', '--effort', 'fast', '--no-eval']
+
+  test('writes an artifact within the size, with report, page and card, and leaves no work directory', async () => {
+    const out = join(folder, 'gptq')
+    const report = await json(
+      'compress',
+      golden,
+      '-o',
+      out,
+      '-b',
+      '3',
+      '--recipe',
+      'gptq',
+      '--effort',
+      'fast',
+    )
+    expect(report.size.bitsPerWeight).toBeLessThanOrEqual(3)
+    expect(report.size.bitsPerWeight).toBeGreaterThan(2.9)
+    expect(report.matrices).toHaveLength(15)
+    for (const m of report.matrices)
+      expect(m).toMatchObject({ error: expect.any(Number), codec: expect.any(String) })
+    const files = await readdir(out)
+    for (const name of [
+      'config.json',
+      'model.safetensors',
+      'README.md',
+      'reallm-report.json',
+      'reallm-report.html',
+    ]) {
+      expect(files).toContain(name)
+    }
+    expect(await readFile(join(out, 'reallm-report.html'), 'utf8')).toMatch(/<svg.*Bits per weight/)
+    const measured = await json('eval', out, '--tokens', tokens, '--against', golden)
+    expect(measured.bytes).toBe(report.size.bytes)
+    expect(measured.kl).toBeLessThan(3)
+    expect((await json('inspect', out)).kind).toBe('artifact')
+    expect(await readdir(folder)).toEqual(['gptq'])
+    await refused(['compress', golden, '-o', out, '-b', '3', ...quick], /gptq is not empty/, /--force/)
+    const again = await json('compress', golden, '-o', out, '--target-size', '40kB', '--force', ...quick)
+    expect(again.size.bytes).toBeLessThanOrEqual(40_000)
+    await rm(out, { recursive: true })
+  })
+
+  test('--dry-run prints the plan and writes nothing', async () => {
+    const plan = await json('compress', golden, '-o', join(folder, 'dry'), '-b', '2.5', '--dry-run', ...quick)
+    expect(plan.bitsPerWeight).toBeLessThanOrEqual(2.5)
+    expect(plan.matrices).toHaveLength(15)
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test('plan prints a falling frontier', async () => {
+    const { frontier } = await json('plan', golden, '--effort', 'fast')
+    expect(frontier.length).toBeGreaterThan(10)
+    for (let i = 1; i < frontier.length; i++) expect(frontier[i].damage).toBeLessThan(frontier[i - 1].damage)
+    expect((await reallm(['plan', golden, '--effort', 'fast'])).out).toMatch(/│ *•/)
+  })
+
+  test('Ctrl-C stops cleanly and says how to go on', async () => {
+    const stop = new AbortController()
+    stop.abort()
+    const args = ['compress', golden, '-o', join(folder, 'stopped'), '-b', '3', ...quick]
+    const { code, err, out } = await reallm(args, '', stop.signal)
+    expect(code).toBe(130)
+    expect(out).toBe('')
+    expect(err).toMatch(/stopped.*\n {2}hint: .*--resume/)
+  })
+})
+
+describe('refusals: one sentence, a hint, nothing half-written', () => {
+  const to = () => ['-o', join(folder, 'never'), '-b', '3']
+
+  test('no such model, recipe, size', async () => {
+    await refused(['compress', join(folder, 'none'), ...to()], /none: no such file/)
+    await refused(['compress', golden, ...to(), '--recipe', 'magic'], /unknown recipe magic/, /known: reallm/)
+    await refused(
+      ['compress', golden, '-o', join(folder, 'never'), '-b', '0.3'],
+      /0\.3 bits .* cannot be reached/,
+    )
+    await refused(
+      ['compress', golden, '-o', join(folder, 'never')],
+      /either bits per weight or a target size/,
+    )
+  })
+
+  test('weights that are no numbers, by name and place', async () => {
+    const name = 'model.layers.1.mlp.up_proj.weight'
+    const bad = await altered(name, values => void (values[73] = Number.NaN))
+    await refused(['compress', bad, ...to()], new RegExp(`${name} \\[160×72\\] holds NaN at row 1, column 1`))
+    await rm(bad, { recursive: true })
+  })
+
+  test('truncated weights, a family that is not there, a missing tensor', async () => {
+    const bad = await altered('', () => {})
+    const config = JSON.parse(await readFile(join(bad, 'config.json'), 'utf8'))
+    await writeFile(join(bad, 'config.json'), JSON.stringify({ ...config, model_type: 'mamba' }))
+    await refused(['compress', bad, ...to()], /"mamba" is not supported/, /llama/)
+    await writeFile(join(bad, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 3 }))
+    await refused(['compress', bad, ...to()], /missing model\.layers\.2/)
+    await truncate(join(bad, 'model.safetensors'), 100_000)
+    await refused(['compress', bad, ...to()], /model\.safetensors/)
+    await rm(bad, { recursive: true })
+  })
+
+  test('text without a tokenizer, tokens that are none', async () => {
+    const text = join(golden, 'config.json')
+    await refused(['eval', golden, '--text', text], /no tokenizer\.json/)
+    await refused(['eval', golden, '--tokens', text], /does not hold rows of token ids/)
+    await refused(['eval', golden, '--text', join(folder, 'none')], /none/, /(hint: )?/)
+    await refused(['generate', golden, '-p', 'x'], /no tokenizer\.json/)
+  })
+})
