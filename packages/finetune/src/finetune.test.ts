@@ -10,10 +10,12 @@ import {
   tf,
   useBackend,
 } from '@reallm/transformer'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openToy, toyRegistry, toyStore, writeToyModels } from '../test/toy-artifact.ts'
 import { type FinetuneOptions, finetuneArtifact } from './finetune.ts'
 import { saveTuned } from './result.ts'
+
+vi.setConfig({ testTimeout: 240_000 })
 
 let folder: string
 let model: ModelWeights
@@ -21,7 +23,7 @@ let teacher: ModelWeights
 const contents = 'It is a way I have of driving off the spleen and regulating the circulation. '.repeat(12)
 
 beforeAll(async () => {
-  await useBackend('cpu')
+  await useBackend('wasm')
   folder = mkdtempSync(join(tmpdir(), 'reallm-finetune-'))
   const { original, artifact } = await writeToyModels(folder)
   teacher = await openToy(original)
@@ -67,10 +69,10 @@ test('an adapter learns the text, is saved as PEFT does, and works when loaded',
 
 test('block by block, then distilled: closer to the original at every stage, and saved into the artifact', async () => {
   const shared = { ...options(), teacher, topK: 16, rowScales: true, norms: true, replace: replace() }
-  const blockwise = { steps: 30, learningRate: 0.01 }
+  const blockwise = { steps: 20, learningRate: 0.01 }
   const events: string[] = []
   const onProgress = ({ event }: { event: string }) => events.push(event)
-  const result = await finetuneArtifact({ ...shared, steps: 40, learningRate: 0.005, blockwise, onProgress })
+  const result = await finetuneArtifact({ ...shared, steps: 20, learningRate: 0.005, blockwise, onProgress })
   for (const { before, after } of result.blocks) expect(after).toBeLessThan(before)
   expect(result.after!).toBeLessThan(result.before!)
   expect(result.adapter).toBeUndefined()
@@ -86,7 +88,7 @@ test('block by block, then distilled: closer to the original at every stage, and
 })
 
 test('a stopped run goes on from its work directory and ends as if it had not been stopped', async () => {
-  const shared = { ...options(), teacher, blockwise: { steps: 10 }, steps: 30 }
+  const shared = { ...options(), teacher, blockwise: { steps: 6 }, steps: 12 }
   const straight = await finetuneArtifact(shared)
   const work = join(folder, 'work')
   for (const event of ['block-end', 'step-end']) {
@@ -102,7 +104,7 @@ test('a stopped run goes on from its work directory and ends as if it had not be
   const events: string[] = []
   const resumed = await finetuneArtifact({ ...shared, work, onProgress: e => events.push(e.event) })
   expect(events).not.toContain('teacher-window')
-  expect(events.filter(e => e === 'step-end')).toHaveLength(29)
+  expect(events.filter(e => e === 'step-end')).toHaveLength(11)
   expect(resumed.blocks).toEqual(straight.blocks)
   expect([...resumed.tuned.modules]).toEqual([...straight.tuned.modules])
   await expect(finetuneArtifact({ ...shared, work, rank: 2 })).rejects.toMatchObject({

@@ -60,7 +60,7 @@ const coarse: MatrixCodec = defineCodec<object, object>({
   },
   decode: ({ parts, shape }) =>
     matrix(
-      Array.from(parts.codes.data, v => Number(v) * Number(parts.scale.data[0])),
+      Array.from(parts.codes.data as Int8Array, v => v * Number(parts.scale.data[0])),
       shape,
     ),
 })
