@@ -54,8 +54,10 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes): Prom
 
 /** Encodes one planned matrix, saves it to the journal and returns what it decodes to. */
 export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: Moments): Promise<Matrix> {
-  const { name } = planned.module
-  const outputHessian = run.recipe.twoSided ? await run.outputHessian(name) : undefined
+  const { name, block } = planned.module
+  // Embedding and head turn only their columns, and their outputs are too many for a moment.
+  const outputHessian =
+    run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
   const result = await run.pool.encode({
     ...moments,
     ...(outputHessian && { outputHessian }),
