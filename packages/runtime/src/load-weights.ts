@@ -60,6 +60,15 @@ export async function loadWeights(
     }
     const module = name.replace(/\.weight$/, '')
     const stored = model.files.artifact?.modules.get(module)
+    if (stored && !isKnown(stored) && !model.files.tensors.has(name)) {
+      throw new ReallmError(
+        'unsupported',
+        `${module}: the codec ${codecsOf(stored)} cannot be run by itself`,
+        {
+          hint: 'pass load a registry that has it',
+        },
+      )
+    }
     const linear =
       stored && isKnown(stored)
         ? encodedLinear(engine, await model.files.artifact!.readEncoded(module), {
@@ -132,3 +141,6 @@ export async function loadWeights(
   arena.free(staging)
   return weights
 }
+
+const codecsOf = (e: { readonly codec: string; readonly inner?: { readonly codec: string } }): string =>
+  e.inner ? `${e.codec} of ${codecsOf(e.inner)}` : e.codec

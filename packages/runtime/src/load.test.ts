@@ -1,0 +1,197 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createArtifactWriter, createRegistry, type ProgressEvent } from '@reallm/tensor-io'
+import { openWeights } from '@reallm/tensor-io/decoder'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rotated } from '../../pipeline/src/wrappers/rotated.ts'
+import { e8, grid } from '../../vq/src/index.ts'
+import { load, type Model } from './index.ts'
+
+const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
+const prompt = 'It was the best of times, and'
+let model: Model
+let dir: string
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'reallm-runtime-'))
+  model = await load(tiny, { weights: 'f32' })
+})
+afterAll(() => rm(dir, { recursive: true }))
+
+describe('generate', () => {
+  it('goes on with a text, the same way in every form that holds the weights', async () => {
+    const generation = model.generate(prompt, { maxTokens: 12 })
+    const pieces: string[] = []
+    for await (const piece of generation) pieces.push(piece)
+    const text = pieces.join('')
+    expect(pieces.length).toBeGreaterThan(3)
+    expect(text.trim().length).toBeGreaterThan(5)
+    const { report } = generation
+    expect(report).toMatchObject({ reusedTokens: 0, reason: 'length' })
+    expect(report.tokens.length).toBe(12)
+    expect(model.tokenizer!.decode(report.tokens)).toBe(text)
+
+    const threaded = await load(tiny, { threads: 2 })
+    expect([threaded.weights, threaded.threads]).toEqual(['expanded', 2])
+    expect(await threaded.generate(prompt, { maxTokens: 12 }).text()).toBe(text)
+    threaded.close()
+  })
+
+  it('frees what it took', async () => {
+    const before = model.bytes
+    await model.generate(prompt, { maxTokens: 2 }).text()
+    for await (const _ of model.generate(prompt)) break
+    expect(model.bytes).toBe(before)
+  })
+
+  it('repeats itself with the same seed and differs with another', async () => {
+    const draw = (seed: number) => model.generate(prompt, { maxTokens: 12, temperature: 1, seed }).text()
+    expect(await draw(1)).toBe(await draw(1))
+    expect(await draw(1)).not.toBe(await draw(2))
+  })
+
+  it('leaves stop strings out, wherever tokens cut them', async () => {
+    const whole = await model.generate(prompt, { maxTokens: 30 }).text()
+    const stop = whole.slice(8, 13)
+    const stopped = model.generate(prompt, { maxTokens: 30, stop: [stop] })
+    expect(await stopped.text()).toBe(whole.slice(0, whole.indexOf(stop)))
+    expect(stopped.report.reason).toBe('stop')
+  })
+
+  it('stops on request, before and between tokens', async () => {
+    const controller = new AbortController()
+    const generation = model.generate(prompt, { signal: controller.signal, maxTokens: 100 })
+    const pieces: string[] = []
+    const reading = (async () => {
+      for await (const piece of generation) if (pieces.push(piece) === 2) controller.abort()
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'aborted' })
+    expect(pieces.length).toBeLessThan(4)
+    const late = model.generate(prompt, { signal: controller.signal }).text()
+    await expect(late).rejects.toMatchObject({ code: 'aborted' })
+  })
+
+  it('reads a prompt in batches as it reads it token by token', async () => {
+    const ids = model.tokenizer!.encode('The sea was calm and the ship went on. '.repeat(12)).slice(0, 150)
+    const [whole, single] = [model.session(), model.session()]
+    const all = await whole.logits(ids)
+    const vocab = model.config.vocabSize
+    for (const [t, id] of ids.entries()) {
+      const logits = single.next(id)
+      if (t % 37 === 0) {
+        const worst = logits.reduce((w, v, i) => Math.max(w, Math.abs(v - all[t * vocab + i])), 0)
+        expect(worst).toBeLessThan(1e-3)
+      }
+    }
+    whole.free()
+    single.free()
+  })
+
+  it.each([
+    [[], 'no tokens to read'],
+    [[99_999], 'token 99999 is not in the model'],
+    [Array(300).fill(5), '300 tokens do not fit the model'],
+  ])('refuses %j', async (ids, message) => {
+    await expect(model.generate(ids).text()).rejects.toThrow(message)
+  })
+})
+
+describe('chat', () => {
+  it('reads only what is new at each turn, and keeps conversations apart', async () => {
+    const [first, second] = [model.chat({ maxTokens: 8 }), model.chat({ system: 'Be brief.', maxTokens: 8 })]
+    const one = first.send('Hello')
+    expect(() => first.send('again')).toThrow('the last answer is still coming')
+    const [answer] = await Promise.all([one.text(), second.send('Good day').text()])
+    const next = first.send('And then?')
+    await next.text()
+    expect(first.messages.map(message => message.role)).toEqual(['user', 'assistant', 'user', 'assistant'])
+    expect(first.messages[1].content).toBe(answer)
+    expect(next.report.reusedTokens).toBeGreaterThan(5)
+    expect(second.messages[0]).toEqual({ role: 'system', content: 'Be brief.' })
+
+    const alone = model.chat({ messages: first.messages.slice(0, 2), maxTokens: 8 }).send('And then?')
+    expect(await alone.text()).toBe(first.messages[3].content)
+  })
+})
+
+describe('load', () => {
+  it('takes files from a visitor and tells how far it is', async () => {
+    const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+    const files = await Promise.all(
+      names.map(async name => new File([await readFile(join(tiny, name))], name)),
+    )
+    const events: ProgressEvent[] = []
+    const opened = await load(files, { weights: 'int8', onProgress: event => events.push(event) })
+    expect(await opened.generate(prompt, { maxTokens: 2 }).text()).not.toBe('')
+    const last = events.at(-1)!
+    expect(last).toMatchObject({ event: 'bytes-read', done: last.total })
+    expect(last.total).toBeGreaterThan(5_000_000)
+    expect(opened.bytes).toBeLessThan(model.bytes / 2)
+  })
+
+  it('stops on request', async () => {
+    const controller = new AbortController()
+    const loading = load(tiny, { signal: controller.signal, onProgress: () => controller.abort() })
+    await expect(loading).rejects.toMatchObject({ code: 'aborted' })
+  })
+
+  it('goes without a tokenizer on token ids', async () => {
+    const bare = await load(tiny, { tokenizer: false })
+    const generation = bare.generate([5, 6, 7], { maxTokens: 3 })
+    expect(await generation.text()).toBe('')
+    expect(generation.report.tokens.length).toBe(3)
+    expect(() => bare.generate('text')).toThrow('without a tokenizer')
+  })
+
+  it('says how much memory it would need', async () => {
+    await expect(load(tiny, { maxMemory: 1e6 })).rejects.toThrow(/llama weights need 3 MiB/)
+  })
+})
+
+describe('an artifact', () => {
+  beforeAll(async () => {
+    const source = await openWeights(tiny)
+    const writer = await createArtifactWriter(dir, { config: source.files.config, filesOf: source.files })
+    for (const [name, [rows, cols]] of source.shapes) {
+      const stored = await source.read(name)
+      const module = name.replace(/\.weight$/, '')
+      const w = { rows, cols, data: stored.data }
+      if (cols === undefined) await writer.addTensor(name, stored)
+      else if (/layers\.3.*q_proj/.test(name))
+        await writer.addMatrix(module, await e8.encode(w, { bits: 4 }, { seed: 1 }))
+      else if (/embed/.test(name))
+        await writer.addMatrix(module, await grid.encode(w, { bits: 7 }, { seed: 1 }))
+      else
+        await writer.addMatrix(
+          module,
+          await rotated(grid).encode(w, { inner: { bits: 6, group: 'row' } }, { seed: 1 }),
+        )
+    }
+    await writer.finish()
+    await source.close()
+  })
+  const registry = createRegistry([e8])
+
+  it('runs packed and expanded alike, and near to the original', async () => {
+    const expanded = await load(dir, { registry })
+    const packed = await load(dir, { registry, maxMemory: 4e6 })
+    expect([expanded.weights, packed.weights]).toEqual(['expanded', 'packed'])
+    const ids = model.tokenizer!.encode(prompt)
+    const [a, b, original] = [expanded, packed, model].map(m => m.session().feed(ids))
+    const distance = async (x: Promise<Float32Array>, y: Promise<Float32Array>) => {
+      const [p, q] = [await x, await y]
+      return Math.hypot(...p.map((v, i) => v - q[i])) / Math.hypot(...q)
+    }
+    expect(await distance(a, b)).toBeLessThan(1e-2)
+    expect(await distance(a, original)).toBeLessThan(0.2)
+    expect(await packed.generate(prompt, { maxTokens: 3 }).text()).not.toBe('')
+  })
+
+  it('names the codec that it cannot run', async () => {
+    await expect(load(dir)).rejects.toThrow(
+      'model.layers.3.self_attn.q_proj: the codec e8 cannot be run by itself',
+    )
+  })
+})
