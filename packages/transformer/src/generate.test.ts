@@ -1,8 +1,8 @@
+import { createTokenizer } from '@reallm/tensor-io/tokenizer'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type GoldenModel, goldenModel } from '../test/fixtures.ts'
 import { generate, generateIds } from './generate.ts'
 import { tf, useBackend } from './tf.ts'
-import { createTokenizer } from './tokenizer.ts'
 import { forward } from './transformer.ts'
 
 let model: GoldenModel

@@ -6,10 +6,10 @@ import {
   textStream,
   throwIfAborted,
 } from '@reallm/tensor-io'
-import type { TransformerConfig } from './config.ts'
+import type { TransformerConfig } from '@reallm/tensor-io/decoder'
+import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
 import { createKvCache } from './kv-cache.ts'
 import { tf } from './tf.ts'
-import type { TextTokenizer } from './tokenizer.ts'
 import { type Hooks, head, hiddenStates, type Weights } from './transformer.ts'
 
 export interface GenerateOptions extends SampleOptions {

@@ -1,13 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import {
+  configFromGguf,
+  ggufName,
+  openWeights,
+  parseConfig,
+  permuteHeads,
+  rope,
+} from '@reallm/tensor-io/decoder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeAsGguf } from '../test/as-gguf.ts'
 import { fixture, goldenModels } from '../test/fixtures.ts'
-import { parseConfig } from './config.ts'
-import { configFromGguf, ggufName, permuteHeads } from './gguf.ts'
-import { rope } from './rope.ts'
-import { openWeights } from './weights.ts'
 
 let scratch: string
 beforeAll(async () => {

@@ -2,8 +2,8 @@ import type { GradConfig, KernelConfig, NamedTensorMap } from '@tensorflow/tfjs'
 import { type TfTensor, tf } from './tf.ts'
 
 /**
- * The few operations that tfjs has no fast or complete gradient for on some backend, as kernels of our own: matrix
- * products, row lookup and cross-entropy. Gradients are lazy: a frozen operand costs nothing in the backward pass.
+ * The few operations that tfjs has no complete or no economical gradient for on some backend, as kernels of our own:
+ * row lookup and cross-entropy. Gradients are lazy: a frozen operand costs nothing in the backward pass.
  */
 interface Op {
   readonly name: string
@@ -12,7 +12,7 @@ interface Op {
   gradient(dy: TfTensor, saved: TfTensor[], attrs: Attributes): Record<string, () => TfTensor>
 }
 type Inputs = Record<string, TfTensor>
-type Attributes = { readonly transposeB?: boolean; readonly rows?: number }
+type Attributes = { readonly rows?: number }
 
 const registered = new Set<string>()
 
@@ -39,23 +39,6 @@ function run(op: Op, inputs: Inputs, attrs: Attributes): TfTensor {
   return tf.engine().runKernel(op.name, inputs as NamedTensorMap, { ...attrs }) as TfTensor
 }
 
-const matMulOp: Op = {
-  name: 'ReallmMatMul',
-  saved: ['a', 'b'],
-  forward: ({ a, b }, { transposeB }) => tf.matMul(a, b, false, transposeB ?? false),
-  gradient: (dy, [a, b], { transposeB }) => ({
-    a: () => tf.matMul(dy, b, false, !transposeB),
-    b: () => (transposeB ? tf.matMul(dy, a, true, false) : tf.matMul(a, dy, true, false)),
-  }),
-}
-
-/**
- * `a · b`, or `a · bᵀ`: a `[m, k]`, b `[k, n]` or `[n, k]`, both with the same leading batch axis or none.
- * Differentiable, and fast on every backend.
- */
-export const matMul = (a: TfTensor, b: TfTensor, transposeB = false): TfTensor =>
-  run(matMulOp, { a, b }, { transposeB })
-
 /**
  * A linear layer, `y = x Wᵀ`: x `[…, in]`, w `[out, in]` → `[…, out]`. Differentiable in both.
  *
@@ -64,8 +47,8 @@ export const matMul = (a: TfTensor, b: TfTensor, transposeB = false): TfTensor =
  */
 export function linear(x: TfTensor, w: TfTensor): TfTensor {
   const [out, width] = w.shape
-  if (x.rank === 2) return matMul(x, w, true)
-  return matMul(x.reshape([-1, width]), w, true).reshape([...x.shape.slice(0, -1), out])
+  const y = tf.matMul(x.reshape([-1, width]), w, false, true)
+  return y.reshape([...x.shape.slice(0, -1), out])
 }
 
 const embeddingOp: Op = {

@@ -1,3 +1,4 @@
+import { linearModules } from '@reallm/tensor-io/decoder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   distance,
@@ -7,7 +8,6 @@ import {
   relativeError,
   testedBackends,
 } from '../test/fixtures.ts'
-import { linearModules } from './config.ts'
 import { createKvCache } from './kv-cache.ts'
 import { linear } from './ops.ts'
 import { type TfTensor, tf, useBackend } from './tf.ts'

@@ -1,8 +1,7 @@
 import { ReallmError } from '@reallm/tensor-io'
-import type { TransformerConfig } from './config.ts'
+import type { Rope, TransformerConfig } from '@reallm/tensor-io/decoder'
 import type { KvCache } from './kv-cache.ts'
-import { crossEntropy, embedding, linear, matMul } from './ops.ts'
-import type { Rope } from './rope.ts'
+import { crossEntropy, embedding, linear } from './ops.ts'
 import { type TfTensor, tf } from './tf.ts'
 
 /**
@@ -140,10 +139,10 @@ function attention(
 
   // The heads that share one key-value head are rows of one product: [batch · kvHeads, group · length, headDim].
   const grouped = q.reshape([batch * kvHeads, -1, headDim])
-  const scores = softcap(matMul(grouped, k, true), config.attentionSoftcap)
+  const scores = softcap(tf.matMul(grouped, k, false, true), config.attentionSoftcap)
   const masked = hide(scores.reshape([batch * heads, length, all]), past, config.windows[i])
   const shares = tf.softmax(masked).reshape([batch * kvHeads, -1, all])
-  const mixed = matMul(shares, v).reshape([batch, heads, length, headDim])
+  const mixed = tf.matMul(shares, v).reshape([batch, heads, length, headDim])
   const rows = mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
   return project(weights, `${name}.o_proj`, rows, options)
 }

@@ -1,8 +1,7 @@
-import type { TransformerConfig } from './config.ts'
-import { blockTensors } from './config.ts'
+import { blockTensors, type ModelWeights, type TransformerConfig } from '@reallm/tensor-io/decoder'
 import { tf } from './tf.ts'
 import type { Hooks, Weights } from './transformer.ts'
-import { loadTensors, type ModelWeights } from './weights.ts'
+import { loadTensors } from './weights.ts'
 
 /** What is needed at one time: the embedding, block i, or last norm and head. */
 export type ModelPart = 'embed' | 'head' | number

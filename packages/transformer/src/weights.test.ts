@@ -2,11 +2,12 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tensor, writeSafetensors } from '@reallm/tensor-io'
+import { openWeights } from '@reallm/tensor-io/decoder'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { fixture } from '../test/fixtures.ts'
 import { tf, useBackend } from './tf.ts'
 import { inMemory, streamed } from './weight-source.ts'
-import { loadBlock, loadOuter, loadWeights, openWeights } from './weights.ts'
+import { loadBlock, loadOuter, loadWeights } from './weights.ts'
 
 let scratch: string
 beforeAll(async () => {

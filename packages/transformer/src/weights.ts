@@ -1,8 +1,6 @@
 import { blockTensors, type ModelWeights, outerTensors } from '@reallm/tensor-io/decoder'
 import { type TfTensor, tf } from './tf.ts'
 
-export { type ModelWeights, openWeights } from '@reallm/tensor-io/decoder'
-
 /** Loads the named tensors onto the backend; the caller disposes of them. */
 export async function loadTensors(
   model: ModelWeights,

@@ -1,7 +1,6 @@
 import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
-import { allTensors, familyOf } from '../src/config.ts'
-import { ggufName, permuteHeads } from '../src/gguf.ts'
-import type { ModelWeights } from '../src/weights.ts'
+import type { ModelWeights } from '@reallm/tensor-io/decoder'
+import { allTensors, familyOf, ggufName, permuteHeads } from '@reallm/tensor-io/decoder'
 
 /** Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added. */
 export async function writeAsGguf(model: ModelWeights, path: string, more: Record<string, GgufValue> = {}) {

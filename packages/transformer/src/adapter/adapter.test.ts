@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesSource, encodeSafetensors, openSafetensors, tensor } from '@reallm/tensor-io'
+import { openWeights, parseConfig } from '@reallm/tensor-io/decoder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   distance,
@@ -11,10 +12,8 @@ import {
   readJson,
   readTensors,
 } from '../../test/fixtures.ts'
-import { parseConfig } from '../config.ts'
 import { type TfTensor, tf, useBackend } from '../tf.ts'
 import { forward, nextTokenLoss } from '../transformer.ts'
-import { openWeights } from '../weights.ts'
 import { adapted, loadAdapter, mergeAdapter } from './apply.ts'
 import { parseAdapter, readAdapter } from './read.ts'
 import { writeAdapter } from './write.ts'

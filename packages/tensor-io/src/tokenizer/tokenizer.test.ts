@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { fixture, readJson } from '../test/fixtures.ts'
+import { createTokenizer, type TextTokenizer } from './create-tokenizer.ts'
 import { tokenizerFromGguf } from './gguf-tokenizer.ts'
-import { createTokenizer, type TextTokenizer } from './tokenizer.ts'
+
+const fixture = (name: string) => new URL(`../../test/fixtures/${name}`, import.meta.url)
 
 describe('SmolLM2’s tokenizer from GGUF metadata', () => {
   let tokenizer: TextTokenizer
@@ -13,7 +14,9 @@ describe('SmolLM2’s tokenizer from GGUF metadata', () => {
   })
 
   it('gives the reference ids, and the texts back', async () => {
-    const cases: { text: string; ids: number[] }[] = await readJson('smollm2-tokens.json')
+    const cases: { text: string; ids: number[] }[] = JSON.parse(
+      await readFile(fixture('smollm2-tokens.json'), 'utf8'),
+    )
     expect(cases).toHaveLength(9)
     for (const { text, ids } of cases) {
       expect(tokenizer.encode(text)).toEqual(ids)

@@ -1,5 +1,5 @@
-import { ReallmError } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
+import { ReallmError } from '../errors.ts'
 import { allTensors, linearModules, parseConfig } from './config.ts'
 
 const llama = {

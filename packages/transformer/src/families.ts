@@ -1,1 +1,0 @@
-export { type Family, families, type HuggingFaceConfig } from '@reallm/tensor-io/decoder'

@@ -1,1 +1,0 @@
-export { tokenizerFromGguf } from '@reallm/tensor-io/tokenizer'

@@ -1,1 +1,0 @@
-export { configFromGguf, type GgufMetadata, ggufName, permuteHeads } from '@reallm/tensor-io/decoder'

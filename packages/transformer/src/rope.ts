@@ -1,1 +1,0 @@
-export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes } from '@reallm/tensor-io/decoder'
