@@ -56,8 +56,7 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes): Prom
 export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: Moments): Promise<Matrix> {
   const { name, block } = planned.module
   // Embedding and head turn only their columns, and their outputs are too many for a moment.
-  const outputHessian =
-    run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
+  const outputHessian = run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
   const result = await run.pool.encode({
     ...moments,
     ...(outputHessian && { outputHessian }),
