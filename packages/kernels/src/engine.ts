@@ -7,7 +7,7 @@ export type Pointer = number
 
 /** What `assembly/encode` exports; see there for the arguments. */
 export interface EncodeKernels {
-  setThreads(count: number): void
+  setThreads(count: number, canSleep: number): void
   stop(): void
   gemmScratch(n: number): number
   gemm(

@@ -1,8 +1,10 @@
-import { matrix, random } from '@reallm/tensor-io'
+import { copyMatrix, matrix, random } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
+import { distance, randomMatrix, withTwin } from '../test/random-matrix.ts'
 import { hadamard } from './hadamard.ts'
 import { hadamardPlan } from './hadamard-plan.ts'
 import { matmul } from './matmul.ts'
+import { transpose } from './reference/transpose.ts'
 
 const widths = [1, 2, 3, 5, 7, 12, 16, 20, 28, 36, 64, 76, 96, 100, 192, 576, 640, 896, 960, 1536]
 
@@ -30,4 +32,51 @@ test('the widths of small models need no cosine factor', () => {
     expect(hadamardPlan(n).map(f => f.kind)).not.toContain('dct')
     expect(hadamardPlan(n).reduce((product, f) => product * f.size, 1)).toBe(n)
   }
+})
+
+test.each([
+  [3, 52, 'right'],
+  [5, 1, 'right'],
+  [7, 2, 'right'],
+  [1, 9, 'right'],
+  [33, 576, 'right'],
+  [576, 33, 'left'],
+  [28, 1, 'left'],
+  [2, 3, 'left'],
+  [40, 7, 'left'],
+  [11, 4864, 'right'],
+] as const)('[%i, %i] from the %s: what the twin gives, and its own inverse', (rows, cols, side) => {
+  const m = randomMatrix(rows, cols)
+  const signs = Array.from({ length: side === 'right' ? cols : rows }, (_, i) => (i % 3 === 0 ? -1 : 1))
+  const turned = hadamard(copyMatrix(m), { side, signs })
+  expect(
+    distance(
+      turned,
+      withTwin(() => hadamard(copyMatrix(m), { side, signs })),
+    ),
+  ).toBeLessThan(1e-5)
+  expect(distance(hadamard(turned, { side, signs, inverse: true }), m)).toBeLessThan(1e-5)
+  const plain = copyMatrix(m)
+  hadamard(hadamard(plain, { side }), { side })
+  expect(distance(plain, m)).toBeLessThan(1e-5)
+})
+
+test('the left side turns columns as the right side turns rows', () => {
+  const m = randomMatrix(24, 10)
+  expect(distance(hadamard(copyMatrix(m), { side: 'left' }), transpose(hadamard(transpose(m))))).toBeLessThan(
+    1e-6,
+  )
+})
+
+test('a NaN stays in its row; wrong widths are refused', () => {
+  const m = randomMatrix(3, 20)
+  m.data[25] = Number.NaN
+  hadamard(m)
+  expect([0, 1, 2].map(i => m.data.subarray(20 * i, 20 * i + 20).every(Number.isFinite))).toEqual([
+    true,
+    false,
+    true,
+  ])
+  expect(() => hadamard(m, { signs: [1, 1] })).toThrow('20 signs are needed')
+  expect(() => hadamardPlan(0)).toThrow('width ≥ 1')
 })

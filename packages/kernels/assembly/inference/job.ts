@@ -9,10 +9,12 @@ const ARGUMENTS: usize = 1216
 const SPINS: i32 = 20000
 
 let threads: i32 = 1
+let mayWait: bool = false
 
-/** Tells the main thread how many take part, itself included. */
-export function setThreads(count: i32): void {
+/** Tells the main thread how many take part, itself included, and whether it may sleep (a page's main thread may not). */
+export function setThreads(count: i32, canSleep: i32): void {
   threads = count
+  mayWait = canSleep !== 0
 }
 
 // @ts-expect-error: decorator
@@ -52,7 +54,11 @@ export function announce(operation: i32, work: i64): i32 {
 
 /** Waits until the other threads have finished their shares. */
 export function join(parts: i32): void {
-  while (atomic.load<i32>(DONE) < parts - 1) {}
+  for (let i = 0; ; i++) {
+    const done = atomic.load<i32>(DONE)
+    if (done >= parts - 1) return
+    if (mayWait && i > SPINS) atomic.wait<i32>(DONE, done, -1)
+  }
 }
 
 export function currentOperation(): i32 {
@@ -71,4 +77,5 @@ export function awaitOperation(seen: i32): i32 {
 
 export function finished(): void {
   atomic.add<i32>(DONE, 1)
+  atomic.notify(DONE, 1)
 }

@@ -2,7 +2,7 @@ import { referenceInference } from '../reference/inference.ts'
 import { plain, relaxed } from '../wasm/inference.ts'
 import { Arena } from './arena.ts'
 import type { InferenceKernels } from './kernels.ts'
-import { canShareMemory, type Helper, startHelper } from './threads.ts'
+import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts'
 
 /** How the kernels run: relaxed SIMD (fused multiply-add), plain SIMD, or TypeScript without WebAssembly code. */
 export type InferenceBuild = 'relaxed' | 'plain' | 'reference'
@@ -25,7 +25,7 @@ export interface Inference {
 }
 
 interface Exports extends InferenceKernels {
-  setThreads(count: number): void
+  setThreads(count: number, canSleep: number): void
   stop(): void
 }
 
@@ -62,10 +62,10 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
     if (helpers.length < wanted - 1) for (const helper of helpers.splice(0)) helper.terminate()
   }
   const threads = helpers.length + 1
-  kernels.setThreads(threads)
+  kernels.setThreads(threads, +canSleep())
   const close = () => {
     if (helpers.length > 0) kernels.stop()
-    kernels.setThreads(1)
+    kernels.setThreads(1, 0)
     for (const helper of helpers.splice(0)) helper.terminate()
   }
   return { kernels, arena, threads, build, close }

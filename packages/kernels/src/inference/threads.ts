@@ -17,7 +17,7 @@ const helperSource = (receive: string, send: string) => `${receive}(({ module, m
   work(part, parts)
 })`
 
-const nodeSource = `const { workerData, parentPort } = require('node:worker_threads')
+const nodeSource = `const { workerData, parentPort } = require('node:worker_threads');
 ${helperSource('(f => f(workerData))', 'parentPort.postMessage')}`
 
 const pageSource = helperSource('(f => { onmessage = e => f(e.data) })', 'postMessage')
@@ -26,6 +26,9 @@ const pageSource = helperSource('(f => { onmessage = e => f(e.data) })', 'postMe
 export const canShareMemory = (): boolean =>
   typeof SharedArrayBuffer !== 'undefined' &&
   (isNode() || (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true)
+
+/** Whether this thread may sleep until others are done: not a page's main thread. */
+export const canSleep = (): boolean => !('window' in globalThis)
 
 /** Starts a thread and waits until it listens. */
 export const startHelper = (start: Start): Promise<Helper> => (isNode() ? inNode(start) : inPage(start))
