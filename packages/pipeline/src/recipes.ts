@@ -2,6 +2,7 @@ import { autoencoder } from '@reallm/autoencoder'
 import { ReallmError } from '@reallm/tensor-io'
 import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
+import { relatives } from './relatives.ts'
 import { plusLowRank, rotated, withFeedback } from './wrappers/index.ts'
 
 /** Feedback behind a rotation of both sides: entries become Gaussian, and one code fits all. */
@@ -190,6 +191,7 @@ export const recipes: readonly Recipe[] = [
     block: gridRates(grid),
     embedding: gridRates(grid),
   }),
+  ...relatives,
 ]
 
 /** A recipe by name; throws `bad-option` listing the known ones. */
