@@ -1,3 +1,4 @@
+export * from './additive/index.ts'
 export * from './e8/index.ts'
 export * from './grid/index.ts'
 export * from './kmeans/index.ts'

@@ -1,5 +1,6 @@
 import { kmeans } from '@reallm/kernels'
-import { type EncodeContext, f16ToF32, f32ToF16, type Matrix, random } from '@reallm/tensor-io'
+import { type EncodeContext, f16ToF32, f32ToF16, type Matrix } from '@reallm/tensor-io'
+import { sampleRows } from '../shared/sample.ts'
 
 /** Vectors per centroid that the codebook is fitted to, and vectors in all at the least. */
 const SAMPLE = 64
@@ -22,18 +23,4 @@ export function fitCodebook(
   const { centroids } = kmeans(sample.vectors, count, { seed, iterations, weights: sample.weights })
   const codes = f32ToF16(centroids.data)
   return { codes, centroids: { ...centroids, data: f16ToF32(codes) } }
-}
-
-function sampleRows(vectors: Matrix, weights: Float32Array, count: number, seed: number) {
-  const { rows, cols } = vectors
-  if (rows <= count) return { vectors, weights }
-  const rng = random(seed)
-  const data = new Float32Array(count * cols)
-  const chosen = new Float32Array(count * cols)
-  for (let i = 0; i < count; i++) {
-    const at = rng.integer(rows) * cols
-    data.set(vectors.data.subarray(at, at + cols), i * cols)
-    chosen.set(weights.subarray(at, at + cols), i * cols)
-  }
-  return { vectors: { rows: count, cols, data }, weights: chosen }
 }

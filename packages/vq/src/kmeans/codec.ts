@@ -16,10 +16,10 @@ import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.
 import { groupCols } from '../shared/groups.ts'
 import { packedShape, packRows, unpackRow } from '../shared/pack-rows.ts'
 import { createScales, readScales, type Scales, scalesCost } from '../shared/scales.ts'
+import { groupScales, importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
 import { fitCodebook } from './codebook.ts'
 import { type KmeansParams, kmeansParams } from './params.ts'
 import { BLOCK_ROWS, columnBits, permuteColumns, readOrder, similarColumns } from './permutation.ts'
-import { groupScales, importanceOf, normalise, vectorsOf } from './vectors.ts'
 
 type Full = z.output<typeof kmeansParams>
 

@@ -1,0 +1,126 @@
+import {
+  type ColumnEncoder,
+  type EncodeContext,
+  type EncodedMatrix,
+  f16ToF32,
+  f32ToF16,
+  type Matrix,
+  type MatrixShape,
+  type StorageCost,
+  tensor,
+  toFloat32,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import type { z } from 'zod'
+import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.ts'
+import { deviations } from '../shared/deviations.ts'
+import { packedShape, packRows, unpackRow } from '../shared/pack-rows.ts'
+import { createScales, readScales, scalesCost } from '../shared/scales.ts'
+import { importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
+import { beamSearch, sumsOf } from './beam-search.ts'
+import { fitCodebooks } from './fit-codebooks.ts'
+import { type AdditiveParams, additiveParams } from './params.ts'
+import { type AdditiveCode, refine } from './refine.ts'
+
+export type Full = z.output<typeof additiveParams>
+
+/**
+ * Additive codebooks (AQLM, arXiv 2401.06118): `dim` neighbouring weights of a row are the row's scale times a sum of M
+ * codewords, one from each codebook. Without H codes are found vector by vector; given H, `encode` refines codes,
+ * codebooks and scales together under it. Under feedback (`columns`) the codebooks are fitted first and then stay.
+ *
+ * Codebooks cost 16·M·2^B·dim bits: on small matrices choose B accordingly.
+ *
+ * Parts: `codes` U8 `[rows, ⌈⌈cols / dim⌉·M·B / 8⌉]`, `codebooks` F16 `[M, 2^B, dim]`, `scales` F16 `[rows, 1]`.
+ *
+ * @example
+ * const stored = await additive.encode(w, { codebooks: 2, codebookBits: 8 }, { seed: 1, hessian }) // 2 bits and codebooks
+ */
+export const additive = columnCodec<AdditiveParams, Full>({
+  name: 'additive',
+  params: additiveParams,
+  cost,
+  columns: async (w, params, ctx) => (await createEncoder(w, params, ctx)).encoder,
+  async encode(w, params, ctx) {
+    const { encoder, code } = await createEncoder(w, params, ctx)
+    const plain = await encodeColumns(encoder, w, ctx)
+    if (!ctx.hessian || params.refine === 0) return plain
+    await refine(w, code, ctx.hessian, { rounds: params.refine, beam: params.beam }, ctx)
+    return encoder.finish()
+  },
+  decodeRows,
+})
+
+function cost([rows, cols]: MatrixShape, { codebooks, codebookBits, dim }: Full): StorageCost {
+  return {
+    codes: { dtype: 'U8', shape: packedShape(rows, Math.ceil(cols / dim) * codebooks, codebookBits) },
+    codebooks: { dtype: 'F16', shape: [codebooks, 2 ** codebookBits, dim] },
+    ...scalesCost('f16', rows, 1),
+  }
+}
+
+async function createEncoder(
+  w: Matrix,
+  params: Full,
+  ctx: EncodeContext,
+): Promise<{ encoder: ColumnEncoder; code: AdditiveCode }> {
+  const { rows, cols } = w
+  const { dim, codebooks: count, beam } = params
+  const size = 2 ** params.codebookBits
+  const scales = createScales('f16', deviations(w, 'row'), rows).values
+  const importance = importanceOf(w, scales, cols, ctx.hessian)
+  const vectors = vectorsOf(normalise(w, scales, cols), dim)
+  const books = await fitCodebooks(vectors, vectorsOf(importance, dim).data, params, ctx)
+  books.vectors.data.set(f16ToF32(f32ToF16(books.vectors.data)))
+  const perRow = Math.ceil(cols / dim) * count
+  const code: AdditiveCode = { codes: new Uint16Array(rows * perRow), books, scales }
+  const tiles = tileCounter('additive', [rows, cols])
+
+  const encoder: ColumnEncoder = {
+    tileCols: dim,
+    tileRows: 1,
+    groupCols: dim,
+    quantise(block, row, col) {
+      tiles.add(block, row, col)
+      const blockScales = scales.subarray(row, row + block.rows)
+      const found = beamSearch(vectorsOf(normalise(block, blockScales, block.cols), dim), books, beam)
+      const sums = sumsOf(found, books).data
+      const out = zeroMatrix(block.rows, block.cols)
+      for (let r = 0; r < block.rows; r++) {
+        code.codes.set(found.subarray(r * count, (r + 1) * count), (row + r) * perRow + (col / dim) * count)
+        for (let j = 0; j < block.cols; j++) out.data[r * block.cols + j] = blockScales[r] * sums[r * dim + j]
+      }
+      return out
+    },
+    finish() {
+      tiles.finish()
+      const parts = {
+        codes: packRows(code.codes, rows, params.codebookBits),
+        codebooks: tensor('F16', [count, size, dim], f32ToF16(books.vectors.data)),
+        scales: tensor('F16', [rows, 1], f32ToF16(scales)),
+      }
+      return { codec: 'additive', params, shape: [rows, cols], parts }
+    },
+  }
+  return { encoder, code }
+}
+
+function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
+  const { dim, codebooks: count, codebookBits } = e.params
+  const cols = e.shape[1]
+  const groups = Math.ceil(cols / dim)
+  const size = 2 ** codebookBits
+  const vectors = { rows: count * size, cols: dim, data: toFloat32(e.parts.codebooks) }
+  const scales = readScales(e, from, to)
+  const out = zeroMatrix(to - from, cols)
+  for (let r = from; r < to; r++) {
+    const sums = sumsOf(unpackRow(e.parts.codes, r, groups * count, codebookBits), {
+      vectors,
+      count,
+      size,
+    }).data
+    const at = (r - from) * cols
+    for (let c = 0; c < cols; c++) out.data[at + c] = scales[r - from] * sums[c]
+  }
+  return out
+}

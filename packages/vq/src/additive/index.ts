@@ -1,0 +1,2 @@
+export { additive } from './codec.ts'
+export { type AdditiveParams, additiveParams } from './params.ts'
