@@ -45,7 +45,8 @@ export type LogitsOf = 'none' | 'last' | 'all'
  */
 export class Decoder {
   readonly config: TransformerConfig
-  readonly weights: DecoderWeights
+  /** May be exchanged between calls for the same ones with an adapter. */
+  weights: DecoderWeights
   readonly #engine: Engine
   readonly #hidden: Pointer
   readonly #projected: Pointer

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createArtifactWriter, createRegistry, type ProgressEvent } from '@reallm/tensor-io'
+import { createArtifactWriter, createRegistry, openModel, type ProgressEvent } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/decoder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rotated } from '../../pipeline/src/wrappers/rotated.ts'
@@ -93,7 +93,7 @@ describe('generate', () => {
     [[], 'no tokens to read'],
     [[99_999], 'token 99999 is not in the model'],
     [Array(300).fill(5), '300 tokens do not fit the model'],
-  ])('refuses %j', async (ids, message) => {
+  ])('refuses what it cannot read: %#', async (ids, message) => {
     await expect(model.generate(ids).text()).rejects.toThrow(message)
   })
 })
@@ -147,6 +147,36 @@ describe('load', () => {
 
   it('says how much memory it would need', async () => {
     await expect(load(tiny, { maxMemory: 1e6 })).rejects.toThrow(/llama weights need 3 MiB/)
+  })
+})
+
+describe('useAdapter', () => {
+  const fixtures = fileURLToPath(new URL('../../transformer/test/fixtures', import.meta.url))
+
+  it.each(['lora', 'dora'])('computes what PEFT computes with %s, and goes back', async kind => {
+    const base = await load(`${fixtures}/models/llama-gqa-tied`, { weights: 'f32' })
+    const rows: number[][] = JSON.parse(
+      await readFile(`${fixtures}/models/llama-gqa-tied/tokens.json`, 'utf8'),
+    )
+    const expected = await openModel(`${fixtures}/peft/${kind}/expected.safetensors`)
+    const { data } = await expected.readFloat32('logits')
+    await expected.close()
+    const distance = async () => {
+      const session = base.session()
+      const got = await session.logits(rows[0])
+      session.free()
+      return got.reduce((worst, v, i) => Math.max(worst, Math.abs(v - data[i])), 0)
+    }
+    const before = await distance()
+    await base.useAdapter(`${fixtures}/peft/${kind}`)
+    // the reference's rotary frequencies were rounded to bfloat16
+    expect(await distance()).toBeLessThan(before / 5)
+    await base.useAdapter(undefined)
+    expect(await distance()).toBe(before)
+    const bytes = base.bytes
+    await base.useAdapter(`${fixtures}/peft/${kind}`)
+    await base.useAdapter(undefined)
+    expect(base.bytes).toBe(bytes)
   })
 })
 

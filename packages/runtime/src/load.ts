@@ -1,20 +1,11 @@
-import {
-  blobSource,
-  type LongWork,
-  type ModelFiles,
-  type OpenOptions,
-  openFiles,
-  openModel,
-  ReallmError,
-  type Registry,
-} from '@reallm/tensor-io'
+import { type LongWork, ReallmError, type Registry } from '@reallm/tensor-io'
 import { type ModelWeights, openWeights } from '@reallm/tensor-io/decoder'
 import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
-import { cachingFetch, openCache } from './cache.ts'
 import { Engine } from './engine.ts'
 import { isKnown } from './linear/encoded.ts'
 import { loadWeights, type WeightForm } from './load-weights.ts'
 import { Model } from './model.ts'
+import { type ModelLocation, openLocation } from './open.ts'
 
 export interface LoadOptions extends LongWork {
   /** How matrices are held, see {@link WeightForm}. Default: the quickest that `maxMemory` allows. */
@@ -34,9 +25,6 @@ export interface LoadOptions extends LongWork {
   readonly registry?: Registry
 }
 
-/** Where a model is: a path, `hf:` or `npm:` name, URL, the files a visitor chose, or an open model. */
-export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
-
 const DEFAULT_MEMORY = 2 ** 31
 
 /**
@@ -49,7 +37,7 @@ const DEFAULT_MEMORY = 2 ** 31
  * console.log(await model.generate('The capital of France is', { maxTokens: 8 }).text())
  */
 export async function load(where: ModelLocation, options: LoadOptions = {}): Promise<Model> {
-  const files = await open(where, options)
+  const files = await openLocation(where, options)
   try {
     const source = await openWeights(files)
     const form = options.weights ?? formFor(source, options.maxMemory ?? DEFAULT_MEMORY)
@@ -94,23 +82,4 @@ function formFor({ config, shapes, files }: ModelWeights, memory: number): Weigh
   throw new ReallmError('bad-option', `${files.spec}: ${config.modelType} weights need ${size} MiB`, {
     hint: 'allow more by maxMemory, or compress the model',
   })
-}
-
-async function open(where: ModelLocation, options: LoadOptions): Promise<ModelFiles> {
-  const { cache = true, registry, signal } = options
-  const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
-  const opening: OpenOptions = {
-    ...(registry && { registry }),
-    ...(signal && { signal }),
-    ...(fetching && { fetch: cachingFetch(fetching) }),
-  }
-  if (typeof where === 'string' || where instanceof URL) return openModel(String(where), opening)
-  if (where instanceof Blob) return openFiles([named(where)], opening)
-  if (Symbol.iterator in where) return openFiles([...where].map(named), opening)
-  return where
-}
-
-function named(blob: Blob) {
-  const name = 'name' in blob ? String(blob.name) : 'model.gguf'
-  return { name, source: blobSource(name, blob) }
 }

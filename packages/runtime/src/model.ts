@@ -1,11 +1,13 @@
 import { ReallmError } from '@reallm/tensor-io'
 import type { TransformerConfig } from '@reallm/tensor-io/decoder'
 import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import { adaptedWeights, freeAdapted, readAdapterFiles } from './adapter.ts'
 import { Chat, type ChatOptions } from './chat.ts'
 import { Decoder, type DecoderWeights } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import { type GenerateOptions, Generation } from './generation.ts'
 import type { WeightForm } from './load-weights.ts'
+import { type ModelLocation, openLocation } from './open.ts'
 import { Session } from './session.ts'
 
 /** What `load` gives a model. */
@@ -30,6 +32,7 @@ export class Model {
   readonly tokenizer: TextTokenizer | undefined
   readonly #engine: Engine
   readonly #decoder: Decoder
+  readonly #base: DecoderWeights
 
   constructor({ engine, config, weights, form, tokenizer }: ModelParts) {
     this.#engine = engine
@@ -37,6 +40,7 @@ export class Model {
     this.weights = form
     this.tokenizer = tokenizer
     this.#decoder = new Decoder(engine, config, weights)
+    this.#base = weights
   }
 
   /** Bytes of weights, scratch space and the caches of all sessions. */
@@ -92,6 +96,29 @@ export class Model {
     const tokenizer = this.#tokenizer()
     const { eos, config } = this
     return new Chat({ session: this.session(), tokenizer, eos, maxPositions: config.maxPositions }, options)
+  }
+
+  /**
+   * Puts a LoRA, rsLoRA or DoRA adapter in PEFT's layout (or, with `undefined`, none) beside the weights, in place of an
+   * earlier one. What sessions have read before stays as it was read.
+   *
+   * @throws `unsupported` for other adapters, `bad-tensor` for one of another model
+   * @example
+   * await model.useAdapter('my-adapter')
+   */
+  async useAdapter(where: ModelLocation | undefined): Promise<void> {
+    let next = this.#base
+    if (where !== undefined) {
+      const files = await openLocation(where, {})
+      try {
+        next = adaptedWeights(this.#engine, this.#base, await readAdapterFiles(files))
+      } finally {
+        await files.close()
+      }
+    }
+    const before = this.#decoder.weights
+    this.#decoder.weights = next
+    if (before !== this.#base) freeAdapted(before, this.#base)
   }
 
   /** Ends the helper threads; the memory goes when nothing refers to the model any more. */

@@ -1,5 +1,13 @@
-import { type EncodedMatrix, type Matrix, type MatrixCodec, matrix, random } from '@reallm/tensor-io'
+import {
+  type EncodeContext,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixCodec,
+  matrix,
+  random,
+} from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
+import { rowScaled, withRowScales } from '../../../finetune/src/lowrank/row-scaled.ts'
 import { lowrank, plusLowRank } from '../../../lowrank/src/index.ts'
 import { rotated } from '../../../pipeline/src/wrappers/rotated.ts'
 import { grid, kmeans, normalfloat, trellis } from '../../../vq/src/index.ts'
@@ -14,6 +22,7 @@ const { normal } = random(5)
 const w = matrix(Float32Array.from({ length: ROWS * COLS }, normal), [ROWS, COLS])
 const input = Float32Array.from({ length: TOKENS * COLS }, normal)
 
+const factors = Float32Array.from({ length: ROWS }, (_, r) => 0.5 + r / 64)
 const cases: [string, MatrixCodec<never>, object][] = [
   ['uniform grid', grid, { bits: 3, group: 32 }],
   ['grid with zero points', grid, { bits: 4, group: 48, symmetric: false, scales: 'double' }],
@@ -24,6 +33,15 @@ const cases: [string, MatrixCodec<never>, object][] = [
   ['trellis, hash', trellis, { bits: 2, stateBits: 9, values: 'hash' }],
   ['rotated trellis', rotated(trellis), { inner: { bits: 3, stateBits: 8 } }],
   ['rotated input only', rotated(grid), { output: false, inner: { bits: 4 } }],
+  [
+    'row factors on a grid',
+    {
+      ...rowScaled.wrap(grid as MatrixCodec),
+      encode: async (m: Matrix, p: object, ctx: EncodeContext) =>
+        withRowScales(await grid.encode(m, p, ctx), factors),
+    },
+    { bits: 4 },
+  ],
   ['low rank', lowrank, { rank: 6, bits: 8 }],
   [
     'low rank + rotated trellis',

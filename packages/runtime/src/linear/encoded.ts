@@ -1,9 +1,10 @@
-import { type EncodedMatrix, ReallmError } from '@reallm/tensor-io'
+import { type EncodedMatrix, f16ToF32, ReallmError } from '@reallm/tensor-io'
 import type { Engine } from '../engine.ts'
 import { codedLinear, codedMatrix, codedRows, exactCodes } from './codes.ts'
 import type { Linear, LinearWriter } from './linear.ts'
 import { lowRankLinear, storedFactors } from './low-rank.ts'
 import { rotatedLinear } from './rotated.ts'
+import { rowScaledLinear } from './row-scaled.ts'
 import type { StoredRows } from './stored-rows.ts'
 import { exactTrellis, trellisLinear, trellisMatrix, trellisRows } from './trellis.ts'
 
@@ -14,13 +15,29 @@ export interface EncodedForm {
 }
 
 /** Codecs that this package runs by itself. */
-const known = ['grid', 'kmeans', 'lowrank', 'lowrank-residual', 'normalfloat', 'rom', 'rotation', 'trellis']
+const known = [
+  'grid',
+  'kmeans',
+  'lowrank',
+  'lowrank-residual',
+  'normalfloat',
+  'rom',
+  'rotation',
+  'row-scaled',
+  'trellis',
+]
 
 /** Floats decoded at a time. */
 const STAGED = 1 << 18
 
+interface Described {
+  readonly codec: string
+  readonly params: unknown
+  readonly inner?: Described | undefined
+}
+
 /** Whether a stored matrix, wrappers included, can be run without a registry. */
-export const isKnown = (e: Pick<EncodedMatrix, 'codec' | 'params' | 'inner'>): boolean =>
+export const isKnown = (e: Described): boolean =>
   known.includes(e.codec) &&
   !(e.codec === 'kmeans' && (e.params as { permute?: boolean }).permute) &&
   (e.inner === undefined || isKnown(e.inner))
@@ -41,6 +58,8 @@ export function encodedLinear(engine: Engine, e: EncodedMatrix, options: Encoded
         output: params.output ?? true,
       })
     }
+    case 'row-scaled':
+      return rowScaledLinear(engine, inner(), f16ToF32(e.parts.row_scale.data as Uint16Array))
     case 'lowrank-residual':
       return params.rank === 0
         ? inner()

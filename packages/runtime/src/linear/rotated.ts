@@ -1,6 +1,7 @@
 import { factorMatrix, hadamardPlan, type Pointer, rotationSigns } from '@reallm/kernels/inference'
+import { ReallmError } from '@reallm/tensor-io'
 import type { Activations, Engine } from '../engine.ts'
-import type { Linear } from './linear.ts'
+import { deliver, type Linear } from './linear.ts'
 
 export interface RotationSides {
   readonly input: boolean
@@ -33,12 +34,18 @@ export function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides
       inner.apply(turned, out, rows, tokens, false)
       transform(engine, out, tokens, rows)
       kernels.multiplyRows(out, outputSigns, out, tokens, rows)
-      for (let t = 0; t < tokens; t++) {
-        if (accumulate) kernels.addInPlace(y + 4 * t * ldy, out + 4 * t * rows, rows)
-        else kernels.copy(y + 4 * t * ldy, out + 4 * t * rows, rows)
-      }
+      deliver(engine, out, rows, y, ldy, tokens, accumulate)
     },
     row(index, out, factor) {
+      if (sides.output) {
+        throw new ReallmError(
+          'unsupported',
+          `rows of a [${rows}×${cols}] matrix that is turned on both sides cannot be read`,
+          {
+            hint: 'embeddings are turned on the input side alone: rotated(codec, { output: false })',
+          },
+        )
+      }
       inner.row(index, out, factor)
       if (inputSigns === undefined) return
       transform(engine, out, 1, cols)

@@ -35,6 +35,8 @@ export async function diskDirectory(path: string): Promise<Directory> {
 
 /** The files of a model that are looked for behind a URL, which has no listing. */
 const wellKnown = [
+  'adapter_config.json',
+  'adapter_model.safetensors',
   'added_tokens.json',
   'chat_template.jinja',
   'config.json',

@@ -10,6 +10,7 @@ import type { Directory } from './directory.ts'
 import { parseJson } from './json.ts'
 
 const indexName = 'model.safetensors.index.json'
+const adapterName = 'adapter_model.safetensors'
 
 /** The weights in a directory before anybody knows what kind of model they are. */
 interface Weights extends TensorStore {
@@ -82,6 +83,8 @@ async function openArtifact(
 function chooseWeights(dir: Directory): string {
   if (dir.names.includes(indexName)) return indexName
   if (dir.names.includes('model.safetensors')) return 'model.safetensors'
+  // an adapter in PEFT's layout
+  if (dir.names.includes('adapter_config.json') && dir.names.includes(adapterName)) return adapterName
   for (const ending of ['.safetensors', '.gguf']) {
     const candidates = dir.names.filter(name => name.endsWith(ending))
     if (candidates.length === 1) return candidates[0]

@@ -1,0 +1,38 @@
+import {
+  blobSource,
+  type ModelFiles,
+  type OpenOptions,
+  openFiles,
+  openModel,
+  type Registry,
+} from '@reallm/tensor-io'
+import { cachingFetch, openCache } from './cache.ts'
+
+/** Where a model is: a path, `hf:` or `npm:` name, URL, the files a visitor chose, or an open model. */
+export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
+
+export interface LocationOptions {
+  readonly cache?: boolean | string
+  readonly registry?: Registry
+  readonly signal?: AbortSignal
+}
+
+/** Opens it; a page keeps what it fetches unless `cache` is false. */
+export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
+  const { cache = true, registry, signal } = options
+  const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
+  const opening: OpenOptions = {
+    ...(registry && { registry }),
+    ...(signal && { signal }),
+    ...(fetching && { fetch: cachingFetch(fetching) }),
+  }
+  if (typeof where === 'string' || where instanceof URL) return openModel(String(where), opening)
+  if (where instanceof Blob) return openFiles([named(where)], opening)
+  if (Symbol.iterator in where) return openFiles([...where].map(named), opening)
+  return where
+}
+
+function named(blob: Blob) {
+  const name = 'name' in blob ? String(blob.name) : 'model.gguf'
+  return { name, source: blobSource(name, blob) }
+}
