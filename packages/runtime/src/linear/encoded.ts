@@ -4,7 +4,7 @@ import { codedLinear, codedMatrix, codedRows, exactCodes } from './codes.ts'
 import type { Linear, LinearWriter } from './linear.ts'
 import { lowRankLinear, storedFactors } from './low-rank.ts'
 import { rotatedLinear } from './rotated.ts'
-import { rowScaledLinear } from './row-scaled.ts'
+import { scaledLinear } from './scaled.ts'
 import type { StoredRows } from './stored-rows.ts'
 import { exactTrellis, trellisLinear, trellisMatrix, trellisRows } from './trellis.ts'
 
@@ -59,7 +59,7 @@ export function encodedLinear(engine: Engine, e: EncodedMatrix, options: Encoded
       })
     }
     case 'row-scaled':
-      return rowScaledLinear(engine, inner(), f16ToF32(e.parts.row_scale.data as Uint16Array))
+      return scaledLinear(engine, inner(), engine.upload(f16ToF32(e.parts.row_scale.data as Uint16Array)))
     case 'lowrank-residual':
       return params.rank === 0
         ? inner()
