@@ -1,5 +1,13 @@
 import type { Matrix } from '@reallm/tensor-io'
-import { block, head, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
+import {
+  block,
+  head,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  valuesOf,
+  type Weights,
+} from '@reallm/transformer'
 
 /** The linear layers of a block that see the same input, in order; the first one's input stands for all. */
 export const inputGroups = [
@@ -19,16 +27,7 @@ export function runBlock(
   x: Float32Array,
   onInput?: (module: string, x: TfTensor) => void,
 ): Float32Array {
-  return tf.tidy(
-    () =>
-      block(
-        config,
-        weights,
-        i,
-        windowTensor(config, x),
-        onInput ? { onInput } : {},
-      ).dataSync() as Float32Array,
-  )
+  return valuesOf(() => block(config, weights, i, windowTensor(config, x), onInput ? { onInput } : {}))
 }
 
 /** What goes into `module` (a whole name) on one window, `[positions, in]`; the block is computed no further. */
@@ -97,7 +96,7 @@ export function moment(): Moment {
     },
     take() {
       const [rows, cols] = sum!.shape as [number, number]
-      const data = tf.tidy(() => sum!.mul(1 / positions).dataSync()) as Float32Array
+      const data = valuesOf(() => sum!.mul(1 / positions))
       sum!.dispose()
       return { rows, cols, data: data.slice() }
     },

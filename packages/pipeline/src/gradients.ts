@@ -6,6 +6,7 @@ import {
   type TfTensor,
   type TransformerConfig,
   tf,
+  valuesOf,
   type Weights,
 } from '@reallm/transformer'
 
@@ -60,13 +61,13 @@ export function headGradients(
 ): Float32Array {
   const { hiddenSize, vocabSize } = config
   const positions = x.length / hiddenSize
-  return tf.tidy(() => {
+  return valuesOf(() => {
     const input = tf.tensor3d(x, [1, positions, hiddenSize])
     const chances = tf.softmax(head(config, weights, input).reshape([positions, vocabSize])).dataSync()
     const labels = tf.tensor1d(sampled(chances as Float32Array, positions, random), 'int32')
     const loss = (x: TfTensor) =>
       crossEntropy(head(config, weights, x).reshape([positions, vocabSize]), labels).sum()
-    return tf.grad(loss)(input).dataSync() as Float32Array
+    return tf.grad(loss)(input)
   })
 }
 

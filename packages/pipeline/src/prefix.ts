@@ -1,5 +1,5 @@
 import type { Matrix } from '@reallm/tensor-io'
-import { embed, type ModelWeights, type TransformerConfig, tf } from '@reallm/transformer'
+import { embed, type ModelWeights, type TransformerConfig, tf, valuesOf } from '@reallm/transformer'
 import { type Activations, activations } from './activations.ts'
 
 /** Activations of all windows in front of the next block: of the original model, or behind what is quantised. */
@@ -32,13 +32,9 @@ function lookUp(config: TransformerConfig, table: Matrix, ids: Int32Array): Floa
   const rows = new Float32Array(ids.length * cols)
   for (let t = 0; t < ids.length; t++)
     rows.set(table.data.subarray(ids[t] * cols, (ids[t] + 1) * cols), t * cols)
-  return tf.tidy(() => {
+  return valuesOf(() => {
     const weights = { 'model.embed_tokens.weight': tf.tensor2d(rows, [ids.length, cols]) }
-    return embed(
-      config,
-      weights,
-      tf.range(0, ids.length, 1, 'int32').expandDims(0),
-    ).dataSync() as Float32Array
+    return embed(config, weights, tf.range(0, ids.length, 1, 'int32').expandDims(0))
   })
 }
 

@@ -1,13 +1,6 @@
 import { autoencoder, implicit } from '@reallm/autoencoder'
 import { rowScaled } from '@reallm/finetune'
-import {
-  lowrank,
-  lplrCodec,
-  lr2vq,
-  monarchCodec,
-  romCodec,
-  ternaryCodec,
-} from '@reallm/lowrank'
+import { lowrank, lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
 import { createRegistry, type MatrixCodec, type Registry } from '@reallm/tensor-io'
 import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
 import { wrappers } from './wrappers/index.ts'
@@ -22,5 +15,4 @@ const codecs = [
 let made: Registry | undefined
 
 /** Every codec and wrapper of this project: reads every artifact. */
-export const builtInRegistry = (): Registry =>
-  (made ??= createRegistry(codecs, [...wrappers, rowScaled]))
+export const builtInRegistry = (): Registry => (made ??= createRegistry(codecs, [...wrappers, rowScaled]))

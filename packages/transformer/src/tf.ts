@@ -48,6 +48,17 @@ let active: ActiveBackend | undefined
 /** The backend chosen by `useBackend`, if any. */
 export const activeBackend = (): ActiveBackend | undefined => active
 
+/**
+ * The values of what `compute` returns, everything else disposed. (Out of `tf.tidy` itself a typed array would be searched
+ * for tensors, element by element.)
+ */
+export function valuesOf(compute: () => TfTensor): Float32Array {
+  const result = tf.tidy(compute)
+  const values = result.dataSync() as Float32Array
+  result.dispose()
+  return values
+}
+
 const nativePackages = { 'native-gpu': '@tensorflow/tfjs-node-gpu', native: '@tensorflow/tfjs-node' } as const
 
 /**
