@@ -1,0 +1,65 @@
+/**
+ * Codecs on unit normal weights: bits per weight, mean squared error, its distance to the rate-distortion limit 2^(−2·bpw),
+ * time to encode and to decode. One core.
+ *
+ *   npx tsx --conditions=@reallm/source tools/bench/codecs.ts [rows=512] [cols=1024] [filter]
+ */
+import { bitsPerWeight, type MatrixCodec } from '../../packages/tensor-io/src/index.ts'
+import { normals, relativeError } from '../../packages/vq/src/conformance/index.ts'
+import { additive, e8, grid, kmeans, normalfloat, trellis } from '../../packages/vq/src/index.ts'
+
+const [rows = 512, cols = 1024] = process.argv.slice(2, 4).map(Number)
+const filter = process.argv[4] ?? ''
+const entry = <P>(codec: MatrixCodec<P>, params: P) => ({ codec: codec as MatrixCodec, params })
+
+const entries = [
+  entry(grid, { bits: 2 }),
+  entry(grid, { bits: 3 }),
+  entry(grid, { bits: 4 }),
+  entry(grid, { bits: 4, group: 'row' }),
+  entry(normalfloat, { bits: 2, clip: 'mse' }),
+  entry(normalfloat, { bits: 3, clip: 'mse' }),
+  entry(normalfloat, { bits: 4 }),
+  entry(kmeans, { bits: 2, dim: 2, group: 'none' }),
+  entry(kmeans, { bits: 2, dim: 4, group: 'none' }),
+  entry(kmeans, { bits: 3, dim: 2, group: 'none' }),
+  entry(e8, { bits: 2 }),
+  entry(e8, { bits: 3 }),
+  entry(e8, { bits: 4 }),
+  entry(additive, { codebooks: 2, codebookBits: 8 }),
+  entry(additive, { codebooks: 3, codebookBits: 8 }),
+  ...[8, 10, 12].flatMap(stateBits =>
+    [1, 2, 3, 4].flatMap(bits => [
+      entry(trellis, { bits, stateBits, values: 'hash' }),
+      entry(trellis, { bits, stateBits }),
+    ]),
+  ),
+  entry(trellis, { bits: 2, stateBits: 14, values: 'hash' }),
+  entry(trellis, { bits: 2.5, stateBits: 10 }),
+]
+
+const w = normals(rows, cols, 1)
+const table = []
+for (const { codec, params } of entries) {
+  const name = `${codec.name} ${JSON.stringify(params)}`
+  if (!name.includes(filter)) continue
+  const started = process.cpuUsage()
+  const stored = await codec.encode(w, params, { seed: 1 })
+  const encoding = process.cpuUsage(started)
+  const again = process.cpuUsage()
+  const decoded = codec.decode(stored)
+  const decoding = process.cpuUsage(again)
+  const bits = bitsPerWeight(stored)
+  const error = relativeError(w, decoded)
+  const cpu = (usage: NodeJS.CpuUsage) => Number(((usage.user + usage.system) / (rows * cols)).toFixed(3))
+  table.push({
+    codec: name.replaceAll('"', ''),
+    'bits/weight': Number(bits.toFixed(3)),
+    MSE: Number(error.toFixed(5)),
+    'limit 2^(-2b)': Number((2 ** (-2 * bits)).toFixed(5)),
+    'dB above': Number((10 * Math.log10(error / 2 ** (-2 * bits))).toFixed(2)),
+    'encode CPU µs/weight': cpu(encoding),
+    'decode CPU µs/weight': cpu(decoding),
+  })
+}
+console.table(table)
