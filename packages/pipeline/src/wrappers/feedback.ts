@@ -87,27 +87,29 @@ function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, over: Co
   const { tileRows } = encoder
   const { rows, cols } = block
   const residual = copyMatrix(block)
-  const total = zeroMatrix(rows, cols)
+  const decoded = zeroMatrix(rows, cols)
   for (let start = 0; start < rows; start += over.batch) {
     const end = Math.min(start + over.batch, rows)
     const errors = zeroMatrix(end - start, cols)
     for (let row = start; row < end; row += tileRows) {
       const tile = tileOf(residual, row, 0, tileRows, cols)
-      const decoded = encoder.quantise(tile, row, col)
-      const error = errorOf(tile, decoded)
+      const got = encoder.quantise(tile, row, col)
+      putTile(decoded, got, row, 0)
+      const error = errorOf(tile, got)
       putTile(errors, error, row - start, 0)
-      putTile(total, errorOf(tileOf(block, row, 0, tileRows, cols), decoded), row, 0)
       pushDown(residual, error, row, end, over.unit)
     }
     if (end < rows) {
       subtractTile(residual, matmul(over.ahead(start), errors, { transposeA: true }), end, 0)
     }
   }
-  return total
+  return errorOf(block, decoded)
 }
 
 function errorOf(wanted: Matrix, got: Matrix): Matrix {
-  return { ...wanted, data: wanted.data.map((value, i) => value - got.data[i]) }
+  const data = new Float32Array(wanted.data.length)
+  for (let i = 0; i < data.length; i++) data[i] = wanted.data[i] - got.data[i]
+  return { rows: wanted.rows, cols: wanted.cols, data }
 }
 
 /** Pushes the error of the columns at `col` onto those after them and before `end`. */
