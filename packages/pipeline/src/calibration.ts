@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ReallmError } from '@reallm/tensor-io'
+import { ReallmError, textOf } from '@reallm/tensor-io'
 import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
 import { tokenizerOf } from './model-files.ts'
 import type { Effort } from './recipe.ts'
@@ -58,7 +58,7 @@ function windowOptions({ maxPositions, intermediateSize }: TransformerConfig, ef
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return textOf(await readFile(file))
   } catch (cause) {
     throw new ReallmError('not-found', `${file}: the calibration text cannot be read`, {
       hint: 'give a plain text file, or a .json file of token ids',
