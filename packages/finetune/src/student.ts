@@ -32,7 +32,7 @@ export async function takeApart(
     const stored = await readEncoded(name)
     if (isRowScaled(stored)) rowScales.set(name, rowScalesOf(stored))
     const factors = store.factorsOf(withoutRowScales(stored))
-    if (factors) start.set(name, factors)
+    if (factors && factors.right.rows > 0) start.set(name, factors)
   }
   let kept: { readonly name: string; readonly matrix: Matrix } | undefined
   return {

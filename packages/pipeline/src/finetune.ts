@@ -56,6 +56,8 @@ export async function finetune(spec: string, options: TuneOptions): Promise<Fine
     const result = await finetuneArtifact({
       ...{ model, data: options.data, seed },
       ...(isArtifact && { replace: { registry, store: factorStore } }),
+      // what compression lost is more than low-rank parts can hold; PEFT's layout has no place for the rest
+      ...(isArtifact && teacher && { norms: true, ...(!dora && { rowScales: true }) }),
       ...(work !== undefined && { work }),
       ...(steps !== undefined && { steps }),
       ...(blockwise !== undefined && { blockwise }),

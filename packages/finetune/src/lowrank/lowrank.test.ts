@@ -1,4 +1,4 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { matrix, ReallmError } from '@reallm/tensor-io'
 import { forward, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
 import { toyConfig, toyWeights } from '../../test/toy.ts'
@@ -76,4 +76,25 @@ test('gradient checkpointing gives the same gradients', () => {
 test('impossible ranks and doubled row factors are refused', () => {
   expect(() => plannedModules(toyConfig, { rank: 17 })).toThrow(/k_proj \[8×16\]|q_proj \[16×16\]/)
   expect(() => plannedModules(toyConfig, { dora: true, rowScales: true })).toThrow(ReallmError)
+})
+
+test('given factors are trained on, and widened by fresh ones that change nothing', () => {
+  const base = toyWeights()
+  const name = 'model.layers.0.mlp.gate_proj'
+  const start = new Map([
+    [
+      name,
+      {
+        left: matrix(new Float32Array(24).fill(0.1), [24, 1]),
+        right: matrix(new Float32Array(16).fill(0.2), [1, 16]),
+      },
+    ],
+  ])
+  const parts = trainable(toyConfig, base, { rank: 3, alpha: 6 }, 1, { start })
+  expect(parts.parameters.get(`${name}.lora_A`)!.shape).toEqual([3, 16])
+  const whole = { ...base, [`${name}.weight`]: base[`${name}.weight`].add(0.02) as TfTensor }
+  const expected = forward(toyConfig, whole, ids()).dataSync()
+  for (const [i, v] of tunedLogits(toyConfig, base, parts, ids()).dataSync().entries()) {
+    expect(v).toBeCloseTo(expected[i], 4)
+  }
 })

@@ -19,7 +19,7 @@ export interface Factors {
 }
 
 export interface TrainableOptions {
-  /** Factors that replace fresh ones; their rank counts, whatever the plan says. */
+  /** Factors to start from, by module; where the plan's rank is higher, fresh columns and rows are added. */
   readonly start?: ReadonlyMap<string, Factors>
   /** Row factors to start from, by module; others start at 1. */
   readonly rowScales?: ReadonlyMap<string, Float32Array>
@@ -53,9 +53,9 @@ export function trainable(
   seed: number,
   { start = new Map(), rowScales, only }: TrainableOptions = {},
 ): Trainable {
-  const rankOf = (name: string) => start.get(name)?.right.rows || undefined
   const { rank = 8 } = plan
-  const wanted = (name: string) => rankOf(name) ?? (typeof rank === 'number' ? rank : rank(name))
+  const planned = (name: string) => (typeof rank === 'number' ? rank : rank(name))
+  const wanted = (name: string) => Math.max(start.get(name)?.right.rows ?? 0, planned(name))
   const blocks = only === undefined ? Array.from({ length: config.layers }, (_, i) => i) : [only]
   const modules = plannedModules(config, { ...plan, rank: wanted }).filter(m => blocks.includes(m.block))
   const byName = new Map(modules.map(m => [m.name, m]))
@@ -72,10 +72,12 @@ export function trainable(
   for (const module of modules) {
     const { name, block, shape, rank, scaling } = module
     const from = start.get(name)
-    add(`${name}.lora_A`, block, () =>
-      from ? toTf(from.right) : freshFactor(rank, shape[1], seedFor(seed, name)),
-    )
-    add(`${name}.lora_B`, block, () => (from ? toTf(from.left).div(scaling) : tf.zeros([shape[0], rank])))
+    const [out, width] = shape
+    const fresh = rank - (from?.right.rows ?? 0)
+    const right = () => freshFactor(fresh, width, seedFor(seed, name))
+    const left = () => tf.zeros([out, fresh]) as TfTensor
+    add(`${name}.lora_A`, block, () => (from ? tf.concat([toTf(from.right), right()], 0) : right()))
+    add(`${name}.lora_B`, block, () => (from ? tf.concat([toTf(from.left).div(scaling), left()], 1) : left()))
     const scales = rowScales?.get(name)
     if (plan.rowScales || scales) {
       add(`${name}.row_scale`, block, () => (scales ? tf.tensor1d(scales) : tf.ones([shape[0]])))
