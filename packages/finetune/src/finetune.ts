@@ -1,4 +1,4 @@
-import { type LongWork, openFileSource, ReallmError, type Registry, readAll } from '@reallm/tensor-io'
+import { type LongWork, openFileSource, ReallmError, type Registry, readAll, textOf } from '@reallm/tensor-io'
 import { crossEntropy, loadWeights, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
 import { type AdamWOptions, assign } from './adamw.ts'
 import { type Batch, collate, shuffled, type Window } from './batches.ts'
@@ -142,7 +142,7 @@ async function readText(path: string): Promise<string> {
   const source = await openFileSource(path)
   const bytes = await readAll(source)
   await source.close()
-  return new TextDecoder().decode(bytes)
+  return textOf(bytes)
 }
 
 async function runBlockwise(
