@@ -7,6 +7,7 @@ import { ReallmError } from '@reallm/tensor-io'
  * - A tile, read row by row, is one sequence of 256 weights. Weight `t` appends `k` bits to a cyclic stream of
  *   `256·k` bits, and its state is the last `L` bits up to there: `state[t] = (state[t−1] << k | bits[t]) mod 2^L`,
  *   with `state[−1] = state[255]` (tail-biting). So a tile takes `256·k` bits, whatever `L`.
+ * - `k` may be a multiple of ¼: weight `t` ends at bit `⌊(t+1)·k⌋`, so with k = 2.25 every fourth weight appends 3 bits.
  * - Bit `i` of the stream is bit `31 − (i mod 32)` of 32-bit word `i div 32`; a tile has `8·k` words.
  * - Tiles are grouped by four below each other (64 rows, one column of tiles); a group at the lower edge has 1–3.
  *   Order of groups: top to bottom, then left to right within each band of 64 rows, so that rows split over
@@ -24,7 +25,7 @@ export const TILE_LANES = 4
 export interface TrellisLayout {
   readonly rows: number
   readonly cols: number
-  /** Bits per weight, 1 to 4. */
+  /** Bits per weight, 1 to 4 in quarters. */
   readonly bits: number
   /** Tiles below each other: ⌈rows / 16⌉. */
   readonly tileRows: number
@@ -38,6 +39,16 @@ export interface TrellisLayout {
   readonly bytes: number
 }
 
+/** Bits that weight `t` of a sequence appends at a rate of `bits`. */
+export const stepBits = (t: number, bits: number): number => Math.floor((t + 1) * bits) - Math.floor(t * bits)
+
+/** Throws `bad-option` unless a rate is 1 to 4 in quarters. */
+export function checkTrellisBits(bits: number): void {
+  if (!Number.isInteger(4 * bits) || bits < 1 || bits > 4) {
+    throw new ReallmError('bad-option', `a trellis takes 1 to 4 bits per weight in quarters, got ${bits}`)
+  }
+}
+
 /**
  * The layout of a `[rows, cols]` matrix at `bits` bits per weight.
  *
@@ -45,9 +56,7 @@ export interface TrellisLayout {
  * trellisLayout(576, 576, 2).bytes // 82944 = 576·576·2 / 8
  */
 export function trellisLayout(rows: number, cols: number, bits: number): TrellisLayout {
-  if (!Number.isInteger(bits) || bits < 1 || bits > 4) {
-    throw new ReallmError('bad-option', `a trellis takes 1 to 4 whole bits per weight, got ${bits}`)
-  }
+  checkTrellisBits(bits)
   const tileRows = Math.ceil(rows / TILE)
   const tileCols = Math.ceil(cols / TILE)
   const tileWords = 8 * bits
@@ -65,7 +74,7 @@ export function tileAt(layout: TrellisLayout, tileRow: number, tileCol: number) 
 
 /**
  * Writes the states of one tile (256, tail-biting) to its place in `words`.
- * Only the last `bits` bits of each state are stored; the others follow from the tile's other states.
+ * Only the bits that each weight appends are stored; the others follow from the tile's other states.
  */
 export function packTile(
   words: Uint32Array,
@@ -75,13 +84,12 @@ export function packTile(
   states: ArrayLike<number>,
 ): void {
   const { first, stride } = tileAt(layout, tileRow, tileCol)
-  const { bits } = layout
-  const mask = (1 << bits) - 1
   let word = 0
   let filled = 0
   let at = first
   for (let t = 0; t < TILE_WEIGHTS; t++) {
-    const code = states[t] & mask
+    const bits = stepBits(t, layout.bits)
+    const code = states[t] & ((1 << bits) - 1)
     const room = 32 - filled
     if (bits < room) {
       word = (word << bits) | code
@@ -109,7 +117,7 @@ export function unpackTile(
   const { bits, tileWords } = layout
   const mask = 2 ** stateBits - 1
   for (let t = 0; t < TILE_WEIGHTS; t++) {
-    const end = (t + 1) * bits
+    const end = Math.floor((t + 1) * bits)
     const shift = end & 31
     const w = end >>> 5
     const before = words[first + ((w + tileWords - 1) % tileWords) * stride]

@@ -32,13 +32,14 @@ describe('trellisSegments', () => {
   it('mixes rates as near as tile columns allow', () => {
     expect(trellisSegments(576, 3)).toEqual([{ bits: 3, from: 0, to: 576 }])
     expect(trellisSegments(576, 4)).toEqual([{ bits: 4, from: 0, to: 576 }])
-    expect(trellisSegments(576, 2.25)).toEqual([
-      { bits: 2, from: 0, to: 432 },
-      { bits: 3, from: 432, to: 576 },
+    expect(trellisSegments(576, 2.25)).toEqual([{ bits: 2.25, from: 0, to: 576 }])
+    expect(trellisSegments(576, 2.375)).toEqual([
+      { bits: 2.25, from: 0, to: 288 },
+      { bits: 2.5, from: 288, to: 576 },
     ])
     expect(trellisSegments(30, 1.6)).toEqual([
-      { bits: 1, from: 0, to: 16 },
-      { bits: 2, from: 16, to: 30 },
+      { bits: 1.5, from: 0, to: 16 },
+      { bits: 1.75, from: 16, to: 30 },
     ])
     expect(() => trellisSegments(30, 4.5)).toThrow(/1 to 4 bits/)
   })

@@ -22,15 +22,15 @@ export const gaussStateBits: readonly number[] = Object.keys(gaussTables).map(Nu
  * times: int8 arithmetic loses nothing. At 2 bits L = 10 is as good as `hash` with L = 13.
  *
  * @param stateBits L
- * @param bits whole bits per weight, 1 to 4
+ * @param bits bits per weight, 1 to 4; a fractional rate shares the table of the whole one below
  * @throws ReallmError `bad-option` where there is no table
  * @example
  * const states = viterbi(values, { bits: 2, lut: trellisTable('gauss', 10, 2) })
  */
 export function trellisTable(values: TrellisValues, stateBits: number, bits: number): Float32Array {
   checkStateBits(stateBits)
-  if (values === 'hash') return hashLut(stateBits).map(v => v * HASH_SPREAD[bits])
-  const stored = gaussTables[stateBits]?.[bits - 1]
+  if (values === 'hash') return hashLut(stateBits).map(v => v * HASH_SPREAD[Math.floor(bits)])
+  const stored = gaussTables[stateBits]?.[Math.floor(bits) - 1]
   if (!stored) {
     throw new ReallmError('bad-option', `there is no gauss table of ${stateBits} state bits`, {
       hint: `use ${gaussStateBits.join(', ')} state bits, or values: 'hash'`,

@@ -78,7 +78,7 @@ test('outliers far beyond the table, zero weights and constant values still give
 
 test('what cannot be encoded is refused', () => {
   const lut = hashLut(8)
-  expect(() => viterbi(values, { bits: 5, lut })).toThrow('1 to 4 whole bits')
+  expect(() => viterbi(values, { bits: 5, lut })).toThrow('1 to 4 bits per weight in quarters')
   expect(() => viterbi(values, { bits: 2, lut: new Float32Array(100) })).toThrow('2^L values')
   expect(() => viterbi(values.subarray(1), { bits: 2, lut })).toThrow('no whole number of sequences')
   expect(() => viterbi(new Float32Array(256).fill(Number.NaN), { bits: 2, lut })).toThrow('NaN')

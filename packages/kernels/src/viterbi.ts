@@ -1,10 +1,11 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { type Engine, engine, floats, reserve } from './engine.ts'
 import { lutScale, scaledLut, viterbi as twin } from './reference/viterbi.ts'
+import { checkTrellisBits } from './trellis-layout.ts'
 
 /** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
 export interface TrellisCode {
-  /** k: bits per weight, 1 to 4. */
+  /** k: bits per weight, 1 to 4 in quarters (see `trellis-layout.ts`); sequences of fractional rates are multiples of 8 long. */
   readonly bits: number
   /** Value of each of the 2^L states, L from 8 to 16: `hashLut(L)` or a trained table. */
   readonly lut: Float32Array
@@ -57,7 +58,7 @@ function encodeBatch(
   const { bits, lut, length = 256, tailBiting = true, weights } = options
   const count = x.length
   const size = lut.length
-  const scratch = e.threads * (e.kernels.viterbiScratch(size, bits, length) + 64)
+  const scratch = e.threads * (e.kernels.viterbiScratch(size, Math.floor(bits), length) + 64)
   const scale = lutScale(lut)
   const [px, pw, pl, pc, pp, ps] = reserve(
     e,
@@ -73,19 +74,31 @@ function encodeBatch(
   new Int16Array(e.memory.buffer, pl, size).set(scaledLut(lut, scale))
   new Int16Array(e.memory.buffer, pc, size).set(scaledLut(lut, scale / 8))
   const sequences = count / length
-  e.kernels.viterbi(px, weights ? pw : 0, sequences, length, bits, pl, size, scale, +tailBiting, pp, ps, pc)
+  e.kernels.viterbi(
+    px,
+    weights ? pw : 0,
+    sequences,
+    length,
+    4 * bits,
+    pl,
+    size,
+    scale,
+    +tailBiting,
+    pp,
+    ps,
+    pc,
+  )
   states.set(new Uint16Array(e.memory.buffer, pp, count), from)
 }
 
 function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }: ViterbiOptions): void {
   const stateBits = Math.log2(lut.length)
-  if (!Number.isInteger(bits) || bits < 1 || bits > 4) {
-    throw new ReallmError('bad-option', `a trellis takes 1 to 4 whole bits per weight, got ${bits}`)
-  }
+  checkTrellisBits(bits)
   if (!Number.isInteger(stateBits) || stateBits < 8 || stateBits > 16) {
     throw new ReallmError('bad-option', `a lookup table has 2^L values, L from 8 to 16, got ${lut.length}`)
   }
-  if (length < 2 * Math.ceil(stateBits / bits) || values.length % length !== 0) {
+  const uneven = !Number.isInteger(bits) && length % 8 !== 0
+  if (uneven || length < 2 * Math.ceil(stateBits / bits) || values.length % length !== 0) {
     throw new ReallmError(
       'bad-tensor',
       `${values.length} values are no whole number of sequences of ${length}`,

@@ -73,14 +73,14 @@ export function gemm(
 }
 
 export function viterbi(
-  values: usize, weights: usize, sequences: i32, length: i32, bits: i32, lut: usize, size: i32, scale: f32,
+  values: usize, weights: usize, sequences: i32, length: i32, rate: i32, lut: usize, size: i32, scale: f32,
   tailBiting: i32, paths: usize, scratch: usize, coarse: usize,
 ): void {
   put(0, values)
   put(1, weights)
   put(2, sequences)
   put(3, length)
-  put(4, bits)
+  put(4, rate)
   put(5, lut)
   put(6, size)
   put(7, scale)

@@ -4,6 +4,7 @@
 // element-wise minimum of 2^k stretches of the cost vector, and the choice is a byte per g. A step's cost is
 // (lut[state] − x)², values scaled to int16 and the square to 15 bits, for k ≥ 3 of twice the difference. Costs are
 // kept relative to the least one, saturate, and 65535 stands for "no path".
+// Rates come as four times the bits per weight: weight t appends ⌊(t+1)·rate/4⌋ − ⌊t·rate/4⌋ bits.
 // The twin does the same arithmetic, so both choose the same path.
 import { arg, floatArg, share } from '../inference/job'
 
@@ -36,7 +37,7 @@ function pair(to: usize, least: v128, lut: usize, x: v128, weight: v128, twice: 
 // @ts-expect-error: decorator
 @inline
 function step(
-  bits: i32, weighted: bool, cost: usize, next: usize, lut: usize, choices: usize, groups: i32, x: v128, weight: v128,
+  bits: i32, double: bool, weighted: bool, cost: usize, next: usize, lut: usize, choices: usize, groups: i32, x: v128, weight: v128,
   base: v128,
 ): v128 {
   const stretch = <usize>groups << 1
@@ -69,13 +70,13 @@ function step(
     const low = v128.shuffle<i16>(m, m, 0, 0, 1, 1, 2, 2, 3, 3)
     const high = v128.shuffle<i16>(m, m, 4, 4, 5, 5, 6, 6, 7, 7)
     if (bits === 1) {
-      eight(next, low, lut, x, weight, false, weighted)
-      eight(next + 16, high, lut + 16, x, weight, false, weighted)
+      eight(next, low, lut, x, weight, double, weighted)
+      eight(next + 16, high, lut + 16, x, weight, double, weighted)
     } else if (bits === 2) {
-      eight(next, v128.shuffle<i32>(low, low, 0, 0, 1, 1), lut, x, weight, false, weighted)
-      eight(next + 16, v128.shuffle<i32>(low, low, 2, 2, 3, 3), lut + 16, x, weight, false, weighted)
-      eight(next + 32, v128.shuffle<i32>(high, high, 0, 0, 1, 1), lut + 32, x, weight, false, weighted)
-      eight(next + 48, v128.shuffle<i32>(high, high, 2, 2, 3, 3), lut + 48, x, weight, false, weighted)
+      eight(next, v128.shuffle<i32>(low, low, 0, 0, 1, 1), lut, x, weight, double, weighted)
+      eight(next + 16, v128.shuffle<i32>(low, low, 2, 2, 3, 3), lut + 16, x, weight, double, weighted)
+      eight(next + 32, v128.shuffle<i32>(high, high, 0, 0, 1, 1), lut + 32, x, weight, double, weighted)
+      eight(next + 48, v128.shuffle<i32>(high, high, 2, 2, 3, 3), lut + 48, x, weight, double, weighted)
     } else {
       const twice = bits === 4
       const n: usize = twice ? 32 : 16
@@ -102,35 +103,46 @@ function leastLane(v: v128): v128 {
   return i16x8.min_u(v, v128.shuffle<i16>(v, v, 1, 0, 3, 2, 5, 4, 7, 6))
 }
 
+/** Bits that weight `t` appends. */
+// @ts-expect-error: decorator
+@inline
+function stepBits(t: i32, rate: i32): i32 {
+  return (((t + 1) * rate) >> 2) - ((t * rate) >> 2)
+}
+
 /** Finds the path of `length` scaled values; with `overlap` ≥ 0 it begins after and ends in that overlap. False: none. */
 function search(
-  x: usize, w: usize, length: i32, bits: i32, lut: usize, size: i32, scratch: usize, path: usize, overlap: i32,
+  x: usize, w: usize, length: i32, rate: i32, lut: usize, size: i32, scratch: usize, path: usize, overlap: i32,
 ): bool {
-  const groups = size >> bits
+  const most = size >> (rate >> 2)
   let cost = scratch
   let next = cost + (<usize>size << 1)
   const choices = next + (<usize>size << 1)
   for (let s = 0; s < size; s++) {
-    const open = overlap < 0 || (s & (groups - 1)) === overlap
+    const open = overlap < 0 || (s & (most - 1)) === overlap
     store<u16>(cost + (<usize>s << 1), open ? 0 : NO_PATH)
   }
   let base = i16x8.splat(0)
   for (let t = 0; t < length; t++) {
     const value = v128.load_splat<i16>(x + (<usize>t << 1))
-    const to = choices + <usize>t * <usize>groups
+    const to = choices + <usize>t * <usize>most
+    const bits = stepBits(t, rate)
+    const groups = size >> bits
     let least: v128
     if (w === 0) {
       const one = value
-      if (bits === 1) least = step(1, false, cost, next, lut, to, groups, value, one, base)
-      else if (bits === 2) least = step(2, false, cost, next, lut, to, groups, value, one, base)
-      else if (bits === 3) least = step(3, false, cost, next, lut, to, groups, value, one, base)
-      else least = step(4, false, cost, next, lut, to, groups, value, one, base)
+      if (bits === 1) least = step(1, false, false, cost, next, lut, to, groups, value, one, base)
+      else if (bits === 3) least = step(3, true, false, cost, next, lut, to, groups, value, one, base)
+      else if (bits === 4) least = step(4, true, false, cost, next, lut, to, groups, value, one, base)
+      else if (rate > 8) least = step(2, true, false, cost, next, lut, to, groups, value, one, base)
+      else least = step(2, false, false, cost, next, lut, to, groups, value, one, base)
     } else {
       const weight = v128.load_splat<i16>(w + (<usize>t << 1))
-      if (bits === 1) least = step(1, true, cost, next, lut, to, groups, value, weight, base)
-      else if (bits === 2) least = step(2, true, cost, next, lut, to, groups, value, weight, base)
-      else if (bits === 3) least = step(3, true, cost, next, lut, to, groups, value, weight, base)
-      else least = step(4, true, cost, next, lut, to, groups, value, weight, base)
+      if (bits === 1) least = step(1, false, true, cost, next, lut, to, groups, value, weight, base)
+      else if (bits === 3) least = step(3, true, true, cost, next, lut, to, groups, value, weight, base)
+      else if (bits === 4) least = step(4, true, true, cost, next, lut, to, groups, value, weight, base)
+      else if (rate > 8) least = step(2, true, true, cost, next, lut, to, groups, value, weight, base)
+      else least = step(2, false, true, cost, next, lut, to, groups, value, weight, base)
     }
     base = leastLane(least)
     const spare = cost
@@ -139,7 +151,7 @@ function search(
   }
   let state = 0
   let least = NO_PATH
-  const stride = overlap < 0 ? 1 : groups
+  const stride = overlap < 0 ? 1 : most
   for (let s = overlap < 0 ? 0 : overlap; s < size; s += stride) {
     const c = <i32>load<u16>(cost + (<usize>s << 1))
     if (c < least) {
@@ -150,8 +162,9 @@ function search(
   if (least === NO_PATH) return false
   for (let t = length - 1; t >= 0; t--) {
     store<u16>(path + (<usize>t << 1), state)
+    const bits = stepBits(t, rate)
     const g = state >> bits
-    state = g + <i32>load<u8>(choices + <usize>t * <usize>groups + <usize>g) * groups
+    state = g + <i32>load<u8>(choices + <usize>t * <usize>most + <usize>g) * (size >> bits)
   }
   return true
 }
@@ -173,13 +186,14 @@ function largest(x: usize, count: i32): f32 {
 }
 
 /**
- * Arguments: values, weights (0: none), sequences, length, bits, int16 lut, states, scale of the lut, tail-biting,
+ * Arguments: values, weights (0: none), sequences, length, rate, int16 lut, states, scale of the lut, tail-biting,
  * paths (uint16), scratch, the lut again with an eighth of the scale. Threads take whole sequences.
  */
 export function viterbiPart(part: i32, parts: i32): void {
   const sequences = arg(2)
   const length = arg(3)
-  const bits = arg(4)
+  const rate = arg(4)
+  const bits = rate >> 2
   const lut = <usize>arg(5)
   const coarse = <usize>arg(11)
   const size = arg(6)
@@ -202,13 +216,13 @@ export function viterbiPart(part: i32, parts: i32): void {
     if (tailBiting) {
       scaled(values, length - half, 2 * half, length, scale, 32767, x)
       if (weighted) scaled(weights, length - half, 2 * half, length, weightScale, 32767, w)
-      search(x, used, 2 * half, bits, lut, size, scratch, path, -1)
+      search(x, used, 2 * half, rate, lut, size, scratch, path, -1)
       overlap = <i32>load<u16>(path + (<usize>(half - 1) << 1)) & ((size >> bits) - 1)
     }
     scaled(values, 0, length, length, scale, 32767, x)
     if (weighted) scaled(weights, 0, length, length, weightScale, 32767, w)
-    if (search(x, used, length, bits, lut, size, scratch, path, overlap)) continue
+    if (search(x, used, length, rate, lut, size, scratch, path, overlap)) continue
     scaled(values, 0, length, length, scale / 8, 4096, x)
-    search(x, used, length, bits, coarse, size, scratch, path, overlap)
+    search(x, used, length, rate, coarse, size, scratch, path, overlap)
   }
 }

@@ -1,3 +1,4 @@
+import { stepBits } from '../trellis-layout.ts'
 import type { ViterbiOptions } from '../viterbi.ts'
 
 const NO_PATH = 65535
@@ -19,7 +20,8 @@ export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Ar
   const fine = scaledLut(lut, scale)
   const states = new Uint16Array(values.length)
   const search = createSearch(bits, lut.length, length)
-  const half = Math.min(length >> 1, 8 * Math.ceil(Math.log2(lut.length) / bits))
+  const low = Math.floor(bits)
+  const half = Math.min(length >> 1, 8 * Math.ceil(Math.log2(lut.length) / low))
   for (let from = 0; from < values.length; from += length) {
     const x = values.subarray(from, from + length)
     const w = weights?.subarray(from, from + length)
@@ -30,7 +32,7 @@ export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Ar
     if (tailBiting) {
       const seam = scaled(aroundSeam(x, half), scale, 32767)
       search(fine, seam, importance && aroundSeam(importance, half), path)
-      overlap = path[half - 1] & ((lut.length >> bits) - 1)
+      overlap = path[half - 1] & ((lut.length >> low) - 1)
     }
     if (search(fine, scaled(x, scale, 32767), importance, path, overlap)) continue
     // Differences of an eighth cannot saturate, whatever the path.
@@ -63,26 +65,28 @@ const clamp16 = (v: number): number => Math.max(-32768, Math.min(32767, v))
 const multiply15 = (a: number, b: number): number => Math.min(32767, (a * b + 0x4000) >> 15)
 
 function createSearch(bits: number, size: number, longest: number) {
-  const groups = size >> bits
-  const choices = new Uint8Array(longest * groups)
+  const most = size >> Math.floor(bits)
+  const choices = new Uint8Array(longest * most)
   let cost = new Uint16Array(size)
   let next = new Uint16Array(size)
-  const best = new Uint16Array(groups)
+  const best = new Uint16Array(most)
 
   return (lut: Int16Array, x: Int16Array, w: Int16Array | undefined, path: Uint16Array, overlap?: number) => {
     for (let s = 0; s < size; s++)
-      cost[s] = overlap === undefined || (s & (groups - 1)) === overlap ? 0 : NO_PATH
+      cost[s] = overlap === undefined || (s & (most - 1)) === overlap ? 0 : NO_PATH
     let base = 0
     for (let t = 0; t < x.length; t++) {
+      const k = stepBits(t, bits)
+      const groups = size >> k
       let least = NO_PATH
       for (let g = 0; g < groups; g++) {
         let m = cost[g]
         let choice = 0
-        for (let j = 1; j < 1 << bits; j++) {
+        for (let j = 1; j < 1 << k; j++) {
           const other = cost[g + j * groups]
           if (other <= m) [m, choice] = [other, j]
         }
-        choices[t * groups + g] = choice
+        choices[t * most + g] = choice
         best[g] = m === NO_PATH ? NO_PATH : Math.max(0, m - base)
         least = Math.min(least, best[g])
       }
@@ -91,20 +95,21 @@ function createSearch(bits: number, size: number, longest: number) {
         const difference = clamp16(lut[s] - x[t])
         const d = bits > 2 ? clamp16(2 * difference) : difference
         const square = multiply15(d, d)
-        next[s] = Math.min(NO_PATH, best[s >> bits] + (w ? multiply15(square, w[t]) : square))
+        next[s] = Math.min(NO_PATH, best[s >> k] + (w ? multiply15(square, w[t]) : square))
       }
       ;[cost, next] = [next, cost]
     }
     let state = 0
     let least = NO_PATH
-    for (let s = overlap ?? 0; s < size; s += overlap === undefined ? 1 : groups) {
+    for (let s = overlap ?? 0; s < size; s += overlap === undefined ? 1 : most) {
       if (cost[s] < least) [least, state] = [cost[s], s]
     }
     if (least === NO_PATH) return false
     for (let t = x.length - 1; t >= 0; t--) {
       path[t] = state
-      const g = state >> bits
-      state = g + choices[t * groups + g] * groups
+      const k = stepBits(t, bits)
+      const g = state >> k
+      state = g + choices[t * most + g] * (size >> k)
     }
     return true
   }

@@ -1,0 +1,48 @@
+import { random } from '@reallm/tensor-io'
+import { expect, it } from 'vitest'
+import { withTwin } from '../test/random-matrix.ts'
+import { packTrellis, stepBits, trellisLayout, unpackTrellis } from './trellis-layout.ts'
+import { trellisTable } from './trellis-tables.ts'
+import { viterbi } from './viterbi.ts'
+
+const rng = random(3)
+const values = Float32Array.from({ length: 4 * 256 }, () => rng.normal())
+
+it.each([1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75])(
+  '%f bits: cyclic, packed in %f bits, the twin’s',
+  bits => {
+    for (const stateBits of [8, 10]) {
+      const lut = trellisTable('gauss', stateBits, bits)
+      for (const weights of [undefined, values.map(v => Math.abs(v))]) {
+        const options = { bits, lut, ...(weights && { weights }) }
+        const states = viterbi(values, options)
+        expect(states).toEqual(withTwin(() => viterbi(values, options)))
+        states.forEach((state, i) => {
+          const before = states[i % 256 === 0 ? i + 255 : i - 1]
+          const k = stepBits(i % 256, bits)
+          expect(state >> k).toBe(before & (2 ** (stateBits - k) - 1))
+        })
+        const words = packTrellis(states, 32, 32, bits)
+        expect(32 * words.length).toBe(1024 * bits)
+        expect(unpackTrellis(words, 32, 32, bits, stateBits)).toEqual(states)
+      }
+    }
+  },
+)
+
+it('a fractional rate errs less than the mean of the whole rates around it', () => {
+  const error = (bits: number) => {
+    const lut = trellisTable('gauss', 8, bits)
+    return (
+      viterbi(values, { bits, lut }).reduce((sum, s, i) => sum + (values[i] - lut[s]) ** 2, 0) / values.length
+    )
+  }
+  expect(error(2.5)).toBeLessThan(0.9 * ((error(2) + error(3)) / 2))
+})
+
+it('refuses other fractions', () => {
+  expect(() => trellisLayout(16, 16, 2.3)).toThrow(/in quarters/)
+  expect(() =>
+    viterbi(values.subarray(0, 4 * 50), { bits: 2.5, lut: trellisTable('gauss', 8, 2), length: 50 }),
+  ).toThrow(/no whole number of sequences/)
+})
