@@ -35,7 +35,10 @@ export const monarchCodec: MatrixCodec<MonarchParams> = defineCodec({
   params,
   cost: monarchCost,
   async encode(w, p, ctx) {
-    return { parts: storeMonarch(projected(w, p, ctx), p) }
+    return {
+      parts: storeMonarch(projected(w, p, ctx), p),
+      params: { ...p, ...blocksOf([w.rows, w.cols], p) },
+    }
   },
   decode: e => monarchToDense(loadMonarch(e.parts, e.shape, e.params)),
 })
@@ -97,7 +100,11 @@ export function plusMonarch<Inner>(
           return { stored, decoded: codec.decode(stored) }
         },
       })
-      return { parts: part.parts, inner: quantised.stored }
+      return {
+        parts: part.parts,
+        inner: quantised.stored,
+        params: { ...p, ...blocksOf([w.rows, w.cols], p) },
+      }
     },
     decode(e, inner) {
       const w = codec.decode(inner)

@@ -8,7 +8,7 @@ import {
 } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
 import { rowScaled, withRowScales } from '../../../finetune/src/lowrank/row-scaled.ts'
-import { lowrank, plusLowRank } from '../../../lowrank/src/index.ts'
+import { lowrank, lplrCodec, monarchCodec, plusLowRank, plusMonarch } from '../../../lowrank/src/index.ts'
 import { rotated } from '../../../pipeline/src/wrappers/rotated.ts'
 import { grid, kmeans, normalfloat, trellis } from '../../../vq/src/index.ts'
 import { Activations, Engine } from '../engine.ts'
@@ -43,6 +43,10 @@ const cases: [string, MatrixCodec<never>, object][] = [
     { bits: 4 },
   ],
   ['low rank', lowrank, { rank: 6, bits: 8 }],
+  ['LPLR', lplrCodec, { rank: 6, leftBits: 4, rightBits: 3 }],
+  ['Monarch', monarchCodec, { rank: 2, bits: 8 }],
+  ['Monarch of uneven blocks', monarchCodec, { rank: 1, inBlocks: 16, outBlocks: 2 }],
+  ['Monarch + grid', plusMonarch({ rounds: 1 }, grid), { inner: { bits: 2, group: 32 } }],
   [
     'low rank + rotated trellis',
     plusLowRank({ rank: 3, bits: 16, rounds: 1 }, rotated(trellis)),

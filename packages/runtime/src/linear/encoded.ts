@@ -3,6 +3,7 @@ import type { Engine } from '../engine.ts'
 import { codedLinear, codedMatrix, codedRows, exactCodes } from './codes.ts'
 import type { Linear, LinearWriter } from './linear.ts'
 import { lowRankLinear, storedFactors } from './low-rank.ts'
+import { monarchLinear, storedMonarch } from './monarch.ts'
 import { rotatedLinear } from './rotated.ts'
 import { scaledLinear } from './scaled.ts'
 import type { StoredRows } from './stored-rows.ts'
@@ -20,6 +21,9 @@ const known = [
   'kmeans',
   'lowrank',
   'lowrank-residual',
+  'lplr',
+  'monarch',
+  'monarch-residual',
   'normalfloat',
   'rom',
   'rotation',
@@ -65,8 +69,13 @@ export function encodedLinear(engine: Engine, e: EncodedMatrix, options: Encoded
         ? inner()
         : lowRankLinear(engine, inner(), e.shape, storedFactors(e.parts, e.shape, params))
     case 'lowrank':
+    case 'lplr':
     case 'rom':
       return lowRankLinear(engine, undefined, e.shape, storedFactors(e.parts, e.shape, params))
+    case 'monarch-residual':
+      return monarchLinear(engine, inner(), e.shape, storedMonarch(e))
+    case 'monarch':
+      return monarchLinear(engine, undefined, e.shape, storedMonarch(e))
     case 'trellis': {
       const m = trellisMatrix(e)
       if (options.form === 'packed') return trellisLinear(engine, m)

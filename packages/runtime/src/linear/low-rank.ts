@@ -10,6 +10,14 @@ export interface Factors {
   readonly right: Float32Array
 }
 
+/** Bits of both factors, or of each. */
+interface FactorParams {
+  readonly rank: number
+  readonly bits: number
+  readonly leftBits?: number
+  readonly rightBits?: number
+}
+
 /** `y (+)= inner x + factor · L₁ (L₂ x)`; without `inner`, the low-rank part alone. */
 export function lowRankLinear(
   engine: Engine,
@@ -52,20 +60,21 @@ export function lowRankLinear(
   }
 }
 
-/** Factors as `lowrank` and `plusLowRank` store them: half floats, or codes times a scale per line. */
+/** Factors as `lowrank`, `rom`, `lplr` and `plusLowRank` store them: half floats, or codes times a scale per line. */
 export function storedFactors(
   parts: Readonly<Record<string, Tensor>>,
   [rows, cols]: readonly [number, number],
-  { rank, bits }: { readonly rank: number; readonly bits: number },
+  { rank, bits, leftBits = bits, rightBits = bits }: FactorParams,
 ): Factors {
   return {
     rank,
-    left: storedFactor(parts, 'lowrank_b', rows * rank, bits, i => i % rank),
-    right: storedFactor(parts, 'lowrank_a', rank * cols, bits, i => Math.floor(i / cols)),
+    left: storedFactor(parts, 'lowrank_b', rows * rank, leftBits, i => i % rank),
+    right: storedFactor(parts, 'lowrank_a', rank * cols, rightBits, i => Math.floor(i / cols)),
   }
 }
 
-function storedFactor(
+/** One stored factor: half floats, or codes times the scale of their line. */
+export function storedFactor(
   parts: Readonly<Record<string, Tensor>>,
   name: string,
   count: number,
