@@ -9,12 +9,19 @@ export {
 export { type CheckpointStore, fileStore, memoryStore } from './checkpoint.ts'
 export * from './data/index.ts'
 export * from './distill/index.ts'
+export {
+  type EndToEndOptions,
+  type EndToEndResult,
+  type EndToEndSettings,
+  tuneEndToEnd,
+} from './end-to-end.ts'
 export * from './finetune.ts'
 export * from './loss.ts'
-export { checkpointedBlock, tunedBlock, tunedLogits } from './lowrank/forward.ts'
+export { checkpointedBlock, type Tunable, tunedBlock, tunedLogits } from './lowrank/forward.ts'
 export { type LowRankPlan, type PlannedModule, plannedModules } from './lowrank/plan.ts'
 export { rowScaled, rowScalesOf, withRowScales } from './lowrank/row-scaled.ts'
 export { type Factors, type Trainable, type TrainableOptions, trainable } from './lowrank/trainable.ts'
+export * from './qat/index.ts'
 export * from './result.ts'
 export { learningRateAt, type Schedule } from './schedule.ts'
 export { type FactorStore, type Student, takeApart } from './student.ts'

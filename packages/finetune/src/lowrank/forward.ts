@@ -9,11 +9,14 @@ import {
 } from '@reallm/transformer'
 import type { Trainable } from './trainable.ts'
 
+/** What a forward pass needs of trained parts, however they are made. */
+export type Tunable = Pick<Trainable, 'parameters' | 'ofBlock' | 'outer' | 'apply'>
+
 /** Block `i` with the trained parts in place, `[batch, positions, hidden]` → the same. Differentiable in both. */
 export function tunedBlock(
   config: TransformerConfig,
   base: Weights,
-  parts: Trainable,
+  parts: Tunable,
   i: number,
   x: TfTensor,
 ): TfTensor {
@@ -28,7 +31,7 @@ export function tunedBlock(
 export function checkpointedBlock(
   config: TransformerConfig,
   base: Weights,
-  parts: Trainable,
+  parts: Tunable,
   i: number,
   x: TfTensor,
 ): TfTensor {
@@ -70,7 +73,7 @@ function nestedGrads(
 export function tunedLogits(
   config: TransformerConfig,
   base: Weights,
-  parts: Trainable,
+  parts: Tunable,
   ids: TfTensor,
   checkpointing = false,
 ): TfTensor {
@@ -83,5 +86,5 @@ export function tunedLogits(
   })
 }
 
-const valuesOf = (parts: Trainable, names: readonly string[]): Weights =>
+const valuesOf = (parts: Tunable, names: readonly string[]): Weights =>
   Object.fromEntries(names.map(name => [name, parts.parameters.get(name)!]))

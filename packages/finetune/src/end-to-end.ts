@@ -1,0 +1,149 @@
+import type { LongWork } from '@reallm/tensor-io'
+import {
+  crossEntropy,
+  loadWeights,
+  type ModelWeights,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
+import type { AdamWOptions } from './adamw.ts'
+import { type Batch, collate, shuffled, type Window } from './batches.ts'
+import { fileStore } from './checkpoint.ts'
+import type { SplitWindows } from './data/windows.ts'
+import { divergence, type TopK } from './distill/divergence.ts'
+import { teacherLogits } from './distill/teacher.ts'
+import { meanLoss } from './loss.ts'
+import { type Tunable, tunedLogits } from './lowrank/forward.ts'
+import { type StepRecord, train } from './train.ts'
+
+/** How long and on what to train; `finetuneArtifact` takes them too. */
+export interface EndToEndSettings extends LongWork, AdamWOptions {
+  /** Optimiser steps; 0 only validates. Default 200. */
+  readonly steps?: number
+  /** Windows per batch, default 4, and batches per step, default 1. */
+  readonly rows?: number
+  readonly accumulate?: number
+  /** Highest learning rate; default 1e-3. */
+  readonly learningRate?: number
+  readonly warmup?: number
+  readonly clip?: number
+  readonly seed?: number
+  /** Validations without a new best until the run ends and goes back to the best; default: never. */
+  readonly patience?: number
+  readonly validateEvery?: number
+  /** The original model: train on KL divergence to its predictions instead of on the text. */
+  readonly teacher?: ModelWeights
+  /** Tokens of the teacher's prediction that are kept per position; default 64. */
+  readonly topK?: number
+  /** Keep one block's activations at a time: less memory, a third more time. */
+  readonly gradientCheckpointing?: boolean
+  /** Directory for checkpoints and the teacher's predictions: a run that was stopped goes on from it. */
+  readonly work?: string
+}
+
+export interface EndToEndOptions extends EndToEndSettings {
+  readonly config: TransformerConfig
+  /** Frozen weights. */
+  readonly base: Weights
+  readonly parts: Tunable
+  readonly windows: SplitWindows
+  /** What else must be equal for a run to be resumed. */
+  readonly fingerprint?: Readonly<Record<string, unknown>>
+}
+
+export interface EndToEndResult {
+  readonly history: readonly StepRecord[]
+  /** Validation loss in nats per token (with a teacher: divergence from it), before and after. */
+  readonly before?: number
+  readonly after?: number
+}
+
+/** Validation looks at no more windows than this, so that it stays a small part of the time. */
+export const MOST_VALIDATION = 16
+
+/** At most `count` windows, evenly over all of them. */
+export function spread(windows: readonly Window[], count: number): Window[] {
+  const n = Math.min(count, windows.length)
+  return Array.from({ length: n }, (_, i) => windows[Math.floor((i * windows.length) / n)])
+}
+
+/**
+ * Trains any parts end to end on cross-entropy, or on KL divergence to a teacher, which is run once and then freed.
+ * `finetuneArtifact` ends with it; LR-QAT and OneBit are trained by it.
+ *
+ * @example
+ * const parts = lrQat(config, base, { bits: 3, rank: 8 }, 1)
+ * await tuneEndToEnd({ config, base, parts, windows, steps: 200, teacher })
+ */
+export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndResult> {
+  const { config, base, parts, fingerprint = {}, work, gradientCheckpointing } = options
+  const { steps = 200, rows = 4, accumulate = 1, seed = 0 } = options
+  const heldOut = spread(options.windows.validation, MOST_VALIDATION)
+  // of a long text only as many windows as the steps will see need a teacher
+  const seen = spread(options.windows.train, Math.max(1, steps * rows * accumulate))
+  const windows = [...seen, ...heldOut]
+  const teacher = await openTeacher(options, windows)
+  let now: TopK | undefined
+  const prepare = async (batch: Batch) => {
+    now = await teacher?.of(batch)
+  }
+  const loss = (batch: Batch) =>
+    tf.tidy(() => {
+      const ids = tf.tensor2d(batch.ids, [batch.rows, batch.length], 'int32')
+      const logits = tunedLogits(config, base, parts, ids, gradientCheckpointing)
+      const losses = now ? divergence(logits, now) : crossEntropy(logits, tf.tensor1d(batch.targets, 'int32'))
+      return losses.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
+    })
+  const validate = () =>
+    meanLoss(
+      heldOut.map((_, i) => collate(windows, [seen.length + i])),
+      loss,
+      prepare,
+    )
+  try {
+    const before = heldOut.length > 0 ? await validate() : undefined
+    if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
+    const { history, validation } = await train({
+      ...options,
+      ...{ parameters: parts.parameters, steps, loss, prepare, fingerprint },
+      learningRate: options.learningRate ?? 1e-3,
+      batches: shuffled(seen, { rows, seed }),
+      ...(heldOut.length > 0 && {
+        validate,
+        validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 10)),
+      }),
+      ...(work !== undefined && {
+        checkpoint: fileStore(`${work}/checkpoint.safetensors`),
+        checkpointEvery: 25,
+      }),
+    })
+    return {
+      history,
+      ...(before !== undefined && { before }),
+      ...(validation !== undefined && { after: validation }),
+    }
+  } finally {
+    await teacher?.close()
+  }
+}
+
+async function openTeacher(
+  { teacher, topK, work, signal, onProgress, fingerprint = {} }: EndToEndOptions,
+  windows: readonly Window[],
+) {
+  if (!teacher) return undefined
+  const weights = await loadWeights(teacher)
+  try {
+    return await teacherLogits({
+      ...{ config: teacher.config, weights, windows, fingerprint },
+      ...(topK !== undefined && { k: topK }),
+      ...(work !== undefined && { path: `${work}/teacher.safetensors` }),
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    })
+  } finally {
+    tf.dispose(weights)
+  }
+}
