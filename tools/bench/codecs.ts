@@ -35,7 +35,7 @@ const entries = [
     ]),
   ),
   entry(trellis, { bits: 2, stateBits: 14, values: 'hash' }),
-  entry(trellis, { bits: 2.5, stateBits: 10 }),
+  ...[1.5, 2.25, 2.5, 2.75, 3.5].map(bits => entry(trellis, { bits, stateBits: 10 })),
 ]
 
 const w = normals(rows, cols, 1)

@@ -64,7 +64,7 @@ function cost([rows, cols]: MatrixShape, params: Full): StorageCost {
   return parts
 }
 
-/** Columns of one whole rate, being coded. */
+/** Columns of one rate, being coded. */
 interface CodedSegment extends TrellisSegment {
   readonly layout: TrellisLayout
   readonly words: Uint32Array<ArrayBuffer>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 export const trellisParams = z.strictObject({
-  /** Bits per weight, 1–4; a fraction mixes whole rates over the tile columns. */
+  /** Bits per weight, 1–4. Quarters are coded as such; other rates mix two quarters over the tile columns. */
   bits: z.number().min(1).max(4),
   /** L: bits of a state. Two more take about four times as long and lower the error by 3–5 %. */
   stateBits: z.int().min(8).max(16).default(10),
