@@ -21,6 +21,7 @@ export { checkpointedBlock, type Tunable, tunedBlock, tunedLogits } from './lowr
 export { type LowRankPlan, type PlannedModule, plannedModules } from './lowrank/plan.ts'
 export { rowScaled, rowScalesOf, withRowScales } from './lowrank/row-scaled.ts'
 export { type Factors, type Trainable, type TrainableOptions, trainable } from './lowrank/trainable.ts'
+export * from './onebit/index.ts'
 export * from './qat/index.ts'
 export * from './result.ts'
 export { learningRateAt, type Schedule } from './schedule.ts'
