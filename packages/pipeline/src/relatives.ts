@@ -12,14 +12,15 @@ const gridRows = (): Choice[] =>
   [2, 3, 4, 8].map(bits => choice(`grid ${bits} bits`, withFeedback(grid), { bits, group: 'auto' }, 'grid'))
 
 const fedGrid = rotated(withFeedback(grid))
-const gridBits = { fast: [2, 3, 4], normal: [1, 2, 3, 4], best: [1, 2, 3, 4] } satisfies Record<
+const gridBits = { fast: [1, 2, 3, 4], normal: [1, 2, 3, 4], best: [1, 2, 3, 4] } satisfies Record<
   Effort,
   number[]
 >
 
 function caldera(module: MatrixModule, effort: Effort): Choice[] {
-  const rounds = { fast: 2, normal: 5, best: 15 }[effort]
-  return [0.1, 0.25].flatMap(share => {
+  const rounds = { fast: 1, normal: 3, best: 15 }[effort]
+  const shares = effort === 'fast' ? [0.2] : [0.1, 0.25]
+  return shares.flatMap(share => {
     const codec = plusLowRank({ rank: rankAt(module, share, 4), bits: 4, rounds }, fedGrid)
     return gridBits[effort].map(bits =>
       choice(
@@ -72,7 +73,7 @@ function romBudgets({ block = 0 }: MatrixModule): Choice[] {
 
 const projected = rotated(withFeedback(lr2vq))
 /** Weights behind a rotation fill all dimensions: projecting them to fewer seldom pays. */
-const projectedRates = (): Choice[] =>
+const projectedRates = (_: MatrixModule, effort: Effort): Choice[] =>
   [
     { codeBits: 8, vector: 8, dim: 8 },
     { codeBits: 8, vector: 6, dim: 6 },
@@ -83,7 +84,7 @@ const projectedRates = (): Choice[] =>
     { codeBits: 8, vector: 2, dim: 2 },
   ].map(inner =>
     choice(`${inner.codeBits} bits for ${inner.vector} weights, ${inner.dim} dimensions`, projected, {
-      inner,
+      inner: { ...inner, iterations: { fast: 3, normal: 8, best: 20 }[effort] },
     }),
   )
 
