@@ -5,7 +5,7 @@
  */
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate, meanLoss, summedLoss, windowsOf } from '@reallm/finetune'
+import { collate, meanLoss, summedLoss } from '@reallm/finetune'
 import {
   fromFloat32,
   openFileSource,
@@ -45,12 +45,13 @@ const stored = await openWeights(model)
 const weights = await loadWeights(stored)
 const tokenizer = await stored.tokenizer()
 const ids = tokenizer.encode(readFileSync(join(model, 'held-out.txt'), 'utf8'))
-const windows = windowsOf(ids, run.length - 1)
+// windows side by side, as `reallm eval --ctx 256` cuts them
+const windows = Array.from({ length: Math.floor(ids.length / run.length) }, (_, i) =>
+  ids.slice(i * run.length, (i + 1) * run.length),
+)
 const score = (from: number) =>
   meanLoss(
-    windows.map(w =>
-      collate([{ ids: w.ids, weights: Array.from(w.ids, (_, p) => (p >= from ? 1 : 0)) }], [0]),
-    ),
+    windows.map(w => collate([{ ids: w, weights: w.map((_, p) => (p >= from ? 1 : 0)) }], [0])),
     batch => summedLoss(stored.config, weights, batch),
   )
 const half = Math.exp(await score(run.length / 2))

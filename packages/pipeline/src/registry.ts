@@ -1,5 +1,5 @@
 import { autoencoder, implicit } from '@reallm/autoencoder'
-import { rowScaled } from '@reallm/finetune'
+import { onebit, rowScaled } from '@reallm/finetune'
 import { lowrank, lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
 import { createRegistry, type MatrixCodec, type Registry } from '@reallm/tensor-io'
 import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
@@ -9,7 +9,7 @@ import { wrappers } from './wrappers/index.ts'
 const codecs = [
   ...[grid, normalfloat, kmeans, e8, trellis],
   ...[lowrank, lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec],
-  ...[autoencoder, implicit],
+  ...[autoencoder, implicit, onebit],
 ] as readonly MatrixCodec[]
 
 let made: Registry | undefined
