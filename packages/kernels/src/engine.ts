@@ -54,6 +54,7 @@ export interface EncodeKernels {
   butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
   denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void
   cholesky(a: Pointer, n: number, scratch: Pointer): number
+  solve(t: Pointer, byRow: number, byCol: number, x: Pointer, n: number, m: number, forward: number): number
   invertLower(l: Pointer, n: number, scratch: Pointer): void
   lowerGram(l: Pointer, n: number, out: Pointer, transposed: Pointer, scratch: Pointer): void
   tridiagonalise(a: Pointer, n: number, off: Pointer, taus: Pointer, scratch: Pointer): void

@@ -30,6 +30,8 @@ export interface Kmeans {
 
 /** Points that k-means++ looks at: a random sample is as good a start as all of them. */
 const SAMPLE = 16384
+/** Multiplications that a k-means++ start may take. */
+const MOST_WORK = 4e8
 
 /**
  * Lloyd's algorithm from a k-means++ start; empty clusters move to the points with the largest errors.
@@ -46,7 +48,7 @@ export function kmeans(points: Matrix, k: number, options: KmeansOptions): Kmean
     )
   }
   const { seed, iterations = 25, weights, signal, onProgress } = options
-  let centroids = options.init ?? plusPlus(points, k, seed, weights)
+  let centroids = options.init ?? starts(points, k, seed, weights)
   let assignment = nearestCentroid(points, centroids, weights)
   for (let i = 0; i < iterations; i++) {
     throwIfAborted(signal)
@@ -59,6 +61,19 @@ export function kmeans(points: Matrix, k: number, options: KmeansOptions): Kmean
   }
   const error = errors(points, centroids, assignment, weights).reduce((sum, e) => sum + e, 0)
   return { centroids, assigned: assignment, error }
+}
+
+/** k-means++, or where that would take as long as the rest, points drawn evenly. */
+function starts(points: Matrix, k: number, seed: number, weights: Float32Array | undefined): Matrix {
+  const { rows, cols: d } = points
+  if (Math.min(rows, SAMPLE) * k * d <= MOST_WORK) return plusPlus(points, k, seed, weights)
+  const { integer } = random(seed)
+  const centroids = zeroMatrix(k, d)
+  for (let c = 0; c < k; c++) {
+    const i = integer(rows)
+    centroids.data.set(points.data.subarray(i * d, (i + 1) * d), c * d)
+  }
+  return centroids
 }
 
 function plusPlus(points: Matrix, k: number, seed: number, weights: Float32Array | undefined): Matrix {

@@ -1,4 +1,5 @@
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
+import { solveInPlace } from './factor64.ts'
 import { shapeText, squareSize } from './shapes.ts'
 
 export interface TriangularOptions {
@@ -23,18 +24,9 @@ export function solveTriangular(t: Matrix, b: Matrix, options: TriangularOptions
   const { upper = false, transpose = false } = options
   const m = b.cols
   const x = Float64Array.from(b.data)
-  const forward = upper === transpose
-  for (let step = 0; step < n; step++) {
-    const i = forward ? step : n - 1 - step
-    for (let past = 0; past < step; past++) {
-      const j = forward ? past : n - 1 - past
-      const factor = t.data[transpose ? j * n + i : i * n + j]
-      if (factor !== 0) for (let c = 0; c < m; c++) x[i * m + c] -= factor * x[j * m + c]
-    }
-    const pivot = t.data[i * n + i]
-    if (pivot === 0)
-      throw new ReallmError('numeric', `the triangular matrix ${shapeText(t)} has a 0 at (${i}, ${i})`)
-    for (let c = 0; c < m; c++) x[i * m + c] /= pivot
+  if (!solveInPlace(Float64Array.from(t.data), transpose, x, n, m, upper === transpose)) {
+    const zero = Array.from({ length: n }, (_, i) => i).find(i => t.data[i * n + i] === 0)
+    throw new ReallmError('numeric', `the triangular matrix ${shapeText(t)} has a 0 at (${zero}, ${zero})`)
   }
   return { rows: n, cols: m, data: Float32Array.from(x) }
 }

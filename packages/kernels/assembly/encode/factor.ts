@@ -73,6 +73,27 @@ function subtract(y: usize, x: usize, factor: f64, n: i32): void {
   if (x < end) store<f64>(y, load<f64>(y) - factor * load<f64>(x))
 }
 
+/**
+ * Solves T X = B in place of B `[n, m]`. `byRow` and `byCol` are the bytes between rows and columns of T (swapped: Tᵀ);
+ * `forward` when what is solved is lower triangular. False when a diagonal entry is 0.
+ */
+export function solve(t: usize, byRow: usize, byCol: usize, x: usize, n: i32, m: i32, forward: i32): bool {
+  const ld = <usize>m << 3
+  for (let step = 0; step < n; step++) {
+    const i = forward ? step : n - 1 - step
+    const own = x + <usize>i * ld
+    for (let past = 0; past < step; past++) {
+      const j = forward ? past : n - 1 - past
+      const factor = load<f64>(t + <usize>i * byRow + <usize>j * byCol)
+      if (factor !== 0) subtract(own, x + <usize>j * ld, factor, m)
+    }
+    const pivot = load<f64>(t + <usize>i * (byRow + byCol))
+    if (pivot === 0) return false
+    for (let c: usize = 0; c < ld; c += 8) store<f64>(own + c, load<f64>(own + c) / pivot)
+  }
+  return true
+}
+
 /** L⁻¹ in place of L. `scratch` holds 4 rows. */
 export function invertLower(l: usize, n: i32, scratch: usize): void {
   const ld = <usize>n << 3

@@ -8,7 +8,7 @@ import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
 export { accumulate, rotateRows, tridiagonalise } from './eigen'
-export { cholesky, invertLower, lowerGram } from './factor'
+export { cholesky, invertLower, lowerGram, solve } from './factor'
 export { gemmScratch, mirror } from './gemm'
 export { butterflies, denseFactor } from './hadamard'
 export { viterbiScratch } from './viterbi'
