@@ -2,6 +2,7 @@ import { eigh, matmul, outputError } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
 import { correlatedMoment, distance, normals } from '../../test/synthetic.ts'
+import { lowRank } from '../low-rank.ts'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
 import { metricOf } from '../metric.ts'
 import { rom, romCodec, romRank } from './index.ts'
@@ -16,6 +17,21 @@ test('its layers are those of the outputs’ leading eigenvectors', () => {
   expect(outputError(w, matmul(left, right), { hessian })).toBeCloseTo(lost, 4)
   const overlap = matmul(left, vectors, { transposeA: true })
   for (let k = 0; k < 6; k++) expect(Math.abs(overlap.data[k * 24 + k])).toBeCloseTo(1, 3)
+})
+
+test.each([
+  [24, 40],
+  [40, 24],
+])('no rank-8 approximation of a [%i, %i] matrix loses less of its outputs', (rows, cols) => {
+  const m = normals(rows, cols, 3)
+  const moments = { hessian: correlatedMoment(cols, 4) }
+  const metric = metricOf(moments)
+  const product = ({ left, right }: ReturnType<typeof rom>) => matmul(left, right)
+  const error = outputError(m, product(rom(m, 8, metric)), moments)
+  expect(error).toBeCloseTo(
+    outputError(m, product(lowRank(m, 8, { metric, powerIterations: 6 })), moments),
+    4,
+  )
 })
 
 test('a budget of parameters', () => {

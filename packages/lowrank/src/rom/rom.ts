@@ -1,4 +1,4 @@
-import { matmul, svd, transpose } from '@reallm/kernels'
+import { eigh, gram, matmul, qr, transpose } from '@reallm/kernels'
 import { type Matrix, type MatrixShape, ReallmError } from '@reallm/tensor-io'
 import type { LowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
@@ -15,9 +15,20 @@ import { checkRank, firstColumns } from '../randomized-svd.ts'
  */
 export function rom(w: Matrix, rank: number, metric: Metric = metricOf({})): LowRank {
   checkRank(rank, w.rows, w.cols)
-  // Right singular vectors of Cᵀ Wᵀ, H = C Cᵀ, are the eigenvectors of W H Wᵀ, at the price of the smaller side.
-  const left = firstColumns(svd(metric.input.factorTransposed(transpose(w))).v, rank)
+  const left = w.rows <= w.cols ? outputDirections(w, rank, metric) : inputDirections(w, rank, metric)
   return { left, right: matmul(left, w, { transposeA: true }) }
+}
+
+/** Leading eigenvectors of `W H Wᵀ`, `[out, rank]`. */
+function outputDirections(w: Matrix, rank: number, { input }: Metric): Matrix {
+  return firstColumns(eigh(matmul(input.timesRight(w), w, { transposeB: true })).vectors, rank)
+}
+
+/** The same where `Cᵀ WᵀW C` is smaller, `H = C Cᵀ`: its eigenvectors, mapped by `W C`. */
+function inputDirections(w: Matrix, rank: number, { input }: Metric): Matrix {
+  const whitened = transpose(input.factorTransposed(transpose(w)))
+  const { vectors } = eigh(gram(whitened))
+  return qr(matmul(whitened, firstColumns(vectors, rank))).q
 }
 
 /**
