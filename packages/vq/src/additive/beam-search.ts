@@ -12,16 +12,18 @@ export interface Codebooks {
 const BATCH = 512
 
 /**
- * For every target the codewords, one of each codebook, whose sum is near it: codebook by codebook, keeping the `beam`
- * best sums so far (AQLM, arXiv 2401.06118 §3.2).
+ * Finds for every target the codewords, one of each codebook, whose sum is near it: codebook by codebook, keeping the `beam`
+ * best sums so far (AQLM, arXiv 2401.06118 §3.2). The codebooks must not change while the search is used.
  *
- * @param targets `[n, dim]`
- * @returns codes `[n, M]`, counted within each codebook
+ * @returns a function from targets `[n, dim]` to codes `[n, M]`, counted within each codebook
  */
-export function beamSearch(targets: Matrix, books: Codebooks, beam: number): Uint16Array {
-  const { vectors, count, size } = books
-  const codes = new Uint16Array(targets.rows * count)
+export function beamSearch(books: Codebooks, beam: number): (targets: Matrix) => Uint16Array {
   const search = createSearch(books, beam)
+  return targets => searchAll(targets, books, search)
+}
+
+function searchAll(targets: Matrix, { vectors, count, size }: Codebooks, search: Search): Uint16Array {
+  const codes = new Uint16Array(targets.rows * count)
   for (let from = 0; from < targets.rows; from += BATCH) {
     const rows = Math.min(BATCH, targets.rows - from)
     const data = targets.data.subarray(from * targets.cols, (from + rows) * targets.cols)
@@ -31,8 +33,11 @@ export function beamSearch(targets: Matrix, books: Codebooks, beam: number): Uin
   return codes
 }
 
+/** Writes the codes of one target, given its products with all codewords from `at`. */
+type Search = (similar: Float32Array, at: number, codes: Uint16Array, to: number) => void
+
 /** A search for one target, given its products with all codewords; arrays are shared by all searches. */
-function createSearch({ vectors, count, size }: Codebooks, beam: number) {
+function createSearch({ vectors, count, size }: Codebooks, beam: number): Search {
   const all = count * size
   const products = matmul(vectors, vectors, { transposeB: true }).data
   const terms = new Float32Array(size)
@@ -57,7 +62,7 @@ function createSearch({ vectors, count, size }: Codebooks, beam: number) {
     return filled < beam ? filled + 1 : beam
   }
 
-  return (similar: Float32Array, at: number, codes: Uint16Array, to: number): void => {
+  return (similar, at, codes, to) => {
     let kept = 1
     distance[0] = 0
     for (let m = 0; m < count; m++) {

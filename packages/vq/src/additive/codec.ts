@@ -75,6 +75,7 @@ async function createEncoder(
   const perRow = Math.ceil(cols / dim) * count
   const code: AdditiveCode = { codes: new Uint16Array(rows * perRow), books, scales }
   const tiles = tileCounter('additive', [rows, cols])
+  let search: ReturnType<typeof beamSearch> | undefined
 
   const encoder: ColumnEncoder = {
     tileCols: dim,
@@ -83,7 +84,8 @@ async function createEncoder(
     quantise(block, row, col) {
       tiles.add(block, row, col)
       const blockScales = scales.subarray(row, row + block.rows)
-      const found = beamSearch(vectorsOf(normalise(block, blockScales, block.cols), dim), books, beam)
+      search ??= beamSearch(books, beam)
+      const found = search(vectorsOf(normalise(block, blockScales, block.cols), dim))
       const sums = sumsOf(found, books).data
       const out = zeroMatrix(block.rows, block.cols)
       for (let r = 0; r < block.rows; r++) {

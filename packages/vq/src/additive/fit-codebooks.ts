@@ -37,7 +37,7 @@ export async function fitCodebooks(
   }
   for (let round = 0; round < rounds; round++) {
     await breathe()
-    const codes = beamSearch(sample.vectors, books, beam)
+    const codes = beamSearch(books, beam)(sample.vectors)
     for (let m = 0; m < count; m++) refit(books, m, codes, sample.vectors, sample.weights)
     ctx.onProgress?.({ event: 'round-end', done: round + 1, total: rounds })
   }

@@ -82,7 +82,7 @@ function updateGroup(code: AdditiveCode, h: Matrix, pull: Matrix, col: number, b
   }
   const turned = matmul(target, factor)
   const turnedBooks = { vectors: matmul(books.vectors, factor), count, size }
-  const fresh = beamSearch(turned, turnedBooks, beam)
+  const fresh = beamSearch(turnedBooks, beam)(turned)
   const [wasNear, isNear] = [sumsOf(old, turnedBooks).data, sumsOf(fresh, turnedBooks).data]
   for (let r = 0; r < rows; r++) {
     let gain = 0
