@@ -112,9 +112,53 @@ export function accumulate(a: usize, taus: usize, n: i32, qt: usize): void {
       if (tau === 0) continue
       const skip = <usize>(k + 1) << 3
       const v = a + <usize>k * ld + skip
-      for (let r = 0; r < height; r++) reflect(qt + <usize>(i0 + r) * ld + skip, v, tau, n - k - 1)
+      const x = qt + <usize>i0 * ld + skip
+      if (height === 4) reflect4(x, ld, v, tau, n - k - 1)
+      else for (let r = 0; r < height; r++) reflect(x + <usize>r * ld, v, tau, n - k - 1)
     }
   }
+}
+
+/** x −= τ (x · v) v for four rows x of n doubles, `ld` bytes apart. */
+function reflect4(x: usize, ld: usize, v: usize, tau: f64, n: i32): void {
+  const bytes = <usize>n << 3
+  const even = bytes & ~15
+  let s0 = f64x2.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  for (let at: usize = 0; at < even; at += 16) {
+    const y = v128.load(v + at)
+    const from = x + at
+    s0 = f64x2.add(s0, f64x2.mul(v128.load(from), y))
+    s1 = f64x2.add(s1, f64x2.mul(v128.load(from + ld), y))
+    s2 = f64x2.add(s2, f64x2.mul(v128.load(from + 2 * ld), y))
+    s3 = f64x2.add(s3, f64x2.mul(v128.load(from + 3 * ld), y))
+  }
+  const odd = even < bytes
+  const last = odd ? load<f64>(v + even) : 0
+  const end = x + even
+  const d0 = tau * (sum2(s0) + (odd ? load<f64>(end) * last : 0))
+  const d1 = tau * (sum2(s1) + (odd ? load<f64>(end + ld) * last : 0))
+  const d2 = tau * (sum2(s2) + (odd ? load<f64>(end + 2 * ld) * last : 0))
+  const d3 = tau * (sum2(s3) + (odd ? load<f64>(end + 3 * ld) * last : 0))
+  s0 = f64x2.splat(d0)
+  s1 = f64x2.splat(d1)
+  s2 = f64x2.splat(d2)
+  s3 = f64x2.splat(d3)
+  for (let at: usize = 0; at < even; at += 16) {
+    const y = v128.load(v + at)
+    const to = x + at
+    v128.store(to, f64x2.sub(v128.load(to), f64x2.mul(s0, y)))
+    v128.store(to + ld, f64x2.sub(v128.load(to + ld), f64x2.mul(s1, y)))
+    v128.store(to + 2 * ld, f64x2.sub(v128.load(to + 2 * ld), f64x2.mul(s2, y)))
+    v128.store(to + 3 * ld, f64x2.sub(v128.load(to + 3 * ld), f64x2.mul(s3, y)))
+  }
+  if (!odd) return
+  store<f64>(end, load<f64>(end) - d0 * last)
+  store<f64>(end + ld, load<f64>(end + ld) - d1 * last)
+  store<f64>(end + 2 * ld, load<f64>(end + 2 * ld) - d2 * last)
+  store<f64>(end + 3 * ld, load<f64>(end + 3 * ld) - d3 * last)
 }
 
 /** x −= τ (x · v) v over n doubles. */

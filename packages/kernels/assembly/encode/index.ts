@@ -42,7 +42,7 @@ export function work(part: i32, parts: i32): void {
     seen = awaitOperation(seen)
     const operation = currentOperation()
     if (operation !== STOP) execute(operation, part, parts)
-    finished()
+    finished(part, seen)
     if (operation === STOP) return
   }
 }

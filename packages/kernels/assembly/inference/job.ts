@@ -2,9 +2,10 @@
 // Every thread runs the same `execute` on its share of rows, so results do not depend on the number of threads.
 
 const SEQUENCE: usize = 1024
-const DONE: usize = 1088
-const OPERATION: usize = 1152
-const ARGUMENTS: usize = 1216
+const OPERATION: usize = 1088
+const ARGUMENTS: usize = 1152
+/** Number of the last operation that each helper has finished, a cache line apart; room for 32 threads. */
+const FINISHED: usize = 2048
 /** Turns a waiting thread takes before it sleeps: about the time between two operations of one token. */
 const SPINS: i32 = 20000
 
@@ -46,7 +47,6 @@ export function share(units: i32, part: i32, parts: i32): i32 {
 export function announce(operation: i32, work: i64): i32 {
   store<i32>(OPERATION, operation)
   if (threads === 1 || work < 50000) return 1
-  atomic.store<i32>(DONE, 0)
   atomic.add<i32>(SEQUENCE, 1)
   atomic.notify(SEQUENCE, threads - 1)
   return threads
@@ -54,10 +54,14 @@ export function announce(operation: i32, work: i64): i32 {
 
 /** Waits until the other threads have finished their shares. */
 export function join(parts: i32): void {
-  for (let i = 0; ; i++) {
-    const done = atomic.load<i32>(DONE)
-    if (done >= parts - 1) return
-    if (mayWait && i > SPINS) atomic.wait<i32>(DONE, done, -1)
+  const sequence = atomic.load<i32>(SEQUENCE)
+  for (let part = 1; part < parts; part++) {
+    const at = FINISHED + (<usize>part << 6)
+    for (let i = 0; ; i++) {
+      const done = atomic.load<i32>(at)
+      if (done === sequence) break
+      if (mayWait && i > SPINS) atomic.wait<i32>(at, done, -1)
+    }
   }
 }
 
@@ -75,7 +79,9 @@ export function awaitOperation(seen: i32): i32 {
   return atomic.load<i32>(SEQUENCE)
 }
 
-export function finished(): void {
-  atomic.add<i32>(DONE, 1)
-  atomic.notify(DONE, 1)
+/** Tells the main thread that helper `part` has finished operation number `sequence`. */
+export function finished(part: i32, sequence: i32): void {
+  const at = FINISHED + (<usize>part << 6)
+  atomic.store<i32>(at, sequence)
+  atomic.notify(at, 1)
 }
