@@ -49,26 +49,37 @@ export function blockGradients(
   return result
 }
 
+export interface HeadGradients {
+  /** Gradient at the head's input, `[positions · hidden]`. */
+  readonly input: Float32Array
+  /** Mean predicted probability of each token. */
+  readonly chances: Float32Array
+}
+
 /**
- * Gradient of −log p(token sampled from the model) at the head's input, `[positions · hidden]`: its outer products
- * are the model's Fisher information (methods §11, two-sided feedback).
+ * Gradient of −log p(token sampled from the model) at the head's input: its outer products are the model's Fisher
+ * information (methods §11, two-sided feedback).
  */
 export function headGradients(
   config: TransformerConfig,
   weights: Weights,
   x: Float32Array,
   random: Random,
-): Float32Array {
+): HeadGradients {
   const { hiddenSize, vocabSize } = config
   const positions = x.length / hiddenSize
-  return valuesOf(() => {
+  let chances = new Float32Array(0)
+  const input = valuesOf(() => {
     const input = tf.tensor3d(x, [1, positions, hiddenSize])
-    const chances = tf.softmax(head(config, weights, input).reshape([positions, vocabSize])).dataSync()
-    const labels = tf.tensor1d(sampled(chances as Float32Array, positions, random), 'int32')
+    const predicted = tf.softmax(head(config, weights, input).reshape([positions, vocabSize]))
+    chances = Float32Array.from(predicted.mean(0).dataSync())
+    const picked = sampled(predicted.dataSync() as Float32Array, positions, random)
+    const labels = tf.tensor1d(picked, 'int32')
     const loss = (x: TfTensor) =>
       crossEntropy(head(config, weights, x).reshape([positions, vocabSize]), labels).sum()
     return tf.grad(loss)(input)
   })
+  return { input, chances }
 }
 
 /** One index per row of probabilities. */

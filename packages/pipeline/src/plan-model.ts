@@ -30,7 +30,7 @@ export interface FrontierPlan extends PlanOf {
 }
 
 /**
- * Plans a compression: reads the weights, measures the candidates (with `effort` over `fast`), encodes and writes
+ * Plans a compression: reads the weights, measures the candidates (of calibrated recipes), encodes and writes
  * nothing. Measurements are kept, so that compressing afterwards does not repeat them.
  *
  * @throws `bad-option` when the budget cannot be reached
@@ -70,10 +70,8 @@ export const planFrontier = (
   }))
 
 /** What damages of a recipe and effort are counted in. */
-export const damageUnit = ({ recipe, effort }: Pick<Session, 'recipe' | 'effort'>): string =>
-  recipe.calibrated && effort !== 'fast'
-    ? 'predicted KL divergence, nats per token'
-    : 'predicted damage, no unit'
+export const damageUnit = ({ recipe }: Pick<Session, 'recipe'>): string =>
+  recipe.calibrated ? 'predicted KL divergence, nats per token' : 'predicted damage, no unit'
 
 function describe(session: Session): PlanOf {
   const { model, recipe, parts } = session

@@ -35,7 +35,7 @@ export interface MatrixModule {
 }
 
 export const efforts = ['fast', 'normal', 'best'] as const
-/** How long to search: `fast` predicts, `normal` and `best` measure. */
+/** How long to search: on how much text, with which trellis, and (over `fast`) with two-sided feedback. */
 export type Effort = (typeof efforts)[number]
 
 /** One way to store one matrix: a codec with its parameters. */

@@ -25,6 +25,20 @@ const trellisRates =
       return choice(`trellis ${rate} bits, L=${inner.stateBits}`, codec, { inner }, 'trellis')
     })
 
+/** Tokens that are never used have the largest rows: a scale for each keeps them from setting everybody's. */
+const trellisEmbedding =
+  (bits: readonly number[]) =>
+  (_: MatrixModule, effort: Effort): Choice[] => [
+    ...(['matrix', 'row'] as const).flatMap(scale =>
+      bits.map(rate => {
+        const inner = { bits: rate, stateBits: stateBits[effort], scale }
+        const label = `trellis ${rate} bits, L=${inner.stateBits}${scale === 'row' ? ', a scale per row' : ''}`
+        return choice(label, turnedColumns, { inner }, `trellis by ${scale}`)
+      }),
+    ),
+    ...[5, 6].map(bits => choice(`grid ${bits} bits`, withFeedback(grid), { bits, group: 'row' }, 'grid')),
+  ]
+
 const gridRates =
   (codec: typeof grid | ReturnType<typeof withFeedback<Parameters<typeof grid.cost>[1]>>) => (): Choice[] =>
     rates(1, 8, 1).flatMap(bits => [
@@ -123,14 +137,14 @@ export const recipes: readonly Recipe[] = [
     asymmetric: true,
     twoSided: true,
     block: trellisRates(turned, rates(1, 4, 0.25)),
-    embedding: trellisRates(turnedColumns, rates(1, 4, 0.25)),
+    embedding: trellisEmbedding(rates(1, 4, 0.25)),
   }),
   recipe('trellis', {
     what: 'trellis codes behind rotations, with one-sided feedback',
     source: 'QTIP arXiv 2406.11235',
     calibrated: true,
     block: trellisRates(turned, rates(1, 4, 1)),
-    embedding: trellisRates(turnedColumns, rates(1, 4, 1)),
+    embedding: trellisEmbedding(rates(1, 4, 1)),
   }),
   recipe('reallm-vq', {
     what: 'vector quantisation beside a low-rank part, by alternation; a network nowhere',

@@ -69,7 +69,7 @@ export async function withSession<T>(
       ...settings,
       ...{ model, parts, scan, backend, windows, predicted, pool: opened },
       async measured(keepOutputMoment) {
-        if (!recipe.calibrated || effort === 'fast') return predicted()
+        if (!recipe.calibrated) return predicted()
         const damages = await measuredDamages(scan.digest, {
           ...{ model, recipe, effort, seed, windows, pool: opened },
           ...(signal && { signal }),

@@ -38,6 +38,8 @@ const surveyWindows: Record<Effort, { count: number; length: number }> = {
 
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
 const sampleRows = 128
+/** Rows of an embedding or head: they differ in how often they are used. */
+const sampleTokens = 4096
 
 /**
  * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
@@ -89,13 +91,17 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   const gradients = await activations(join(scratch, 'gradients.f32'))
   const stream = random(seedFor(options.seed, 'survey'))
   const headMoment = moment()
+  // How often each token is predicted, and so, on average, read: no token is taken for quite unused.
+  const use = new Float32Array(config.vocabSize).fill(0.01 / config.vocabSize)
   for (let w = 0; w < windows.length; w++) {
     throwIfAborted(signal)
     const x = await start.x.get(w)
     const input = headInput(config, outer, x)
     headMoment.add(input, input)
     input.dispose()
-    await gradients.set(w, headGradients(config, outer, x, stream))
+    const { input: gradient, chances } = headGradients(config, outer, x, stream)
+    await gradients.set(w, gradient)
+    for (let v = 0; v < use.length; v++) use[v] += chances[v] / windows.length
   }
   tf.dispose(outer)
   await start.x.close()
@@ -122,14 +128,11 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   await gradients.close()
   const hessian = headMoment.take()
   for (const module of matrices.filter(m => m.block === undefined)) {
-    const errors = await measured(options, module, hessian)
+    const errors = await measured(options, module, hessian, use)
     const asHead = module.tied || module.kind === 'lm_head'
     const asInput = module.kind === 'embed_tokens'
-    const rows = module.shape[0]
-    // Softmax's Fisher information is at most the token's probability: rows share one whole. Each input is one row.
     damages[module.name] = errors.map(
-      ({ plain, weighted }) =>
-        (0.5 / rows) * ((asHead ? weighted : 0) + (asInput ? inputSensitivity * plain : 0)),
+      ({ plain, weighted }) => 0.5 * ((asHead ? weighted : 0) + (asInput ? inputSensitivity * plain : 0)),
     )
   }
   return damages
@@ -172,24 +175,30 @@ async function backward(
 }
 
 interface ChoiceError {
-  /** ‖ΔW‖² of the whole matrix. */
+  /** ‖ΔW‖² */
   readonly plain: number
-  /** tr(ΔW H ΔWᵀ) of the whole matrix. */
+  /** tr(ΔW H ΔWᵀ) */
   readonly weighted: number
 }
 
-/** Errors of all choices for a matrix: two of each family measured on a sample of rows, the others between them. */
+/**
+ * Errors of all choices for a matrix: two of each family measured on a sample of rows, the others between them. Without
+ * `use` they are those of the whole matrix; with it, the mean over rows that are used so often (softmax's Fisher
+ * information is at most a token's probability, and does not see what all logits gain or lose alike).
+ */
 async function measured(
   { model, recipe, effort, seed, pool }: SurveyOptions,
   module: MatrixModule,
   hessian: Matrix,
+  use?: Float32Array,
 ): Promise<ChoiceError[]> {
-  const { rows, w } = sampleOf(await readMatrix(model, `${module.name}.weight`))
+  const whole = await readMatrix(model, `${module.name}.weight`)
+  const { w, rows } = sampleOf(whole, use ? sampleTokens : sampleRows)
+  const weights = use ? shares(rows.map(row => use[row])) : rows.map(() => whole.rows / rows.length)
   const sampled: MatrixModule = { ...module, shape: [w.rows, w.cols] }
   const choices = choicesFor(recipe, module, effort)
   const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
   const errors: ChoiceError[] = []
-  const all = { plain: squaredNorm(w), weighted: squaredNorm(w, { hessian }) }
   const measure = async (index: number): Promise<ChoiceError> => {
     const result = await pool.encode({
       recipe: recipe.name,
@@ -200,9 +209,10 @@ async function measured(
       seed: seedFor(seed, module.name),
       ...(recipe.calibrated && { hessian }),
     })
-    const scale = rows / w.rows
-    const weighted = recipe.calibrated ? result.error : result.plainError
-    return { plain: scale * result.plainError * all.plain, weighted: scale * weighted * all.weighted }
+    const lost = { ...w, data: w.data.map((v, i) => v - result.decoded.data[i]) }
+    if (use) subtractMeanRow(lost, weights)
+    for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / w.cols)])
+    return { plain: squaredNorm(lost), weighted: squaredNorm(lost, { hessian }) }
   }
   for (const family of familiesOf(choices)) {
     const bySize = [...family].sort((a, b) => bits[a] - bits[b])
@@ -228,19 +238,31 @@ function familiesOf(choices: readonly Choice[]): number[][] {
   return [...families.values()]
 }
 
-/** Rows spread evenly over a matrix. */
-function sampleOf(w: Matrix): { rows: number; w: Matrix } {
-  if (w.rows <= sampleRows) return { rows: w.rows, w }
-  const data = new Float32Array(sampleRows * w.cols)
-  for (let r = 0; r < sampleRows; r++) {
-    const row = Math.floor(((r + 0.5) * w.rows) / sampleRows)
+/** At most `most` rows spread evenly over a matrix, and which ones they are. */
+function sampleOf(w: Matrix, most: number): { rows: number[]; w: Matrix } {
+  const count = Math.min(most, w.rows)
+  const rows = Array.from({ length: count }, (_, r) => Math.floor(((r + 0.5) * w.rows) / count))
+  const data = new Float32Array(count * w.cols)
+  for (const [r, row] of rows.entries())
     data.set(w.data.subarray(row * w.cols, (row + 1) * w.cols), r * w.cols)
-  }
-  return { rows: w.rows, w: { rows: sampleRows, cols: w.cols, data } }
+  return { rows, w: { rows: count, cols: w.cols, data } }
+}
+
+function shares(values: readonly number[]): number[] {
+  const sum = values.reduce((total, v) => total + v, 0)
+  return values.map(v => v / sum)
 }
 
 function meanSquare(values: Float32Array): number {
   let sum = 0
   for (const v of values) sum += v * v
   return sum / values.length
+}
+
+function subtractMeanRow({ rows, cols, data }: Matrix, weights: readonly number[]): void {
+  for (let c = 0; c < cols; c++) {
+    let mean = 0
+    for (let r = 0; r < rows; r++) mean += weights[r] * data[r * cols + c]
+    for (let r = 0; r < rows; r++) data[r * cols + c] -= mean
+  }
 }

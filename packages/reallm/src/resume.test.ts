@@ -19,10 +19,14 @@ beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-resume
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const start = (out: string, ...more: string[]): ChildProcess =>
-  spawn(process.execPath, [
-    ...['--conditions=@reallm/source', '--import', tsx, cli],
-    ...['compress', golden, '-o', out, '--recipe', 'gptq', '--effort', 'fast', '--no-eval', ...more],
-  ])
+  spawn(
+    process.execPath,
+    [
+      ...['--conditions=@reallm/source', '--import', tsx, cli],
+      ...['compress', golden, '-o', out, '--recipe', 'gptq', '--effort', 'fast', '--no-eval', ...more],
+    ],
+    { env: { ...process.env, REALLM_CACHE: join(folder, 'cache') } },
+  )
 
 async function finished(child: ChildProcess) {
   let err = ''

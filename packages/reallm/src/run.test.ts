@@ -15,8 +15,14 @@ const lora = fileURLToPath(new URL('../../transformer/test/fixtures/peft/lora', 
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
 
 let folder: string
-beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-cli-'))))
-afterAll(() => rm(folder, { recursive: true, force: true }))
+let cache: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'reallm-cli-'))
+  cache = process.env.REALLM_CACHE = await mkdtemp(join(tmpdir(), 'reallm-cache-'))
+})
+afterAll(async () => {
+  for (const made of [folder, cache]) await rm(made, { recursive: true, force: true })
+})
 
 /** Runs a command line in this process. */
 async function reallm(args: string[], stdin = '', signal = new AbortController().signal) {

@@ -20,7 +20,7 @@ export const planCommand = (io: Io): Command =>
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
     .option('--recipe <name>', 'how (`reallm recipes` lists them)', 'reallm')
     .addOption(
-      new Option('--effort <effort>', 'fast predicts; normal and best measure every candidate')
+      new Option('--effort <effort>', 'on how much text candidates are measured')
         .choices(['fast', 'normal', 'best'])
         .default('normal'),
     )
@@ -34,7 +34,7 @@ export const planCommand = (io: Io): Command =>
       `
 Examples:
   $ reallm plan npm:@reallm/tiny
-  $ reallm plan model.gguf --effort fast             without measuring anything
+  $ reallm plan model.gguf --effort fast             in less time
   $ reallm plan model/ --calib mine.txt --svg frontier.svg
 
 Measurements are kept: compressing at any size afterwards, with the same model, recipe, effort, calibration and seed,
