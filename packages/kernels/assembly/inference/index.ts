@@ -71,7 +71,7 @@ export function work(part: i32, parts: i32): void {
     seen = awaitOperation(seen)
     const operation = currentOperation()
     if (operation !== STOP) execute(operation, part, parts)
-    finished()
+    finished(part, seen)
     if (operation === STOP) return
   }
 }
@@ -291,11 +291,11 @@ export function matmulCodes(
 
 export function matmulTrellis(
   x: usize, ldx: i32, y: usize, ldy: i32, tokens: i32, rows: i32, cols: i32, accumulate: i32, panel: usize,
-  words: usize, bits: i32, stateBits: i32, table: usize, scales: usize, rowScales: i32,
+  words: usize, bits: f32, stateBits: i32, table: usize, scales: usize, rowScales: i32,
 ): void {
   putProduct(x, ldx, y, ldy, tokens, rows, cols, accumulate, panel)
   put(9, words)
-  put(10, bits)
+  put(10, <i32>(<f32>4 * bits))
   put(11, stateBits)
   put(12, table)
   put(13, scales)

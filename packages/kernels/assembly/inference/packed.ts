@@ -1,6 +1,7 @@
 // Products straight from codes: a few rows are decoded to float blocks, multiplied, and forgotten.
 import { arg, share } from './job'
 import { floatRows } from './f32'
+import { codesRow, inLanes, stepPattern, trellisBand } from './packed-one'
 
 /** Rows decoded at a time: two bands of trellis tiles would not fit the fastest cache. */
 const PANEL: i32 = 16
@@ -27,6 +28,11 @@ function codeAt(codes: usize, at: u32, bits: u32): u32 {
 export function matmulCodesPart(part: i32, parts: i32): void {
   const rows = arg(5)
   const cols = arg(6)
+  if (arg(4) === 1 && (arg(15) === 0 || (arg(12) & 3) !== 0)) {
+    const end = share(rows, part + 1, parts)
+    for (let r = share(rows, part, parts); r < end; r++) codesRow(r)
+    return
+  }
   const panel = <usize>arg(8) + (<usize>(part * PANEL * cols) << 2)
   const panels = (rows + PANEL - 1) / PANEL
   const last = share(panels, part + 1, parts)
@@ -72,12 +78,18 @@ function decodeCodes(panel: usize, r: i32, row: i32, cols: i32): void {
 
 /**
  * One segment of a trellis code (see `trellis-layout.ts`): bands of 16 rows. Arguments: x, ldx, y, ldy, tokens, rows,
- * cols (of the segment), accumulate, panel (floats per thread: 16 · cols), words, bits, state bits, table, scales, 1
+ * cols (of the segment), accumulate, panel (floats per thread: 16 · cols), words, four times the bits, state bits, table, scales, 1
  * where every row has its own.
  */
 export function matmulTrellisPart(part: i32, parts: i32): void {
   const rows = arg(5)
   const cols = arg(6)
+  if (arg(4) === 1 && inLanes(rows, cols)) {
+    const bands = (rows + 63) >> 6
+    const end = share(bands, part + 1, parts)
+    for (let b = share(bands, part, parts); b < end; b++) trellisBand(b, <usize>arg(8) + (<usize>part << 8))
+    return
+  }
   const stride = (cols + 3) & ~3
   const panel = <usize>arg(8) + (<usize>(part * PANEL * stride) << 2)
   const panels = (rows + PANEL - 1) / PANEL
@@ -89,14 +101,15 @@ export function matmulTrellisPart(part: i32, parts: i32): void {
 }
 
 function decodeTiles(panel: usize, tileRow: i32, tileRows: i32, cols: i32): void {
-  const bits = arg(10)
+  const rate = arg(10)
+  const steps = stepPattern(rate)
   const stateBits = arg(11)
   const table = <usize>arg(12)
   const scales = <usize>arg(13)
   const rowScales = arg(14) !== 0
   const rows = arg(5)
   const tileCols = (cols + 15) >> 4
-  const words = bits << 3
+  const words = rate << 1
   const lane = tileRow & 3
   const lanes = min(4, tileRows - (tileRow & ~3))
   const band = <usize>arg(9) + (<usize>((tileRow & ~3) * tileCols * words) << 2)
@@ -113,6 +126,7 @@ function decodeTiles(panel: usize, tileRow: i32, tileRows: i32, cols: i32): void
       const row = (tileRow << 4) + r
       const scale = row < rows ? load<f32>(scales + (rowScales ? <usize>row << 2 : 0)) : <f32>0
       for (let c = 0; c < 16; c++) {
+        const bits = (steps >> ((c & 3) << 3)) & 255
         if (have < bits) {
           window = (window << 32) | load<u32>(word)
           word += step

@@ -29,6 +29,8 @@ interface Exports extends InferenceKernels {
   stop(): void
 }
 
+/** What the kernels have room for. */
+const MOST_THREADS = 32
 const LARGEST_PAGES = [65536, 32768, 16384, 8192]
 
 /**
@@ -39,7 +41,7 @@ const LARGEST_PAGES = [65536, 32768, 16384, 8192]
  * const x = arena.allocate(4 * 1024)
  */
 export async function createInference(options: InferenceOptions = {}): Promise<Inference> {
-  const wanted = Math.max(1, Math.floor(options.threads ?? 1))
+  const wanted = Math.min(MOST_THREADS, Math.max(1, Math.floor(options.threads ?? 1)))
   const build = options.build ?? fastestBuild()
   if (build === 'reference') {
     const arena = new Arena(largestMemory(false))

@@ -134,6 +134,8 @@ describe('products straight from codes', () => {
   it.each([
     { rows: 5, cols: 24, bits: 3, dim: 1, group: 12, shifted: true, tokens: 1 },
     { rows: 37, cols: 96, bits: 8, dim: 4, group: 96, shifted: false, tokens: 3 },
+    { rows: 37, cols: 96, bits: 8, dim: 4, group: 32, shifted: false, tokens: 1 },
+    { rows: 21, cols: 96, bits: 5, dim: 2, group: 48, shifted: true, tokens: 1 },
     { rows: 20, cols: 64, bits: 4, dim: 1, group: 32, shifted: false, tokens: 2 },
   ])('%o', ({ rows, cols, bits, dim, group, shifted, tokens }) => {
     const codeBytes = Math.ceil(((cols / dim) * bits) / 8)
@@ -162,9 +164,17 @@ describe('products straight from codes', () => {
 
   it.each([
     { rows: 16, cols: 16, bits: 2, stateBits: 8, rowScales: 0, tokens: 1 },
+    { rows: 128, cols: 48, bits: 3, stateBits: 10, rowScales: 1, tokens: 1 },
+    { rows: 60, cols: 32, bits: 4, stateBits: 12, rowScales: 1, tokens: 1 },
+    { rows: 64, cols: 64, bits: 1, stateBits: 16, rowScales: 0, tokens: 1 },
+    { rows: 192, cols: 80, bits: 2, stateBits: 10, rowScales: 1, tokens: 1 },
     { rows: 72, cols: 36, bits: 3, stateBits: 10, rowScales: 1, tokens: 3 },
     { rows: 100, cols: 160, bits: 1, stateBits: 12, rowScales: 0, tokens: 2 },
     { rows: 36, cols: 72, bits: 4, stateBits: 16, rowScales: 1, tokens: 5 },
+    { rows: 128, cols: 48, bits: 2.25, stateBits: 10, rowScales: 1, tokens: 1 },
+    { rows: 192, cols: 32, bits: 3.75, stateBits: 12, rowScales: 0, tokens: 1 },
+    { rows: 72, cols: 36, bits: 2.5, stateBits: 10, rowScales: 1, tokens: 3 },
+    { rows: 36, cols: 72, bits: 1.75, stateBits: 8, rowScales: 0, tokens: 2 },
   ])('trellis %o', ({ rows, cols, bits, stateBits, rowScales, tokens }) => {
     const { words } = trellisLayout(rows, cols, bits)
     const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
