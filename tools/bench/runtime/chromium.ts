@@ -25,7 +25,7 @@ export async function serve(roots: Readonly<Record<string, string>>, page: strin
       return void response.writeHead(200, { ...headers, 'Content-Type': 'text/html' }).end(page)
     const root = Object.keys(roots).find(prefix => url.pathname.startsWith(prefix))
     const path = root && normalize(roots[root] + url.pathname.slice(root.length))
-    const size = path && statSync(path, { bigint: false, throwIfNoEntry: false })?.size
+    const size = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })?.size
     if (path === undefined || size === undefined) return void response.writeHead(404, headers).end()
     const type = { ...headers, 'Content-Type': types[extname(path)] ?? 'application/octet-stream' }
     const range = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '')
