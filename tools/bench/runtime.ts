@@ -69,12 +69,14 @@ for (const name of values.only.split(',')) {
   if (name !== 'ours' && !values.with) continue
   console.error(`${name} …`)
   try {
-    const { prompt, decode, memory, what } = await run(contenders[name])
+    const { prompt, decode, promptCpu, decodeCpu, memory, what } = await run(contenders[name])
     results[name] = {
       what,
       'prompt, tokens/s': Number(prompt.toFixed(1)),
       'decode, tokens/s': Number(decode.toFixed(1)),
-      'memory, MB': Math.round(memory / 1e6),
+      'prompt, tokens/CPU s': promptCpu === undefined ? '' : Number(promptCpu.toFixed(1)),
+      'decode, tokens/CPU s': decodeCpu === undefined ? '' : Number(decodeCpu.toFixed(1)),
+      'memory, MB': memory ? Math.round(memory / 1e6) : '',
     }
   } catch (error) {
     console.error(`${name}: ${(error as Error).message}`)

@@ -11,11 +11,16 @@ export interface Task {
   readonly weights: string
 }
 
-/** Tokens per second, the best of all rounds, and bytes. */
+/**
+ * Tokens per second, the best of all rounds, and bytes. In Node also tokens per second of processor time, which other
+ * work on the machine disturbs less.
+ */
 export interface Measured {
   readonly what: string
   readonly prompt: number
   readonly decode: number
+  readonly promptCpu?: number
+  readonly decodeCpu?: number
   readonly memory: number
 }
 
@@ -26,4 +31,16 @@ export const readTask = (): Task => JSON.parse(process.argv[2])
 export function promptText(tokens: number, salt: number): string {
   const sentence = `In round ${salt} the river rose again, and the people of the valley carried their books uphill. `
   return sentence.repeat(Math.ceil(tokens / 20))
+}
+
+/** Tokens per second: by the clock and of processor time, all threads counted. */
+export async function timed(
+  tokens: number,
+  work: () => Promise<void>,
+): Promise<{ wall: number; cpu: number }> {
+  const start = performance.now()
+  const before = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(before)
+  return { wall: (1000 * tokens) / (performance.now() - start), cpu: (1e6 * tokens) / (user + system) }
 }
