@@ -40,6 +40,8 @@ type Search = (similar: Float32Array, at: number, codes: Uint16Array, to: number
 function createSearch({ vectors, count, size }: Codebooks, beam: number): Search {
   const all = count * size
   const products = matmul(vectors, vectors, { transposeB: true }).data
+  const norms = Float32Array.from({ length: all }, (_, c) => products[c * (all + 1)])
+  const alone = new Float32Array(size)
   const terms = new Float32Array(size)
   const word = new Uint16Array(beam)
   const parent = new Uint8Array(beam)
@@ -69,10 +71,10 @@ function createSearch({ vectors, count, size }: Codebooks, beam: number): Search
       const first = m * size
       let filled = 0
       let worst = Number.POSITIVE_INFINITY
+      // ‖x − Σ c‖² without ‖x‖²: each codeword adds ‖c‖² − 2xc and twice its products with those before.
+      for (let k = 0; k < size; k++) alone[k] = norms[first + k] - 2 * similar[at + first + k]
       for (let h = 0; h < kept; h++) {
-        // ‖x − Σ c‖² without ‖x‖²: each codeword adds ‖c‖² − 2xc and twice its products with those before.
-        for (let k = 0; k < size; k++)
-          terms[k] = products[(first + k) * (all + 1)] - 2 * similar[at + first + k]
+        terms.set(alone)
         for (let j = 0; j < m; j++) {
           const row = (j * size + path[h * count + j]) * all + first
           for (let k = 0; k < size; k++) terms[k] += 2 * products[row + k]
