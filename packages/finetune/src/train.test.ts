@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { tf, useBackend } from '@reallm/transformer'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { toyRun, valuesOf } from '../test/toy.ts'
 import { fileStore, memoryStore } from './checkpoint.ts'
 import { type TrainOptions, train } from './train.ts'
+
+vi.setConfig({ testTimeout: 240_000 })
 
 beforeAll(async () => {
   await useBackend('wasm')

@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bitsOf, createRegistry, matrix, random } from '@reallm/tensor-io'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { openToy, writeToyModels } from '../../test/toy-artifact.ts'
 import { windowsOf } from '../batches.ts'
 import { tuneEndToEnd } from '../end-to-end.ts'
 import { tunedLogits } from '../lowrank/forward.ts'
 import { onebit } from './codec.ts'
 import { oneBit } from './one-bit.ts'
+
+vi.setConfig({ testTimeout: 240_000 })
 
 beforeAll(async () => {
   await useBackend('wasm')

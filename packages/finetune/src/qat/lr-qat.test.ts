@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { forward, loadWeights, type ModelWeights, tf, useBackend, type Weights } from '@reallm/transformer'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openToy, writeToyModels } from '../../test/toy-artifact.ts'
 import { windowsOf } from '../batches.ts'
 import { tuneEndToEnd } from '../end-to-end.ts'
@@ -10,6 +10,8 @@ import { tunedLogits } from '../lowrank/forward.ts'
 import { type Downcast, downcast } from './downcast.ts'
 import { lrQat } from './lr-qat.ts'
 import { roundClip } from './straight-through.ts'
+
+vi.setConfig({ testTimeout: 240_000 })
 
 let model: ModelWeights
 let base: Weights
