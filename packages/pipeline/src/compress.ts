@@ -130,7 +130,7 @@ async function planTableOf(session: Session, journal: Journal, outputs: OutputMo
 
 /** Everything that decides about the bytes of the result. */
 function journalOptions(options: CompressOptions, session: Session): JournalOptions {
-  const { recipe, effort, seed, windows, backend, scan } = session
+  const { recipe, effort, seed, scope, windows, backend, scan } = session
   const calibration = createHash('sha256')
   for (const ids of [...windows.fit, ...windows.heldOut]) calibration.update(ids)
   return {
@@ -139,6 +139,7 @@ function journalOptions(options: CompressOptions, session: Session): JournalOpti
     recipe: recipe.name,
     effort,
     seed,
+    scope,
     calibration: options.calibration ?? null,
     'calibration tokens': calibration.digest('hex').slice(0, 16),
     backend: backend.name,

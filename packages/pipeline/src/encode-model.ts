@@ -12,14 +12,14 @@ export async function encodeModel(run: Run): Promise<void> {
   const open = plan.matrices.filter(m => !ledger.matrices.has(m.module.name))
   if (open.length === 0) return
   if (!recipe.calibrated) return encodeUncalibrated(run)
-  const embedding = plan.matrices.find(m => m.module.kind === 'embed_tokens')!
+  const embedding = plan.matrices.find(m => m.module.kind === 'embed_tokens')
   const head = open.find(m => m.module.kind === 'lm_head')
   const original = await readMatrix(model, 'model.embed_tokens.weight')
-  let quantised = await ledger.decoded(embedding.module.name)
+  let quantised = embedding ? await ledger.decoded(embedding.module.name) : original
   quantised ??= await encodePlanned(
     run,
-    embedding,
-    embedding.module.tied ? await headMomentOfOriginal(run, original) : {},
+    embedding!,
+    embedding!.module.tied ? await headMomentOfOriginal(run, original) : {},
   )
   const prefixes: Prefixes = {
     original: await prefixOf(run, original, 'original'),

@@ -4,7 +4,6 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeFileAtomic } from '@reallm/tensor-io'
 import { activeBackend } from '@reallm/transformer'
-import { partsOfModel } from './modules.ts'
 import { choicesFor } from './recipe.ts'
 import { type Damages, type SurveyOptions, survey } from './survey.ts'
 
@@ -41,13 +40,14 @@ export async function measuredDamages(
 
 function keyOf(
   digest: string,
-  { model, recipe, effort, seed, windows }: Omit<SurveyOptions, 'scratch'>,
+  { matrices, recipe, effort, seed, windows }: Omit<SurveyOptions, 'scratch'>,
 ): string {
   const hash = createHash('sha256').update(
     JSON.stringify([1, digest, recipe.name, effort, seed, activeBackend()?.name]),
   )
   for (const ids of windows.fit) hash.update(ids)
-  for (const module of partsOfModel(model.config).matrices) {
+  for (const module of matrices) {
+    hash.update(module.name)
     for (const { label } of choicesFor(recipe, module, effort)) hash.update(label)
   }
   return hash.digest('hex').slice(0, 32)

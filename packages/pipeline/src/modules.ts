@@ -10,10 +10,15 @@ export interface ModelParts {
   readonly plain: ReadonlyMap<string, readonly number[]>
   /** Weights of the whole model. */
   readonly parameters: number
+  /** Weights that a budget of bits is averaged over: all, or those of the blocks' matrices. */
+  readonly counted: number
 }
 
+/** What is encoded: every matrix, or those of the blocks, embedding and head staying as they are. */
+export type Scope = 'all' | 'blocks'
+
 /** Sorts a model's tensors into matrices to encode and tensors to keep. */
-export function partsOfModel(config: TransformerConfig): ModelParts {
+export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): ModelParts {
   const { vocabSize, hiddenSize, layers, tiedHead } = config
   const outer = (name: string, kind: MatrixKind): MatrixModule => ({
     name,
@@ -21,18 +26,23 @@ export function partsOfModel(config: TransformerConfig): ModelParts {
     shape: [vocabSize, hiddenSize],
     ...(tiedHead && { tied: true }),
   })
-  const matrices = [outer('model.embed_tokens', 'embed_tokens')]
+  const matrices: MatrixModule[] = []
+  if (scope === 'all') matrices.push(outer('model.embed_tokens', 'embed_tokens'))
   for (let i = 0; i < layers; i++) {
     for (const { name, shape } of linearModules(config, i)) {
       matrices.push({ name, shape, kind: name.slice(name.lastIndexOf('.') + 1) as MatrixKind, block: i })
     }
   }
-  if (!tiedHead) matrices.push(outer('lm_head', 'lm_head'))
+  if (scope === 'all' && !tiedHead) matrices.push(outer('lm_head', 'lm_head'))
   const all = allTensors(config)
   const encoded = new Set(matrices.map(m => `${m.name}.weight`))
+  const weightsOf = (shapes: Iterable<readonly number[]>) =>
+    [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0)
+  const parameters = weightsOf(all.values())
   return {
     matrices,
     plain: new Map([...all].filter(([name]) => !encoded.has(name))),
-    parameters: [...all.values()].reduce((sum, shape) => sum + sizeOf(shape), 0),
+    parameters,
+    counted: scope === 'all' ? parameters : weightsOf(matrices.map(m => m.shape)),
   }
 }

@@ -69,8 +69,9 @@ export function planTable(
  * @throws `bad-option` with the least possible size when the budget is below it
  */
 export function planBudget(table: PlanTable, budget: Budget): Plan {
-  const { parameters } = table.parts
-  const bytes = 'bits' in budget ? Math.floor((budget.bits * parameters) / 8) : budget.bytes
+  const { parameters, counted } = table.parts
+  const uncounted = counted < parameters ? table.fixedBytes : 0
+  const bytes = 'bits' in budget ? uncounted + Math.floor((budget.bits * counted) / 8) : budget.bytes
   const least = table.fixedBytes + leastBytes(table.candidates)
   if (least > bytes) {
     const wanted = 'bits' in budget ? `${budget.bits} bits per weight` : `${bytes} bytes`
@@ -78,7 +79,7 @@ export function planBudget(table: PlanTable, budget: Budget): Plan {
       'bad-option',
       `${wanted} cannot be reached: this recipe needs at least ${least} bytes`,
       {
-        hint: `ask for ${ceilTo(bitsPer(least, parameters), 2)} bits per weight or more (embeddings, norms and file headers count), or choose another recipe`,
+        hint: `ask for ${ceilTo(bitsPer(least - uncounted, counted), 2)} bits per weight or more${uncounted ? '' : ' (embeddings, norms and file headers count)'}, or choose another recipe`,
       },
     )
   }

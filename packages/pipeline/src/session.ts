@@ -50,12 +50,12 @@ export async function withSession<T>(
   early: (table: PlanTable) => void = () => {},
 ): Promise<T> {
   const settings = settingsOf(options)
-  const { recipe, effort, seed } = settings
+  const { recipe, effort, seed, scope } = settings
   const { signal, onProgress } = options
   const model = await openWeights(spec, { registry: builtInRegistry() })
   let pool: EncodePool | undefined
   try {
-    const parts = partsOfModel(model.config)
+    const parts = partsOfModel(model.config, scope)
     const scan = await scanModel(model, parts, options)
     const predicted = () => planTable(parts, recipe, effort, scan.plain, predictedDamage(model.config.layers))
     early(predicted())
@@ -71,7 +71,7 @@ export async function withSession<T>(
       async measured(keepOutputMoment) {
         if (!recipe.calibrated) return predicted()
         const damages = await measuredDamages(scan.digest, {
-          ...{ model, recipe, effort, seed, windows, pool: opened },
+          ...{ model, recipe, effort, seed, windows, matrices: parts.matrices, pool: opened },
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
           ...(keepOutputMoment && { keepOutputMoment }),

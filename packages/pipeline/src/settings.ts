@@ -1,4 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
+import type { Scope } from './modules.ts'
 import type { Budget } from './plan.ts'
 import { type Effort, efforts, type Recipe } from './recipe.ts'
 import { builtInRecipe } from './recipes.ts'
@@ -11,11 +12,13 @@ export interface RecipeOptions {
   /** Text file to calibrate on, or JSON rows of token ids; default: a built-in English text. */
   readonly calibration?: string
   readonly seed?: number
+  /** What to encode; `blocks` leaves embedding and head as they are, and counts bits without them. Default `all`. */
+  readonly scope?: Scope
 }
 
 /** How large the result may be: one of the two. */
 export interface BudgetOptions {
-  /** Average bits over every stored weight: embeddings, head, norms and file headers included. */
+  /** Average bits over every stored weight: embeddings, head, norms and file headers included (see `scope`). */
   readonly bits?: number
   /** Sum of the weight files, in bytes. */
   readonly targetSize?: number
@@ -25,14 +28,16 @@ export interface Settings {
   readonly recipe: Recipe
   readonly effort: Effort
   readonly seed: number
+  readonly scope: Scope
 }
 
 /** Options with their defaults; throws `bad-option` for a recipe or effort that isn't there. */
-export function settingsOf({ recipe = 'reallm', effort = 'normal', seed = 0 }: RecipeOptions): Settings {
+export function settingsOf(options: RecipeOptions): Settings {
+  const { recipe = 'reallm', effort = 'normal', seed = 0, scope = 'all' } = options
   if (!efforts.includes(effort)) {
     throw new ReallmError('bad-option', `unknown effort ${effort}`, { hint: `known: ${efforts.join(', ')}` })
   }
-  return { recipe: typeof recipe === 'string' ? builtInRecipe(recipe) : recipe, effort, seed }
+  return { recipe: typeof recipe === 'string' ? builtInRecipe(recipe) : recipe, effort, seed, scope }
 }
 
 /** The budget asked for; throws `bad-option` unless it is one, and possible at all. */

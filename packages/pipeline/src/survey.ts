@@ -7,7 +7,6 @@ import { type Activations, activations } from './activations.ts'
 import { headInput, inputGroups, type Moment, moment, runBlock } from './forward.ts'
 import { blockGradients, headGradients } from './gradients.ts'
 import { matrixFiles } from './matrix-files.ts'
-import { partsOfModel } from './modules.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
 import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
@@ -18,6 +17,8 @@ export type Damages = Readonly<Record<string, readonly number[]>>
 
 export interface SurveyOptions extends LongWork {
   readonly model: ModelWeights
+  /** What has choices to measure. */
+  readonly matrices: readonly MatrixModule[]
   readonly recipe: Recipe
   readonly effort: Effort
   readonly seed: number
@@ -48,9 +49,8 @@ const sampleTokens = 4096
  * in memory. Rates between measured ones are interpolated on a logarithmic scale.
  */
 export async function survey(options: SurveyOptions): Promise<Damages> {
-  const { model, effort, scratch, signal, onProgress } = options
+  const { model, matrices, effort, scratch, signal, onProgress } = options
   const { config } = model
-  const { matrices } = partsOfModel(config)
   await mkdir(scratch, { recursive: true })
   const { count, length } = surveyWindows[effort]
   const windows = options.windows.fit.slice(0, count).map(ids => ids.subarray(0, length))

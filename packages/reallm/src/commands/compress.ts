@@ -7,6 +7,7 @@ interface Options {
   bits?: number
   targetSize?: number
   recipe: string
+  blocksOnly?: boolean
   effort: 'fast' | 'normal' | 'best'
   calib?: string
   seed: number
@@ -41,6 +42,7 @@ export const compressCommand = (io: Io): Command =>
         .choices(['fast', 'normal', 'best'])
         .default('normal'),
     )
+    .option('--blocks-only', 'leave embedding and head as they are; -b then counts the blocks alone')
     .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
     .option('--seed <number>', 'same seed and input, same bytes', parseWhole(0), 0)
     .option('--resume', 'go on with a run that was stopped or killed')
@@ -90,6 +92,7 @@ and a model card. Work in progress is kept in <dir>.work.
         onProgress: progress.onProgress,
         ...(options.bits !== undefined && { bits: options.bits }),
         ...(options.targetSize !== undefined && { targetSize: options.targetSize }),
+        ...(options.blocksOnly && { scope: 'blocks' as const }),
         ...(options.calib !== undefined && { calibration: options.calib }),
         ...(options.resume && { resume: true }),
         ...(options.force && { force: true }),
