@@ -23,7 +23,7 @@ export interface CompressOptions extends SessionOptions, BudgetOptions {
   readonly resume?: boolean
   /** Replace what is in `to`. */
   readonly force?: boolean
-  /** Memory to aim for, in bytes; activations beyond half of it go to disk. Default 2 GB. */
+  /** Memory to aim for, in bytes; activations beyond an eighth of it go to disk. Default 2 GB. */
   readonly maxMemory?: number
   /** Measure perplexity and KL divergence at the end; default true. */
   readonly evaluate?: boolean
@@ -147,9 +147,9 @@ function journalOptions(options: CompressOptions, session: Session): JournalOpti
   }
 }
 
-/** Activations go to disk when both prefixes and a block's inputs together take over half of the memory. */
+/** Activations go to disk when both prefixes and a block's inputs together take over an eighth of the memory. */
 function spillTo(journal: Journal, { model, windows }: Session, maxMemory: number): Run['spill'] {
   const { hiddenSize, intermediateSize } = model.config
   const floats = windows.fit.length * windows.length * (5 * hiddenSize + intermediateSize)
-  return floats * 4 > maxMemory / 2 ? name => journal.scratch(`${name}.f32`) : () => undefined
+  return floats * 4 > maxMemory / 8 ? name => journal.scratch(`${name}.f32`) : () => undefined
 }

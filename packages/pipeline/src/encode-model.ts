@@ -8,23 +8,12 @@ import type { Run } from './run.ts'
 
 /** Encodes every matrix of the plan that is not in the ledger: embedding, blocks in order, head. */
 export async function encodeModel(run: Run): Promise<void> {
-  const { config, plan, recipe, ledger, model } = run
+  const { config, plan, recipe, ledger } = run
   const open = plan.matrices.filter(m => !ledger.matrices.has(m.module.name))
   if (open.length === 0) return
   if (!recipe.calibrated) return encodeUncalibrated(run)
-  const embedding = plan.matrices.find(m => m.module.kind === 'embed_tokens')
   const head = open.find(m => m.module.kind === 'lm_head')
-  const original = await readMatrix(model, 'model.embed_tokens.weight')
-  let quantised = embedding ? await ledger.decoded(embedding.module.name) : original
-  quantised ??= await encodePlanned(
-    run,
-    embedding!,
-    embedding!.module.tied ? await headMomentOfOriginal(run, original) : {},
-  )
-  const prefixes: Prefixes = {
-    original: await prefixOf(run, original, 'original'),
-    quantised: await prefixOf(run, quantised, 'quantised'),
-  }
+  const prefixes = await startPrefixes(run)
   for (let i = 0; i < config.layers; i++) await encodeBlock(run, i, prefixes)
   if (head) {
     const against = recipe.asymmetric ? prefixes.original : undefined
@@ -32,6 +21,23 @@ export async function encodeModel(run: Run): Promise<void> {
   }
   await prefixes.original.x.close()
   await prefixes.quantised.x.close()
+}
+
+/** Encodes the embedding and starts behind it, and behind the original one. */
+async function startPrefixes(run: Run): Promise<Prefixes> {
+  const { plan, ledger, model } = run
+  const embedding = plan.matrices.find(m => m.module.kind === 'embed_tokens')
+  const original = await readMatrix(model, 'model.embed_tokens.weight')
+  let quantised = embedding ? await ledger.decoded(embedding.module.name) : original
+  quantised ??= await encodePlanned(
+    run,
+    embedding!,
+    embedding!.module.tied ? await headMomentOfOriginal(run, original) : {},
+  )
+  return {
+    original: await prefixOf(run, original, 'original'),
+    quantised: await prefixOf(run, quantised, 'quantised'),
+  }
 }
 
 /** No forward pass: block by block, all matrices of a block at once. */

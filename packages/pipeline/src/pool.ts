@@ -57,6 +57,9 @@ export function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Pr
   return encodeMatrix(job.module.name, job.w, choice, job, { seed: job.seed, ...(signal && { signal }) })
 }
 
+/** Weights of a matrix after which its thread ends: WebAssembly never gives memory back. */
+const retiringWeights = 1 << 23
+
 interface Waiting {
   readonly job: EncodeJob
   resolve(result: EncodeResult): void
@@ -74,8 +77,9 @@ function threadPool(threads: number, signal: AbortSignal | undefined): EncodePoo
     const worker = new Worker(new URL('./worker.js', import.meta.url))
     all.add(worker)
     worker.on('message', (answer: WorkerAnswer) => {
-      const { resolve, reject } = take(worker)
-      idle.push(worker)
+      const { job, resolve, reject } = take(worker)
+      if (job.w.data.length > retiringWeights) retire(worker)
+      else idle.push(worker)
       if ('result' in answer) resolve(answer.result)
       else reject(revive(answer.error))
       next()
@@ -91,6 +95,12 @@ function threadPool(threads: number, signal: AbortSignal | undefined): EncodePoo
     const waiting = busy.get(worker)!
     busy.delete(worker)
     return waiting
+  }
+
+  function retire(worker: Worker): void {
+    all.delete(worker)
+    worker.removeAllListeners('exit')
+    void worker.terminate()
   }
 
   function fail(worker: Worker, error: Error): void {

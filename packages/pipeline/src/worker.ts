@@ -8,7 +8,7 @@ const port = parentPort!
 port.on('message', async (job: EncodeJob) => {
   try {
     const result = await runJob(builtInRecipe(job.recipe), job)
-    port.postMessage({ result } satisfies WorkerAnswer)
+    port.postMessage({ result } satisfies WorkerAnswer, [result.decoded.data.buffer as ArrayBuffer])
   } catch (error) {
     const { message, stack } = error as Error
     const known = error instanceof ReallmError
