@@ -14,7 +14,9 @@ export interface PlotOptions {
   readonly log?: boolean
 }
 
-const [width, height] = [720, 320]
+const width = 720
+/** Of a legend's line. */
+const lineHeight = 18
 const margin = { left: 64, right: 150, top: 28, bottom: 44 }
 const colours = [
   '#3366cc',
@@ -36,6 +38,7 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
   if (all.length === 0) return ''
   const across = range(all.map(p => p.x))
   const up = range(all.map(p => value(p.y)))
+  const height = Math.max(320, margin.top + margin.bottom + lineHeight * series.length)
   const px = (v: number) => margin.left + across.share(v) * (width - margin.left - margin.right)
   const py = (v: number) =>
     height - margin.bottom - up.share(value(v)) * (height - margin.top - margin.bottom)
@@ -56,7 +59,7 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
     `<text transform="translate(14 ${height / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
   ]
   for (const [i, s] of drawn.entries()) {
-    const colour = colours[i % colours.length]
+    const colour = colours[i] ?? `hsl(${(i * 137) % 360} 55% 42%)`
     if (s.line && s.points.length > 1) {
       const path = s.points.map(p => `${px(p.x).toFixed(1)},${py(p.y).toFixed(1)}`).join(' ')
       parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-opacity="0.5"/>`)
@@ -66,7 +69,7 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
         `<circle cx="${px(p.x).toFixed(1)}" cy="${py(p.y).toFixed(1)}" r="3" fill="${colour}"><title>${escapeHtml(p.title ?? `${short(p.x)}, ${short(p.y)}`)}</title></circle>`,
       )
     }
-    const row = margin.top + 8 + 18 * i
+    const row = margin.top + 8 + lineHeight * i
     parts.push(
       `<circle cx="${width - margin.right + 16}" cy="${row}" r="4" fill="${colour}"/>` +
         `<text x="${width - margin.right + 26}" y="${row + 4}">${escapeHtml(s.name)}</text>`,

@@ -1,0 +1,93 @@
+/** One row of the comparison, in a process of its own so that its time and memory are its own. */
+import { readFile } from 'node:fs/promises'
+import { perplexity } from '../../../packages/eval/src/index.ts'
+import { builtInRegistry, compress, type Effort, type Scope } from '../../../packages/pipeline/src/index.ts'
+import { ReallmError, sizeOf, textOf } from '../../../packages/tensor-io/src/index.ts'
+import {
+  type BackendName,
+  openWeights,
+  streamed,
+  useBackend,
+} from '../../../packages/transformer/src/index.ts'
+
+/** What is measured: with the same task a row is not measured again. */
+export interface RowTask {
+  readonly model: string
+  /** A recipe's name, or `original`. */
+  readonly recipe: string
+  /** Asked for, over the weights that `scope` counts. */
+  readonly bits: number
+  readonly scope: Scope
+  readonly effort: Effort
+  readonly seed: number
+  readonly text: string
+  readonly windows: number
+  readonly backend?: BackendName
+}
+
+export interface Row extends RowTask {
+  readonly date: string
+  /** Why there is no result: the recipe cannot reach the size. */
+  readonly refused?: string
+  /** Sum of the weight files. */
+  readonly bytes?: number
+  readonly bitsPerWeight?: number
+  readonly perplexity?: number
+  /** Mean KL divergence from the original, nats per token. */
+  readonly kl?: number
+  readonly top1?: number
+  /** Processor time of `compress` without evaluation. */
+  readonly cpuSeconds?: number
+  /** Largest resident set until `compress` was done, in bytes. */
+  readonly peakMemory?: number
+  /** How often each choice was taken. */
+  readonly choices?: Readonly<Record<string, number>>
+}
+
+const { task, to } = JSON.parse(process.argv[2]) as { task: RowTask; to: string }
+console.log(JSON.stringify({ ...task, date: new Date().toISOString(), ...(await measure()) } satisfies Row))
+
+async function measure(): Promise<Partial<Row>> {
+  const { model, recipe, bits, scope, effort, seed, backend } = task
+  if (recipe === 'original') {
+    const { bytes, bitsPerWeight, ...quality } = await evaluate(model)
+    return { bytes, bitsPerWeight, ...quality }
+  }
+  const started = process.cpuUsage()
+  try {
+    const options = { to, recipe, bits, scope, effort, seed, evaluate: false, threads: 0 }
+    const { size, matrices, peakMemory } = await compress(model, { ...options, ...(backend && { backend }) })
+    const { user, system } = process.cpuUsage(started)
+    const choices: Record<string, number> = {}
+    for (const { codec } of matrices) choices[codec] = (choices[codec] ?? 0) + 1
+    const { kl, top1, perplexity } = await evaluate(to)
+    return {
+      ...{ bytes: size.bytes, bitsPerWeight: size.bitsPerWeight, perplexity, kl, top1 },
+      ...{ cpuSeconds: (user + system) / 1e6, peakMemory, choices },
+    }
+  } catch (error) {
+    if (error instanceof ReallmError && error.code === 'bad-option') return { refused: error.message }
+    throw error
+  }
+}
+
+async function evaluate(spec: string) {
+  const { model, text, windows, backend } = task
+  await useBackend(backend)
+  const original = await openWeights(model)
+  const other = spec === model ? original : await openWeights(spec, { registry: builtInRegistry() })
+  const tokens = (await original.tokenizer()).encode(textOf(await readFile(text)))
+  const ctx = Math.min(512, original.config.maxPositions)
+  const against = other === original ? {} : { against: streamed(original) }
+  const result = await perplexity(streamed(other), tokens, { ctx, windows, ...against })
+  const parameters = [...original.shapes.values()].reduce((sum, shape) => sum + sizeOf(shape), 0)
+  await original.close()
+  if (other !== original) await other.close()
+  return {
+    bytes: original.files.bytes,
+    bitsPerWeight: (8 * original.files.bytes) / parameters,
+    perplexity: result.perplexity,
+    kl: result.kl ?? 0,
+    top1: result.top1 ?? 1,
+  }
+}
