@@ -59,7 +59,7 @@ function encodeBatch(
   const count = x.length
   const size = lut.length
   const scratch = e.threads * (e.kernels.viterbiScratch(size, Math.floor(bits), length) + 64)
-  const scale = lutScale(lut)
+  const { scale, fine, coarse } = integersOf(lut)
   const [px, pw, pl, pc, pp, ps] = reserve(
     e,
     4 * count,
@@ -71,8 +71,8 @@ function encodeBatch(
   )
   floats(e, px, count).set(x)
   if (weights) floats(e, pw, count).set(weights.subarray(from, from + count))
-  new Int16Array(e.memory.buffer, pl, size).set(scaledLut(lut, scale))
-  new Int16Array(e.memory.buffer, pc, size).set(scaledLut(lut, scale / 8))
+  new Int16Array(e.memory.buffer, pl, size).set(fine)
+  new Int16Array(e.memory.buffer, pc, size).set(coarse)
   const sequences = count / length
   e.kernels.viterbi(
     px,
@@ -89,6 +89,23 @@ function encodeBatch(
     pc,
   )
   states.set(new Uint16Array(e.memory.buffer, pp, count), from)
+}
+
+interface IntegerTable {
+  readonly lut: Float32Array
+  readonly scale: number
+  readonly fine: Int16Array
+  readonly coarse: Int16Array
+}
+let lastTable: IntegerTable | undefined
+
+/** A table in integers, at both scales of the search; kept, since matrices are searched tile by tile. */
+function integersOf(lut: Float32Array): IntegerTable {
+  const known = lastTable
+  if (known && known.lut.length === lut.length && known.lut.every((v, i) => v === lut[i])) return known
+  const scale = lutScale(lut)
+  lastTable = { lut: lut.slice(), scale, fine: scaledLut(lut, scale), coarse: scaledLut(lut, scale / 8) }
+  return lastTable
 }
 
 function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }: ViterbiOptions): void {
