@@ -1,13 +1,13 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 
-/** Activations of every window between two blocks, `[length, hidden]` each; in memory, or in a file. */
+/** Activations of every batch of windows between two blocks, set in order; in memory, or in a file. */
 export interface Activations {
-  get(window: number): Promise<Float32Array>
-  set(window: number, values: Float32Array): Promise<void>
+  get(batch: number): Promise<Float32Array>
+  set(batch: number, values: Float32Array): Promise<void>
   close(): Promise<void>
 }
 
-/** Keeps the activations of `windows` windows in memory, or in a scratch file when `spillTo` names one. */
+/** Keeps activations in memory, or in a scratch file when `spillTo` names one. */
 export async function activations(spillTo?: string): Promise<Activations> {
   return spillTo === undefined ? inMemory() : inFile(spillTo, await open(spillTo, 'w+'))
 }
@@ -15,23 +15,25 @@ export async function activations(spillTo?: string): Promise<Activations> {
 function inMemory(): Activations {
   const kept: Float32Array[] = []
   return {
-    get: async window => kept[window],
-    set: async (window, values) => void (kept[window] = values.slice()),
+    get: async batch => kept[batch],
+    set: async (batch, values) => void (kept[batch] = values.slice()),
     close: async () => void (kept.length = 0),
   }
 }
 
 function inFile(path: string, file: FileHandle): Activations {
-  let bytes = 0
+  // The last batch may be smaller than the others: places are multiples of the first one's size.
+  const sizes: number[] = []
   return {
-    async get(window) {
-      const values = new Float32Array(bytes / 4)
-      await file.read(new Uint8Array(values.buffer), 0, bytes, window * bytes)
+    async get(batch) {
+      const values = new Float32Array(sizes[batch] / 4)
+      await file.read(new Uint8Array(values.buffer), 0, sizes[batch], batch * sizes[0])
       return values
     },
-    async set(window, values) {
-      bytes = values.byteLength
-      await file.write(new Uint8Array(values.buffer, values.byteOffset, bytes), 0, bytes, window * bytes)
+    async set(batch, values) {
+      sizes[batch] = values.byteLength
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+      await file.write(bytes, 0, bytes.length, batch * sizes[0])
     },
     async close() {
       await file.close()

@@ -10,11 +10,11 @@ import { randomWindows, type WindowOptions, type Windows, windowsOfText } from '
 const windowsOf: Record<Effort, WindowOptions> = {
   fast: { windows: 16, heldOut: 4, length: 256 },
   normal: { windows: 48, heldOut: 8, length: 512 },
-  best: { windows: 96, heldOut: 8, length: 512 },
+  best: { windows: 144, heldOut: 8, length: 512 },
 }
 
-/** Calibration tokens for each input of the widest layer, beyond which small models gain nothing. */
-const tokensPerInput = 16
+/** Calibration tokens for each input of the widest layer, beyond which small models gain little. */
+const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 48 }
 
 /** Excerpts of Moby-Dick and of State of the Union addresses, public domain; used when no text is given. */
 const ownText = new URL('../calibration.txt', import.meta.url)
@@ -52,7 +52,7 @@ export async function calibrationWindows(
 function windowOptions({ maxPositions, intermediateSize }: TransformerConfig, effort: Effort): WindowOptions {
   const { windows, heldOut, length: wanted } = windowsOf[effort]
   const length = Math.min(wanted, maxPositions)
-  const enough = Math.max(4, Math.ceil((tokensPerInput * intermediateSize) / length))
+  const enough = Math.max(4, Math.ceil((tokensPerInput[effort] * intermediateSize) / length))
   return { windows: Math.min(windows, enough), heldOut: Math.min(heldOut, enough), length }
 }
 

@@ -2,7 +2,7 @@ import { type Matrix, seedFor, throwIfAborted } from '@reallm/tensor-io'
 import { blockTensors, loadTensors, tf, type Weights } from '@reallm/transformer'
 import { type Activations, activations } from './activations.ts'
 import type { Moments } from './encode.ts'
-import { headInput, inputGroups, inputOf, moment, runBlock } from './forward.ts'
+import { type BlockStep, halves, headInput, inputGroups, inputOf, moment, runBlock } from './forward.ts'
 import type { PlannedMatrix } from './plan.ts'
 import { type Prefix, readMatrix } from './prefix.ts'
 import type { Run } from './run.ts'
@@ -28,27 +28,29 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes): Prom
   const open = new Set(planned.filter(m => !known.get(m.module.name)).map(m => m.module.name))
   const weights = await loadTensors(model, blockTensors(config, i).keys())
   const inputs = await passOriginal(run, i, weights, prefixes.original, open)
-  for (const group of inputGroups) {
-    const members = planned.filter(m => group.some(part => m.module.name.endsWith(part)))
-    const leader = `model.layers.${i}.${group[0]}`
-    let moments: Moments = {}
-    if (recipe.calibrated && members.some(m => open.has(m.module.name))) {
-      moments = await gather(run, i, weights, prefixes.quantised, leader, inputs.get(leader))
+  for (const { groups, run: step } of halves) {
+    for (const group of groups) {
+      const members = planned.filter(m => group.some(part => m.module.name.endsWith(part)))
+      const leader = `model.layers.${i}.${group[0]}`
+      let moments: Moments = {}
+      if (recipe.calibrated && members.some(m => open.has(m.module.name))) {
+        moments = await gather(run, i, weights, prefixes.quantised, leader, step, inputs.get(leader))
+      }
+      await Promise.all(
+        members.map(async m => {
+          const { name } = m.module
+          const decoded = known.get(name) ?? (await encodePlanned(run, m, moments))
+          weights[`${name}.weight`].dispose()
+          weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
+        }),
+      )
     }
-    await Promise.all(
-      members.map(async m => {
-        const { name } = m.module
-        const decoded = known.get(name) ?? (await encodePlanned(run, m, moments))
-        weights[`${name}.weight`].dispose()
-        weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
-      }),
-    )
+    await prefixes.quantised.advance(x => {
+      throwIfAborted(run.signal)
+      return runBlock(config, weights, i, x, { step })
+    })
   }
   for (const stored of inputs.values()) await stored.close()
-  await prefixes.quantised.advance(x => {
-    throwIfAborted(run.signal)
-    return runBlock(config, weights, i, x)
-  })
   tf.dispose(weights)
 }
 
@@ -88,11 +90,13 @@ async function passOriginal(
     }
   }
   const pending: Promise<void>[] = []
-  await prefix.advance((x, window) => {
+  await prefix.advance((x, batch) => {
     throwIfAborted(run.signal)
-    return runBlock(run.config, weights, i, x, (module, input) => {
-      const store = kept.get(module)
-      if (store) pending.push(store.set(window, input.dataSync() as Float32Array))
+    return runBlock(run.config, weights, i, x, {
+      onInput(module, input) {
+        const store = kept.get(module)
+        if (store) pending.push(store.set(batch, input.dataSync() as Float32Array))
+      },
     })
   })
   await Promise.all(pending)
@@ -106,16 +110,17 @@ async function gather(
   weights: Weights,
   prefix: Prefix,
   leader: string,
+  step: BlockStep,
   originals: Activations | undefined,
 ): Promise<Moments> {
   const hessian = moment()
   const cross = moment()
-  for (let w = 0; w < run.windows.fit.length; w++) {
+  for (let b = 0; b < prefix.batches; b++) {
     throwIfAborted(run.signal)
-    const x = inputOf(run.config, weights, i, await prefix.x.get(w), leader)
+    const x = inputOf(run.config, weights, i, await prefix.get(b), leader, step)
     hessian.add(x, x)
     if (originals) {
-      const original = tf.tensor2d(await originals.get(w), x.shape as [number, number])
+      const original = tf.tensor2d(await originals.get(b), x.shape as [number, number])
       cross.add(original, x)
       original.dispose()
     }
@@ -129,13 +134,13 @@ export async function gatherHead(run: Run, quantised: Prefix, original?: Prefix)
   const norm = await loadTensors(run.model, ['model.norm.weight'])
   const hessian = moment()
   const cross = moment()
-  const inputAt = async (prefix: Prefix, w: number) => headInput(run.config, norm, await prefix.x.get(w))
-  for (let w = 0; w < run.windows.fit.length; w++) {
+  const inputAt = async (prefix: Prefix, b: number) => headInput(run.config, norm, await prefix.get(b))
+  for (let b = 0; b < quantised.batches; b++) {
     throwIfAborted(run.signal)
-    const x = await inputAt(quantised, w)
+    const x = await inputAt(quantised, b)
     hessian.add(x, x)
     if (original) {
-      const y = await inputAt(original, w)
+      const y = await inputAt(original, b)
       cross.add(y, x)
       y.dispose()
     }

@@ -3,7 +3,7 @@ import { loadBlock, tf } from '@reallm/transformer'
 import type { Moments } from './encode.ts'
 import { encodeBlock, encodePlanned, gatherHead, type Prefixes } from './encode-blocks.ts'
 import { runBlock } from './forward.ts'
-import { readMatrix, startPrefix } from './prefix.ts'
+import { batchesOf, readMatrix, startPrefix } from './prefix.ts'
 import type { Run } from './run.ts'
 
 /** Encodes every matrix of the plan that is not in the ledger: embedding, blocks in order, head. */
@@ -19,8 +19,8 @@ export async function encodeModel(run: Run): Promise<void> {
     const against = recipe.asymmetric ? prefixes.original : undefined
     await encodePlanned(run, head, await gatherHead(run, prefixes.quantised, against))
   }
-  await prefixes.original.x.close()
-  await prefixes.quantised.x.close()
+  await prefixes.original.close()
+  await prefixes.quantised.close()
 }
 
 /** Encodes the embedding and starts behind it, and behind the original one. */
@@ -49,7 +49,7 @@ async function encodeUncalibrated(run: Run): Promise<void> {
 }
 
 const prefixOf = (run: Run, table: Matrix, name: string) =>
-  startPrefix(run.config, table, run.windows.fit, run.spill(name))
+  startPrefix(run.config, table, batchesOf(run.windows.fit), run.spill(name))
 
 /** The head's input in the original model: a tied embedding is encoded before anything else is. */
 async function headMomentOfOriginal(run: Run, table: Matrix): Promise<Moments> {
@@ -61,6 +61,6 @@ async function headMomentOfOriginal(run: Run, table: Matrix): Promise<Moments> {
     run.onProgress?.({ event: 'survey-end', name: `block ${i}`, done: i + 1, total: run.config.layers })
   }
   const moments = await gatherHead(run, prefix)
-  await prefix.x.close()
+  await prefix.close()
   return moments
 }

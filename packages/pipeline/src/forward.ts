@@ -1,7 +1,9 @@
 import type { Matrix } from '@reallm/tensor-io'
 import {
+  attentionHalf,
   block,
   head,
+  mlpHalf,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -17,31 +19,48 @@ export const inputGroups = [
   ['mlp.down_proj'],
 ] as const
 
+/** The halves of a block, each a step of the residual stream, with its groups of layers. */
+export const halves = [
+  { run: attentionHalf, groups: inputGroups.slice(0, 2) },
+  { run: mlpHalf, groups: inputGroups.slice(2) },
+] as const
+
+/** A block or half of one, as the transformer has it. */
+export type BlockStep = typeof mlpHalf
+
 class Reached extends Error {}
 
-/** Block `i` on one window: `x` `[positions · hidden]` → the same. */
+/** Activations of windows of equal length: `values` `[windows · positions · hidden]`. */
+export interface WindowBatch {
+  readonly values: Float32Array
+  /** Positions of a window. */
+  readonly length: number
+}
+
+/** Block `i`, or a half of it, on some windows; the result has the layout of `x.values`. */
 export function runBlock(
   config: TransformerConfig,
   weights: Weights,
   i: number,
-  x: Float32Array,
-  onInput?: (module: string, x: TfTensor) => void,
+  x: WindowBatch,
+  { step = block, onInput }: { step?: BlockStep; onInput?: (module: string, x: TfTensor) => void } = {},
 ): Float32Array {
-  return valuesOf(() => block(config, weights, i, windowTensor(config, x), onInput ? { onInput } : {}))
+  return valuesOf(() => step(config, weights, i, tensorOf(config, x), onInput ? { onInput } : {}))
 }
 
-/** What goes into `module` (a whole name) on one window, `[positions, in]`; the block is computed no further. */
+/** What goes into `module` (a whole name) of a half block, `[windows · positions, in]`; no more is computed. */
 export function inputOf(
   config: TransformerConfig,
   weights: Weights,
   i: number,
-  x: Float32Array,
+  x: WindowBatch,
   module: string,
+  step: BlockStep,
 ): TfTensor {
   let found: TfTensor | undefined
   try {
     tf.tidy(() => {
-      block(config, weights, i, windowTensor(config, x), {
+      step(config, weights, i, tensorOf(config, x), {
         onInput(name, input) {
           if (name !== module) return
           found = tf.keep(input.reshape([-1, input.shape.at(-1)!]).clone())
@@ -55,11 +74,11 @@ export function inputOf(
   return found!
 }
 
-/** What the output head multiplies, `[positions, hidden]`; `weights` hold the last norm. */
-export function headInput(config: TransformerConfig, weights: Weights, x: Float32Array): TfTensor {
+/** What the output head multiplies, `[windows · positions, hidden]`; `weights` hold the last norm. */
+export function headInput(config: TransformerConfig, weights: Weights, x: WindowBatch): TfTensor {
   let found: TfTensor | undefined
   tf.tidy(() => {
-    head(config, weights, windowTensor(config, x), {
+    head(config, weights, tensorOf(config, x), {
       linear(_module, normed) {
         found = tf.keep(normed.reshape([-1, config.hiddenSize]).clone())
         return normed
@@ -69,8 +88,8 @@ export function headInput(config: TransformerConfig, weights: Weights, x: Float3
   return found!
 }
 
-const windowTensor = (config: TransformerConfig, x: Float32Array): TfTensor =>
-  tf.tensor3d(x, [1, x.length / config.hiddenSize, config.hiddenSize])
+const tensorOf = ({ hiddenSize }: TransformerConfig, { values, length }: WindowBatch): TfTensor =>
+  tf.tensor3d(values, [values.length / hiddenSize / length, length, hiddenSize])
 
 /** Sums of outer products over windows: `Σ aᵀb`, `[columns of a, columns of b]`. */
 export interface Moment {
@@ -89,7 +108,7 @@ export function moment(): Moment {
       positions += a.shape[0]
       const old = sum
       sum = tf.tidy(() => {
-        const product = tf.matMul(a.transpose(), b)
+        const product = tf.matMul(a, b, true)
         return tf.keep(old ? old.add(product) : product)
       })
       old?.dispose()

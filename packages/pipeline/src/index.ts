@@ -2,6 +2,7 @@ export { type Allocation, allocate, type Candidate, frontier } from './allocate.
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
 export { finetune, summaryOf, type TuneOptions } from './finetune.ts'
+export { requireEmpty } from './journal.ts'
 export type { Scope } from './modules.ts'
 export {
   type CompressPlan,

@@ -12,7 +12,7 @@ const turnedColumns = rotated(withFeedback(trellis), { output: false })
 const turnedE8 = rotated(withFeedback(e8))
 
 /** Bits of a trellis state: the longer the search, the nearer to the rate-distortion limit. */
-const stateBits: Record<Effort, number> = { fast: 8, normal: 10, best: 12 }
+const stateBits: Record<Effort, number> = { fast: 8, normal: 12, best: 12 }
 
 const rates = (from: number, to: number, step: number): number[] =>
   Array.from({ length: Math.round((to - from) / step) + 1 }, (_, i) => from + i * step)

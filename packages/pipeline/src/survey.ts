@@ -65,7 +65,11 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   // Forward: inputs of every block, second moments of every layer's input.
   const table = await readMatrix(model, 'model.embed_tokens.weight')
   const inputs: Activations[] = []
-  const start = await startPrefix(config, table, windows)
+  const start = await startPrefix(
+    config,
+    table,
+    windows.map(window => [window]),
+  )
   const saved = matrixFiles(scratch)
   for (let i = 0; i < config.layers; i++) {
     const weights = await loadBlock(model, i)
@@ -73,12 +77,14 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
     const moments = new Map<string, Moment>(
       inputGroups.map(([leader]) => [`model.layers.${i}.${leader}`, moment()]),
     )
-    for (let w = 0; w < windows.length; w++) await inputs[i].set(w, await start.x.get(w))
+    for (let w = 0; w < windows.length; w++) await inputs[i].set(w, (await start.get(w)).values)
     await start.advance(x => {
       throwIfAborted(signal)
-      return runBlock(config, weights, i, x, (name, input) => {
-        const flat = input.reshape([-1, input.shape.at(-1)!])
-        moments.get(name)?.add(flat, flat)
+      return runBlock(config, weights, i, x, {
+        onInput(name, input) {
+          const flat = input.reshape([-1, input.shape.at(-1)!])
+          moments.get(name)?.add(flat, flat)
+        },
       })
     })
     tf.dispose(weights)
@@ -95,16 +101,16 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   const use = new Float32Array(config.vocabSize).fill(0.01 / config.vocabSize)
   for (let w = 0; w < windows.length; w++) {
     throwIfAborted(signal)
-    const x = await start.x.get(w)
+    const x = await start.get(w)
     const input = headInput(config, outer, x)
     headMoment.add(input, input)
     input.dispose()
-    const { input: gradient, chances } = headGradients(config, outer, x, stream)
+    const { input: gradient, chances } = headGradients(config, outer, x.values, stream)
     await gradients.set(w, gradient)
     for (let v = 0; v < use.length; v++) use[v] += chances[v] / windows.length
   }
   tf.dispose(outer)
-  await start.x.close()
+  await start.close()
   step('head')
 
   const damages: Record<string, readonly number[]> = {}

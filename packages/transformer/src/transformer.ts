@@ -40,17 +40,38 @@ export function block(
   x: TfTensor,
   options: ForwardOptions = {},
 ): TfTensor {
+  return tf.tidy(() => mlpHalf(config, weights, i, attentionHalf(config, weights, i, x, options), options))
+}
+
+/** The first half of block `i`, attention with its residual: `[batch, positions, hidden]` → the same. */
+export function attentionHalf(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: TfTensor,
+  options: ForwardOptions = {},
+): TfTensor {
   return tf.tidy(() => {
-    const name = `model.layers.${i}`
-    const norm = (which: string, v: TfTensor) => rmsNorm(config, weights, `${name}.${which}`, v)
+    const norm = (which: string, v: TfTensor) => rmsNorm(config, weights, `model.layers.${i}.${which}`, v)
+    const branch = attention(config, weights, i, norm('input_layernorm', x), options)
+    return x.add(config.sandwichNorms ? norm('post_attention_layernorm', branch) : branch) as TfTensor
+  })
+}
+
+/** The second half of block `i`, the MLP with its residual: `[batch, positions, hidden]` → the same. */
+export function mlpHalf(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: TfTensor,
+  hooks: Hooks = {},
+): TfTensor {
+  return tf.tidy(() => {
     const { sandwichNorms } = config
-    let branch = attention(config, weights, i, norm('input_layernorm', x), options)
-    if (sandwichNorms) branch = norm('post_attention_layernorm', branch)
-    const between = x.add(branch)
-    branch = norm(sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm', between)
-    branch = mlp(config, weights, `${name}.mlp`, branch, options)
-    if (sandwichNorms) branch = norm('post_feedforward_layernorm', branch)
-    return between.add(branch) as TfTensor
+    const norm = (which: string, v: TfTensor) => rmsNorm(config, weights, `model.layers.${i}.${which}`, v)
+    const normed = norm(sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm', x)
+    const branch = mlp(config, weights, `model.layers.${i}.mlp`, normed, hooks)
+    return x.add(sandwichNorms ? norm('post_feedforward_layernorm', branch) : branch) as TfTensor
   })
 }
 

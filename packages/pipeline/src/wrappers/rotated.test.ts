@@ -9,7 +9,7 @@ import {
 } from '@reallm/tensor-io'
 import { grid } from '@reallm/vq'
 import { expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { correlatedMoment, normals } from '../../test/synthetic.ts'
 import { withFeedback } from './feedback.ts'
 import { plusLowRank, wrappers } from './index.ts'
