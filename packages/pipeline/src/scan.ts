@@ -43,16 +43,18 @@ export async function scanModel(model: ModelWeights, parts: ModelParts, work: Lo
     const rows = shape[0]
     const width = sizeOf(shape) / rows
     const step = Math.max(1, Math.floor(chunk / width))
+    const kept = parts.plain.has(name) ? new Float32Array(sizeOf(shape)) : undefined
     hash.update(`${name} ${shape}`)
     for (let from = 0; from < rows; from += step) {
       throwIfAborted(work.signal)
       const { data } = await model.read(name, [from, Math.min(rows, from + step)])
       requireFinite(name, shape, data, from * width)
       hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-      if (parts.plain.has(name)) plain[name] = smallest(shape, data)
+      kept?.set(data, from * width)
       done += data.length
       work.onProgress?.({ event: 'weights-read', name, done, total })
     }
+    if (kept) plain[name] = smallest(shape, kept)
   }
   return { plain, digest: hash.digest('hex') }
 }
