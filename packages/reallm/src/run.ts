@@ -10,6 +10,7 @@ import { evalCommand } from './commands/eval.ts'
 import { finetuneCommand } from './commands/finetune.ts'
 import { generateCommand } from './commands/generate.ts'
 import { inspectCommand } from './commands/inspect.ts'
+import { packCommand } from './commands/pack.ts'
 import { planCommand } from './commands/plan.ts'
 import { recipesCommand } from './commands/recipes.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
@@ -25,6 +26,7 @@ const commands = [
   finetuneCommand,
   generateCommand,
   chatCommand,
+  packCommand,
   recipesCommand,
   doctorCommand,
   benchCommand,

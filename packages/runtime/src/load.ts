@@ -19,6 +19,11 @@ export interface LoadOptions extends LongWork {
    * true; without effect outside of pages.
    */
   readonly cache?: boolean | string
+  /**
+   * Where `npm:` packages are served: `https://cdn.jsdelivr.net/npm/` or any other CDN; in a page it may be relative to it.
+   * In Node they are looked for in `node_modules` without it.
+   */
+  readonly base?: string
   /** `false` leaves it out: prompts are token ids then. Default: the model's own. */
   readonly tokenizer?: TextTokenizer | false
   /** For codecs that this package cannot run by itself. */

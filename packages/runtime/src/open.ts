@@ -12,6 +12,7 @@ import { cachingFetch, openCache } from './cache.ts'
 export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
 
 export interface LocationOptions {
+  readonly base?: string
   readonly cache?: boolean | string
   readonly registry?: Registry
   readonly signal?: AbortSignal
@@ -19,9 +20,10 @@ export interface LocationOptions {
 
 /** Opens it; a page keeps what it fetches unless `cache` is false. */
 export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
-  const { cache = true, registry, signal } = options
+  const { base, cache = true, registry, signal } = options
   const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
   const opening: OpenOptions = {
+    ...(base !== undefined && { base }),
     ...(registry && { registry }),
     ...(signal && { signal }),
     ...(fetching && { fetch: cachingFetch(fetching) }),

@@ -52,6 +52,11 @@ export interface OpenOptions {
   readonly onProgress?: OnProgress
   /** For http(s) URLs and the hub, instead of the global `fetch`. */
   readonly fetch?: typeof fetch
+  /**
+   * Where `npm:` packages are served, for example `https://cdn.jsdelivr.net/npm/`; in a page it may be relative to it.
+   * Without it they are looked for in `node_modules`.
+   */
+  readonly base?: string
   /** Where `hf:` downloads from; the Hugging Face hub unless told otherwise. */
   readonly hubUrl?: string
   /** Where `hf:` downloads to; the cache that Python's huggingface_hub uses unless told otherwise. */

@@ -1,5 +1,5 @@
 import type { MatrixShape } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const implicitParams = z.strictObject({
   dim: z.int().min(1).max(32).default(6).describe('neighbouring weights of a row decoded together, d'),

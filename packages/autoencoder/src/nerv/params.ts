@@ -1,5 +1,5 @@
 import type { MatrixShape } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Shape of an autoencoder: a large embedding with a small decoder, a small one with a large decoder, … */
 export const nervParams = z.strictObject({

@@ -8,7 +8,7 @@ import {
   type MatrixCodec,
   tensor,
 } from '@reallm/tensor-io'
-import { type ZodType, z } from 'zod'
+import * as z from 'zod'
 
 export interface RowScaledParams {
   readonly inner: unknown
@@ -31,7 +31,7 @@ export const isRowScaled = (e: EncodedMatrix): boolean => e.codec === NAME
 export const rowScaled: CodecWrapper = {
   name: NAME,
   wrap(codec: MatrixCodec): MatrixCodec {
-    const params = z.object({ inner: codec.params }) as unknown as ZodType<RowScaledParams>
+    const params = z.object({ inner: codec.params }) as unknown as z.ZodType<RowScaledParams>
     return defineCodec({
       name: NAME,
       params,

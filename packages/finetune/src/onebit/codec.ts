@@ -10,7 +10,7 @@ import {
   tensor,
   unpackBits,
 } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type SignValue, svid } from './svid.ts'
 
 /**

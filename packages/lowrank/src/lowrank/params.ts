@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const lowRankParams = z.strictObject({
   rank: z.int().min(1).describe('columns of L₁ and rows of L₂'),

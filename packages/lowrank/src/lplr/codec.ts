@@ -1,6 +1,6 @@
 import { matmul } from '@reallm/kernels'
 import { defineCodec, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 import { FACTOR_A, FACTOR_B } from '../low-precision.ts'
 import type { LowRank } from '../low-rank.ts'
 import { metricOf } from '../metric.ts'

@@ -19,7 +19,7 @@ import {
   unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 import { projectedCodebook } from './lr2vq.ts'
 
 const NAME = 'lr2vq'

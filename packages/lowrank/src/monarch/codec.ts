@@ -6,7 +6,7 @@ import {
   type Matrix,
   type MatrixCodec,
 } from '@reallm/tensor-io'
-import { type ZodType, z } from 'zod'
+import * as z from 'zod'
 import { alternate } from '../alternate.ts'
 import { difference, metricOf } from '../metric.ts'
 import { type Monarch, monarchToDense, monarch as project } from './monarch.ts'
@@ -78,7 +78,7 @@ export function plusMonarch<Inner>(
   const shape = z.strictObject({ ...residualShape, inner: codec.params })
   return defineCodec<PlusMonarchParams<Inner>, Full<Inner>>({
     name: RESIDUAL,
-    params: z.preprocess(given => ({ ...options, ...(given as object) }), shape) as unknown as ZodType<
+    params: z.preprocess(given => ({ ...options, ...(given as object) }), shape) as unknown as z.ZodType<
       Full<Inner>,
       PlusMonarchParams<Inner>
     >,

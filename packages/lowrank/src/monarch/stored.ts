@@ -1,5 +1,5 @@
 import type { MatrixShape, StorageCost, Tensor } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type FactorFormat, factorCost, loadFactor, storeFactor } from '../store-factor.ts'
 import { checkBlocks, type Monarch, type MonarchShape, monarchBlocks } from './monarch.ts'
 

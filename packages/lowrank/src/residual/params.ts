@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Parameters of `plusLowRank` without the inner codec's; `defaults` replace the built-in ones. */
 export const residualShape = (defaults: PlusLowRankOptions = {}) => ({

@@ -9,7 +9,7 @@ import {
   tensor,
 } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { correlatedMoment, normals } from '../../test/synthetic.ts'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
 import { lowRankResidual, plusLowRank, withLowRank } from './index.ts'

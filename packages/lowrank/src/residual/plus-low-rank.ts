@@ -6,7 +6,7 @@ import {
   type EncodedMatrix,
   type MatrixCodec,
 } from '@reallm/tensor-io'
-import { type ZodType, z } from 'zod'
+import * as z from 'zod'
 import { alternate } from '../alternate.ts'
 import { lowPrecision, lowRankCost, storeLowRank } from '../low-precision.ts'
 import type { LowRank } from '../low-rank.ts'
@@ -36,7 +36,7 @@ export function plusLowRank<Inner>(
   const params = z.strictObject({ ...residualShape(options), inner: codec.params })
   return defineCodec<PlusLowRankParams<Inner>, Full<Inner>>({
     name: NAME,
-    params: params as unknown as ZodType<Full<Inner>, PlusLowRankParams<Inner>>,
+    params: params as unknown as z.ZodType<Full<Inner>, PlusLowRankParams<Inner>>,
     inner: codec as MatrixCodec<never>,
     cost([rows, cols], { rank, bits }) {
       checkRank(rank, rows, cols, 0)

@@ -1,6 +1,6 @@
 import { matmul } from '@reallm/kernels'
 import { defineCodec, type MatrixCodec, type MatrixShape } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 import { loadLowRank, lowRankCost, storeLowRank } from '../low-precision.ts'
 import { metricOf } from '../metric.ts'
 import { checkRank } from '../randomized-svd.ts'

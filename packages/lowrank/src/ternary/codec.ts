@@ -7,7 +7,7 @@ import {
   seedFor,
   tensor,
 } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { LowRank } from '../low-rank.ts'
 import { metricOf } from '../metric.ts'
 import { checkRank } from '../randomized-svd.ts'

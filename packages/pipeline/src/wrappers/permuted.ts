@@ -11,7 +11,7 @@ import {
   unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { type ZodType, z } from 'zod'
+import * as z from 'zod'
 
 export type PermutedParams<Inner> = { readonly inner: Inner }
 
@@ -30,7 +30,7 @@ const NAME = 'permutation'
 export function permuted<Inner>(codec: MatrixCodec<Inner>): MatrixCodec<PermutedParams<Inner>> {
   return defineCodec<PermutedParams<Inner>, PermutedParams<Inner>>({
     name: NAME,
-    params: z.strictObject({ inner: codec.params }) as unknown as ZodType<
+    params: z.strictObject({ inner: codec.params }) as unknown as z.ZodType<
       PermutedParams<Inner>,
       PermutedParams<Inner>
     >,

@@ -7,6 +7,8 @@ const weights = encodeSafetensors({ a: tensor('F32', [2], Float32Array.of(1, 2))
 const site: Record<string, Uint8Array<ArrayBuffer> | string> = {
   'https://page.example/models/x/config.json': '{"model_type":"llama"}',
   'https://page.example/models/x/model.safetensors': weights,
+  'https://page.example/npm/@me/model/config.json': '{}',
+  'https://page.example/npm/@me/model/model.safetensors': weights,
   'https://hub.example/me/model/resolve/main/config.json': '{}',
   'https://hub.example/me/model/resolve/main/model.safetensors': weights,
 }
@@ -26,17 +28,18 @@ describe('in a page', () => {
     vi.unstubAllGlobals()
   })
 
-  it('paths are relative to the page, and hf: is read in place', async () => {
-    for (const spec of ['../models/x/', '/models/x', 'hf:me/model']) {
-      const model = await openModel(spec, { fetch: fetchSite, hubUrl: 'https://hub.example' })
+  it('paths are relative to the page, hf: and npm: are read in place', async () => {
+    for (const spec of ['../models/x/', '/models/x', 'hf:me/model', 'npm:@me/model']) {
+      const options = { fetch: fetchSite, hubUrl: 'https://hub.example', base: '../npm' }
+      const model = await openModel(spec, options)
       expect([...(await model.readFloat32('a')).data]).toEqual([1, 2])
     }
   })
 
-  it('what needs a file system says so', async () => {
+  it('npm: asks where packages are served', async () => {
     await expect(openModel('npm:@me/model')).rejects.toMatchObject({
       code: 'unsupported',
-      hint: expect.stringContaining('openFiles'),
+      hint: expect.stringContaining('base'),
     })
   })
 })

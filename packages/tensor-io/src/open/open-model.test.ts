@@ -8,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encodeSafetensors } from '../safetensors/encode.ts'
 import { blobSource, bytesSource } from '../source/index.ts'
 import { tensor } from '../tensor.ts'
-import { findPackage } from './find-package.ts'
 import { openFiles, openModel } from './index.ts'
 
 const a = encodeSafetensors({ a: tensor('F32', [3], Float32Array.of(1, 2, 3)) }, { format: 'pt' })
@@ -29,10 +28,14 @@ const tree: Record<string, Uint8Array | string> = {
   'pickled/pytorch_model.bin': 'x',
   'damaged/config.json': '{',
   'damaged/model.safetensors': a,
-  'node_modules/@me/model/package.json': '{}',
+  'node_modules/@me/model/package.json': '{"version":"1.2.0"}',
   'node_modules/@me/model/model/config.json': '{}',
   'node_modules/@me/model/model/model.safetensors': a,
   'node_modules/none/package.json': '{}',
+  'npm/@me/model/model/config.json': '{}',
+  'npm/@me/model/model/model.safetensors': a,
+  'npm/flat@1.0.0/config.json': '{}',
+  'npm/flat@1.0.0/model.safetensors': a,
 }
 
 let dir: string
@@ -107,13 +110,34 @@ describe('openModel', () => {
     const before = process.cwd()
     try {
       process.chdir(join(dir, 'plain'))
-      expect(await findPackage('@me/model')).toMatch(/node_modules\/@me\/model\/model$/)
+      for (const spec of ['npm:@me/model', 'npm:@me/model@1.2.0']) {
+        const model = await openModel(spec)
+        expect([...(await model.readFloat32('a')).data]).toEqual([1, 2, 3])
+        await model.close()
+      }
+      await expect(openModel('npm:@me/model@2.0.0')).rejects.toMatchObject({
+        message: 'npm:@me/model@2.0.0: the package is not installed, version 1.2.0 is',
+        hint: 'npm install @me/model@2.0.0',
+      })
       await expect(openModel('npm:none')).rejects.toThrow('has no config.json')
       await expect(openModel('npm:@me/missing')).rejects.toMatchObject({ hint: 'npm install @me/missing' })
       await expect(openModel('npm:../x')).rejects.toThrow('that is no package name')
     } finally {
       process.chdir(before)
     }
+  })
+
+  it('opens a package that a CDN serves, in its model folder or not', async () => {
+    for (const [spec, root] of [
+      ['npm:@me/model', `${base}/npm/`],
+      ['npm:flat@1.0.0', `${base}/npm`],
+    ]) {
+      const model = await openModel(spec, { base: root })
+      expect(model).toMatchObject({ spec, kind: 'huggingface' })
+      expect([...(await model.readFloat32('a')).data]).toEqual([1, 2, 3])
+    }
+    await expect(openModel('npm:flat', { base })).rejects.toMatchObject({ code: 'not-found' })
+    await expect(openModel('npm:flat', { base: 'npm/' })).rejects.toThrow('base "npm/": that is no URL')
   })
 
   it.each([

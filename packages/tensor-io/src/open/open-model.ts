@@ -7,8 +7,8 @@ import { openUrl } from './open-url.ts'
 
 /**
  * Opens a model wherever it lives: a Hugging Face directory, an artifact, a `.safetensors` or `.gguf` file, an
- * `http(s)` URL of one of these, `hf:owner/name[@revision][/file]` (downloaded once) or `npm:name` (installed).
- * Only headers are read; tensors when asked for.
+ * `http(s)` URL of one of these, `hf:owner/name[@revision][/file]` (downloaded once) or `npm:name[@version]`
+ * (installed, or served below `options.base`). Only headers are read; tensors when asked for.
  *
  * Throws `not-found` when there is none, `bad-file` when what is there is damaged.
  *
@@ -24,8 +24,8 @@ export async function openModel(spec: string, options: OpenOptions = {}): Promis
     return openHub(spec, options)
   }
   if (spec.startsWith('npm:')) {
-    const { findPackage } = await import('./find-package.ts')
-    return openDirectory(await diskDirectory(await findPackage(spec.slice(4))), spec, options)
+    const { openNpm } = await import('./open-npm.ts')
+    return openNpm(spec, options)
   }
   if (hasNode()) return openPath(spec, options)
   return openUrl(new URL(spec, globalThis.location.href).href, options)

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Products between all codewords are kept in memory: 64 MB at this number. */
 const LARGEST = 4096

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const e8Params = z.strictObject({
   /** Bits per weight: 2, or with a second stage on what is left 3 or 4. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { groupSize } from '../shared/groups.ts'
 import { scaleFormat } from '../shared/scales.ts'
 

@@ -1,5 +1,5 @@
 import { type MatrixShape, ReallmError, shapeText } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Weights of a row that share a scale: a divisor of the row's length, `row` for the whole row, `auto` for about 64. */
 export const groupSize = z.union([z.int().min(2).max(65536), z.literal('row'), z.literal('auto')])

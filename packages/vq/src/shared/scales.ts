@@ -8,7 +8,7 @@ import {
   tensor,
   toFloat32,
 } from '@reallm/tensor-io'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * How group scales are stored: `f32`, `f16`, or `double`: 8-bit codes with an f32 offset and step for every 256 of

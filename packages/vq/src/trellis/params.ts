@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const trellisParams = z.strictObject({
   /** Bits per weight, 1–4. Quarters are coded as such; other rates mix two quarters over the tile columns. */

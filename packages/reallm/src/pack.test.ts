@@ -1,0 +1,105 @@
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { load } from '@reallm/runtime'
+import { createArtifactWriter } from '@reallm/tensor-io'
+import { openWeights } from '@reallm/tensor-io/decoder'
+import { grid } from '@reallm/vq'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { serve } from '../../../tools/bench/runtime/chromium.ts'
+import { pack } from './pack.ts'
+
+const prompt = 'The whale'
+const name = '@you/tiny-4'
+let folder: string
+let artifact: string
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'reallm-pack-')))
+  artifact = join(folder, 'out')
+  const model = await openWeights('npm:@reallm/tiny')
+  const writer = await createArtifactWriter(artifact, { config: model.files.config, filesOf: model.files })
+  for (const [tensor, [rows, cols]] of model.shapes) {
+    const stored = await model.read(tensor)
+    if (cols === undefined) await writer.addTensor(tensor, stored)
+    else {
+      const w = { rows, cols, data: stored.data }
+      const codes = await grid.encode(w, { bits: 4, group: 'row', clip: 'absmax' }, { seed: 1 })
+      await writer.addMatrix(tensor.replace(/\.weight$/, ''), codes)
+    }
+  }
+  await writer.finish()
+  await model.close()
+  await writeFile(join(artifact, 'README.md'), '---\nlicense: cc0-1.0\n---\n\n# Tiny on four bits\n')
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const npm = (cwd: string, ...args: string[]) => {
+  const run = spawnSync('npm', [...args, '--offline', '--no-audit', '--no-fund'], { cwd, encoding: 'utf8' })
+  expect(run.status, run.stderr).toBe(0)
+}
+
+const textOf = async (...where: Parameters<typeof load>) => {
+  const model = await load(...where)
+  const text = await model.generate(prompt, { maxTokens: 8 }).text()
+  model.close()
+  return text
+}
+
+test('npm packs and installs it, Node loads it from node_modules and a page from behind a base URL', async () => {
+  const to = join(folder, 'package')
+  const packed = await pack(artifact, { name, to, version: '1.2.0' })
+  expect(packed).toMatchObject({ name, version: '1.2.0', license: 'CC0-1.0' })
+  const manifest = JSON.parse(await readFile(join(to, 'package.json'), 'utf8'))
+  expect(manifest).toMatchObject({ license: 'CC0-1.0', description: 'Tiny on four bits: weights for ReALLM' })
+  const readme = await readFile(join(to, 'README.md'), 'utf8')
+  expect(readme).toMatch(/^---\nlicense.*# Tiny on four bits.*load\('npm:@you\/tiny-4'\)/s)
+
+  const site = join(folder, 'site')
+  await mkdir(site)
+  await writeFile(join(site, 'package.json'), '{"private":true}')
+  npm(folder, 'pack', to)
+  npm(site, 'install', join(folder, 'you-tiny-4-1.2.0.tgz'))
+  const installed = await readdir(join(site, 'node_modules', name))
+  expect(installed.sort()).toEqual([...manifest.files, 'package.json'].sort())
+
+  const before = process.cwd()
+  process.chdir(site)
+  const inNode = await textOf(`npm:${name}`).finally(() => process.chdir(before))
+  expect(inNode).toBe(await textOf(artifact))
+  const server = await serve({ '/npm/': `${site}/node_modules/` }, '')
+  try {
+    expect(await textOf(`npm:${name}`, { base: `${server.url}npm` })).toBe(inNode)
+  } finally {
+    server.close()
+  }
+})
+
+test('packing a package again says the usage once', async () => {
+  const again = join(folder, 'again')
+  await pack(artifact, { name, to: again })
+  await pack(again, { name: '@you/other', to: again, license: 'MIT', force: true })
+  const readme = await readFile(join(again, 'README.md'), 'utf8')
+  expect(readme.match(/## From npm/g)).toHaveLength(1)
+  expect(readme).toContain('npm:@you/other')
+})
+
+test('refuses in one sentence, and leaves nothing behind', async () => {
+  const to = join(folder, 'nothing')
+  const full = join(folder, 'full')
+  await mkdir(full)
+  await writeFile(join(full, 'x'), '')
+  for (const bad of ['You/model', '@you/', '.hidden', '_x', 'fs', '@you/a b', `@you/${'x'.repeat(214)}`]) {
+    await expect(pack(artifact, { name: bad, to })).rejects.toThrow('npm takes no package of that name')
+  }
+  await expect(pack(artifact, { name, to, version: 'one' })).rejects.toThrow('that is no version')
+  await expect(pack(artifact, { name, to: full })).rejects.toThrow('is not empty')
+  await expect(pack(full, { name, to })).rejects.toMatchObject({ code: 'not-found' })
+  const plain = new URL('../../tiny/model', import.meta.url).pathname
+  await expect(pack(plain, { name, to })).rejects.toThrow('it is no compressed model')
+  expect((await readdir(folder)).filter(file => /nothing|\.work/.test(file))).toEqual([])
+
+  await truncate(join(artifact, 'model.safetensors'), 100_000)
+  await expect(pack(artifact, { name, to })).rejects.toMatchObject({ name: 'ReallmError' })
+})

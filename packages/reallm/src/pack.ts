@@ -1,0 +1,144 @@
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+import { requireEmpty } from '@reallm/pipeline'
+import { openModel, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+
+export interface PackOptions {
+  /** The package's name on npm: `@you/model`. */
+  readonly name: string
+  /** Directory to write, new or empty. */
+  readonly to: string
+  /** Default `1.0.0`. */
+  readonly version?: string
+  /** SPDX identifier. Default: what the model card says. */
+  readonly license?: string
+  /** Replaces what is in `to`. */
+  readonly force?: boolean
+  readonly signal?: AbortSignal
+}
+
+/** A package that was written. */
+export interface PackedModel {
+  readonly name: string
+  readonly version: string
+  /** As in its package.json; undefined when neither the options nor the model card say one. */
+  readonly license: string | undefined
+  /** Sum of its files. */
+  readonly bytes: number
+  readonly files: readonly string[]
+}
+
+/**
+ * Makes an npm package of an artifact: `npm publish` it, and `load('npm:@you/model')` finds it where it is installed or,
+ * with `base`, where a CDN serves it. Checksums of the weights are compared first.
+ *
+ * @param artifact a directory that `compress` wrote
+ * @throws `bad-option` for a name that npm refuses and an output that is not empty; `unsupported` when `artifact` is not
+ *   compressed; `not-found`, `bad-file`, `integrity` as `openModel` does
+ * @example
+ * await pack('out', { name: '@you/model', to: 'package', license: 'Apache-2.0' })
+ */
+export async function pack(artifact: string, options: PackOptions): Promise<PackedModel> {
+  const { name, version = '1.0.0', to } = options
+  checkName(name)
+  if (!/^\d+\.\d+\.\d+(-[\w.-]+)?(\+[\w.-]+)?$/.test(version)) {
+    throw new ReallmError('bad-option', `${version}: that is no version for npm`, { hint: 'write 1.0.0' })
+  }
+  const model = await openModel(artifact, { verify: true, ...(options.signal && { signal: options.signal }) })
+  await model.close()
+  if (model.kind !== 'artifact') {
+    throw new ReallmError('unsupported', `${artifact}: it is no compressed model`, {
+      hint: `compress it first: reallm compress ${artifact} -o out -b 3`,
+    })
+  }
+  await requireEmpty(to, options.force)
+
+  const entries = await readdir(artifact, { withFileTypes: true })
+  const files = entries
+    .filter(entry => !entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'package.json')
+    .map(entry => entry.name)
+    .sort()
+  const card = files.includes('README.md')
+    ? await readFile(join(artifact, 'README.md'), 'utf8')
+    : `# ${name}\n`
+  const license = options.license ?? licenseOf(card)
+  const manifest = {
+    name,
+    version,
+    description: `${titleOf(card) ?? name}: weights for ReALLM`,
+    license: license ?? 'SEE LICENSE IN README.md',
+    keywords: ['reallm', 'language-model', 'weights'],
+    type: 'module',
+    sideEffects: false,
+    files,
+    exports: { './*': './*' },
+    publishConfig: { access: 'public' },
+  }
+  const written: Record<string, string> = {
+    'package.json': `${JSON.stringify(manifest, null, 2)}\n`,
+    'README.md': `${card.split(`\n${usageTitle}\n`)[0].trimEnd()}\n\n${usage(name, version)}`,
+  }
+
+  const folder = `${resolve(to)}.work`
+  await mkdir(folder, { recursive: true })
+  try {
+    let bytes = 0
+    for (const file of new Set([...files, ...Object.keys(written)])) {
+      throwIfAborted(options.signal)
+      const path = join(folder, file)
+      if (file in written) await writeFile(path, written[file])
+      else await copyFile(join(artifact, file), path)
+      bytes += (await stat(path)).size
+    }
+    await mkdir(dirname(resolve(to)), { recursive: true })
+    await rm(to, { recursive: true, force: true })
+    await rename(folder, to)
+    return { name, version, license, bytes, files }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The rules of npm for new packages. */
+function checkName(name: string): void {
+  const fits = /^(@[a-z0-9-][a-z0-9._-]*\/)?[a-z0-9-][a-z0-9._-]*$/.test(name) && name.length <= 214
+  if (fits && name !== 'node_modules' && !builtinModules.includes(name)) return
+  throw new ReallmError('bad-option', `${JSON.stringify(name)}: npm takes no package of that name`, {
+    hint: 'lower-case letters, digits, "-", "_" and ".", at most 214 of them: @you/model',
+  })
+}
+
+const spdx: Record<string, string> = {
+  'apache-2.0': 'Apache-2.0',
+  mit: 'MIT',
+  'cc0-1.0': 'CC0-1.0',
+  'cc-by-4.0': 'CC-BY-4.0',
+  'cc-by-sa-4.0': 'CC-BY-SA-4.0',
+}
+
+/** The licence that a model card's front matter says, as npm writes it. */
+function licenseOf(card: string): string | undefined {
+  const front = /^---\n(.*?)\n---/s.exec(card)?.[1]
+  return spdx[/^license: *["']?([\w.-]+)/m.exec(front ?? '')?.[1] ?? '']
+}
+
+const titleOf = (card: string): string | undefined => /^# (.+)$/m.exec(card)?.[1]
+
+const usageTitle = '## From npm'
+
+const usage = (name: string, version: string) => `${usageTitle}
+
+\`\`\`sh
+npm install @reallm/runtime ${name}
+\`\`\`
+\`\`\`js
+import { load } from '@reallm/runtime'
+
+const model = await load('npm:${name}') // Node: from node_modules
+for await (const text of model.generate('Once upon a time')) process.stdout.write(text)
+
+// a page: from any CDN of npm packages, or from a path of the page's own server
+await load('npm:${name}@${version}', { base: 'https://cdn.jsdelivr.net/npm/' })
+\`\`\`
+`

@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { describe, expect, test } from 'vitest'
+
+const packages = join(import.meta.dirname, '..', 'packages')
+
+/** What a page fetches at once for these lines, minified and compressed, wasm inside: bytes, and the files in them. */
+async function initialBundle(name: string, what: string, platform: 'browser' | 'node' = 'browser') {
+  const { outputFiles, metafile } = await build({
+    stdin: {
+      contents: `import ${what} from './index.ts'; globalThis.used = [${what.replace(/[{}]|\* as/g, '')}]`,
+      resolveDir: join(packages, name, 'src'),
+    },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    minify: true,
+    write: false,
+    metafile: true,
+    outdir: 'out',
+    target: 'es2022',
+    platform,
+    conditions: ['@reallm/source', platform],
+    external: ['@tensorflow/*'],
+  })
+  const needed = new Set<string>()
+  const packagesNeeded = new Set<string>()
+  const visit = (path: string) => {
+    if (needed.has(path)) return
+    needed.add(path)
+    for (const { path: next, kind, external } of metafile.outputs[path].imports) {
+      if (kind !== 'import-statement') continue
+      if (external) packagesNeeded.add(next)
+      else visit(next)
+    }
+  }
+  visit('out/stdin.js')
+  const chunks = outputFiles.filter(file => [...needed].some(path => file.path.endsWith(path)))
+  return {
+    bytes: chunks.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0),
+    files: [...[...needed].flatMap(path => Object.keys(metafile.outputs[path].inputs)), ...packagesNeeded],
+  }
+}
+
+/** kB of 1000 bytes for what a page typically takes of a package, and for all of it. */
+describe.each([
+  ['tensor-io', '{ openModel }', 10, 27],
+  ['kernels', '{ matmul }', 13, 40],
+  ['vq', '{ trellis }', 57, 70],
+  ['lowrank', '{ lowrank }', 46, 60],
+  ['runtime', '{ load }', 60, 60],
+  ['transformer', '{ openWeights, useBackend }', 40, 70],
+  ['autoencoder', '{ implicit }', 78, 82],
+  ['finetune', '{ finetuneArtifact }', 53, 90],
+  ['eval', '{ perplexity }', 35, 35],
+])('%s', (name, part, least, all) => {
+  test.each([
+    [part, least],
+    ['* as all', all],
+  ])(`import %s costs at most %d kB, none of it TensorFlow.js`, async (what, kB) => {
+    const { bytes, files } = await initialBundle(name, what)
+    expect(files.filter(path => path.includes('@tensorflow'))).toEqual([])
+    expect(bytes).toBeLessThan(1000 * kB)
+  })
+})
+
+test('the runtime brings its wasm, and neither schemas nor tokenizer before a model needs them', async () => {
+  const { files } = await initialBundle('runtime', '{ load }')
+  expect(files.filter(path => /node_modules|gguf\/open/.test(path))).toEqual([])
+  expect(files.some(path => path.endsWith('wasm/inference.ts'))).toBe(true)
+})
+
+test('import from the umbrella loads no TensorFlow.js before it is needed', async () => {
+  const { files } = await initialBundle('reallm', '{ compress, load, vq, lowrank, tuning }', 'node')
+  expect(files.filter(path => path.includes('@tensorflow'))).toEqual([])
+})
