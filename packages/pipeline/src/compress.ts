@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import type { ModelFiles } from '@reallm/tensor-io'
 import { writeArtifact } from './assemble.ts'
 import { encodeModel } from './encode-model.ts'
+import { measureGeneration } from './generation.ts'
 import { type Journal, type JournalOptions, openJournal, requireEmpty } from './journal.ts'
 import { openLedger } from './ledger.ts'
 import { matrixFiles } from './matrix-files.ts'
@@ -79,6 +80,11 @@ async function compressSession(
     options.evaluate === false
       ? undefined
       : await measureQuality(model, artifact.folder, registry, windows, options)
+  const fits = 4 * parts.parameters <= maxMemory / 2
+  const generation =
+    options.evaluate === false || !fits
+      ? undefined
+      : await measureGeneration(model, artifact.folder, registry, windows, options)
   const report: CompressReport = {
     version: 1,
     model: model.files.spec,
@@ -93,6 +99,7 @@ async function compressSession(
     },
     calibration: `${windows.fit.length} windows of ${windows.length} tokens from ${windows.source}`,
     ...(quality && { quality }),
+    ...(generation && { generation }),
     matrices: plan.matrices.map(({ module }) => run.ledger.matrices.get(module.name)!),
     damageUnit: damageUnit(session),
     predictedDamage: plan.damage,

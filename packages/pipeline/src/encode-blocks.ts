@@ -68,6 +68,7 @@ export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: M
     choice: planned.choice,
     w: await readMatrix(run.model, `${name}.weight`),
     seed: seedFor(run.seed, name),
+    compare: run.recipe.feedback === true,
   })
   await run.ledger.finish(planned, result)
   return result.decoded

@@ -1,6 +1,7 @@
 import { outputError } from '@reallm/kernels'
 import { type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
 import type { Choice } from './recipe.ts'
+import { rowSample } from './row-sample.ts'
 import { asymmetricTarget } from './wrappers/index.ts'
 
 /** What is known about a matrix's surroundings when it is encoded. */
@@ -18,6 +19,8 @@ export interface EncodeResult {
   readonly decoded: Matrix
   /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ), W being what the codec was asked for. */
   readonly error: number
+  /** `error` without feedback rounding, of a sample of rows; only where asked for. */
+  readonly errorBefore?: number
   /** ‖ΔW‖² / ‖W‖² */
   readonly plainError: number
   readonly seconds: number
@@ -29,7 +32,7 @@ export async function encodeMatrix(
   w: Matrix,
   choice: Choice,
   moments: Moments,
-  work: LongWork & { readonly seed: number },
+  { compare = false, ...work }: LongWork & { readonly seed: number; readonly compare?: boolean },
 ): Promise<EncodeResult> {
   const started = performance.now()
   const { hessian, outputHessian, crossMoment } = moments
@@ -45,7 +48,10 @@ export async function encodeMatrix(
     const error = hessian ? outputError(target, decoded, { hessian }) : plainError
     if (!Number.isFinite(plainError))
       throw new ReallmError('numeric', 'it decodes to values that are not finite')
-    return { encoded, decoded, error, plainError, seconds: (performance.now() - started) / 1000 }
+    const errorBefore =
+      compare && hessian ? await errorWithoutFeedback(target, hessian, choice, work) : undefined
+    const seconds = (performance.now() - started) / 1000
+    return { encoded, decoded, error, ...(errorBefore !== undefined && { errorBefore }), plainError, seconds }
   } catch (cause) {
     if (!(cause instanceof ReallmError) || cause.code === 'aborted' || cause.message.startsWith(name))
       throw cause
@@ -54,4 +60,19 @@ export async function encodeMatrix(
       cause,
     })
   }
+}
+
+/** Rows that are encoded again to see what feedback gains. */
+const comparedRows = 48
+
+/** Relative output error of the same choice when the codec knows no second moments, on evenly spread rows. */
+async function errorWithoutFeedback(
+  w: Matrix,
+  hessian: Matrix,
+  choice: Choice,
+  work: LongWork & { readonly seed: number },
+): Promise<number> {
+  const { w: sample } = rowSample(w, comparedRows)
+  const decoded = choice.decode(await choice.encode(sample, work))
+  return outputError(sample, decoded, { hessian })
 }

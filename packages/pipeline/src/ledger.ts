@@ -52,12 +52,22 @@ export async function openLedger(
       return matrices.has(module) ? registry.decode(await loadEncoded(path(module))) : undefined
     },
     encoded: module => loadEncoded(path(module)),
-    async finish({ module, label }, { encoded, error, plainError, seconds }) {
+    async finish({ module, label }, { encoded, error, errorBefore, plainError, seconds }) {
       const { name, shape } = module
       await saveEncoded(path(name), encoded)
       const bytes = bitsOf(encoded) / 8
       const bits = bitsPerWeight(encoded)
-      const report = { name, shape, codec: label, bits, bytes, error, plainError, seconds }
+      const report = {
+        name,
+        shape,
+        codec: label,
+        bits,
+        bytes,
+        error,
+        ...(errorBefore !== undefined && { errorBefore }),
+        plainError,
+        seconds,
+      }
       // The note is written last: a matrix without one is done again.
       await journal.write(noteOf(name), JSON.stringify(report))
       matrices.set(name, report)

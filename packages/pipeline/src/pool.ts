@@ -13,6 +13,8 @@ export interface EncodeJob extends Moments {
   readonly choice: number
   readonly w: Matrix
   readonly seed: number
+  /** Also measure what feedback rounding gains. */
+  readonly compare?: boolean
 }
 
 /** What a worker thread answers. */
@@ -54,7 +56,11 @@ function inThisThread(recipe: Recipe, signal: AbortSignal | undefined): EncodePo
 /** Encodes one job; used by worker threads and by the pool without threads. */
 export function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult> {
   const choice = choicesFor(recipe, job.module, job.effort)[job.choice]
-  return encodeMatrix(job.module.name, job.w, choice, job, { seed: job.seed, ...(signal && { signal }) })
+  return encodeMatrix(job.module.name, job.w, choice, job, {
+    seed: job.seed,
+    compare: job.compare ?? false,
+    ...(signal && { signal }),
+  })
 }
 
 /** Weights of a matrix after which its thread ends: WebAssembly never gives memory back. */

@@ -82,6 +82,8 @@ export interface RecipeParts {
   readonly asymmetric?: boolean
   /** Uses the second moments of the outputs' gradients too. */
   readonly twoSided?: boolean
+  /** Rounds with feedback: the report says what that gains. */
+  readonly feedback?: boolean
 }
 
 export interface Recipe extends RecipeParts {

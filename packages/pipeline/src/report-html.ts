@@ -4,21 +4,18 @@ import { escapeHtml, type PlotSeries, svgPlot } from './svg-plot.ts'
 
 /** The report as one HTML page: plots as inline SVG, no scripts, nothing loaded from anywhere. */
 export function reportHtml(report: CompressReport): string {
-  const { size, quality, matrices } = report
+  const { size, quality, generation, matrices } = report
   const plots = [
     svgPlot(
       byKind(matrices, m => m.bits),
       { title: 'Bits per weight', x: 'block', y: 'bits per weight' },
     ),
-    svgPlot(
-      byKind(matrices, m => m.error),
-      {
-        title: 'Relative output error under H',
-        x: 'block',
-        y: 'tr(ΔW H ΔWᵀ) / tr(W H Wᵀ)',
-        log: true,
-      },
-    ),
+    svgPlot([...byKind(matrices, m => m.error), ...withoutFeedback(matrices)], {
+      title: 'Relative output error under H',
+      x: 'block',
+      y: 'tr(ΔW H ΔWᵀ) / tr(W H Wᵀ)',
+      log: true,
+    }),
     svgPlot(againstLimit(matrices), {
       title: 'Error of the weights against the rate-distortion limit of a Gaussian',
       x: 'bits per weight',
@@ -52,6 +49,16 @@ export function reportHtml(report: CompressReport): string {
           ['measured on', quality.protocol],
         ] satisfies [string, string][])
       : []),
+    ...(generation
+      ? ([
+          ['left to itself', generation.protocol],
+          ['agrees with the original for', `${(100 * generation.agreement).toFixed(0)} % of a continuation`],
+          [
+            '4-grams repeated',
+            `${(100 * generation.repetition.compressed).toFixed(0)} % (original ${(100 * generation.repetition.original).toFixed(0)} %)`,
+          ],
+        ] satisfies [string, string][])
+      : []),
     ['time', `${report.seconds.toFixed(1)} s, ${report.machine.backend}, ${report.machine.threads} threads`],
     ['peak memory', `${mb(report.peakMemory)} MB`],
     ['seed', String(report.seed)],
@@ -62,6 +69,7 @@ export function reportHtml(report: CompressReport): string {
     m.codec,
     m.bits.toFixed(3),
     num(m.error),
+    m.errorBefore === undefined ? '' : num(m.errorBefore),
     num(m.plainError),
     m.seconds.toFixed(2),
   ])
@@ -77,10 +85,17 @@ svg { width: 100%; height: auto; margin: 1rem 0 }
 <h1>Compression report</h1>
 ${tableHtml(summary)}
 ${plots.join('\n')}
+${samplesHtml(generation)}
 <h2>Matrices</h2>
-${tableHtml(rows, ['matrix', 'shape', 'codec', 'bits', 'error under H', 'plain error', 'seconds'])}
+${tableHtml(rows, ['matrix', 'shape', 'codec', 'bits', 'error under H', 'without feedback', 'plain error', 'seconds'])}
 </html>
 `
+}
+
+function samplesHtml(generation: CompressReport['generation']): string {
+  if (!generation) return ''
+  const rows = generation.samples.map(s => [s.prompt, s.original, s.compressed])
+  return `<h2>Left to itself</h2>\n${tableHtml(rows, ['after', 'the original writes', 'this model writes'])}`
 }
 
 function byKind(matrices: readonly MatrixReport[], of: (m: MatrixReport) => number): PlotSeries[] {
@@ -93,6 +108,22 @@ function byKind(matrices: readonly MatrixReport[], of: (m: MatrixReport) => numb
     kinds.set(found[2], points)
   }
   return [...kinds].map(([name, points]) => ({ name, points, line: true }))
+}
+
+/** The mean over a block's matrices, to compare with. */
+function withoutFeedback(matrices: readonly MatrixReport[]): PlotSeries[] {
+  const blocks = new Map<number, number[]>()
+  for (const { name, errorBefore } of matrices) {
+    const block = /\.layers\.(\d+)\./.exec(name)?.[1]
+    if (block === undefined || errorBefore === undefined) continue
+    blocks.set(Number(block), [...(blocks.get(Number(block)) ?? []), errorBefore])
+  }
+  const points = [...blocks].map(([x, errors]) => ({
+    x,
+    y: errors.reduce((sum, e) => sum + e, 0) / errors.length,
+    title: `block ${x}, mean without feedback`,
+  }))
+  return points.length > 0 ? [{ name: 'mean without feedback', points, line: true }] : []
 }
 
 function againstLimit(matrices: readonly MatrixReport[]): PlotSeries[] {

@@ -12,6 +12,8 @@ export interface MatrixReport {
   readonly bytes: number
   /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the share of the output's energy that is lost. */
   readonly error: number
+  /** The same without feedback rounding, measured on a sample of rows; absent where there is none. */
+  readonly errorBefore?: number
   /** ‖ΔW‖² / ‖W‖² */
   readonly plainError: number
   readonly seconds: number
@@ -26,6 +28,20 @@ export interface QualityReport {
   readonly kl: number
   /** Share of positions where the most likely token is the original's. */
   readonly top1: number
+}
+
+/** What original and compressed model write, each left to itself. */
+export interface GenerationReport {
+  readonly protocol: string
+  /** Mean share of 4-grams that came before in the same continuation: near 1 for a model that is stuck. */
+  readonly repetition: { readonly original: number; readonly compressed: number }
+  /** Mean share of the original's continuation that the compressed model repeats from its start, token for token. */
+  readonly agreement: number
+  readonly samples: readonly {
+    readonly prompt: string
+    readonly original: string
+    readonly compressed: string
+  }[]
 }
 
 /** A model size that can be had, and what it is predicted to cost. */
@@ -58,6 +74,8 @@ export interface CompressReport {
     readonly original: QualityReport
     readonly compressed: QualityReport
   }
+  /** Absent with `--no-eval`, and for models whose weights do not fit in half of the memory aimed for. */
+  readonly generation?: GenerationReport
   readonly matrices: readonly MatrixReport[]
   /** What `predictedDamage` and the frontier's damages are counted in. */
   readonly damageUnit: string

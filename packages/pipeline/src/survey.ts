@@ -10,6 +10,7 @@ import { matrixFiles } from './matrix-files.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
 import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
+import { rowSample } from './row-sample.ts'
 import type { Windows } from './windows.ts'
 
 /** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
@@ -199,7 +200,7 @@ async function measured(
   use?: Float32Array,
 ): Promise<ChoiceError[]> {
   const whole = await readMatrix(model, `${module.name}.weight`)
-  const { w, rows } = sampleOf(whole, use ? sampleTokens : sampleRows)
+  const { w, rows } = rowSample(whole, use ? sampleTokens : sampleRows)
   const weights = use ? shares(rows.map(row => use[row])) : rows.map(() => whole.rows / rows.length)
   const sampled: MatrixModule = { ...module, shape: [w.rows, w.cols] }
   const choices = choicesFor(recipe, module, effort)
@@ -242,16 +243,6 @@ function familiesOf(choices: readonly Choice[]): number[][] {
     families.set(family ?? label, [...(families.get(family ?? label) ?? []), i])
   }
   return [...families.values()]
-}
-
-/** At most `most` rows spread evenly over a matrix, and which ones they are. */
-function sampleOf(w: Matrix, most: number): { rows: number[]; w: Matrix } {
-  const count = Math.min(most, w.rows)
-  const rows = Array.from({ length: count }, (_, r) => Math.floor(((r + 0.5) * w.rows) / count))
-  const data = new Float32Array(count * w.cols)
-  for (const [r, row] of rows.entries())
-    data.set(w.data.subarray(row * w.cols, (row + 1) * w.cols), r * w.cols)
-  return { rows, w: { rows: count, cols: w.cols, data } }
 }
 
 function shares(values: readonly number[]): number[] {

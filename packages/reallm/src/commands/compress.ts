@@ -116,7 +116,10 @@ and a model card. Work in progress is kept in <dir>.work.
           const measured = quality
             ? `perplexity ${quality.original.perplexity.toFixed(2)} → ${quality.compressed.perplexity.toFixed(2)}, KL divergence ${quality.compressed.kl.toFixed(4)} (${quality.protocol})\n`
             : ''
-          return `${report.model}: ${size(s.originalBytes)} → ${size(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${duration(report.seconds)}, peak memory ${size(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
+          const written = report.generation
+            ? `left to itself it agrees with the original for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation, and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`
+            : ''
+          return `${report.model}: ${size(s.originalBytes)} → ${size(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${duration(report.seconds)}, peak memory ${size(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
         })
       } catch (error) {
         progress.end()
