@@ -13,6 +13,9 @@ const windowsOf: Record<Effort, WindowOptions> = {
   best: { windows: 144, heldOut: 8, length: 512 },
 }
 
+/** So many times the windows for recipes that train on them. */
+const trainingFactor = 8
+
 /** Calibration tokens for each input of the widest layer, beyond which small models gain little. */
 const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 48 }
 
@@ -23,6 +26,7 @@ const ownText = new URL('../calibration.txt', import.meta.url)
  * Calibration windows: from `file` (text, or JSON rows of token ids), else from the built-in English text, else, for
  * a model without tokenizer, random tokens.
  *
+ * @param training takes more of the text
  * @throws `not-found` for a text when the model has no tokenizer; `bad-file` for ids outside the vocabulary
  */
 export async function calibrationWindows(
@@ -30,9 +34,10 @@ export async function calibrationWindows(
   file: string | undefined,
   effort: Effort,
   seed: number,
+  training = false,
 ): Promise<Windows> {
   const { vocabSize } = model.config
-  const options = windowOptions(model.config, effort)
+  const options = training ? trainingOptions(model.config, effort) : windowOptions(model.config, effort)
   const contents = file === undefined ? undefined : await readText(file)
   if (file?.endsWith('.json')) {
     return windowsOfText(
@@ -54,6 +59,11 @@ function windowOptions({ maxPositions, intermediateSize }: TransformerConfig, ef
   const length = Math.min(wanted, maxPositions)
   const enough = Math.max(4, Math.ceil((tokensPerInput[effort] * intermediateSize) / length))
   return { windows: Math.min(windows, enough), heldOut: Math.min(heldOut, enough), length }
+}
+
+function trainingOptions({ maxPositions }: TransformerConfig, effort: Effort): WindowOptions {
+  const { windows, heldOut, length } = windowsOf[effort]
+  return { windows: trainingFactor * windows, heldOut, length: Math.min(length, maxPositions) }
 }
 
 async function readText(file: string): Promise<string> {

@@ -1,20 +1,34 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { outputError } from '@reallm/kernels'
 import type { Matrix } from '@reallm/tensor-io'
 import { loadBlock, tf } from '@reallm/transformer'
 import type { Moments } from './encode.ts'
-import { encodeBlock, encodePlanned, gatherHead, type Prefixes } from './encode-blocks.ts'
+import {
+  encodeBlock,
+  encodePlanned,
+  gatherHead,
+  type OpenedBlock,
+  openBlock,
+  type Prefixes,
+} from './encode-blocks.ts'
 import { runBlock } from './forward.ts'
 import { batchesOf, readMatrix, startPrefix } from './prefix.ts'
+import { choicesFor, type Recipe } from './recipe.ts'
+import { builtInRegistry } from './registry.ts'
 import type { Run } from './run.ts'
 
 /** Encodes every matrix of the plan that is not in the ledger: embedding, blocks in order, head. */
 export async function encodeModel(run: Run): Promise<void> {
-  const { config, plan, recipe, ledger } = run
+  const { plan, recipe, ledger } = run
   const open = plan.matrices.filter(m => !ledger.matrices.has(m.module.name))
   if (open.length === 0) return
+  if (recipe.together) return encodeTogether(run, recipe.together)
   if (!recipe.calibrated) return encodeUncalibrated(run)
   const head = open.find(m => m.module.kind === 'lm_head')
   const prefixes = await startPrefixes(run)
-  for (let i = 0; i < config.layers; i++) await encodeBlock(run, i, prefixes)
+  let opened: OpenedBlock | undefined = await openBlock(run, 0, prefixes.original)
+  for (let i = 0; opened; i++) opened = await encodeBlock(run, i, prefixes, opened)
   if (head) {
     const against = recipe.asymmetric ? prefixes.original : undefined
     await encodePlanned(run, head, await gatherHead(run, prefixes.quantised, against))
@@ -48,12 +62,45 @@ async function encodeUncalibrated(run: Run): Promise<void> {
   }
 }
 
+/** Embedding and head one by one, then the matrices of all blocks at once. */
+async function encodeTogether(run: Run, together: NonNullable<Recipe['together']>): Promise<void> {
+  const { plan, ledger, recipe, effort, journal } = run
+  const outer = new Map<string, Matrix>()
+  for (const planned of plan.matrices.filter(m => m.module.block === undefined)) {
+    const { name, kind, tied } = planned.module
+    const moments = async () => {
+      if (!recipe.calibrated || !(tied || kind === 'lm_head')) return {}
+      return headMomentOfOriginal(run, await readMatrix(run.model, 'model.embed_tokens.weight'))
+    }
+    outer.set(name, (await ledger.decoded(name)) ?? (await encodePlanned(run, planned, await moments())))
+  }
+  const blocks = plan.matrices.filter(m => m.module.block !== undefined)
+  const work = join(journal.folder, 'together')
+  await mkdir(work, { recursive: true })
+  const started = performance.now()
+  const choices = new Map(
+    blocks.map(({ module, choice }) => [module.name, choicesFor(recipe, module, effort)[choice]]),
+  )
+  const found = await together({ ...run, choices, outer, work })
+  const seconds = (performance.now() - started) / 1000 / blocks.length
+  for (const planned of blocks) {
+    const encoded = found.get(planned.module.name)!
+    const decoded = builtInRegistry().decode(encoded)
+    const error = outputError(await readMatrix(run.model, `${planned.module.name}.weight`), decoded)
+    await ledger.finish(planned, { encoded, decoded, error, plainError: error, seconds })
+  }
+}
+
 const prefixOf = (run: Run, table: Matrix, name: string) =>
   startPrefix(run.config, table, batchesOf(run.windows.fit), run.spill(name))
 
-/** The head's input in the original model: a tied embedding is encoded before anything else is. */
+/**
+ * The head's input in the original model: a tied embedding is encoded before anything else is. Every third window
+ * tells enough about its few columns.
+ */
 async function headMomentOfOriginal(run: Run, table: Matrix): Promise<Moments> {
-  const prefix = await prefixOf(run, table, 'head')
+  const windows = run.windows.fit.filter((_, w) => w % 3 === 1 || run.windows.fit.length < 8)
+  const prefix = await startPrefix(run.config, table, batchesOf(windows), run.spill('head'))
   for (let i = 0; i < run.config.layers; i++) {
     const weights = await loadBlock(run.model, i)
     await prefix.advance(x => runBlock(run.config, weights, i, x))

@@ -30,7 +30,9 @@ export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): M
   if (scope === 'all') matrices.push(outer('model.embed_tokens', 'embed_tokens'))
   for (let i = 0; i < layers; i++) {
     for (const { name, shape } of linearModules(config, i)) {
-      matrices.push({ name, shape, kind: name.slice(name.lastIndexOf('.') + 1) as MatrixKind, block: i })
+      const kind = name.slice(name.lastIndexOf('.') + 1) as MatrixKind
+      const attention = name.includes('self_attn') && { headDim: config.headDim }
+      matrices.push({ name, shape, kind, block: i, ...attention })
     }
   }
   if (scope === 'all' && !tiedHead) matrices.push(outer('lm_head', 'lm_head'))

@@ -33,6 +33,8 @@ export interface PlanTable {
   readonly parts: ModelParts
   readonly choices: readonly (readonly Choice[])[]
   readonly candidates: readonly (readonly Candidate[])[]
+  /** Indices of matrices that are planned as one: they get choices of the same index. */
+  readonly groups: readonly (readonly number[])[]
   /** Bytes that are stored whatever the choices: norms, biases, the head of the file. */
   readonly fixedBytes: number
 }
@@ -60,8 +62,28 @@ export function planTable(
       damage: damages[c],
     }))
   })
-  return { parts, choices, candidates, fixedBytes: fileOverhead + storedBytes('', plainCost) }
+  const groups = recipe.uniform ? uniformGroups(parts, choices) : parts.matrices.map((_, i) => [i])
+  return { parts, choices, candidates, groups, fixedBytes: fileOverhead + storedBytes('', plainCost) }
 }
+
+/** The blocks' matrices that have equally many choices together, every other one by itself. */
+function uniformGroups({ matrices }: ModelParts, choices: PlanTable['choices']): number[][] {
+  const groups = new Map<string, number[]>()
+  for (const [i, { name, block }] of matrices.entries()) {
+    const key = block === undefined ? name : `${choices[i].length} choices`
+    groups.set(key, [...(groups.get(key) ?? []), i])
+  }
+  return [...groups.values()]
+}
+
+/** One list of candidates for each group: sums over its matrices. */
+const grouped = ({ candidates, groups }: PlanTable): Candidate[][] =>
+  groups.map(group =>
+    candidates[group[0]].map((_, c) => ({
+      bytes: group.reduce((sum, i) => sum + candidates[i][c].bytes, 0),
+      damage: group.reduce((sum, i) => sum + candidates[i][c].damage, 0),
+    })),
+  )
 
 /**
  * Splits a budget over the matrices of a table: the least damage within it.
@@ -72,7 +94,8 @@ export function planBudget(table: PlanTable, budget: Budget): Plan {
   const { parameters, counted } = table.parts
   const uncounted = counted < parameters ? table.fixedBytes : 0
   const bytes = 'bits' in budget ? uncounted + Math.floor((budget.bits * counted) / 8) : budget.bytes
-  const least = table.fixedBytes + leastBytes(table.candidates)
+  const candidates = grouped(table)
+  const least = table.fixedBytes + leastBytes(candidates)
   if (least > bytes) {
     const wanted = 'bits' in budget ? `${budget.bits} bits per weight` : `${bytes} bytes`
     throw new ReallmError(
@@ -83,12 +106,12 @@ export function planBudget(table: PlanTable, budget: Budget): Plan {
       },
     )
   }
-  return planOf(table, allocate(table.candidates, bytes - table.fixedBytes))
+  return planOf(table, allocate(candidates, bytes - table.fixedBytes))
 }
 
 /** Sizes that can be had and their predicted damage, about `points` of them. */
 export function frontierOf(table: PlanTable, points = 64): FrontierPoint[] {
-  const all = frontier(table.candidates)
+  const all = frontier(grouped(table))
   const every = Math.max(1, Math.ceil(all.length / points))
   return all
     .filter((_, i) => i % every === 0 || i === all.length - 1)
@@ -99,14 +122,16 @@ export function frontierOf(table: PlanTable, points = 64): FrontierPoint[] {
     }))
 }
 
-function planOf({ parts, choices, candidates, fixedBytes }: PlanTable, found: Allocation): Plan {
+function planOf({ parts, choices, candidates, groups, fixedBytes }: PlanTable, found: Allocation): Plan {
   const bytes = found.bytes + fixedBytes
+  const chosen: number[] = []
+  for (const [g, group] of groups.entries()) for (const i of group) chosen[i] = found.choice[g]
   return {
     matrices: parts.matrices.map((module, i) => ({
       module,
-      choice: found.choice[i],
-      label: choices[i][found.choice[i]].label,
-      bytes: candidates[i][found.choice[i]].bytes,
+      choice: chosen[i],
+      label: choices[i][chosen[i]].label,
+      bytes: candidates[i][chosen[i]].bytes,
     })),
     bytes,
     bitsPerWeight: bitsPer(bytes, parts.parameters),

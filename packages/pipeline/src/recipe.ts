@@ -2,12 +2,15 @@ import {
   bitsOf,
   type EncodeContext,
   type EncodedMatrix,
+  type LongWork,
   type Matrix,
   type MatrixCodec,
   type MatrixShape,
   ReallmError,
   type StorageCost,
 } from '@reallm/tensor-io'
+import type { ModelWeights } from '@reallm/transformer'
+import type { Windows } from './windows.ts'
 
 /** What a matrix does in the model; recipes choose by it. */
 export type MatrixKind =
@@ -30,6 +33,8 @@ export interface MatrixModule {
   readonly shape: MatrixShape
   /** Index of its block; absent for embedding and head. */
   readonly block?: number
+  /** Rows of a head, of attention's matrices: columns of `o_proj`. */
+  readonly headDim?: number
   /** An embedding that is the output head too. */
   readonly tied?: boolean
 }
@@ -44,6 +49,8 @@ export interface Choice {
   readonly label: string
   /** Choices of one family differ in rate only: measuring some tells about the others. */
   readonly family?: string
+  /** Parameters of the codec. */
+  readonly params: unknown
   /** Every tensor it will store. Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape): StorageCost
   encode(w: Matrix, ctx: EncodeContext): Promise<EncodedMatrix>
@@ -59,11 +66,26 @@ export function choice<Params>(
 ): Choice {
   return {
     label,
+    params,
     ...(family !== undefined && { family }),
     cost: shape => codec.cost(shape, params),
     encode: (w, ctx) => codec.encode(w, params, ctx),
     decode: e => codec.decode(e),
   }
+}
+
+/** All matrices of a model's blocks, to be encoded together. */
+export interface BlocksJob extends LongWork {
+  readonly model: ModelWeights
+  /** What was chosen for each matrix, by module. */
+  readonly choices: ReadonlyMap<string, Choice>
+  /** Embedding and head as they decode from what is stored, by module; those of `model` where absent. */
+  readonly outer: ReadonlyMap<string, Matrix>
+  readonly windows: Windows
+  readonly effort: Effort
+  readonly seed: number
+  /** Directory where a run that was stopped finds its checkpoints again. */
+  readonly work: string
 }
 
 /** Everything that sets one way of compressing a model apart from another. */
@@ -84,6 +106,15 @@ export interface RecipeParts {
   readonly twoSided?: boolean
   /** Rounds with feedback: the report says what that gains. */
   readonly feedback?: boolean
+  /** All matrices of the blocks that have a choice get the one of the same rank in size, as budgets by share do. */
+  readonly uniform?: boolean
+  /**
+   * Encodes the matrices of all blocks at once, where they are trained or depend on each other; embedding and head
+   * come first, one by one. Each result takes what its choice costs.
+   */
+  readonly together?: (job: BlocksJob) => Promise<ReadonlyMap<string, EncodedMatrix>>
+  /** Trains on the calibration text, and takes more of it. */
+  readonly trained?: boolean
 }
 
 export interface Recipe extends RecipeParts {

@@ -1,15 +1,15 @@
 import { lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
-import { grid } from '@reallm/vq'
+import { additive, grid } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
+import { keptBlocks, keptShares } from './relatives/budget.ts'
+import { gridRows } from './relatives/grid-rows.ts'
+import { pruneRecipes } from './relatives/prune.ts'
+import { trainedRecipes } from './relatives/trained.ts'
 import { plusLowRank, rotated, withFeedback } from './wrappers/index.ts'
 
 /** Rank at which `factors` of a matrix take about `rate` bits per weight, each entry `bits`. */
 const rankAt = ({ shape: [rows, cols] }: MatrixModule, rate: number, bits: number): number =>
   Math.max(1, Math.min(rows, cols, Math.floor((rate * rows * cols) / (bits * (rows + cols)))))
-
-/** Embeddings are looked up row by row: grids with feedback. */
-const gridRows = (): Choice[] =>
-  [2, 3, 4, 8].map(bits => choice(`grid ${bits} bits`, withFeedback(grid), { bits, group: 'auto' }, 'grid'))
 
 const fedGrid = rotated(withFeedback(grid))
 const gridBits = { fast: [1, 2, 3, 4], normal: [1, 2, 3, 4], best: [1, 2, 3, 4] } satisfies Record<
@@ -57,18 +57,35 @@ const ternaryRates = ({ shape: [rows, cols] }: MatrixModule): Choice[] =>
 const monarchRates = (): Choice[] =>
   [1, 2, 4, 8, 12].map(rank => choice(`Monarch of rank ${rank}`, monarchCodec, { rank, bits: 8 }, '8 bits'))
 
-/** Parameter budgets of LLM-ROM in half floats and in bytes; the first blocks are left alone, as in the paper. */
-function romBudgets({ block = 0 }: MatrixModule): Choice[] {
-  const untouched = choice('grid 8 bits', grid, { bits: 8, group: 'auto' })
-  if (block < 2) return [untouched]
-  const budget = (share: number, bits: number) =>
-    choice(
-      `${Math.round(100 * share)} % of the parameters, ${bits} bits`,
-      romCodec,
-      { share, bits },
-      `${bits} bits`,
+/** Parameter budgets of LLM-ROM on 8 bits; the first blocks are left alone, as in the paper. */
+const romBudgets = ({ block = 0 }: MatrixModule): Choice[] =>
+  block < keptBlocks
+    ? [whole]
+    : keptShares.map(share =>
+        choice(`${Math.round(100 * share)} % of the parameters, 8 bits`, romCodec, { share, bits: 8 }, 'rom'),
+      )
+const whole = choice('whole, 8 bits', grid, { bits: 8, group: 'row' })
+
+/**
+ * Codebooks cost 16·M·2^B·8 bits of every matrix: the smaller it is, the shorter the codes, of which there are more.
+ */
+function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): Choice[] {
+  const codebookBits = rows * cols < 2 ** 17 ? 4 : rows * cols < 2 ** 19 ? 6 : 8
+  const search = {
+    fast: { beam: 4, rounds: 2, refine: 1 },
+    normal: { beam: 8, rounds: 8, refine: 3 },
+    best: { beam: 16, rounds: 16, refine: 8 },
+  }[effort]
+  return [1, 2, 3, 4, 5, 6, 7, 8]
+    .filter(codebooks => codebooks * codebookBits <= 36)
+    .map(codebooks =>
+      choice(
+        `${codebooks} codebooks of ${codebookBits} bits for 8 weights`,
+        additive,
+        { codebooks, codebookBits, dim: 8, ...search },
+        'additive',
+      ),
     )
-  return [0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].flatMap(share => [budget(share, 8), budget(share, 16)])
 }
 
 const projected = rotated(withFeedback(lr2vq))
@@ -82,10 +99,13 @@ const projectedRates = (_: MatrixModule, effort: Effort): Choice[] =>
     { codeBits: 10, vector: 4, dim: 4 },
     { codeBits: 9, vector: 3, dim: 3 },
     { codeBits: 8, vector: 2, dim: 2 },
-  ].map(inner =>
-    choice(`${inner.codeBits} bits for ${inner.vector} weights, ${inner.dim} dimensions`, projected, {
-      inner: { ...inner, iterations: { fast: 3, normal: 8, best: 20 }[effort] },
-    }),
+  ].map(({ codeBits, vector, dim }) =>
+    choice(
+      `${codeBits} bits for ${vector} weights, ${dim} dimensions`,
+      projected,
+      { inner: { codeBits, vector, dim, iterations: { fast: 3, normal: 8, best: 20 }[effort] } },
+      dim < vector ? 'fewer dimensions' : 'all dimensions',
+    ),
   )
 
 /** Systems of the literature around ReALLM, in its frame. */
@@ -133,10 +153,20 @@ export const relatives: readonly Recipe[] = [
     embedding: gridRows,
   }),
   recipe('llm-rom', {
-    what: 'two layers for one, from the principal directions of its outputs',
+    what: 'two layers for one, from the principal directions of its outputs; the same share everywhere',
     source: 'LLM-ROM arXiv 2312.07046',
     calibrated: true,
+    uniform: true,
     block: romBudgets,
-    embedding: () => [choice('grid 8 bits', grid, { bits: 8, group: 'auto' }, 'grid')],
+    embedding: () => [whole],
   }),
+  ...pruneRecipes,
+  recipe('aqlm', {
+    what: 'sums of codewords from several codebooks, all refined together under H',
+    source: 'AQLM arXiv 2401.06118',
+    calibrated: true,
+    block: additiveRates,
+    embedding: gridRows,
+  }),
+  ...trainedRecipes,
 ]

@@ -60,7 +60,7 @@ export async function withSession<T>(
     const predicted = () => planTable(parts, recipe, effort, scan.plain, predictedDamage(model.config.layers))
     early(predicted())
     const backend = await useBackend(options.backend)
-    const windows = await calibrationWindows(model, options.calibration, effort, seed)
+    const windows = await calibrationWindows(model, options.calibration, effort, seed, recipe.trained)
     const opened = (pool = encodePool(recipe, recipes.includes(recipe), {
       ...(options.threads !== undefined && { threads: options.threads }),
       ...(signal && { signal }),

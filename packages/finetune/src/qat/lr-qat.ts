@@ -1,13 +1,13 @@
 import { ReallmError, random, seedFor } from '@reallm/tensor-io'
-import { linear, linearModules, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
+import { linear, linearModules, type ModelWeights, type TfTensor, tf, valuesOf } from '@reallm/transformer'
 import type { TfVariable } from '../adamw.ts'
 import type { Tunable } from '../lowrank/forward.ts'
 import { type Downcast, downcast, gridRange, type HeldWeights } from './downcast.ts'
 import { roundClip } from './straight-through.ts'
 
 export interface LrQatOptions {
-  /** 2 to 8; the grid is signed and symmetric in its steps, with one step per row. */
-  readonly bits: number
+  /** 2 to 8, for all modules or by module; the grid is signed, with one step per row. */
+  readonly bits: number | ((module: string) => number)
   /** Rank of A and B; `'full'` trains every weight instead (full quantisation-aware training). Default 8. */
   readonly rank?: number | 'full'
   /** The product is scaled by α / rank; default: rank. */
@@ -48,14 +48,12 @@ export interface LrQat extends Tunable {
  * const integers = parts.merge()
  */
 export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise<LrQat> {
-  const { bits, rank = 8, seed = 0, downcast: kind = 'fp16' } = options
-  if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
-    throw new ReallmError('bad-option', `LR-QAT on ${bits} bits is not possible`, { hint: 'use 2 to 8' })
-  }
-  const [low, high] = gridRange(bits)
+  const { rank = 8, seed = 0, downcast: kind = 'fp16' } = options
+  const ranges = new Map<string, ReturnType<typeof gridRange>>()
   const parameters = new Map<string, TfVariable>()
   const held = new Map<string, HeldWeights>()
   const shapes = new Map<string, readonly [number, number]>()
+  const firstSteps = new Map<string, TfTensor>()
   const blockOf = new Map<string, number>()
   const add = (name: string, block: number, value: () => TfTensor) => {
     parameters.set(
@@ -67,11 +65,18 @@ export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise
 
   for (let block = 0; block < model.config.layers; block++) {
     for (const { name, shape } of linearModules(model.config, block)) {
+      const bits = typeof options.bits === 'number' ? options.bits : options.bits(name)
+      if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
+        throw new ReallmError('bad-option', `LR-QAT on ${bits} bits is not possible`, { hint: 'use 2 to 8' })
+      }
+      ranges.set(name, gridRange(bits))
       const { data } = await model.read(`${name}.weight`)
       const steps = rowSteps(data, shape, bits)
       const scaled = data.map((w, i) => w / steps[Math.floor(i / shape[1])])
       shapes.set(name, shape)
-      add(`${name}.step`, block, () => tf.tensor1d(steps))
+      firstSteps.set(name, tf.tensor1d(steps))
+      // in units of the first one, so that one learning rate fits every row
+      add(`${name}.step`, block, () => tf.ones([shape[0]]))
       if (rank === 'full') {
         add(`${name}.latent`, block, () => tf.tensor2d(scaled, [...shape]))
         continue
@@ -94,6 +99,12 @@ export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise
     return tf.tensor2d(frozen.expand(), [...shapes.get(name)!]).add(product)
   }
 
+  const stepsOf = (name: string, values: Readonly<Record<string, TfTensor>>) =>
+    firstSteps.get(name)!.mul(values[`${name}.step`])
+  /** The integers of a module. */
+  const rounded = (name: string, values: Readonly<Record<string, TfTensor>>) =>
+    roundClip(latent(name, values), ...ranges.get(name)!)
+
   return {
     parameters,
     outer: [],
@@ -103,10 +114,9 @@ export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise
       weights: base,
       hooks: {
         linear(name, x, plain) {
-          const step = values[`${name}.step`]
-          if (!step) return plain()
+          if (!firstSteps.has(name)) return plain()
           // steps scale the outputs, which are fewer than the weights
-          return linear(x, roundClip(latent(name, values), low, high)).mul(step)
+          return linear(x, rounded(name, values)).mul(stepsOf(name, values))
         },
       },
     }),
@@ -114,14 +124,13 @@ export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise
       const values = Object.fromEntries(parameters)
       return new Map(
         [...shapes].map(([name, [rows, cols]]) => {
-          const rounded = tf.tidy(() => roundClip(latent(name, values), low, high))
-          const codes = Int8Array.from(rounded.dataSync())
-          rounded.dispose()
-          return [name, { rows, cols, codes, steps: Float32Array.from(values[`${name}.step`].dataSync()) }]
+          const codes = Int8Array.from(valuesOf(() => rounded(name, values)))
+          const steps = valuesOf(() => stepsOf(name, values)).slice()
+          return [name, { rows, cols, codes, steps }]
         }),
       )
     },
-    dispose: () => tf.dispose([...parameters.values()]),
+    dispose: () => tf.dispose([...parameters.values(), ...firstSteps.values()]),
   }
 }
 

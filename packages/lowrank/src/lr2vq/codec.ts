@@ -39,6 +39,10 @@ const params = z.strictObject({
 export type Lr2vqParams = z.input<typeof params>
 type Full = z.output<typeof params>
 
+/** Vectors per codeword that codebook and projection are fitted to, and vectors in all at the least. */
+const SAMPLE = 64
+const SMALLEST_SAMPLE = 16384
+
 /**
  * LR²VQ (arXiv 2211.11397): codewords of d̃ dimensions, decoded to d weights by a projection learned per matrix, times a
  * scale per row. In the paper's terms, D_φ is linear. Takes column blocks, so it works with feedback rounding.
@@ -88,11 +92,9 @@ function columnEncoder(w: Matrix, p: Full, ctx: EncodeContext): ColumnEncoder {
   const perRow = Math.ceil(cols / p.vector)
   const scaleCodes = f32ToF16(rowScales(w))
   const scales = f16ToF32(scaleCodes)
-  const { codebook, projection } = projectedCodebook(vectors(w, scales, p.vector), {
-    ...p,
-    size: 2 ** p.codeBits,
-    seed: ctx.seed,
-  })
+  const size = 2 ** p.codeBits
+  const sample = vectors(w, scales, p.vector, Math.max(SMALLEST_SAMPLE, SAMPLE * size))
+  const { codebook, projection } = projectedCodebook(sample, { ...p, size, seed: ctx.seed })
   const parts = {
     codebook: tensor('F16', [codebook.rows, p.dim], f32ToF16(codebook.data)),
     projection: tensor('F16', [p.dim, p.vector], f32ToF16(projection.data)),
@@ -173,13 +175,16 @@ function unscaled(block: Matrix, scales: Float32Array, row: number): Matrix {
   return { ...block, data: block.data.map((v, i) => v / scales[row + Math.floor(i / block.cols)]) }
 }
 
-/** Whole vectors of every row, `[n, d]`, divided by their row's scale. */
-function vectors(w: Matrix, scales: Float32Array, d: number): Matrix {
-  const whole = Math.max(1, Math.floor(w.cols / d))
-  const out = zeroMatrix(w.rows * whole, d)
-  for (let r = 0; r < w.rows; r++) {
-    for (let j = 0; j < Math.min(whole * d, w.cols); j++) {
-      out.data[r * whole * d + j] = w.data[r * w.cols + j] / scales[r]
+/** At most `most` whole vectors, evenly over all rows, `[n, d]`, divided by their row's scale. */
+function vectors(w: Matrix, scales: Float32Array, d: number, most: number): Matrix {
+  const perRow = Math.max(1, Math.floor(w.cols / d))
+  const all = w.rows * perRow
+  const out = zeroMatrix(Math.min(all, most), d)
+  for (let i = 0; i < out.rows; i++) {
+    const at = Math.floor(((i + 0.5) * all) / out.rows)
+    const [row, col] = [Math.floor(at / perRow), (at % perRow) * d]
+    for (let j = 0; j < Math.min(d, w.cols - col); j++) {
+      out.data[i * d + j] = w.data[row * w.cols + col + j] / scales[row]
     }
   }
   return out

@@ -1,7 +1,8 @@
-import type { MatrixShape } from '@reallm/tensor-io'
-import type { z } from 'zod'
+import { type EncodedMatrix, type MatrixShape, tensor } from '@reallm/tensor-io'
+import type * as z from 'zod'
 import { columnCodec } from '../shared/column-codec.ts'
 import { groupCols } from '../shared/groups.ts'
+import { packRows } from '../shared/pack-rows.ts'
 import { decodeScalar, type ScalarOptions, scalarCost, scalarEncoder } from '../shared/scalar.ts'
 import { type GridParams, gridParams } from './params.ts'
 
@@ -27,6 +28,35 @@ export const grid = columnCodec<GridParams, Full>({
   },
   decodeRows: (e, from, to) => decodeScalar(e, optionsFor(e.shape, e.params), from, to),
 })
+
+/**
+ * Signed integers of `bits` with a step for each row, rounded elsewhere (by quantisation-aware training), as `grid`
+ * stores them: it decodes to exactly `diag(steps) · codes`.
+ */
+export function storeIntegers(
+  { rows, cols, codes, steps }: { rows: number; cols: number; codes: Int8Array; steps: Float32Array },
+  bits: number,
+): EncodedMatrix<GridParams> {
+  const zero = 2 ** (bits - 1)
+  return {
+    codec: 'grid',
+    params: gridParams.parse(integerParams(bits)),
+    shape: [rows, cols],
+    parts: {
+      codes: packRows(
+        Uint8Array.from(codes, code => code + zero),
+        rows,
+        bits,
+      ),
+      scales: tensor('F32', [rows, 1], steps.slice()),
+      zeros: packRows(new Uint8Array(rows).fill(zero), rows, bits),
+    },
+  }
+}
+
+/** Parameters of `grid` that `storeIntegers` stores with. */
+export const integerParams = (bits: number) =>
+  ({ bits, group: 'row', symmetric: false, scales: 'f32' }) as const satisfies GridParams
 
 function optionsFor(shape: MatrixShape, params: Full): ScalarOptions {
   const count = 2 ** params.bits

@@ -1,6 +1,7 @@
+import { bitsOf } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
 import { conformance } from '../conformance/index.ts'
-import { grid } from './index.ts'
+import { grid, integerParams, storeIntegers } from './index.ts'
 
 conformance(
   { describe, it },
@@ -35,6 +36,14 @@ describe('grid', () => {
     const w = { rows: 1, cols: 4, data: Float32Array.of(-1.5, -0.5, 0.5, 1.5) }
     const e = await grid.encode(w, { bits: 2, group: 'row' }, { seed: 1 })
     expect(Array.from(grid.decode(e).data)).toEqual([-1.5, -0.5, 0.5, 1.5])
+  })
+
+  it('stores integers with their steps as they are', () => {
+    const codes = Int8Array.of(-4, 3, 0, -1, 2, 1)
+    const steps = Float32Array.of(0.3, 1e-7)
+    const e = storeIntegers({ rows: 2, cols: 3, codes, steps }, 3)
+    expect(grid.decode(e).data).toEqual(Float32Array.from(codes, (c, i) => c * steps[Math.floor(i / 3)]))
+    expect(bitsOf(e)).toBe(bitsOf(grid.cost([2, 3], integerParams(3))))
   })
 
   it('refuses scales that f16 cannot hold', async () => {

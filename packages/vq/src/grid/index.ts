@@ -1,2 +1,2 @@
-export { grid } from './codec.ts'
+export { grid, integerParams, storeIntegers } from './codec.ts'
 export { type GridParams, gridParams } from './params.ts'

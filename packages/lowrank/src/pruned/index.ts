@@ -1,0 +1,1 @@
+export { largest, type PrunedParams, prunedCodec, storePruned } from './codec.ts'
