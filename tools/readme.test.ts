@@ -1,18 +1,22 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '..')
 
-/** Every README's ```ts blocks, run as a user would: an ES module in an empty folder, on the built packages. */
+/** The ```ts blocks of READMEs and guides, run as a user would: an ES module in an empty folder, on the built packages. */
 const readmes = [
   { name: 'README.md', snippetFolder: join(root, 'tmp') },
   ...readdirSync(join(root, 'packages')).map(name => ({
     name: join('packages', name, 'README.md'),
     snippetFolder: join(root, 'packages', name, 'dist', 'snippets'),
+  })),
+  ...readdirSync(join(root, 'docs', 'guides')).map(name => ({
+    name: join('docs', 'guides', name),
+    snippetFolder: join(root, 'packages', 'reallm', 'dist', 'snippets'),
   })),
 ].filter(readme => existsSync(join(root, readme.name)))
 
@@ -26,7 +30,7 @@ describe.each(readmes)('$name', ({ name, snippetFolder }) => {
   test.each(snippets)('snippet $number runs', { timeout: 240_000 }, ({ source, number }) => {
     const cwd = mkdtempSync(join(tmpdir(), 'reallm-snippet-'))
     mkdirSync(snippetFolder, { recursive: true })
-    const file = join(snippetFolder, `${number}.mjs`)
+    const file = join(snippetFolder, `${basename(name, '.md')}-${number}.mjs`)
     writeFileSync(
       file,
       ts.transpile(source, {
@@ -36,13 +40,13 @@ describe.each(readmes)('$name', ({ name, snippetFolder }) => {
       }),
     )
     const run = spawnSync(process.execPath, [file], { cwd, encoding: 'utf8', timeout: 220_000 })
-    rmSync(cwd, { recursive: true, force: true })
+    for (const made of [cwd, file]) rmSync(made, { recursive: true, force: true })
     expect(`${run.stderr}${run.error ?? ''}`.includes('Error') ? run.stderr : '', run.stdout).toBe('')
     expect(run.status, run.stderr).toBe(0)
   })
 
   test('begins with a snippet that runs, when it documents a package with code', () => {
-    if (name.includes('tiny')) return
+    if (name.includes('tiny') || name.includes('guides')) return
     expect(snippets.length).toBeGreaterThan(0)
   })
 })
