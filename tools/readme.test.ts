@@ -12,11 +12,11 @@ const readmes = [
   { name: 'README.md', snippetFolder: join(root, 'tmp') },
   ...readdirSync(join(root, 'packages')).map(name => ({
     name: join('packages', name, 'README.md'),
-    snippetFolder: join(root, 'packages', name, 'dist', 'snippets'),
+    snippetFolder: join(root, 'packages', name, 'tmp', 'snippets'),
   })),
   ...readdirSync(join(root, 'docs', 'guides')).map(name => ({
     name: join('docs', 'guides', name),
-    snippetFolder: join(root, 'packages', 'reallm', 'dist', 'snippets'),
+    snippetFolder: join(root, 'packages', 'reallm', 'tmp', 'snippets'),
   })),
 ].filter(readme => existsSync(join(root, readme.name)))
 

@@ -22,8 +22,8 @@ const blocks = (language: string) =>
     }),
   )
 
-// beside the package's build, where its dependencies are found
-const folder = join(root, 'packages', 'vq', 'dist', 'guide')
+// in the package, where its dependencies are found
+const folder = join(root, 'packages', 'vq', 'tmp', 'guide')
 const files = blocks('ts').map(({ path, source }) => ({
   file: path.replace('packages/vq/src', folder),
   source,
