@@ -2,6 +2,7 @@ export { factorMatrix, type HadamardFactor, hadamardPlan } from '../hadamard-pla
 export { normalfloatLevels } from '../normalfloat-levels.ts'
 export { rotationSigns } from '../rotation-signs.ts'
 export { TILE, type TrellisLayout, trellisLayout, unpackTile } from '../trellis-layout.ts'
+export { networkTable, networkWeights } from '../trellis-network.ts'
 export { type TrellisSegment, trellisSegments } from '../trellis-segments.ts'
 export { trellisTable } from '../trellis-tables.ts'
 export { Arena } from './arena.ts'

@@ -1,4 +1,6 @@
 import {
+  networkTable,
+  networkWeights,
   type Pointer,
   TILE,
   trellisLayout,
@@ -6,7 +8,7 @@ import {
   trellisTable,
   unpackTile,
 } from '@reallm/kernels/inference'
-import { type EncodedMatrix, toFloat32 } from '@reallm/tensor-io'
+import { type EncodedMatrix, f16ToF32, toFloat32 } from '@reallm/tensor-io'
 import { type Engine, integerStride } from '../engine.ts'
 import { exactBytes } from './integer.ts'
 import type { Linear } from './linear.ts'
@@ -34,17 +36,32 @@ export interface TrellisMatrix {
 const TABLE_STEP = 1 / 32
 
 export function trellisMatrix(e: EncodedMatrix): TrellisMatrix {
-  const params = e.params as { bits: number; stateBits: number; values: 'gauss' | 'hash' | 'trained' }
-  const { stateBits, values } = params
-  const segments = trellisSegments(e.shape[1], params.bits).map(segment => {
-    const stored = e.parts[`table${segment.bits}`]
-    const table =
-      values === 'trained'
-        ? toFloat32(stored).map(v => (stored.dtype === 'I8' ? v * TABLE_STEP : v))
-        : trellisTable(values, stateBits, segment.bits)
-    return { ...segment, table, words: e.parts[`codes${segment.bits}`].data as Uint32Array }
-  })
+  const { bits, stateBits } = e.params as TrellisCode
+  const segments = trellisSegments(e.shape[1], bits).map(segment => ({
+    ...segment,
+    table: tableOf(e, segment.bits),
+    words: e.parts[`codes${segment.bits}`].data as Uint32Array,
+  }))
   return { shape: e.shape, stateBits, segments, scales: toFloat32(e.parts.scales) }
+}
+
+interface TrellisCode {
+  readonly bits: number
+  readonly stateBits: number
+  readonly values: 'gauss' | 'hash' | 'trained' | 'network'
+}
+
+/** The values of the states of one segment. */
+function tableOf(e: EncodedMatrix, bits: number): Float32Array {
+  const { stateBits, values } = e.params as TrellisCode
+  if (values === 'gauss' || values === 'hash') return trellisTable(values, stateBits, bits)
+  if (values === 'trained') {
+    const stored = e.parts[`table${bits}`]
+    return toFloat32(stored).map(v => (stored.dtype === 'I8' ? v * TABLE_STEP : v))
+  }
+  const codes = e.parts[`network${bits}`].data as Int8Array
+  const steps = f16ToF32(e.parts[`networkSteps${bits}`].data as Uint16Array)
+  return networkTable(stateBits, bits, networkWeights(codes, steps, stateBits))
 }
 
 /** Decodes a few rows at a time; `valueOf` is what states of each segment stand for. */

@@ -13,8 +13,11 @@ import {
   type ColumnEncoder,
   type EncodeContext,
   type EncodedMatrix,
+  type LongWork,
   type Matrix,
   type MatrixShape,
+  parseParams,
+  ReallmError,
   type StorageCost,
   type Tensor,
   tensor,
@@ -24,9 +27,9 @@ import type { z } from 'zod'
 import { columnCodec, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
 import { createScales, readScales, scalesCost } from '../shared/scales.ts'
+import { fitValues } from './fit-values.ts'
 import { type TrellisParams, trellisParams } from './params.ts'
-import { fixedTable, storedTable, storeTable, tableCost } from './tables.ts'
-import { trainTable } from './train-table.ts'
+import { valuesCost, valuesOf } from './tables.ts'
 
 export type Full = z.output<typeof trellisParams>
 
@@ -38,19 +41,62 @@ export type Full = z.output<typeof trellisParams>
  * see the package's README.
  *
  * Parts: `codes<k>` U32 for each segment of `trellisSegments(cols, bits)`, laid out as `trellisLayout` says; `scales`
- * F32 `[1, 1]` or F16 `[rows, 1]`; where trained `table<k>` I8 (times 1/32) or F16 `[2^stateBits]`.
+ * F32 `[1, 1]` or F16 `[rows, 1]`; where trained `table<k>` I8 (times 1/32) or F16 `[2^stateBits]`; for a network
+ * `network<k>` I8 `[hidden, stateBits + 3]` and `networkSteps<k>` F16 `[2]`.
  *
  * @example
  * const stored = await trellis.encode(w, { bits: 2.5, stateBits: 12 }, { seed: 1 })
  * const approx = trellis.decode(stored)
  */
-export const trellis = columnCodec<TrellisParams, Full>({
-  name: 'trellis',
-  params: trellisParams,
-  cost,
-  columns: createEncoder,
-  decodeRows,
-})
+export const trellis = trellisOf(undefined)
+
+/** Values of the states by the names of their parts: `network2.25`, … */
+export type SharedValues = Readonly<Record<string, Tensor>>
+
+/**
+ * The same codec with values that were fitted before, to a group of matrices: each stores the same tensors, which an
+ * artifact holds once.
+ *
+ * @example
+ * const values = await fitShared(queries, params, { seed: 1 })
+ * const codec = rotated(withFeedback(trellisWith(values)))
+ */
+export const trellisWith = (values: SharedValues) => trellisOf(values)
+
+/**
+ * Fits values (`network` or `trained`) to all matrices of a group at once; they must have the same width.
+ *
+ * @param hessians of the matrices' inputs: the columns' weights in the fit
+ */
+export async function fitShared(
+  group: readonly Matrix[],
+  given: TrellisParams,
+  ctx: LongWork & { readonly seed: number; readonly hessians?: readonly Matrix[] },
+): Promise<SharedValues> {
+  const params = parseParams('trellis', trellisParams, given)
+  if (group.length === 0 || group.some(w => w.cols !== group[0].cols)) {
+    throw new ReallmError('bad-option', 'matrices that share a trellis code have the same width')
+  }
+  const members = group.map((w, i) => ({
+    w,
+    scales: deviations(w, params.scale).map(s => s * params.gain),
+    ...(ctx.hessians && { hessian: ctx.hessians[i] }),
+  }))
+  const parts: Record<string, Tensor> = {}
+  for (const segment of trellisSegments(group[0].cols, params.bits))
+    Object.assign(parts, await fitValues(members, params, segment, ctx))
+  return parts
+}
+
+function trellisOf(shared: SharedValues | undefined) {
+  return columnCodec<TrellisParams, Full>({
+    name: 'trellis',
+    params: trellisParams,
+    cost,
+    columns: (w, params, ctx) => createEncoder(w, params, ctx, shared),
+    decodeRows,
+  })
+}
 
 function cost([rows, cols]: MatrixShape, params: Full): StorageCost {
   const parts: Record<string, StorageCost[string]> = {
@@ -58,8 +104,7 @@ function cost([rows, cols]: MatrixShape, params: Full): StorageCost {
   }
   for (const { bits, from, to } of trellisSegments(cols, params.bits)) {
     parts[`codes${bits}`] = { dtype: 'U32', shape: [trellisLayout(rows, to - from, bits).words] }
-    if (params.values === 'trained') parts[`table${bits}`] = tableCost(params)
-    else fixedTable(params, bits)
+    Object.assign(parts, valuesCost(params, bits))
   }
   return parts
 }
@@ -69,28 +114,36 @@ interface CodedSegment extends TrellisSegment {
   readonly layout: TrellisLayout
   readonly words: Uint32Array<ArrayBuffer>
   readonly lut: Float32Array
-  /** Stored where it was trained. */
-  readonly table: Tensor | undefined
+  /** What is stored of the values. */
+  readonly values: Readonly<Record<string, Tensor>>
 }
 
-async function createEncoder(w: Matrix, params: Full, ctx: EncodeContext): Promise<ColumnEncoder> {
+async function createEncoder(
+  w: Matrix,
+  params: Full,
+  ctx: EncodeContext,
+  shared: SharedValues | undefined,
+): Promise<ColumnEncoder> {
   const { rows, cols } = w
   const initial = deviations(w, params.scale).map(s => s * params.gain)
   const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length)
   const segments: CodedSegment[] = []
   for (const segment of trellisSegments(cols, params.bits)) {
     const layout = trellisLayout(rows, segment.to - segment.from, segment.bits)
-    const table =
-      params.values === 'trained'
-        ? storeTable(await trainTable(w, scales.values, params, segment, ctx), params)
-        : undefined
-    segments.push({
-      ...segment,
-      layout,
-      words: new Uint32Array(layout.words),
-      table,
-      lut: table ? storedTable(table) : fixedTable(params, segment.bits),
-    })
+    const names = Object.keys(valuesCost(params, segment.bits))
+    const values =
+      names.length === 0
+        ? {}
+        : shared
+          ? Object.fromEntries(names.map(name => [name, shared[name]]))
+          : await fitValues(
+              [{ w, scales: scales.values, ...(ctx.hessian && { hessian: ctx.hessian }) }],
+              params,
+              segment,
+              ctx,
+            )
+    const words = new Uint32Array(layout.words)
+    segments.push({ ...segment, layout, words, values, lut: valuesOf(values, params, segment.bits) })
   }
   const inverse = scales.values.map(s => (s > 0 ? 1 / s : 0))
   const tiles = tileCounter('trellis', [rows, cols])
@@ -118,10 +171,8 @@ async function createEncoder(w: Matrix, params: Full, ctx: EncodeContext): Promi
     finish() {
       tiles.finish()
       const parts: Record<string, Tensor> = { ...scales.parts() }
-      for (const { bits, words, table } of segments) {
-        parts[`codes${bits}`] = tensor('U32', [words.length], words)
-        if (table) parts[`table${bits}`] = table
-      }
+      for (const { bits, words, values } of segments)
+        Object.assign(parts, { [`codes${bits}`]: tensor('U32', [words.length], words) }, values)
       return { codec: 'trellis', params, shape: [rows, cols], parts }
     },
   }
@@ -151,10 +202,7 @@ function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
   const states = new Uint16Array(TILE_WEIGHTS)
   for (const segment of trellisSegments(cols, params.bits)) {
     const layout = trellisLayout(rows, segment.to - segment.from, segment.bits)
-    const lut =
-      params.values === 'trained'
-        ? storedTable(e.parts[`table${segment.bits}`])
-        : fixedTable(params, segment.bits)
+    const lut = valuesOf(e.parts, params, segment.bits)
     const words = e.parts[`codes${segment.bits}`].data as Uint32Array
     for (let tileRow = Math.floor(from / TILE); tileRow * TILE < to; tileRow++) {
       const first = Math.max(from, tileRow * TILE)

@@ -1,2 +1,2 @@
-export { trellis } from './codec.ts'
+export { fitShared, type SharedValues, trellis, trellisWith } from './codec.ts'
 export { type TrellisParams, trellisParams } from './params.ts'

@@ -8,11 +8,14 @@ export const trellisParams = z.strictObject({
   /**
    * What states stand for. `gauss`: a fixed table optimised for normal weights (L 8, 10 and 12; nothing stored).
    * `hash`: computed from the state (QTIP's 1MAD; any L; nothing stored). `trained`: fitted to the matrix and
-   * stored with 8 or 16 bits a value, for weights that no rotation has made normal.
+   * stored with 8 or 16 bits a value, for weights that no rotation has made normal. `network`: a small network on the
+   * state's bits, fitted to the matrix or to a group of them, corrects the fixed table (any L; 8 bits a weight are stored).
    */
-  values: z.enum(['gauss', 'hash', 'trained']).default('gauss'),
+  values: z.enum(['gauss', 'hash', 'trained', 'network']).default('gauss'),
   /** Bits of a stored value of a trained table. */
   tableBits: z.literal([8, 16]).default(8),
+  /** Hidden units of a network: each takes L + 3 bytes. */
+  hidden: z.int().min(1).max(64).default(12),
   /** One f32 scale for the matrix, or an f16 one for each row. */
   scale: z.enum(['matrix', 'row']).default('matrix'),
   /** Factor on the scale: above 1 where feedback will widen the values to come. */

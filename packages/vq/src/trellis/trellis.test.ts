@@ -1,7 +1,7 @@
 import { bitsPerWeight } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
 import { conformance, normals, relativeError } from '../conformance/index.ts'
-import { trellis } from './index.ts'
+import { fitShared, trellis, trellisWith } from './index.ts'
 
 conformance(
   { describe, it },
@@ -20,6 +20,8 @@ conformance(
       { params: { bits: 2.3, stateBits: 8 }, gaussian: 0.057, real: 0.15 },
       { params: { bits: 2, stateBits: 8, values: 'trained', tableBits: 16 }, gaussian: 0.075, real: 0.15 },
       { params: { bits: 1.5, stateBits: 8, values: 'trained' }, gaussian: 0.2, real: 0.3 },
+      { params: { bits: 2, stateBits: 8, values: 'network', hidden: 6 }, gaussian: 0.078, real: 0.1 },
+      { params: { bits: 1.25, stateBits: 9, values: 'network', hidden: 4 }, gaussian: 0.24, real: 0.3 },
     ],
     badShape: {
       shape: [16, 16],
@@ -55,5 +57,24 @@ describe('trellis', () => {
         trellis.decode(await trellis.encode(skewed, { bits: 2, stateBits: 8, values }, { seed: 1 })),
       )
     expect(await error('trained')).toBeLessThan(0.8 * (await error('gauss')))
+    expect(await error('network')).toBeLessThan(0.8 * (await error('gauss')))
+  })
+
+  it('shares a network between matrices: the same tensors in each, as good as a table of their own', async () => {
+    const group = [1, 2].map(seed => {
+      const w = normals(64, 96, seed)
+      return { ...w, data: w.data.map(v => Math.sign(v) * Math.abs(v) ** 2) }
+    })
+    const params = { bits: 2, stateBits: 8, values: 'network' } as const
+    const shared = trellisWith(await fitShared(group, params, { seed: 1 }))
+    const [first, second] = await Promise.all(group.map(w => shared.encode(w, params, { seed: 1 })))
+    expect(first.parts.network2.data).toEqual(second.parts.network2.data)
+    const fixed = await trellis.encode(group[1], { bits: 2, stateBits: 8 }, { seed: 1 })
+    expect(relativeError(group[1], trellis.decode(second))).toBeLessThan(
+      0.85 * relativeError(group[1], trellis.decode(fixed)),
+    )
+    await expect(fitShared([normals(16, 16, 1), normals(16, 32, 1)], params, { seed: 1 })).rejects.toThrow(
+      'the same width',
+    )
   })
 })

@@ -1,0 +1,56 @@
+import { gaussStateBits, trellisTable } from './trellis-tables.ts'
+
+/** What a hidden unit reads beside the state's bits: the fixed table's value, and one. */
+const EXTRA_INPUTS = 2
+
+/** Weights of each hidden unit: its inputs, then its way out. */
+export const networkWidth = (stateBits: number): number => stateBits + EXTRA_INPUTS + 1
+
+/** The fixed table that a trellis network corrects: `gauss` where there is one of `stateBits`, else `hash`. */
+export const networkBase = (stateBits: number, bits: number): Float32Array =>
+  trellisTable(gaussStateBits.includes(stateBits) ? 'gauss' : 'hash', stateBits, bits)
+
+/** The inputs of state `s`: its bits as ±1, its fixed value, and one. Written to `out`. */
+export function networkInputs(s: number, stateBits: number, fixed: number, out: Float64Array): void {
+  for (let i = 0; i < stateBits; i++) out[i] = (s >>> i) & 1 ? 1 : -1
+  out[stateBits] = fixed
+  out[stateBits + 1] = 1
+}
+
+/**
+ * The values of a neural trellis code (ReALLM's D_φ on the window of a trellis): a network on the L bits of a state
+ * corrects a fixed table, `value(s) = fixed(s) + Σ_j v_j·φ(w_j · [bits of s, fixed(s), 1])`, `φ(z) = z / (1 + |z|)`.
+ * Tabulated, it costs what a table costs. The values are whole multiples of one step, at most 127 times, so that int8
+ * arithmetic loses nothing; sums have one order and no transcendental function, so that every machine finds the same ones.
+ *
+ * @param weights `[hidden, networkWidth(L)]`
+ * @returns `[2^L]`
+ */
+export function networkTable(stateBits: number, bits: number, weights: Float32Array): Float32Array {
+  const table = networkBase(stateBits, bits)
+  const width = networkWidth(stateBits)
+  const inputs = new Float64Array(width - 1)
+  for (let s = 0; s < table.length; s++) {
+    networkInputs(s, stateBits, table[s], inputs)
+    let value = table[s]
+    for (let j = 0; j < weights.length; j += width) {
+      let sum = 0
+      for (let i = 0; i < inputs.length; i++) sum += weights[j + i] * inputs[i]
+      value += (weights[j + width - 1] * sum) / (1 + Math.abs(sum))
+    }
+    table[s] = value
+  }
+  const step = table.reduce((top, v) => Math.max(top, Math.abs(v)), 0) / 127
+  return step > 0 ? table.map(v => step * Math.round(v / step)) : table
+}
+
+/**
+ * A stored network's weights: 8-bit codes times one of two steps.
+ *
+ * @param codes `[hidden, networkWidth(L)]`
+ * @param steps `[2]`: of the inputs' weights, and of the units' ways out
+ */
+export function networkWeights(codes: Int8Array, steps: Float32Array, stateBits: number): Float32Array {
+  const width = networkWidth(stateBits)
+  return Float32Array.from(codes, (code, i) => code * steps[+(i % width === width - 1)])
+}
