@@ -11,6 +11,11 @@ export interface AdamWOptions {
   readonly epsilon?: number
   /** Decoupled weight decay, on parameters of two or more axes only; default 0. */
   readonly weightDecay?: number
+  /**
+   * Factors on the learning rate by kind of parameter, which is the last part of its name: `lora_A`, `lora_B`,
+   * `row_scale`, `magnitude`, `weight` (norms). Others have 1.
+   */
+  readonly rates?: Readonly<Record<string, number>>
 }
 
 /** AdamW (Loshchilov & Hutter, 1711.05101) over named variables, with a state that can be saved. */
@@ -27,10 +32,12 @@ export interface AdamW {
 
 /** Makes the optimiser; it owns two tensors per parameter until `dispose`. */
 export function adamW(parameters: Parameters, options: AdamWOptions = {}): AdamW {
-  const { beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weightDecay = 0 } = options
+  const { beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weightDecay = 0, rates = {} } = options
   const zero = (p: TfVariable) => tf.tidy(() => tf.variable(tf.zerosLike(p), false))
   const moments = new Map([...parameters].map(([name, p]) => [name, { m: zero(p), v: zero(p) }]))
   let steps = 0
+
+  const factorOf = (name: string) => rates[name.slice(name.lastIndexOf('.') + 1)] ?? 1
 
   function update(name: string, parameter: TfVariable, gradient: TfTensor, rate: number, scale?: TfTensor) {
     const { m, v } = moments.get(name)!
@@ -54,7 +61,7 @@ export function adamW(parameters: Parameters, options: AdamWOptions = {}): AdamW
       steps++
       for (const [name, parameter] of parameters) {
         const gradient = gradients.get(name)
-        if (gradient) tf.tidy(() => update(name, parameter, gradient, learningRate, scale))
+        if (gradient) tf.tidy(() => update(name, parameter, gradient, learningRate * factorOf(name), scale))
       }
     },
     async state() {

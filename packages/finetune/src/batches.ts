@@ -93,6 +93,15 @@ export function collate(windows: readonly Window[], chosen: readonly number[]): 
   return { rows, length, ids, targets, weights, scored: weights.reduce((a, b) => a + b, 0), windows: chosen }
 }
 
+/** A number that tells one list of windows from another (FNV-1a). */
+export function digest(windows: readonly Window[]): number {
+  let hash = 0x811c9dc5
+  for (const { ids } of windows) {
+    for (let i = 0; i < ids.length; i++) hash = Math.imul(hash ^ ids[i], 0x01000193)
+  }
+  return hash >>> 0
+}
+
 function permutation(n: number, seed: number): Uint32Array {
   const order = Uint32Array.from({ length: n }, (_, i) => i)
   const rng = random(seed)

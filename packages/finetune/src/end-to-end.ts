@@ -1,21 +1,14 @@
 import type { LongWork } from '@reallm/tensor-io'
-import {
-  crossEntropy,
-  loadWeights,
-  type ModelWeights,
-  type TfTensor,
-  type TransformerConfig,
-  tf,
-  type Weights,
-} from '@reallm/transformer'
+import { loadWeights, type ModelWeights, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
 import type { AdamWOptions } from './adamw.ts'
-import { type Batch, collate, shuffled, type Window } from './batches.ts'
+import { type Batch, collate, digest, shuffled, type Window } from './batches.ts'
 import { fileStore } from './checkpoint.ts'
 import type { SplitWindows } from './data/windows.ts'
 import { divergence, type TopK } from './distill/divergence.ts'
 import { teacherLogits } from './distill/teacher.ts'
+import { headLoss, type LossOfRows, nextToken } from './head-loss.ts'
 import { meanLoss } from './loss.ts'
-import { type Tunable, tunedLogits } from './lowrank/forward.ts'
+import { type Tunable, tunedOuter, tunedStates } from './lowrank/forward.ts'
 import { type StepRecord, train } from './train.ts'
 
 /** How long and on what to train; `finetuneArtifact` takes them too. */
@@ -25,6 +18,11 @@ export interface EndToEndSettings extends LongWork, AdamWOptions {
   /** Windows per batch, default 4, and batches per step, default 1. */
   readonly rows?: number
   readonly accumulate?: number
+  /**
+   * How often each window is seen: 2 uses half as much of a long text as the steps could see, and runs the teacher on
+   * half as much. Default 1.
+   */
+  readonly passes?: number
   /** Highest learning rate; default 1e-3. */
   readonly learningRate?: number
   readonly warmup?: number
@@ -61,7 +59,7 @@ export interface EndToEndResult {
 }
 
 /** Validation looks at no more windows than this, so that it stays a small part of the time. */
-export const MOST_VALIDATION = 16
+export const MOST_VALIDATION = 8
 
 /** At most `count` windows, evenly over all of them. */
 export function spread(windows: readonly Window[], count: number): Window[] {
@@ -82,7 +80,8 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
   const { steps = 200, rows = 4, accumulate = 1, seed = 0 } = options
   const heldOut = spread(options.windows.validation, MOST_VALIDATION)
   // of a long text only as many windows as the steps will see need a teacher
-  const seen = spread(options.windows.train, Math.max(1, steps * rows * accumulate))
+  const wanted = Math.ceil((steps * rows * accumulate) / (options.passes ?? 1))
+  const seen = spread(options.windows.train, Math.max(1, wanted))
   const windows = [...seen, ...heldOut]
   const teacher = await openTeacher(options, windows)
   let now: TopK | undefined
@@ -92,9 +91,12 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
   const loss = (batch: Batch) =>
     tf.tidy(() => {
       const ids = tf.tensor2d(batch.ids, [batch.rows, batch.length], 'int32')
-      const logits = tunedLogits(config, base, parts, ids, gradientCheckpointing)
-      const losses = now ? divergence(logits, now) : crossEntropy(logits, tf.tensor1d(batch.targets, 'int32'))
-      return losses.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
+      const states = tunedStates(config, base, parts, ids, gradientCheckpointing)
+      const top = now
+      const lossOf: LossOfRows = top
+        ? (logits, from) => divergence(logits, top, from)
+        : nextToken(batch.targets)
+      return headLoss(config, tunedOuter(base, parts), states, batch.weights, lossOf)
     })
   const validate = () =>
     meanLoss(
@@ -107,12 +109,13 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
     if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
     const { history, validation } = await train({
       ...options,
-      ...{ parameters: parts.parameters, steps, loss, prepare, fingerprint },
+      ...{ parameters: parts.parameters, steps, loss, prepare },
+      fingerprint: { ...fingerprint, rows, seen: seen.length },
       learningRate: options.learningRate ?? 1e-3,
       batches: shuffled(seen, { rows, seed }),
       ...(heldOut.length > 0 && {
         validate,
-        validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 10)),
+        validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 5)),
       }),
       ...(work !== undefined && {
         checkpoint: fileStore(`${work}/checkpoint.safetensors`),
@@ -130,14 +133,15 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
 }
 
 async function openTeacher(
-  { teacher, topK, work, signal, onProgress, fingerprint = {} }: EndToEndOptions,
+  { teacher, topK, work, signal, onProgress }: EndToEndOptions,
   windows: readonly Window[],
 ) {
   if (!teacher) return undefined
   const weights = await loadWeights(teacher)
   try {
     return await teacherLogits({
-      ...{ config: teacher.config, weights, windows, fingerprint },
+      ...{ config: teacher.config, weights, windows },
+      fingerprint: { teacher: teacher.files.spec, windows: digest(windows) },
       ...(topK !== undefined && { k: topK }),
       ...(work !== undefined && { path: `${work}/teacher.safetensors` }),
       ...(signal && { signal }),

@@ -1,6 +1,7 @@
 import { openFileSource, ReallmError, type Registry, readAll, textOf } from '@reallm/tensor-io'
 import { loadWeights, type ModelWeights, tf } from '@reallm/transformer'
 import { assign } from './adamw.ts'
+import { digest } from './batches.ts'
 import { type BlockReport, type BlockwiseOptions, tuneBlockwise } from './blockwise/blockwise.ts'
 import { fileStore } from './checkpoint.ts'
 import { parseExamples } from './data/examples.ts'
@@ -66,7 +67,7 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
   const windows = await readWindows(options)
   const plan = describePlan(model.config, options)
   const spec = { model: model.files.spec, teacher: teacher?.files.spec }
-  const fingerprint = { ...spec, plan, seed, windows: digest(windows) }
+  const fingerprint = { ...spec, plan, seed, windows: digest([...windows.train, ...windows.validation]) }
   const first = blockwise === false ? undefined : await runBlockwise(options, student, windows, fingerprint)
   const base = await loadWeights(student.model)
   const parts = trainable(student.model.config, base, options, seed, student)
@@ -145,13 +146,4 @@ async function runBlockwise(
     fingerprint,
     ...(work !== undefined && { journal: (i: number) => fileStore(`${work}/block-${i}.safetensors`) }),
   })
-}
-
-/** A number that tells one set of windows from another (FNV-1a). */
-function digest({ train, validation }: SplitWindows): number {
-  let hash = 0x811c9dc5
-  for (const { ids } of [...train, ...validation]) {
-    for (let i = 0; i < ids.length; i++) hash = Math.imul(hash ^ ids[i], 0x01000193)
-  }
-  return hash >>> 0
 }

@@ -129,8 +129,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
 /** What must be the same when a run is resumed. */
 function fixedOptions(options: TrainOptions): Record<string, unknown> {
-  const { steps, learningRate, warmup, floor, accumulate, clip, beta1, beta2, epsilon, weightDecay } = options
-  const given = { steps, learningRate, warmup, floor, accumulate, clip, beta1, beta2, epsilon, weightDecay }
+  const { steps, learningRate, rates, warmup, floor, accumulate, clip } = options
+  const { beta1, beta2, epsilon, weightDecay } = options
+  const schedule = { steps, learningRate, rates, warmup, floor, accumulate, clip }
+  const given = { ...schedule, beta1, beta2, epsilon, weightDecay }
   const named = Object.entries({ ...given, ...options.fingerprint })
   return Object.fromEntries(named.filter(([, value]) => value !== undefined))
 }

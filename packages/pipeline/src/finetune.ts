@@ -17,12 +17,19 @@ export interface TuneOptions extends LongWork {
   readonly to?: string
   /** Optimiser steps; default 200. */
   readonly steps?: number
+  /** Tokens per window, default 256, and windows per step, default 4. */
+  readonly length?: number
+  readonly rows?: number
+  /** How often each window is seen, default 1; of a long text the rest is left out. */
+  readonly passes?: number
   /** Tune block by block against the original first; needs `teacher`. */
   readonly blockwise?: boolean
   /** The original model: train on KL divergence to its predictions instead of on the text alone. */
   readonly teacher?: string
   /** Rank of new parts; default 8. */
   readonly rank?: number
+  /** Bits of each entry of the factors in the artifact that is written: 1 to 8, or 16. Default 8. */
+  readonly factorBits?: number
   /** Train each row's magnitude apart from its direction. */
   readonly dora?: boolean
   readonly learningRate?: number
@@ -43,30 +50,29 @@ export interface TuneOptions extends LongWork {
  * await adapter?.save('my-adapter')
  */
 export async function finetune(spec: string, options: TuneOptions): Promise<FinetuneResult> {
-  const { to, steps, blockwise, seed = 0, rank, dora, learningRate, signal, onProgress } = options
-  if (to !== undefined) await requireEmpty(to, options.force)
+  const { to, data, factorBits = 8, teacher: original, resume, force, backend, ...settings } = options
+  if (!Number.isInteger(factorBits) || factorBits < 1 || (factorBits > 8 && factorBits !== 16)) {
+    throw new ReallmError('bad-option', `factors cannot be stored on ${factorBits} bits`, {
+      hint: 'use 1 to 8, or 16',
+    })
+  }
+  if (to !== undefined) await requireEmpty(to, force)
   const work = to === undefined ? undefined : `${resolve(to)}.work`
-  if (work !== undefined && !options.resume) await refuseUnfinished(work)
+  if (work !== undefined && !resume) await refuseUnfinished(work)
   const registry = builtInRegistry()
-  await useBackend(options.backend)
+  await useBackend(backend)
   const model = await openWeights(spec, { registry })
-  const teacher = options.teacher === undefined ? undefined : await openWeights(options.teacher, { registry })
+  const teacher = original === undefined ? undefined : await openWeights(original, { registry })
   try {
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({
-      ...{ model, data: options.data, seed },
+      ...settings,
+      ...{ model, data },
       ...(isArtifact && { replace: { registry, store: factorStore } }),
       // what compression lost is more than low-rank parts can hold; PEFT's layout has no place for the rest
-      ...(isArtifact && teacher && { norms: true, ...(!dora && { rowScales: true }) }),
+      ...(isArtifact && teacher && { norms: true, ...(!settings.dora && { rowScales: true }) }),
       ...(work !== undefined && { work }),
-      ...(steps !== undefined && { steps }),
-      ...(blockwise !== undefined && { blockwise }),
       ...(teacher && { teacher }),
-      ...(rank !== undefined && { rank }),
-      ...(dora !== undefined && { dora }),
-      ...(learningRate !== undefined && { learningRate }),
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
     })
     if (to !== undefined) await save(to, model, result, options)
     if (work !== undefined) await rm(work, { recursive: true, force: true })
@@ -104,7 +110,8 @@ async function save(
   const report = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
   if (model.files.kind === 'artifact') {
     const card = `# ${basename(resolve(to))}\n\n\`${model.files.spec}\`, fine-tuned on \`${report.data}\`.\n`
-    await saveTuned(to, result.tuned, { model, store: factorStore, report, card })
+    const { factorBits: bits = 8 } = options
+    await saveTuned(to, result.tuned, { model, store: factorStore, bits, report, card })
   }
   await result.adapter?.save(to)
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { crossEntropy, embedding, linear, tap } from './ops.ts'
+import { attend, crossEntropy, embedding, linear, rmsNorm, rotate, swiglu, tap } from './ops.ts'
 import { type BackendName, listBackends, type TfTensor, tf, useBackend } from './tf.ts'
 
 const backends = (await listBackends())
   .filter(b => b.found && (['native', 'wasm', 'cpu'] as BackendName[]).includes(b.name))
   .map(b => b.name)
+
+type Many = (...inputs: TfTensor[]) => TfTensor
 
 const close = (got: TfTensor, want: TfTensor) =>
   expect(tf.max(tf.abs(tf.sub(got, want))).dataSync()[0]).toBeLessThan(1e-4)
@@ -95,6 +97,55 @@ describe.each(backends)('operations on %s', name => {
       const dy = tf.tensor1d([1, 0.5])
       close(tf.grad(x => crossEntropy(x, labels))(logits, dy), tf.grad(plain)(logits, dy))
     })
+  })
+
+  /** A function and its plain form give the same values and gradients. */
+  function same(ours: Many, plain: Many, shapes: number[][]) {
+    tf.tidy(() => {
+      const inputs = shapes.map((shape, i) => tf.randomNormal(shape, 0, 1, 'float32', i + 1) as TfTensor)
+      const value = ours(...inputs)
+      close(value, plain(...inputs))
+      const dy = tf.randomNormal(value.shape, 0, 1, 'float32', 9)
+      const want = tf.grads(plain)(inputs, dy)
+      for (const [i, g] of tf.grads(ours)(inputs, dy).entries()) close(g, want[i])
+    })
+  }
+
+  it('differentiates the norm, the gated unit and the rotation', () => {
+    const norm = (x: TfTensor) => x.div(x.square().mean(-1, true).add(1e-3).sqrt())
+    same(
+      (x, w) => rmsNorm(x, w, 1e-3),
+      (x, w) => norm(x).mul(w),
+      [[2, 3, 5], [5]],
+    )
+    same(swiglu, (gate, up) => gate.mul(gate.sigmoid()).mul(up), [
+      [4, 3],
+      [4, 3],
+    ])
+    const [cos, sin] = [1, 2].map(seed => tf.randomNormal([3, 4], 0, 1, 'float32', seed) as TfTensor)
+    const turned = (x: TfTensor) => {
+      const [a, b] = tf.split(x, 2, -1)
+      return tf.concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], -1)
+    }
+    same(x => rotate(x, cos, sin), turned, [[2, 3, 8]])
+    tf.dispose([cos, sin])
+  })
+
+  it.each([undefined, 0.7])('differentiates attention, soft limit %o', softcap => {
+    const hide = (scores: TfTensor) => {
+      const visible = tf.linalg.bandPart(tf.ones([2, 3]) as never, -1, 0) as TfTensor
+      return scores.sub(tf.sub(1, visible).mul(1e9)) as TfTensor
+    }
+    const plain = (q: TfTensor, k: TfTensor, v: TfTensor) => {
+      const scores = tf.matMul(q, k, false, true)
+      const limited = softcap === undefined ? scores : tf.tanh(scores.div(softcap)).mul(softcap)
+      return tf.matMul(tf.softmax(hide(limited as TfTensor)), v) as TfTensor
+    }
+    same((q, k, v) => attend(q, k, v, { softcap, hide }), plain as Many, [
+      [2, 2, 4],
+      [2, 3, 4],
+      [2, 3, 4],
+    ])
   })
 
   it('shows a gradient on its way', () => {

@@ -2,8 +2,9 @@ import type { GradConfig, KernelConfig, NamedTensorMap } from '@tensorflow/tfjs'
 import { type TfTensor, tf } from './tf.ts'
 
 /**
- * The few operations that tfjs has no complete or no economical gradient for on some backend, as kernels of our own:
- * row lookup and cross-entropy. Gradients are lazy: a frozen operand costs nothing in the backward pass.
+ * The operations that tfjs has no complete or no economical gradient for on some backend, as kernels of our own.
+ * Each holds for its backward pass what it takes in, and nothing of what it computes on the way. Gradients are lazy:
+ * a frozen operand costs nothing in the backward pass.
  */
 interface Op {
   readonly name: string
@@ -12,7 +13,7 @@ interface Op {
   gradient(dy: TfTensor, saved: TfTensor[], attrs: Attributes): Record<string, () => TfTensor>
 }
 type Inputs = Record<string, TfTensor>
-type Attributes = { readonly rows?: number }
+type Attributes = { readonly rows?: number; readonly epsilon?: number }
 
 const registered = new Set<string>()
 
@@ -90,6 +91,107 @@ const places = (labels: TfTensor) => tf.stack([tf.range(0, labels.size, 1, 'int3
  */
 export const crossEntropy = (logits: TfTensor, labels: TfTensor): TfTensor =>
   run(crossEntropyOp, { logits, labels }, {})
+
+const rmsNormOp: Op = {
+  name: 'ReallmRmsNorm',
+  saved: ['x', 'weight'],
+  forward: ({ x, weight }, { epsilon }) => x.mul(inverseRms(x, epsilon!)).mul(weight),
+  gradient: (dy, [x, weight], { epsilon }) => ({
+    x: () => {
+      const inverse = inverseRms(x, epsilon!)
+      const [direction, g] = [x.mul(inverse), dy.mul(weight)]
+      return g.sub(direction.mul(direction.mul(g).mean(-1, true))).mul(inverse)
+    },
+    weight: () =>
+      dy
+        .mul(x.mul(inverseRms(x, epsilon!)))
+        .reshape([-1, weight.size])
+        .sum(0),
+  }),
+}
+
+const inverseRms = (x: TfTensor, epsilon: number) => x.square().mean(-1, true).add(epsilon).rsqrt()
+
+/** `x / √(mean x² + epsilon) · weight` over the last axis; weight `[width]`. Differentiable in both. */
+export const rmsNorm = (x: TfTensor, weight: TfTensor, epsilon: number): TfTensor =>
+  run(rmsNormOp, { x, weight }, { epsilon })
+
+const swigluOp: Op = {
+  name: 'ReallmSwiGlu',
+  saved: ['gate', 'up'],
+  forward: ({ gate, up }) => gate.sigmoid().mul(gate).mul(up),
+  gradient: (dy, [gate, up]) => ({
+    gate: () => {
+      const s = gate.sigmoid()
+      return tf.sub(1, s).mul(gate).add(1).mul(s).mul(up).mul(dy)
+    },
+    up: () => gate.sigmoid().mul(gate).mul(dy),
+  }),
+}
+
+/** `silu(gate) · up`, element by element. Differentiable in both. */
+export const swiglu = (gate: TfTensor, up: TfTensor): TfTensor => run(swigluOp, { gate, up }, {})
+
+const rotateOp: Op = {
+  name: 'ReallmRotate',
+  saved: ['cos', 'sin'],
+  forward: ({ x, cos, sin }) => turned(x, cos, sin),
+  gradient: (dy, [cos, sin]) => ({
+    x: () => turned(dy, cos, tf.neg(sin)),
+    cos: () => tf.zerosLike(cos),
+    sin: () => tf.zerosLike(sin),
+  }),
+}
+
+function turned(x: TfTensor, cos: TfTensor, sin: TfTensor): TfTensor {
+  const [a, b] = tf.split(x, 2, -1)
+  return tf.concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], -1)
+}
+
+/**
+ * Turns dimension j of each head with dimension j + headDim/2: x `[…, length, headDim]`, cos and sin
+ * `[length, headDim / 2]`. Differentiable in x.
+ */
+export const rotate = (x: TfTensor, cos: TfTensor, sin: TfTensor): TfTensor =>
+  run(rotateOp, { x, cos, sin }, {})
+
+/** What `attend` does to the scores, `[groups, rows, keys]` → the same, before the softmax. */
+export interface Scores {
+  /** Soft limit on their size: `limit · tanh(score / limit)`. */
+  readonly softcap: number | undefined
+  /** Hides what a query must not see. */
+  hide(scores: TfTensor): TfTensor
+}
+
+/**
+ * Attention of queries `[groups, rows, headDim]` (scaled) to keys and values `[groups, keys, headDim]` → `[groups, rows,
+ * headDim]`. Differentiable in all three; the backward pass keeps the shares, `[groups, rows, keys]`, and no other
+ * tensor of their size.
+ */
+export function attend(q: TfTensor, k: TfTensor, v: TfTensor, { softcap, hide }: Scores): TfTensor {
+  const products = (q: TfTensor, k: TfTensor) => tf.matMul(q, k, false, true)
+  const limited = (q: TfTensor, k: TfTensor) => tf.tanh(products(q, k).div(softcap!))
+  return tf.customGrad((...given: unknown[]) => {
+    const [q, k, v, save] = given as [TfTensor, TfTensor, TfTensor, (tensors: TfTensor[]) => void]
+    const scores = softcap === undefined ? products(q, k) : limited(q, k).mul(softcap)
+    const shares = tf.softmax(hide(scores))
+    save([q, k, v, shares])
+    return {
+      value: tf.matMul(shares, v),
+      gradFunc: (dy: TfTensor, [q, k, v, shares]: TfTensor[]) =>
+        tf.tidy(() => {
+          const dShares = tf.matMul(dy, v, false, true)
+          let dScores = dShares.sub(dShares.mul(shares).sum(-1, true)).mul(shares)
+          if (softcap !== undefined) dScores = dScores.mul(tf.sub(1, limited(q, k).square()))
+          return [
+            tf.matMul(dScores, k),
+            tf.matMul(dScores, q, true, false),
+            tf.matMul(shares, dy, true, false),
+          ]
+        }),
+    }
+  })(q, k, v)
+}
 
 /**
  * `x` itself; in the backward pass `onGradient` sees its gradient, which lives for the call only.

@@ -1,7 +1,7 @@
 import { ReallmError } from '@reallm/tensor-io'
 import type { Rope, TransformerConfig } from '@reallm/tensor-io/decoder'
 import type { KvCache } from './kv-cache.ts'
-import { crossEntropy, embedding, linear } from './ops.ts'
+import { attend, crossEntropy, embedding, linear, rmsNorm, rotate, swiglu } from './ops.ts'
 import { type TfTensor, tf } from './tf.ts'
 
 /**
@@ -52,7 +52,8 @@ export function attentionHalf(
   options: ForwardOptions = {},
 ): TfTensor {
   return tf.tidy(() => {
-    const norm = (which: string, v: TfTensor): TfTensor => rmsNorm(config, weights, `model.layers.${i}.${which}`, v)
+    const norm = (which: string, v: TfTensor): TfTensor =>
+      normalise(config, weights, `model.layers.${i}.${which}`, v)
     const branch = attention(config, weights, i, norm('input_layernorm', x), options)
     return x.add(config.sandwichNorms ? norm('post_attention_layernorm', branch) : branch) as TfTensor
   })
@@ -68,7 +69,8 @@ export function mlpHalf(
 ): TfTensor {
   return tf.tidy(() => {
     const { sandwichNorms } = config
-    const norm = (which: string, v: TfTensor): TfTensor => rmsNorm(config, weights, `model.layers.${i}.${which}`, v)
+    const norm = (which: string, v: TfTensor): TfTensor =>
+      normalise(config, weights, `model.layers.${i}.${which}`, v)
     const normed = norm(sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm', x)
     const branch = mlp(config, weights, `model.layers.${i}.mlp`, normed, hooks)
     return x.add(sandwichNorms ? norm('post_feedforward_layernorm', branch) : branch) as TfTensor
@@ -78,11 +80,19 @@ export function mlpHalf(
 /** Last norm and output head: `[batch, positions, hidden]` → logits `[batch, positions, vocabulary]`. */
 export function head(config: TransformerConfig, weights: Weights, x: TfTensor, hooks: Hooks = {}): TfTensor {
   return tf.tidy(() => {
-    const normed = rmsNorm(config, weights, 'model.norm', x)
-    const stored = config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
-    return softcap(project(weights, 'lm_head', normed, hooks, stored), config.logitSoftcap)
+    const logits = project(weights, 'lm_head', finalNorm(config, weights, x), hooks, headWeight(config))
+    const limit = config.logitSoftcap
+    return limit === undefined ? logits : tf.tanh(logits.div(limit)).mul(limit)
   })
 }
+
+/** The norm behind the last block. */
+export const finalNorm = (config: TransformerConfig, weights: Weights, x: TfTensor): TfTensor =>
+  normalise(config, weights, 'model.norm', x)
+
+/** Name of the head's weight, `[vocabulary, hidden]`. */
+export const headWeight = (config: TransformerConfig): string =>
+  config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
 
 /** All blocks: ids int32 `[batch, positions]` → the input of `head`, `[batch, positions, hidden]`. */
 export function hiddenStates(
@@ -149,21 +159,20 @@ function attention(
     const y = project(weights, `${name}.${part}_proj`, x, options)
     const byHead = y.reshape([batch, length, count, headDim])
     if (part === 'v') return byHead.transpose([0, 2, 1, 3])
-    const normed = config.qkNorm ? rmsNorm(config, weights, `${name}.${part}_norm`, byHead) : byHead
-    return rotate(normed.transpose([0, 2, 1, 3]), turns)
+    const normed = config.qkNorm ? normalise(config, weights, `${name}.${part}_norm`, byHead) : byHead
+    return rotate(normed.transpose([0, 2, 1, 3]), ...turns)
   }
   const q = split('q', heads).mul(attentionScale)
   let k = split('k', kvHeads).reshape([batch * kvHeads, length, headDim])
   let v = split('v', kvHeads).reshape([batch * kvHeads, length, headDim])
   if (options.cache) [k, v] = options.cache.append(i, k, v)
-  const all = k.shape[1]!
 
   // The heads that share one key-value head are rows of one product: [batch · kvHeads, group · length, headDim].
-  const grouped = q.reshape([batch * kvHeads, -1, headDim])
-  const scores = softcap(tf.matMul(grouped, k, false, true), config.attentionSoftcap)
-  const masked = hide(scores.reshape([batch * heads, length, all]), past, config.windows[i])
-  const shares = tf.softmax(masked).reshape([batch * kvHeads, -1, all])
-  const mixed = tf.matMul(shares, v).reshape([batch, heads, length, headDim])
+  const attended = attend(q.reshape([batch * kvHeads, -1, headDim]), k, v, {
+    softcap: config.attentionSoftcap,
+    hide: scores => hide(scores, length, past, config.windows[i]),
+  })
+  const mixed = attended.reshape([batch, heads, length, headDim])
   const rows = mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
   return project(weights, `${name}.o_proj`, rows, options)
 }
@@ -171,11 +180,11 @@ function attention(
 function mlp(config: TransformerConfig, weights: Weights, name: string, x: TfTensor, hooks: Hooks): TfTensor {
   const gate = project(weights, `${name}.gate_proj`, x, hooks)
   const up = project(weights, `${name}.up_proj`, x, hooks)
-  return project(weights, `${name}.down_proj`, activate(config, gate).mul(up), hooks)
+  const product = config.activation === 'silu' ? swiglu(gate, up) : gelu(config, gate).mul(up)
+  return project(weights, `${name}.down_proj`, product, hooks)
 }
 
-function activate({ activation }: TransformerConfig, x: TfTensor): TfTensor {
-  if (activation === 'silu') return x.mul(x.sigmoid())
+function gelu({ activation }: TransformerConfig, x: TfTensor): TfTensor {
   const gate =
     activation === 'gelu'
       ? tf.erf(x.mul(Math.SQRT1_2))
@@ -198,10 +207,9 @@ function project(
   return bias ? y.add(bias) : y
 }
 
-function rmsNorm(config: TransformerConfig, weights: Weights, name: string, x: TfTensor): TfTensor {
+function normalise(config: TransformerConfig, weights: Weights, name: string, x: TfTensor): TfTensor {
   const weight = weightOf(weights, `${name}.weight`)
-  const normed = x.mul(x.square().mean(-1, true).add(config.normEps).rsqrt())
-  return normed.mul(config.normOffset ? weight.add(config.normOffset) : weight)
+  return rmsNorm(x, config.normOffset ? weight.add(config.normOffset) : weight, config.normEps)
 }
 
 /** cos and sin, `[length, headDim / 2]`, of positions `past` and on. */
@@ -219,24 +227,19 @@ function rotation({ inverseFrequencies, scale }: Rope, past: number, length: num
   return [tf.tensor(cos, [length, half]), tf.tensor(sin, [length, half])]
 }
 
-/** Turns dimension j of each head with dimension j + headDim/2. */
-function rotate(x: TfTensor, [cos, sin]: [TfTensor, TfTensor]): TfTensor {
-  const [a, b] = tf.split(x, 2, -1)
-  return tf.concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], -1)
-}
-
-/** Hides from each query what comes after it, and what lies `window` or more positions before it. */
-function hide(scores: TfTensor, past: number, window: number | undefined): TfTensor {
-  const [, length, all] = scores.shape as [number, number, number]
+/**
+ * Hides from each query what comes after it, and what lies `window` or more positions before it; scores
+ * `[groups, heads of the group · length, all positions]`.
+ */
+function hide(scores: TfTensor, length: number, past: number, window: number | undefined): TfTensor {
+  const all = scores.shape[2]!
   if (length === 1 && (window === undefined || all <= window)) return scores
   const ahead = tf.range(0, all).sub(tf.range(past, past + length).expandDims(1))
   let hidden = ahead.greater(0)
   if (window !== undefined && all > window) hidden = tf.logicalOr(hidden, ahead.lessEqual(-window))
-  return scores.add(hidden.cast('float32').mul(-1e9))
+  const mask = hidden.cast('float32').mul(-1e9)
+  return scores.reshape([-1, length, all]).add(mask).reshape(scores.shape)
 }
-
-const softcap = (x: TfTensor, limit: number | undefined): TfTensor =>
-  limit === undefined ? x : tf.tanh(x.div(limit)).mul(limit)
 
 function weightOf(weights: Weights, name: string): TfTensor {
   const weight = weights[name]

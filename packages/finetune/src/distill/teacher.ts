@@ -54,7 +54,7 @@ export async function teacherLogits(options: TeacherOptions): Promise<TeacherLog
     await runTeacher(options, width, async (number, top) => void (kept[number] = top))
     return { of: batch => assemble(batch, width, async number => kept[number]), close: async () => {} }
   }
-  const fixed = { k: width, windows: windows.length, ...options.fingerprint }
+  const fixed = { k: width, count: windows.length, ...options.fingerprint }
   const file = (await openCache(path, fixed)) ?? (await fillCache(options, width, path, fixed))
   return {
     of: batch =>

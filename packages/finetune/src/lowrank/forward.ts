@@ -69,8 +69,8 @@ function nestedGrads(
   }
 }
 
-/** Logits `[batch · positions, vocabulary]` of ids `[batch, positions]` with the trained parts in place. */
-export function tunedLogits(
+/** What is behind the last block, `[batch, positions, hidden]`, of ids `[batch, positions]`. */
+export function tunedStates(
   config: TransformerConfig,
   base: Weights,
   parts: Tunable,
@@ -81,8 +81,24 @@ export function tunedLogits(
     const run = checkpointing ? checkpointedBlock : tunedBlock
     let x = embed(config, base, ids)
     for (let i = 0; i < config.layers; i++) x = run(config, base, parts, i, x)
-    const { hooks, weights } = parts.apply(valuesOf(parts, parts.outer), base)
-    return head(config, weights, x, hooks).reshape([-1, config.vocabSize])
+    return x
+  })
+}
+
+/** Weights of the last norm and the head, trained where the parts say so. */
+export const tunedOuter = (base: Weights, parts: Tunable): Weights =>
+  parts.apply(valuesOf(parts, parts.outer), base).weights
+
+/** Logits `[batch · positions, vocabulary]` of ids `[batch, positions]` with the trained parts in place. */
+export function tunedLogits(
+  config: TransformerConfig,
+  base: Weights,
+  parts: Tunable,
+  ids: TfTensor,
+): TfTensor {
+  return tf.tidy(() => {
+    const states = tunedStates(config, base, parts, ids)
+    return head(config, tunedOuter(base, parts), states).reshape([-1, config.vocabSize])
   })
 }
 

@@ -1,10 +1,11 @@
 import { matrix, ReallmError } from '@reallm/tensor-io'
-import { forward, type TfTensor, tf, useBackend } from '@reallm/transformer'
+import { forward, head, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
 import { toyConfig, toyWeights } from '../../test/toy.ts'
-import { tunedLogits } from './forward.ts'
+import { tunedLogits, tunedOuter, tunedStates } from './forward.ts'
 import { plannedModules } from './plan.ts'
 import { rowNorms, type Trainable, trainable } from './trainable.ts'
+import { tunedLinear } from './tuned-linear.ts'
 
 beforeAll(async () => {
   await useBackend('wasm')
@@ -52,6 +53,30 @@ test('row norms of W + s·BA are found without forming it', () => {
   for (const [i, v] of rowNorms(w, a, b, 1.5).dataSync().entries()) expect(v).toBeCloseTo(exact[i], 4)
 })
 
+test.each([true, false])('one layer has the gradients of its formula, row factors %o', scaled => {
+  const before = tf.memory().numTensors
+  tf.tidy(() => {
+    const shapes = [[2, 3, 5], [2, 5], [7, 2], ...(scaled ? [[7]] : [])]
+    const [x, a, b, g] = shapes.map((s, i) => tf.randomNormal(s, 1, 1, 'float32', i + 1) as TfTensor)
+    const weight = tf.randomNormal([7, 5], 0, 1, 'float32', 8) as TfTensor
+    const dy = tf.randomNormal([2, 3, 7], 0, 1, 'float32', 9)
+    const inputs = scaled ? [x, a, b, g] : [x, a, b]
+    type Many = (...inputs: TfTensor[]) => TfTensor
+    const ours: Many = (x, a, b, factors) => tunedLinear(x, { weight, a, b, scaling: 1.5, factors })
+    const plain: Many = (x, a, b, g) => {
+      const whole = weight.add(tf.matMul(b, a).mul(1.5)) as TfTensor
+      const y = tf.matMul(x.reshape([6, 5]), whole, false, true).reshape([2, 3, 7])
+      return g ? y.mul(g) : y
+    }
+    const apart = (u: TfTensor, v: TfTensor) => u.sub(v).abs().max().dataSync()[0]
+    expect(apart(ours(...inputs), plain(...inputs))).toBeLessThan(1e-4)
+    const want = tf.grads(plain)(inputs, dy)
+    for (const [i, got] of tf.grads(ours)(inputs, dy).entries())
+      expect(apart(got, want[i])).toBeLessThan(1e-4)
+  })
+  expect(tf.memory().numTensors).toBe(before)
+})
+
 test('gradient checkpointing gives the same gradients', () => {
   const base = toyWeights()
   const parts = trainable(toyConfig, base, { rank: 2, dora: true, norms: true }, 1)
@@ -59,7 +84,10 @@ test('gradient checkpointing gives the same gradients', () => {
   const before = tf.memory().numTensors
   const gradients = (checkpointing: boolean) => {
     const input = ids()
-    const loss = () => tunedLogits(toyConfig, base, parts, input, checkpointing).square().mean() as never
+    const loss = () => {
+      const states = tunedStates(toyConfig, base, parts, input, checkpointing)
+      return head(toyConfig, tunedOuter(base, parts), states).square().mean() as never
+    }
     const { value, grads } = tf.variableGrads(loss, [...parts.parameters.values()])
     const values = [...parts.parameters.values()].map(p => Array.from(grads[p.name].dataSync()))
     tf.dispose([value, input, ...Object.values(grads)])

@@ -11,6 +11,7 @@ import {
 } from '@reallm/transformer'
 import type { Parameters, TfVariable } from '../adamw.ts'
 import { type LowRankPlan, type PlannedModule, plannedModules } from './plan.ts'
+import { tunedLinear } from './tuned-linear.ts'
 
 /** Factors to start from instead of fresh ones: L₁ `[out, rank]`, L₂ `[rank, in]`. */
 export interface Factors {
@@ -109,11 +110,13 @@ export function trainable(
         const a = values[`${name}.lora_A`]
         if (!module || !a) return plain()
         const b = values[`${name}.lora_B`]
-        const y = plain().add(linear(linear(x, a), b).mul(module.scaling)) as TfTensor
-        const scale = values[`${name}.row_scale`]
-        if (scale) return y.mul(scale)
+        const weight = frozen[`${name}.weight`]
+        const { scaling } = module
         const magnitude = values[`${name}.magnitude`]
-        return magnitude ? y.mul(magnitude.div(rowNorms(frozen[`${name}.weight`], a, b, module.scaling))) : y
+        const factors = magnitude
+          ? (magnitude.div(rowNorms(weight, a, b, scaling)) as TfTensor)
+          : values[`${name}.row_scale`]
+        return tunedLinear(x, { weight, a, b, scaling, factors })
       }
       return { hooks: { linear: linearHook }, weights: { ...frozen, ...values } }
     },

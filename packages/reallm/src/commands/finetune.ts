@@ -1,3 +1,4 @@
+import type { ProgressEvent } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
 import { parseNumber, parseWhole } from '../options.ts'
@@ -7,8 +8,12 @@ interface Options {
   output: string
   blockwise?: boolean
   steps: number
+  length?: number
+  rows?: number
+  passes?: number
   kd?: string
   rank: number
+  factorBits?: number
   dora?: boolean
   learningRate?: number
   seed: number
@@ -29,8 +34,16 @@ export const finetuneCommand = (io: Io): Command =>
     .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
     .option('--blockwise', 'first bring each block back to what the original gives (needs --kd)')
     .option('--steps <number>', 'optimiser steps', parseWhole(0), 200)
+    .option('--length <tokens>', 'tokens per window (default 256)', parseWhole(2))
+    .option('--rows <number>', 'windows per step (default 4)', parseWhole(1))
+    .option('--passes <number>', 'how often each window is seen (default 1)', parseNumber(1, 1000))
     .option('--kd <model>', 'the original model: learn from its predictions')
     .option('--rank <number>', 'rank of new parts', parseWhole(1), 8)
+    .option(
+      '--factor-bits <number>',
+      'bits of each stored entry of them: 1 to 8, or 16 (default 8)',
+      parseWhole(1),
+    )
     .option('--dora', "train each row's magnitude apart from its direction")
     .option('--learning-rate <number>', 'highest learning rate (default 0.001)', parseNumber(0, 1))
     .option('--seed <number>', 'same seed and input, same result', parseWhole(0), 0)
@@ -51,6 +64,18 @@ Examples:
       const { finetune, summaryOf } = await import('@reallm/pipeline')
       const { ReallmError } = await import('@reallm/tensor-io')
       const progress = progressOn(io)
+      const measure = options.kd ? 'divergence' : 'loss'
+      const onProgress = (event: ProgressEvent) => {
+        const { error, done } = event
+        if (event.event === 'validation-end') {
+          progress.end()
+          io.err(`step ${done}: ${measure} on held-out data ${error?.toFixed(4)}\n`)
+        } else if (event.event === 'step-end') {
+          progress.onProgress({ ...event, name: `${done}, ${measure} ${error?.toFixed(4)}` })
+        } else {
+          progress.onProgress(event)
+        }
+      }
       try {
         const result = await finetune(spec, {
           data: options.data,
@@ -59,8 +84,12 @@ Examples:
           rank: options.rank,
           seed: options.seed,
           signal: io.signal,
-          onProgress: progress.onProgress,
+          onProgress,
           ...(options.blockwise && { blockwise: true }),
+          ...(options.length !== undefined && { length: options.length }),
+          ...(options.rows !== undefined && { rows: options.rows }),
+          ...(options.passes !== undefined && { passes: options.passes }),
+          ...(options.factorBits !== undefined && { factorBits: options.factorBits }),
           ...(options.kd !== undefined && { teacher: options.kd }),
           ...(options.dora && { dora: true }),
           ...(options.learningRate !== undefined && { learningRate: options.learningRate }),
@@ -73,7 +102,7 @@ Examples:
           const { before, after } = summary
           const gain =
             before !== undefined && after !== undefined
-              ? `, ${options.kd ? 'divergence' : 'loss'} on held-out data ${before.toFixed(4)} → ${after.toFixed(4)}`
+              ? `, ${measure} on held-out data ${before.toFixed(4)} → ${after.toFixed(4)}`
               : ''
           return `${options.output}: ${summary.steps} steps${gain}\n`
         })
