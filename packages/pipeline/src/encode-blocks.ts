@@ -1,5 +1,5 @@
 import { type Matrix, seedFor, throwIfAborted } from '@reallm/tensor-io'
-import { blockTensors, loadTensors, tf, type Weights } from '@reallm/transformer'
+import { blockTensors, loadTensors, type TfTensor, tf, type Weights } from '@reallm/transformer'
 import { type Activations, activations } from './activations.ts'
 import type { Moments } from './encode.ts'
 import { type BlockStep, halves, headInput, inputGroups, inputOf, moment, runBlock } from './forward.ts'
@@ -13,37 +13,54 @@ export interface Prefixes {
   readonly quantised: Prefix
 }
 
+/** A block whose original has been run: what its encoding starts from. */
+export interface OpenedBlock {
+  /** The original's, to be replaced by what the matrices decode to. */
+  readonly weights: Record<string, TfTensor>
+  /** The original's inputs of each group of layers, where the recipe wants them. */
+  readonly inputs: ReadonlyMap<string, Activations>
+  /** What was encoded before, by module. */
+  readonly known: ReadonlyMap<string, Matrix | undefined>
+}
+
+/** Loads block `i` and takes the original's prefix over it. */
+export async function openBlock(run: Run, i: number, original: Prefix): Promise<OpenedBlock> {
+  const planned = run.plan.matrices.filter(m => m.module.block === i)
+  const known = new Map<string, Matrix | undefined>()
+  for (const { module } of planned) known.set(module.name, await run.ledger.decoded(module.name))
+  const open = new Set(planned.filter(m => !known.get(m.module.name)).map(m => m.module.name))
+  const weights = await loadTensors(run.model, blockTensors(run.config, i).keys())
+  const inputs = await passOriginal(run, i, weights, original, open)
+  return { weights, inputs, known }
+}
+
 /**
  * Encodes block `i`: group by group of matrices that see the same input, each behind everything quantised before it,
- * and takes both prefixes over the block. One block is in memory.
+ * and takes the quantised prefix over the block. The next block is opened while the last group is being encoded: two
+ * blocks are in memory.
  */
-export async function encodeBlock(run: Run, i: number, prefixes: Prefixes): Promise<void> {
-  const { model, config, recipe } = run
+export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opened: OpenedBlock) {
+  const { config, recipe } = run
+  const { weights, inputs, known } = opened
   const planned = run.plan.matrices.filter(m => m.module.block === i)
-  const known = new Map(
-    await Promise.all(
-      planned.map(async m => [m.module.name, await run.ledger.decoded(m.module.name)] as const),
-    ),
-  )
-  const open = new Set(planned.filter(m => !known.get(m.module.name)).map(m => m.module.name))
-  const weights = await loadTensors(model, blockTensors(config, i).keys())
-  const inputs = await passOriginal(run, i, weights, prefixes.original, open)
+  let next: OpenedBlock | undefined
   for (const { groups, run: step } of halves) {
     for (const group of groups) {
       const members = planned.filter(m => group.some(part => m.module.name.endsWith(part)))
       const leader = `model.layers.${i}.${group[0]}`
       let moments: Moments = {}
-      if (recipe.calibrated && members.some(m => open.has(m.module.name))) {
+      if (recipe.calibrated && members.some(m => !known.get(m.module.name))) {
         moments = await gather(run, i, weights, prefixes.quantised, leader, step, inputs.get(leader))
       }
-      await Promise.all(
-        members.map(async m => {
-          const { name } = m.module
-          const decoded = known.get(name) ?? (await encodePlanned(run, m, moments))
-          weights[`${name}.weight`].dispose()
-          weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
-        }),
-      )
+      const encoding = members.map(async m => {
+        const { name } = m.module
+        const decoded = known.get(name) ?? (await encodePlanned(run, m, moments))
+        weights[`${name}.weight`].dispose()
+        weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
+      })
+      const isLast = group === inputGroups.at(-1)
+      const opening = isLast && i + 1 < config.layers ? openBlock(run, i + 1, prefixes.original) : undefined
+      ;[next] = await Promise.all([opening, ...encoding])
     }
     await prefixes.quantised.advance(x => {
       throwIfAborted(run.signal)
@@ -52,6 +69,7 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes): Prom
   }
   for (const stored of inputs.values()) await stored.close()
   tf.dispose(weights)
+  return next
 }
 
 /** Encodes one planned matrix, saves it to the journal and returns what it decodes to. */

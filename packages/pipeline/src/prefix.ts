@@ -39,7 +39,11 @@ export async function startPrefix(
     batches: batches.length,
     get,
     async advance(step) {
-      for (let b = 0; b < batches.length; b++) await x.set(b, step(await get(b), b))
+      for (let b = 0; b < batches.length; b++) {
+        await x.set(b, step(await get(b), b))
+        // Lets the answers of encoding threads through.
+        await new Promise(resolve => setImmediate(resolve))
+      }
     },
     close: x.close,
   }
