@@ -5,7 +5,7 @@ import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
 import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
-import { matmulCodesPart, matmulTrellisPart } from './packed'
+import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
 import { butterfliesPart, densePart } from './transform'
 
@@ -27,6 +27,7 @@ const BUTTERFLIES: i32 = 9
 const DENSE: i32 = 10
 const MATMUL_CODES: i32 = 11
 const MATMUL_TRELLIS: i32 = 12
+const EXPAND_TRELLIS: i32 = 13
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -54,6 +55,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return matmulCodesPart(part, parts)
     case MATMUL_TRELLIS:
       return matmulTrellisPart(part, parts)
+    case EXPAND_TRELLIS:
+      return expandTrellisPart(part, parts)
   }
 }
 
@@ -301,4 +304,19 @@ export function matmulTrellis(
   put(13, scales)
   put(14, rowScales)
   run(MATMUL_TRELLIS, <i64>rows * cols * tokens)
+}
+
+export function expandTrellis(
+  words: usize, bits: f32, stateBits: i32, table: usize, rows: i32, cols: i32, w: usize, stride: i32, firstCol: i32,
+): void {
+  put(0, w)
+  put(1, stride)
+  put(2, firstCol)
+  put(5, rows)
+  put(6, cols)
+  put(9, words)
+  put(10, <i32>(<f32>4 * bits))
+  put(11, stateBits)
+  put(12, table)
+  run(EXPAND_TRELLIS, <i64>rows * cols)
 }

@@ -217,7 +217,7 @@ export function quantiseActivationsPart(part: i32, parts: i32): void {
 /** Index of weight (r, c) in blocks of 4 rows × 16 columns. */
 // @ts-expect-error: decorator
 @inline
-function indexOf(r: i32, c: i32, stride: i32): usize {
+export function indexOf(r: i32, c: i32, stride: i32): usize {
   return <usize>(r & ~3) * stride + (<usize>(c & ~15) << 2) + (<usize>(r & 3) << 4) + (c & 15)
 }
 

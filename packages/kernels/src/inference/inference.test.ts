@@ -198,6 +198,27 @@ describe('products straight from codes', () => {
   })
 })
 
+describe('trellis codes expanded to bytes', () => {
+  it.each([
+    { rows: 64, cols: 48, bits: 2.25, stateBits: 10, stride: 48, firstCol: 0 },
+    { rows: 30, cols: 40, bits: 3, stateBits: 8, stride: 64, firstCol: 16 },
+    { rows: 330, cols: 160, bits: 1.75, stateBits: 12, stride: 160, firstCol: 0 },
+  ])('%o', ({ rows, cols, bits, stateBits, stride, firstCol }) => {
+    const { words } = trellisLayout(rows, cols, bits)
+    const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
+    const table = new Float32Array(Int8Array.from({ length: 2 ** stateBits }, (_, i) => i % 63).buffer)
+    const bytes = Math.ceil(rows / 4) * 4 * stride
+    const results = run(
+      [codes, table, zeros(bytes / 4)],
+      (k, [stored, values, w]) =>
+        k.expandTrellis(stored, bits, stateBits, values, rows, cols, w, stride, firstCol),
+      { input: 2, bytes },
+    )
+    close(results, 0, b => new Int8Array(b.buffer, b.byteOffset, b.byteLength))
+    expect(results[0].some(byte => byte !== 0)).toBe(true)
+  })
+})
+
 describe('transforms', () => {
   it.each([72, 576, 960, 1536, 28])('of width %i', width => {
     const plan = hadamardPlan(width)

@@ -165,4 +165,16 @@ export interface InferenceKernels {
     scales: Pointer,
     rowScales: number,
   ): void
+  /** One segment of a trellis code whose `table` is signed bytes, to columns `firstCol …` of blocked one-byte weights. */
+  expandTrellis(
+    words: Pointer,
+    bits: number,
+    stateBits: number,
+    table: Pointer,
+    rows: number,
+    cols: number,
+    w: Pointer,
+    stride: number,
+    firstCol: number,
+  ): void
 }

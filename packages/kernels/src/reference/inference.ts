@@ -281,6 +281,20 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       products({ x, ldx, y, ldy, tokens, rows, cols, accumulate, row })
     },
 
+    expandTrellis(words, bits, stateBits, table, rows, cols, w, stride, firstCol) {
+      const layout = trellisLayout(rows, cols, bits)
+      const stored = new Uint32Array(memory.buffer, words, layout.words)
+      const values = integers(table, 2 ** stateBits, 1)
+      const out = integers(w, padded(rows) * stride, 1)
+      const states = new Uint16Array(256)
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) {
+          if ((c & 15) === 0) unpackTile(stored, layout, r >> 4, c >> 4, stateBits, states)
+          out[integerAt(r, firstCol + c, stride)] = values[states[(r & 15) * 16 + (c & 15)]]
+        }
+      }
+    },
+
     copy(y, x, count) {
       f32(y, count).set(f32(x, count))
     },

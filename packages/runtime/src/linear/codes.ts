@@ -1,7 +1,7 @@
 import { normalfloatLevels } from '@reallm/kernels/inference'
 import { type EncodedMatrix, packedBytes, toFloat32, unpackBits } from '@reallm/tensor-io'
 import { type Engine, integerStride } from '../engine.ts'
-import { exactBytes } from './integer.ts'
+import { exactBytes, fillFromRows } from './integer.ts'
 import type { Linear } from './linear.ts'
 import type { StoredRows } from './stored-rows.ts'
 
@@ -82,7 +82,8 @@ export function exactCodes(engine: Engine, m: CodedMatrix): Linear | undefined {
   const rows = codedRows(shifts ? { ...doubled, shifts: shifts.map(v => 2 * v) } : doubled)
   const scaleAt = (r: number, c: number) =>
     scales[r * perRow + Math.min(perRow - 1, Math.floor(c / group))] / 2
-  return exactBytes(engine, m.shape, rows, scaleAt, perRow === 1 ? integerStride(cols) : group)
+  const fill = fillFromRows(engine, m.shape, rows)
+  return exactBytes(engine, m.shape, fill, scaleAt, perRow === 1 ? integerStride(cols) : group)
 }
 
 /** Products straight from the codes. */

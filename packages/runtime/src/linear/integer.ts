@@ -36,33 +36,39 @@ export function integerWriter(engine: Engine, rows: number, cols: number, bytes:
 }
 
 /**
- * One-byte weights without loss: `rowsOf` gives whole numbers of at most ±127, `scaleAt(r, c)` what they are multiples
- * of, the same for all columns between multiples of `unit` (one of 16).
+ * One-byte weights without loss: `fill` writes whole numbers of at most ±127 to blocked weights of `stride` columns,
+ * `scaleAt(r, c)` tells what they are multiples of, the same for all columns between multiples of `unit` (one of 16).
  */
 export function exactBytes(
   engine: Engine,
   [rows, cols]: readonly [number, number],
-  rowsOf: StoredRows,
+  fill: (codes: Pointer, stride: number) => void,
   scaleAt: (r: number, c: number) => number,
   unit: number,
 ): Linear {
   const { linear, codes, scales, stride, group } = integers(engine, rows, cols, 1, groupOf(unit))
-  const { arena, kernels } = engine
-  const step = Math.max(1, Math.floor(STAGED / cols))
-  const values = new Float32Array(step * cols)
-  const staging = arena.allocate(step * cols)
-  for (let from = 0; from < rows; from += step) {
-    const to = Math.min(rows, from + step)
-    rowsOf(from, to, values)
-    arena.bytes(staging, values.length).set(new Uint8Array(Int8Array.from(values).buffer))
-    kernels.packBytes(staging, codes, to - from, cols, stride, from)
-  }
-  arena.free(staging)
+  fill(codes, stride)
   const groups = Math.ceil(stride / group)
-  const table = arena.floats(scales, rows * groups)
+  const table = engine.arena.floats(scales, rows * groups)
   for (let i = 0; i < table.length; i++) table[i] = scaleAt(Math.floor(i / groups), (i % groups) * group)
   return linear
 }
+
+/** Fills blocked weights with the whole numbers that `rowsOf` gives, a few rows at a time. */
+export const fillFromRows =
+  ({ arena, kernels }: Engine, [rows, cols]: readonly [number, number], rowsOf: StoredRows) =>
+  (codes: Pointer, stride: number): void => {
+    const step = Math.max(1, Math.floor(STAGED / cols))
+    const values = new Float32Array(step * cols)
+    const staging = arena.allocate(step * cols)
+    for (let from = 0; from < rows; from += step) {
+      const to = Math.min(rows, from + step)
+      rowsOf(from, to, values)
+      arena.bytes(staging, values.length).set(new Uint8Array(Int8Array.from(values).buffer))
+      kernels.packBytes(staging, codes, to - from, cols, stride, from)
+    }
+    arena.free(staging)
+  }
 
 /** The largest group that the kernel sums and that no change of scale falls into. */
 function groupOf(unit: number): number {

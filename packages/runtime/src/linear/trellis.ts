@@ -64,18 +64,13 @@ function tableOf(e: EncodedMatrix, bits: number): Float32Array {
   return networkTable(stateBits, bits, networkWeights(codes, steps, stateBits))
 }
 
-/** Decodes a few rows at a time; `valueOf` is what states of each segment stand for. */
-export function trellisRows(
-  m: TrellisMatrix,
-  tables = m.segments.map(s => s.table),
-  scaled = true,
-): StoredRows {
+/** Decodes a few rows at a time. */
+export function trellisRows(m: TrellisMatrix): StoredRows {
   const [rows, cols] = m.shape
   const states = new Uint16Array(TILE * TILE)
   return (from, to, out) => {
-    for (const [s, { bits, words, from: left, to: right }] of m.segments.entries()) {
+    for (const { bits, words, table, from: left, to: right } of m.segments) {
       const layout = trellisLayout(rows, right - left, bits)
-      const table = tables[s]
       for (let tileRow = Math.floor(from / TILE); tileRow * TILE < to; tileRow++) {
         const first = Math.max(from, tileRow * TILE)
         const last = Math.min(to, (tileRow + 1) * TILE)
@@ -84,7 +79,7 @@ export function trellisRows(
           const at = left + tileCol * TILE
           const width = Math.min(TILE, right - at)
           for (let r = first; r < last; r++) {
-            const scale = scaled ? m.scales[m.scales.length > 1 ? r : 0] : 1
+            const scale = m.scales[m.scales.length > 1 ? r : 0]
             const path = (r - tileRow * TILE) * TILE
             for (let c = 0; c < width; c++) out[(r - from) * cols + at + c] = scale * table[states[path + c]]
           }
@@ -102,11 +97,21 @@ export function exactTrellis(engine: Engine, m: TrellisMatrix): Linear | undefin
   const [, cols] = m.shape
   const steps = m.segments.map(({ table }) => commonStep(table))
   if (steps.some(step => step === undefined)) return undefined
-  const codes = m.segments.map(({ table }, s) => table.map(v => Math.round(v / steps[s]!)))
   const unit = m.segments.length > 1 ? m.segments[0].to : integerStride(cols)
   const scaleAt = (r: number, c: number) =>
     m.scales[m.scales.length > 1 ? r : 0] * steps[m.segments.findIndex(({ to }) => c < to)]!
-  return exactBytes(engine, m.shape, trellisRows(m, codes, false), scaleAt, unit)
+  const fill = (w: Pointer, stride: number) => {
+    for (const [s, { bits, words, table, from, to }] of m.segments.entries()) {
+      const stored = upload(engine, words)
+      const values = Int8Array.from(table, v => Math.round(v / steps[s]!))
+      const bytes = engine.arena.allocate(values.length)
+      engine.arena.bytes(bytes, values.length).set(new Uint8Array(values.buffer))
+      engine.kernels.expandTrellis(stored, bits, m.stateBits, bytes, m.shape[0], to - from, w, stride, from)
+      engine.arena.free(bytes)
+      engine.arena.free(stored)
+    }
+  }
+  return exactBytes(engine, m.shape, fill, scaleAt, unit)
 }
 
 /** The largest step that all values are whole multiples of, up to 127 times. */
