@@ -43,6 +43,6 @@ function run(what, args) {
 const wanted = digest()
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   run('installing packages', [packageManager, 'install', '--frozen-lockfile'])
-  run('building', ['turbo', 'run', 'build', '--output-logs=errors-only'])
+  run('building', ['turbo', 'run', 'build', '--filter=./packages/*', '--output-logs=errors-only'])
   writeFileSync(stamp, wanted)
 }

@@ -1,0 +1,54 @@
+import { type LoadOptions, load, type Model } from '@reallm/runtime'
+import type { ProgressEvent } from '@reallm/tensor-io'
+import { type CallContext, serveWorker } from '../worker/serve.ts'
+
+/** What the home page's Worker tells of a model that it loaded. */
+export interface Loaded {
+  readonly seconds: number
+  readonly threads: number
+  readonly kernels: string
+}
+
+/** What it tells of a text that it wrote. */
+export interface Written {
+  readonly tokens: number
+  /** Of decoding alone. */
+  readonly tokensPerSecond: number
+}
+
+let model: Model | undefined
+
+const methods = {
+  /** Loads the model behind a URL, in place of an earlier one. Events: progress in bytes. */
+  async load(
+    { url, threads }: { url: string; threads: number },
+    { emit, signal }: CallContext,
+  ): Promise<Loaded> {
+    model?.close()
+    model = undefined
+    const started = performance.now()
+    const onProgress = (event: ProgressEvent) => emit(event)
+    model = await load(url, { threads, signal, onProgress } satisfies LoadOptions)
+    return { seconds: (performance.now() - started) / 1000, threads: model.threads, kernels: model.kernels }
+  },
+
+  /** Goes on with a prompt. Events: pieces of text. */
+  async write(
+    {
+      prompt,
+      maxTokens,
+      temperature,
+      seed,
+    }: { prompt: string; maxTokens: number; temperature: number; seed: number },
+    { emit, signal }: CallContext,
+  ): Promise<Written> {
+    const generation = model!.generate(prompt, { maxTokens, temperature, seed, topP: 0.95, signal })
+    for await (const piece of generation) emit(piece)
+    const { report } = generation
+    const tokens = report.tokens.length
+    return { tokens, tokensPerSecond: tokens / report.tokenSeconds }
+  },
+}
+
+export type WriterMethods = typeof methods
+serveWorker(methods)
