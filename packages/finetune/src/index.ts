@@ -16,8 +16,16 @@ export {
   tuneEndToEnd,
 } from './end-to-end.ts'
 export * from './finetune.ts'
+export { headLoss, type LossOfRows, nextToken, type RowLosses } from './head-loss.ts'
 export * from './loss.ts'
-export { checkpointedBlock, type Tunable, tunedBlock, tunedLogits } from './lowrank/forward.ts'
+export {
+  checkpointedBlock,
+  type Tunable,
+  tunedBlock,
+  tunedLogits,
+  tunedOuter,
+  tunedStates,
+} from './lowrank/forward.ts'
 export { type LowRankPlan, type PlannedModule, plannedModules } from './lowrank/plan.ts'
 export { rowScaled, rowScalesOf, withRowScales } from './lowrank/row-scaled.ts'
 export { type Factors, type Trainable, type TrainableOptions, trainable } from './lowrank/trainable.ts'

@@ -1,4 +1,4 @@
-import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { breather, type LongWork, ReallmError } from '@reallm/tensor-io'
 import { type AdamWOptions, adamW, assign, toTensor } from './adamw.ts'
 import { bestWeights } from './best.ts'
 import { type CheckpointStore, checkUnchanged, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts'
@@ -55,7 +55,7 @@ export interface TrainResult {
  * await train({ parameters: new Map([['w', w]]), batches, loss, steps: 100, learningRate: 1e-3 })
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { parameters, steps, checkpoint, checkpointEvery = 100, signal, onProgress } = options
+  const { parameters, steps, checkpoint, checkpointEvery = 100, onProgress } = options
   const optimizer = adamW(parameters, options)
   const best = bestWeights(parameters, options.patience !== undefined)
   const history: StepRecord[] = []
@@ -93,8 +93,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     await resume()
     const clock = eta(step, steps)
+    const breathe = breather(options)
     while (step < steps && best.missed < (options.patience ?? Number.POSITIVE_INFINITY)) {
-      throwIfAborted(signal)
+      await breathe()
       const learningRate = learningRateAt(step, { ...options, peak: options.learningRate })
       const { loss, gradientNorm } = await updateOnce(options, optimizer, step, learningRate)
       step++

@@ -1,4 +1,4 @@
-import { type LongWork, type Tensor, throwIfAborted } from '@reallm/tensor-io'
+import { breather, type LongWork, type Tensor } from '@reallm/tensor-io'
 import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
 import { type AdamWOptions, assign, toTensor } from '../adamw.ts'
 import { type Batch, collate, shuffled, type Window } from '../batches.ts'
@@ -56,7 +56,7 @@ export interface BlockwiseResult {
  * model and two activations per token. Progress: `block-end` (error = relative error on the validation windows).
  */
 export async function tuneBlockwise(options: BlockwiseOptions): Promise<BlockwiseResult> {
-  const { student, teacher, signal, onProgress } = options
+  const { student, teacher, onProgress } = options
   const { config } = student
   const windows = [...options.windows, ...options.validation].map(({ ids }) => ({ ids }))
   const inputs = await embedded(student, windows)
@@ -64,9 +64,10 @@ export async function tuneBlockwise(options: BlockwiseOptions): Promise<Blockwis
   const parameters = new Map<string, Tensor<'F32'>>()
   const blocks: BlockReport[] = []
   const started = performance.now()
+  const breathe = breather(options)
 
   for (let i = 0; i < config.layers; i++) {
-    throwIfAborted(signal)
+    await breathe()
     const original = await loadBlock(teacher, i)
     await advance(config, targets, plainBlock(config, original, i))
     tf.dispose(original)

@@ -1,4 +1,5 @@
 import {
+  breather,
   createSafetensorsWriter,
   f16ToF32,
   fromFloat32,
@@ -7,7 +8,6 @@ import {
   openSafetensors,
   ReallmError,
   type SafetensorsFile,
-  throwIfAborted,
 } from '@reallm/tensor-io'
 import { forward, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
 import { type Batch, collate, type Window } from '../batches.ts'
@@ -67,13 +67,14 @@ export async function teacherLogits(options: TeacherOptions): Promise<TeacherLog
 }
 
 async function runTeacher(
-  { config, weights, windows, signal, onProgress }: TeacherOptions,
+  { config, weights, windows, onProgress, ...work }: TeacherOptions,
   k: number,
   keep: (number: number, top: WindowTopK) => Promise<void>,
 ): Promise<void> {
   const start = performance.now()
+  const breathe = breather(work)
   for (let number = 0; number < windows.length; number++) {
-    throwIfAborted(signal)
+    await breathe()
     const { ids, rows, length } = collate(windows, [number])
     const logits = tf.tidy(() => {
       const all = forward(config, weights, tf.tensor2d(ids, [rows, length], 'int32'))
