@@ -1,4 +1,4 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, open, rm } from '#platform'
 
 /** Activations of every batch of windows between two blocks, set in order; in memory, or in a file. */
 export interface Activations {

@@ -1,6 +1,5 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
 import { createArtifactWriter, type Tensor, writeFileAtomic } from '@reallm/tensor-io'
+import { basename, dirname, join, mkdir, rename, resolve, rm } from '#platform'
 import { modelCard } from './model-card.ts'
 import { tokenizerFiles } from './model-files.ts'
 import type { CompressReport } from './report.ts'

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises'
-import { basename } from 'node:path'
 import { ReallmError, textOf } from '@reallm/tensor-io'
 import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
+import { basename, readFile } from '#platform'
 import { tokenizerOf } from './model-files.ts'
 import type { Effort } from './recipe.ts'
 import { randomWindows, type WindowOptions, type Windows, windowsOfText } from './windows.ts'

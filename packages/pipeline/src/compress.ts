@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import type { ModelFiles } from '@reallm/tensor-io'
+import { createHash, engineName, join, mkdir, peakMemory, resolve } from '#platform'
 import { writeArtifact } from './assemble.ts'
 import { encodeModel } from './encode-model.ts'
 import { measureGeneration } from './generation.ts'
@@ -105,8 +103,8 @@ async function compressSession(
     predictedDamage: plan.damage,
     frontier: frontierOf(table),
     seconds: (performance.now() - started) / 1000,
-    peakMemory: process.resourceUsage().maxRSS * 1024,
-    machine: { node: process.version, backend: backend.name, threads: pool.threads },
+    peakMemory: peakMemory(),
+    machine: { node: engineName(), backend: backend.name, threads: pool.threads },
   }
   await artifact.publish(report, options.to)
   await journal.remove()

@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { outputError } from '@reallm/kernels'
 import type { Matrix } from '@reallm/tensor-io'
 import { loadBlock, tf } from '@reallm/transformer'
+import { join, mkdir } from '#platform'
 import type { Moments } from './encode.ts'
 import {
   encodeBlock,

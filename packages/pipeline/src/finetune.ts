@@ -1,9 +1,8 @@
-import { rm } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
 import { type FinetuneResult, finetuneArtifact, saveTuned } from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
 import { type LongWork, ReallmError } from '@reallm/tensor-io'
 import { type BackendName, type ModelWeights, openWeights, useBackend } from '@reallm/transformer'
+import { basename, resolve, rm } from '#platform'
 import { requireEmpty } from './journal.ts'
 import { builtInRegistry } from './registry.ts'
 

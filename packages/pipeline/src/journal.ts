@@ -1,6 +1,5 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { ReallmError, writeFileAtomic } from '@reallm/tensor-io'
+import { join, mkdir, readdir, readFile, rm } from '#platform'
 
 /** Everything that changes the bytes of the result, as plain values: a run may only go on with the same. */
 export type JournalOptions = Readonly<Record<string, string | number | boolean | null>>

@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import {
   bitsOf,
   bitsPerWeight,
@@ -11,6 +9,7 @@ import {
   saveEncoded,
   sizeOf,
 } from '@reallm/tensor-io'
+import { join, mkdir } from '#platform'
 import type { EncodeResult } from './encode.ts'
 import type { Journal } from './journal.ts'
 import type { PlannedMatrix } from './plan.ts'

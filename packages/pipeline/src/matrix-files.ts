@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Matrix, writeFileAtomic } from '@reallm/tensor-io'
+import { join, readFile } from '#platform'
 
 /** Matrices kept in files of a directory, by name. */
 export interface MatrixFiles {

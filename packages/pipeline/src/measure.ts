@@ -1,15 +1,8 @@
-import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { writeFileAtomic } from '@reallm/tensor-io'
 import { activeBackend } from '@reallm/transformer'
+import { cacheFolder, createHash, join, mkdir, mkdtemp, readFile, rm, tmpdir } from '#platform'
 import { choicesFor } from './recipe.ts'
 import { type Damages, type SurveyOptions, survey } from './survey.ts'
-
-/** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
-const cacheFolder = (): string =>
-  process.env.REALLM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'reallm')
 
 /**
  * The survey's damages, measured once: kept under the digest of everything they depend on, so that another budget for

@@ -1,4 +1,4 @@
-import { basename } from 'node:path'
+import { basename } from '#platform'
 import type { CompressReport, MatrixReport } from './report.ts'
 import { escapeHtml, type PlotSeries, svgPlot } from './svg-plot.ts'
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   bf16ToF32,
   type DType,
@@ -12,6 +11,7 @@ import {
   throwIfAborted,
 } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/transformer'
+import { createHash } from '#platform'
 import type { ModelParts } from './modules.ts'
 
 export interface Scan {

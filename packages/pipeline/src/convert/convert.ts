@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import {
   createGgufWriter,
   createSafetensorsWriter,
@@ -15,6 +13,7 @@ import {
   writeFileAtomic,
 } from '@reallm/tensor-io'
 import { allTensors, ggufName, type ModelWeights, permuteHeads } from '@reallm/transformer'
+import { dirname, join, mkdir } from '#platform'
 import { requireEmpty } from '../journal.ts'
 import { tokenizerFiles, tokenizerOf } from '../model-files.ts'
 import { ggufMetadata } from './gguf-metadata.ts'

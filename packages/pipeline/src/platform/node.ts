@@ -1,0 +1,25 @@
+// What the pipeline needs of the machine, in Node; page.ts has the same for pages.
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+export { createHash } from 'node:crypto'
+export { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+export { availableParallelism, tmpdir } from 'node:os'
+export { basename, dirname, join, resolve } from 'node:path'
+export { threadPool } from '../thread-pool.ts'
+
+/** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
+export const cacheFolder = (): string =>
+  process.env.REALLM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'reallm')
+
+/** Processor time of this process so far. */
+export function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+/** Peak memory of this process, in bytes. */
+export const peakMemory = (): number => process.resourceUsage().maxRSS * 1024
+
+/** What runs this: a version of Node, or a browser. */
+export const engineName = (): string => process.version
