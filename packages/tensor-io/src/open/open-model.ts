@@ -1,6 +1,6 @@
 import { ReallmError } from '../errors.ts'
 import type { ModelFiles, OpenOptions } from '../model.ts'
-import { fileError, hasNode, nodeModule } from '../source/node.ts'
+import { fileError, hasNode, nodeModule, pageRoot } from '../source/node.ts'
 import { diskDirectory } from './directory.ts'
 import { openDirectory } from './open-directory.ts'
 import { openUrl } from './open-url.ts'
@@ -27,7 +27,7 @@ export async function openModel(spec: string, options: OpenOptions = {}): Promis
     const { openNpm } = await import('./open-npm.ts')
     return openNpm(spec, options)
   }
-  if (hasNode()) return openPath(spec, options)
+  if (hasNode() || spec.startsWith(pageRoot)) return openPath(spec, options)
   return openUrl(new URL(spec, globalThis.location.href).href, options)
 }
 

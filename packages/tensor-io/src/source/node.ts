@@ -1,5 +1,16 @@
 import { ReallmError } from '../errors.ts'
 
+/** Paths that begin so are files in a page's memory, see `usePageFiles`. */
+export const pageRoot = 'memory:/'
+
+/** Stand-ins for modules of Node, see `usePageFiles`. */
+let provided: Readonly<Record<string, object>> = {}
+
+/** Lets `nodeModule` find something where there is no Node. */
+export function provideModules(modules: Readonly<Record<string, object>>): void {
+  provided = modules
+}
+
 /**
  * A module of Node without an import that bundlers for pages would try to resolve.
  * Throws `unsupported` where there is none.
@@ -10,7 +21,7 @@ export function nodeModule(id: 'crypto'): typeof import('node:crypto')
 export function nodeModule(id: 'module'): typeof import('node:module')
 export function nodeModule(id: 'url'): typeof import('node:url')
 export function nodeModule(id: string): object {
-  const found = hasNode() ? process.getBuiltinModule(`node:${id}`) : undefined
+  const found = hasNode() ? process.getBuiltinModule(`node:${id}`) : provided[id]
   if (!found) {
     throw new ReallmError(
       'unsupported',
