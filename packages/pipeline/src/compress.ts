@@ -9,6 +9,7 @@ import { matrixFiles } from './matrix-files.ts'
 import { frontierOf, type PlanTable, planBudget } from './plan.ts'
 import { damageUnit } from './plan-model.ts'
 import { measureQuality } from './quality.ts'
+import type { Effort, Recipe } from './recipe.ts'
 import { builtInRegistry } from './registry.ts'
 import type { CompressReport } from './report.ts'
 import type { Run } from './run.ts'
@@ -61,7 +62,7 @@ async function compressSession(
   const registry = builtInRegistry()
   const chosen = journalOptions(options, session)
   const journal = await openJournal(`${resolve(options.to)}.work`, chosen, options.resume)
-  const outputs = await outputMoments(journal, recipe.twoSided === true && effort !== 'fast')
+  const outputs = await outputMoments(journal, wantsGradients(recipe, effort))
   const table = await planTableOf(session, journal, outputs)
   const plan = planBudget(table, budgetOf(options))
   const run: Run = {
@@ -71,6 +72,11 @@ async function compressSession(
     ledger: await openLedger(journal, plan.matrices, registry, onProgress),
     spill: spillTo(journal, session, maxMemory),
     outputHessian: async module => outputs?.read(module),
+    fisher: async module =>
+      outputs && {
+        rows: (await outputs.read(`${module}.rows`)).data,
+        cols: (await outputs.read(`${module}.cols`)).data,
+      },
   }
   await encodeModel(run)
   const artifact = await writeArtifact(run, scan.plain, Math.min(2 ** 29, maxMemory / 4))
@@ -110,6 +116,10 @@ async function compressSession(
   await journal.remove()
   return report
 }
+
+/** Second moments at the outputs take time that fast effort has not; the Fisher diagonal is all that its recipe has. */
+const wantsGradients = ({ fisher, twoSided }: Recipe, effort: Effort): boolean =>
+  fisher === true || (twoSided === true && effort !== 'fast')
 
 type OutputMoments = ReturnType<typeof matrixFiles> | undefined
 

@@ -77,8 +77,10 @@ export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: M
   const { name, block } = planned.module
   // Embedding and head turn only their columns, and their outputs are too many for a moment.
   const outputHessian = run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
+  const fisher = run.recipe.fisher && block !== undefined ? await run.fisher(name) : undefined
   const result = await run.pool.encode({
     ...moments,
+    ...(fisher && { fisher }),
     ...(outputHessian && { outputHessian }),
     recipe: run.recipe.name,
     module: planned.module,

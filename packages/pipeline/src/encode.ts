@@ -1,5 +1,6 @@
 import { outputError } from '@reallm/kernels'
 import { type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
+import type { Fisher } from './gradients.ts'
 import type { Choice } from './recipe.ts'
 import { rowSample } from './row-sample.ts'
 import { asymmetricTarget } from './wrappers/index.ts'
@@ -12,6 +13,8 @@ export interface Moments {
   readonly outputHessian?: Matrix
   /** `C = XᵀX̂ / tokens`: given, the asymmetric correction is made. */
   readonly crossMoment?: Matrix
+  /** Given, the error to minimise is Σ rows[i] · cols[j] · ΔW[i, j]². */
+  readonly fisher?: Fisher
 }
 
 export interface EncodeResult {
@@ -35,14 +38,13 @@ export async function encodeMatrix(
   { compare = false, ...work }: LongWork & { readonly seed: number; readonly compare?: boolean },
 ): Promise<EncodeResult> {
   const started = performance.now()
-  const { hessian, outputHessian, crossMoment } = moments
+  const { hessian, crossMoment, fisher } = moments
+  const weights = fisher
+    ? { hessian: diagonal(fisher.cols), outputHessian: diagonal(fisher.rows) }
+    : { ...(hessian && { hessian }), ...(moments.outputHessian && { outputHessian: moments.outputHessian }) }
   try {
     const target = hessian && crossMoment ? asymmetricTarget(w, crossMoment, hessian) : w
-    const encoded = await choice.encode(target, {
-      ...work,
-      ...(hessian && { hessian }),
-      ...(outputHessian && { outputHessian }),
-    })
+    const encoded = await choice.encode(target, { ...work, ...weights })
     const decoded = choice.decode(encoded)
     const plainError = outputError(target, decoded)
     const error = hessian ? outputError(target, decoded, { hessian }) : plainError
@@ -75,4 +77,11 @@ async function errorWithoutFeedback(
   const { w: sample } = rowSample(w, comparedRows)
   const decoded = choice.decode(await choice.encode(sample, work))
   return outputError(sample, decoded, { hessian })
+}
+
+function diagonal(values: Float32Array): Matrix {
+  const n = values.length
+  const data = new Float32Array(n * n)
+  for (const [i, v] of values.entries()) data[i * n + i] = v
+  return { rows: n, cols: n, data }
 }

@@ -16,9 +16,23 @@ export interface BlockGradients {
   readonly input: Float32Array
   /** Gradient at the output of each linear layer, `[positions, out]`; the caller disposes of them. */
   readonly outputs: ReadonlyMap<string, TfTensor>
+  /** Means over rows' and columns' entries of the squared gradient of each linear layer's weight; where asked for. */
+  readonly squares: ReadonlyMap<string, Fisher>
 }
 
-/** Takes the gradient `dy` at block `i`'s output back to its input and to the outputs of its linear layers. */
+/** The diagonal of a weight's Fisher information as LQ-LoRA takes it: means over each row, and over each column. */
+export interface Fisher {
+  /** `[out]` */
+  readonly rows: Float32Array
+  /** `[in]` */
+  readonly cols: Float32Array
+}
+
+/**
+ * Takes the gradient `dy` at block `i`'s output back to its input and to the outputs of its linear layers.
+ *
+ * @param squared gives `squares` of the weights' gradients too
+ */
 export function blockGradients(
   config: TransformerConfig,
   weights: Weights,
@@ -26,27 +40,37 @@ export function blockGradients(
   modules: readonly { readonly name: string; readonly shape: readonly [number, number] }[],
   x: Float32Array,
   dy: Float32Array,
+  squared = false,
 ): BlockGradients {
   const { hiddenSize } = config
   const positions = x.length / hiddenSize
   const asTensor = (values: Float32Array) => tf.tensor3d(values, [1, positions, hiddenSize])
+  const inputs = new Map<string, TfTensor>()
   const [input, ...outputs] = tf.tidy(() => {
     // A probe is a zero added to a layer's output: its gradient is that of the output.
     const probes = modules.map(({ shape }) => tf.zeros([1, positions, shape[0]]))
     const run = (x: TfTensor, ...probes: TfTensor[]) =>
       block(config, weights, i, x, {
-        linear(name, _x, base) {
+        linear(name, x, base) {
+          if (squared) inputs.set(name, tf.keep(x.reshape([positions, -1]).clone()))
           return base().add(probes[modules.findIndex(m => m.name === name)])
         },
       })
     return tf.grads(run)([asTensor(x), ...probes], asTensor(dy))
   })
-  const result = {
-    input: input.dataSync() as Float32Array,
-    outputs: new Map(modules.map(({ name, shape }, m) => [name, outputs[m].reshape([positions, shape[0]])])),
-  }
-  tf.dispose([input, ...outputs])
+  const flat = new Map(modules.map(({ name, shape }, m) => [name, outputs[m].reshape([positions, shape[0]])]))
+  const squares = new Map([...inputs].map(([name, x]) => [name, squaredMeans(flat.get(name)!, x)]))
+  const result = { input: input.dataSync() as Float32Array, outputs: flat, squares }
+  tf.dispose([input, outputs, [...inputs.values()]])
   return result
+}
+
+/** Means of the squares of `gᵀx` `[out, in]`, the gradient of a weight. */
+function squaredMeans(g: TfTensor, x: TfTensor): Fisher {
+  const square = tf.tidy(() => tf.matMul(g.transpose(), x).square())
+  const [rows, cols] = [1, 0].map(axis => valuesOf(() => square.mean(axis)).slice())
+  square.dispose()
+  return { rows, cols }
 }
 
 export interface HeadGradients {

@@ -106,6 +106,8 @@ export interface RecipeParts {
   readonly twoSided?: boolean
   /** Rounds with feedback: the report says what that gains. */
   readonly feedback?: boolean
+  /** Encodes under the diagonal of the weights' Fisher information in the place of second moments (LQ-LoRA §3.2). */
+  readonly fisher?: boolean
   /** All matrices of the blocks that have a choice get the one of the same rank in size, as budgets by share do. */
   readonly uniform?: boolean
   /**

@@ -196,6 +196,7 @@ export const recipes: readonly Recipe[] = [
     what: 'NormalFloat beside a low-rank part, by alternation; one configuration for each matrix by knapsack',
     source: 'LQ-LoRA arXiv 2311.12023',
     calibrated: true,
+    fisher: true,
     block: lqLora,
     embedding: normalfloatRates,
   }),

@@ -1,5 +1,6 @@
 import type { LongWork, Matrix } from '@reallm/tensor-io'
 import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
+import type { Fisher } from './gradients.ts'
 import type { Journal } from './journal.ts'
 import type { Ledger } from './ledger.ts'
 import type { Plan } from './plan.ts'
@@ -23,4 +24,6 @@ export interface Run extends LongWork {
   spill(name: string): string | undefined
   /** Second moment of the gradients at a module's outputs, where the recipe is two-sided. */
   outputHessian(module: string): Promise<Matrix | undefined>
+  /** Fisher information of a module's weight, where the recipe asks for it. */
+  fisher(module: string): Promise<Fisher | undefined>
 }

@@ -4,7 +4,7 @@ import { loadBlock, loadOuter, type ModelWeights, tf } from '@reallm/transformer
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from './activations.ts'
 import { headInput, inputGroups, type Moment, moment, runBlock } from './forward.ts'
-import { blockGradients, headGradients } from './gradients.ts'
+import { blockGradients, type Fisher, headGradients } from './gradients.ts'
 import { matrixFiles } from './matrix-files.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
@@ -26,7 +26,10 @@ export interface SurveyOptions extends LongWork {
   readonly pool: EncodePool
   /** Directory for what does not fit in memory. */
   readonly scratch: string
-  /** Keeps the second moment of the gradients at a module's outputs, `[out, out]`. */
+  /**
+   * Keeps what a recipe wants of a module's gradients: the second moment at its outputs `[out, out]`, or under
+   * `<module>.rows` and `<module>.cols` the Fisher information of its weight, `[1, out]` and `[1, in]`.
+   */
   readonly keepOutputMoment?: (module: string, moment: Matrix) => Promise<void>
 }
 
@@ -155,18 +158,25 @@ async function backward(
 ): Promise<Map<string, number>> {
   const weights = await loadBlock(model, i)
   const squares = new Map(modules.map(m => [m.name, 0]))
-  const keeps = recipe.twoSided && keepOutputMoment !== undefined
-  const moments = new Map(keeps ? modules.map(m => [m.name, moment()]) : [])
+  const keeps = keepOutputMoment !== undefined
+  const moments = new Map(keeps && recipe.twoSided ? modules.map(m => [m.name, moment()]) : [])
+  const fisher = new Map<string, Fisher>()
   for (let w = 0; w < windows; w++) {
     throwIfAborted(signal)
-    const { input, outputs } = blockGradients(
+    const {
+      input,
+      outputs,
+      squares: weightSquares,
+    } = blockGradients(
       model.config,
       weights,
       i,
       modules,
       await inputs.get(w),
       await gradients.get(w),
+      keeps && recipe.fisher,
     )
+    for (const [name, found] of weightSquares) addTo(fisher, name, found)
     for (const [name, g] of outputs) {
       const mean = tf.tidy(() => g.square().mean().dataSync()[0])
       squares.set(name, squares.get(name)! + mean / windows)
@@ -177,7 +187,18 @@ async function backward(
   }
   tf.dispose(weights)
   for (const [name, m] of moments) await keepOutputMoment!(name, m.take())
+  for (const [name, { rows, cols }] of fisher) {
+    await keepOutputMoment!(`${name}.rows`, { rows: 1, cols: rows.length, data: rows })
+    await keepOutputMoment!(`${name}.cols`, { rows: 1, cols: cols.length, data: cols })
+  }
   return squares
+}
+
+function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher): void {
+  const sum = sums.get(name) ?? { rows: new Float32Array(rows.length), cols: new Float32Array(cols.length) }
+  for (const [i, v] of rows.entries()) sum.rows[i] += v
+  for (const [i, v] of cols.entries()) sum.cols[i] += v
+  sums.set(name, sum)
 }
 
 interface ChoiceError {

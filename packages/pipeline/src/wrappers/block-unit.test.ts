@@ -1,6 +1,6 @@
 import { inverse, inverseUpperFactor, matmul } from '@reallm/kernels'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../test/synthetic.ts'
+import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { blockUnit } from './block-unit.ts'
 import { tileOf } from './tiles.ts'
 

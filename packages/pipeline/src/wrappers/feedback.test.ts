@@ -2,7 +2,7 @@ import { outputError } from '@reallm/kernels'
 import { type EncodeContext, type MatrixCodec, partsOf, random, zeroMatrix } from '@reallm/tensor-io'
 import { type GridParams, grid } from '@reallm/vq'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../test/synthetic.ts'
+import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { withFeedback } from './feedback.ts'
 
 const w = normals(48, 200, 1)

@@ -2,7 +2,7 @@ import { outputError } from '@reallm/kernels'
 import { bitsOf, createRegistry } from '@reallm/tensor-io'
 import { grid } from '@reallm/vq'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../test/synthetic.ts'
+import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { withFeedback } from './feedback.ts'
 import { permutation, permuted } from './permuted.ts'
 

@@ -10,7 +10,7 @@ import {
 import { grid } from '@reallm/vq'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { correlatedMoment, normals } from '../../test/synthetic.ts'
+import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { withFeedback } from './feedback.ts'
 import { plusLowRank, wrappers } from './index.ts'
 import { rotated } from './rotated.ts'
