@@ -1,5 +1,5 @@
 import type { ModelFiles } from '@reallm/tensor-io'
-import { createHash, engineName, join, mkdir, peakMemory, resolve } from '#platform'
+import { cpuSeconds, createHash, engineName, join, mkdir, peakMemory, resolve } from '#platform'
 import { writeArtifact } from './assemble.ts'
 import { encodeModel } from './encode-model.ts'
 import { measureGeneration } from './generation.ts'
@@ -45,7 +45,7 @@ export async function compress(
   model: string | ModelFiles,
   options: CompressOptions,
 ): Promise<CompressReport> {
-  const started = performance.now()
+  const started = { wall: performance.now(), cpu: cpuSeconds() }
   const budget = budgetOf(options)
   await requireEmpty(options.to, options.force)
   const run = (session: Session) => compressSession(session, options, started)
@@ -55,7 +55,7 @@ export async function compress(
 async function compressSession(
   session: Session,
   options: CompressOptions,
-  started: number,
+  started: { readonly wall: number; readonly cpu: number },
 ): Promise<CompressReport> {
   const { maxMemory = 2e9, onProgress, signal } = options
   const { model, recipe, effort, seed, windows, pool, scan, parts, backend } = session
@@ -108,7 +108,8 @@ async function compressSession(
     damageUnit: damageUnit(session),
     predictedDamage: plan.damage,
     frontier: frontierOf(table),
-    seconds: (performance.now() - started) / 1000,
+    seconds: (performance.now() - started.wall) / 1000,
+    cpuSeconds: cpuSeconds() - started.cpu,
     peakMemory: peakMemory(),
     machine: { node: engineName(), backend: backend.name, threads: pool.threads },
   }

@@ -59,7 +59,10 @@ export function reportHtml(report: CompressReport): string {
           ],
         ] satisfies [string, string][])
       : []),
-    ['time', `${report.seconds.toFixed(1)} s, ${report.machine.backend}, ${report.machine.threads} threads`],
+    [
+      'time',
+      `${report.seconds.toFixed(1)} s (${report.cpuSeconds.toFixed(0)} s of processor time), ${report.machine.backend}, ${report.machine.threads} threads`,
+    ],
     ['peak memory', `${mb(report.peakMemory)} MB`],
     ['seed', String(report.seed)],
   ]

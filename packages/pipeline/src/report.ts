@@ -82,6 +82,8 @@ export interface CompressReport {
   readonly predictedDamage: number
   readonly frontier: readonly FrontierPoint[]
   readonly seconds: number
+  /** Processor time of all threads. */
+  readonly cpuSeconds: number
   /** Largest resident set of the process, in bytes. */
   readonly peakMemory: number
   readonly machine: { readonly node: string; readonly backend: string; readonly threads: number }
