@@ -9,14 +9,14 @@ import { randomWindows, type WindowOptions, type Windows, windowsOfText } from '
 const windowsOf: Record<Effort, WindowOptions> = {
   fast: { windows: 16, heldOut: 4, length: 256 },
   normal: { windows: 48, heldOut: 8, length: 512 },
-  best: { windows: 144, heldOut: 8, length: 512 },
+  best: { windows: 96, heldOut: 8, length: 512 },
 }
 
 /** So many times the windows for recipes that train on them. */
 const trainingFactor = 8
 
 /** Calibration tokens for each input of the widest layer, beyond which small models gain little. */
-const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 48 }
+const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 32 }
 
 /** Excerpts of Moby-Dick and of State of the Union addresses, public domain; used when no text is given. */
 const ownText = new URL('../calibration.txt', import.meta.url)
