@@ -13,7 +13,7 @@ export interface AdamWOptions {
   readonly weightDecay?: number
   /**
    * Factors on the learning rate by kind of parameter, which is the last part of its name: `lora_A`, `lora_B`,
-   * `row_scale`, `magnitude`, `weight` (norms). Others have 1.
+   * `row_scale`, `magnitude`, `weight` (norms). Others have 1. `finetuneArtifact`: `weight` 0.1, `row_scale` 0.5.
    */
   readonly rates?: Readonly<Record<string, number>>
 }

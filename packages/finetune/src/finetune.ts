@@ -37,6 +37,12 @@ export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
   readonly replace?: { readonly registry: Registry; readonly store: FactorStore }
 }
 
+/**
+ * Factors on the learning rate. Norms' weights are small, often a few hundredths, and each moves a whole channel; row
+ * factors are near 1 and move a whole output.
+ */
+const RATES = { weight: 0.1, row_scale: 0.5 }
+
 type BlockwiseNumbers = 'steps' | 'rows' | 'learningRate' | 'patience'
 
 export interface FinetuneResult extends EndToEndResult {
@@ -75,7 +81,8 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
     for (const name of first?.parameters.keys() ?? [])
       assign(parts.parameters.get(name)!, first!.parameters, name)
     const { config } = student.model
-    const ran = await tuneEndToEnd({ ...options, config, base, parts, windows, fingerprint })
+    const rates = options.rates ?? RATES
+    const ran = await tuneEndToEnd({ ...options, rates, config, base, parts, windows, fingerprint })
     const whole = student.start.size === 0 && student.rowScales.size === 0 && !options.norms
     return {
       ...ran,
@@ -133,6 +140,7 @@ async function runBlockwise(
   const { windows = 64, ...numbers } = typeof blockwise === 'object' ? blockwise : {}
   return tuneBlockwise({
     ...numbers,
+    rates: options.rates ?? RATES,
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
     student: student.model,

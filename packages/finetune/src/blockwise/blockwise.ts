@@ -119,7 +119,7 @@ async function tuneBlock(
   inputs: Stream,
   targets: Stream,
 ): Promise<BlockReport> {
-  const { steps = 100, rows = 4, learningRate = 1e-3, patience = 3, seed, signal } = options
+  const { steps = 100, rows = 4, learningRate = 1e-3, patience = 3, seed, signal, rates } = options
   const { config } = options.student
   const fixed = {
     ...options.fingerprint,
@@ -127,6 +127,7 @@ async function tuneBlock(
     steps,
     rows,
     learningRate,
+    rates,
     patience,
     seed,
     plan: describePlan(config, options.plan),
@@ -157,6 +158,7 @@ async function tuneBlock(
   const { validation } = await train({
     ...{ steps, learningRate, patience, loss, validate, parameters: parts.parameters },
     ...(signal && { signal }),
+    ...(rates && { rates }),
     batches: shuffled(windows.slice(0, count), { rows, seed }),
     validateEvery: 10,
   })
