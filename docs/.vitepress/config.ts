@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createRequire } from 'node:module'
+import { basename, dirname, join } from 'node:path'
 import { defineConfig } from 'vitepress'
 import { isolation } from '../server/serve.ts'
+import { sidebar } from './sidebar.ts'
 
 const { version } = JSON.parse(
   readFileSync(new URL('../../packages/reallm/package.json', import.meta.url), 'utf8'),
@@ -18,20 +20,35 @@ const files = [
   'tokenizer_config.json',
 ]
 
+/** TensorFlow.js's WebAssembly, for the live examples that compute with it. */
+const fromTransformer = createRequire(new URL('../../packages/transformer/package.json', import.meta.url))
+const tfjsFolder = dirname(fromTransformer.resolve('@tensorflow/tfjs-backend-wasm'))
+const tfjsWasm = ['', '-simd', '-threaded-simd'].map(kind =>
+  join(tfjsFolder, `tfjs-backend-wasm${kind}.wasm`),
+)
+
 export default defineConfig({
   title: 'ReALLM',
   description: 'Compress, adapt and run language models at 2–4 bits per weight, in TypeScript',
   lang: 'en',
   cleanUrls: true,
+  // `npm run api` writes these pages
+  ignoreDeadLinks: [/^\/api\//],
   srcExclude: ['examples/**', 'test/**'],
   head: [['link', { rel: 'icon', type: 'image/svg+xml', href: '/icon.svg' }]],
   themeConfig: {
     search: { provider: 'local' },
-    nav: [{ text: 'Compress', link: '/compress' }],
+    sidebar: { '/guides/': sidebar, '/packages/': sidebar, '/api/': sidebar },
+    nav: [
+      { text: 'Compress', link: '/compress' },
+      { text: 'Guides', link: '/guides/node', activeMatch: '/guides/' },
+      { text: 'Packages', link: '/packages/reallm', activeMatch: '/packages/|/api/' },
+    ],
     footer: { message: `Version ${version}. Code: Apache-2.0. The embedded model: CC0.` },
     outline: [2, 3],
   },
   async buildEnd({ outDir }) {
+    for (const file of tfjsWasm) await cp(file, join(outDir, 'tfjs', basename(file)))
     for (const file of files) await cp(join(original, file), join(outDir, 'models', 'tiny', file))
   },
   vite: {

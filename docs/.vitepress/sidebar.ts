@@ -1,0 +1,24 @@
+import type { DefaultTheme } from 'vitepress'
+import { npmName, packageNames } from '../packages/packages.ts'
+
+export const sidebar: DefaultTheme.SidebarItem[] = [
+  {
+    text: 'Guides',
+    items: [
+      { text: 'Quick start in Node', link: '/guides/node' },
+      { text: 'Quick start in the browser', link: '/guides/browser' },
+      { text: 'Choosing bits', link: '/guides/choosing-bits' },
+      { text: 'Reading a report', link: '/guides/reading-a-report' },
+      { text: 'From and to Hugging Face, GGUF', link: '/guides/converting' },
+      { text: 'Fine-tuning', link: '/guides/fine-tuning' },
+      { text: 'Publishing a model', link: '/guides/publishing' },
+      { text: 'Adding a codec', link: '/guides/adding-a-codec' },
+      { text: 'Many machines', link: '/guides/many-machines' },
+      { text: 'The paper, and what we measured', link: '/guides/paper' },
+    ],
+  },
+  {
+    text: 'Packages',
+    items: packageNames.map(name => ({ text: npmName(name), link: `/packages/${name}` })),
+  },
+]

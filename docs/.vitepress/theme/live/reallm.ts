@@ -1,0 +1,10 @@
+/** What of reallm runs in a page. */
+export * as evaluation from '@reallm/eval'
+export * as tuning from '@reallm/finetune'
+export * as kernels from '@reallm/kernels'
+export * as lowrank from '@reallm/lowrank'
+export * as runtime from '@reallm/runtime'
+export * as io from '@reallm/tensor-io'
+export * as transformer from '@reallm/transformer'
+export * as vq from '@reallm/vq'
+export * from './pipeline.ts'

@@ -1,0 +1,20 @@
+import { allocate, rotated, withFeedback } from '@reallm/pipeline'
+import { matrix, random } from '@reallm/tensor-io'
+import { trellis } from '@reallm/vq'
+
+// Codecs are made of codecs. Heavy columns: rotation spreads them, feedback pushes errors on to columns to come.
+const { normal } = random(1)
+const w = matrix(
+  Float32Array.from({ length: 64 * 96 }, (_, i) => normal() * (i % 96 === 5 ? 8 : 1)),
+  [64, 96],
+)
+const errorOf = async (codec, params) => {
+  const { data } = codec.decode(await codec.encode(w, params, { seed: 1 }))
+  return data.reduce((sum, v, i) => sum + (v - w.data[i]) ** 2, 0) / data.length
+}
+console.log('trellis alone        ', await errorOf(trellis, { bits: 3 }))
+console.log('rotated              ', await errorOf(rotated(withFeedback(trellis)), { inner: { bits: 3 } }))
+
+// The exact split of a budget over candidates of two matrices.
+const sizes = [10, 20, 30].map((bytes, i) => ({ bytes, damage: 4 ** -i }))
+console.log('choices for 40 bytes:', allocate([sizes, sizes], 40).choice)

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const folder = join(import.meta.dirname, '..', '..', 'packages')
+const order =
+  'reallm pipeline tensor-io vq lowrank autoencoder finetune eval transformer runtime kernels tiny'
+
+/** Folders of the packages, the ones that people begin with first. */
+export const packageNames = readdirSync(folder).sort(
+  (a, b) => order.split(' ').indexOf(a) - order.split(' ').indexOf(b),
+)
+
+export const npmName = (name: string): string => (name === 'reallm' ? name : `@reallm/${name}`)
+
+/** Packages whose live example is in `docs/live`. */
+export const liveNames = readdirSync(join(import.meta.dirname, '..', 'live')).map(file =>
+  file.replace('.js', ''),
+)
+
+/** A package's page: its README, with the live example behind the introduction and links that hold on the site. */
+export function pageOf(name: string): string {
+  const readme = readFileSync(join(folder, name, 'README.md'), 'utf8')
+    .replaceAll(/\]\(\.\.\/([\w-]+)\/?(#[\w-]+)?\)/g, '](/packages/$1$2)')
+    .replaceAll(/\[([^\]]+)\]\((?!https?:|\/|#)[^)]*\)/g, '$1')
+  const [title, ...rest] = readme.split(/^(?=\n?##? )|(?<=^# .*\n)/m)
+  const live = liveNames.includes(name) ? `\n## Try it\n\n<LiveExample name="${name}" />\n` : ''
+  const api =
+    name === 'tiny'
+      ? ''
+      : `\n## API reference\n\n[Every export of ${npmName(name)}](/api/${name}), from its source.\n`
+  return [title, ...rest, live, api].join('')
+}

@@ -1,0 +1,154 @@
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { chromium } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { serve } from '../server/serve.ts'
+import { chromiumPath } from './site.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+const examples = join(root, 'docs', 'examples')
+const names = ['node-quickstart', 'cherry-pick', 'finetune-node', 'browser-chat']
+
+interface Manifest {
+  readonly exports?: Record<string, string | Record<string, string>>
+  readonly dependencies: Record<string, string>
+  readonly devDependencies?: Record<string, string>
+}
+const manifestOf = (folder: string): Manifest =>
+  JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+
+function run(cwd: string, command: string, ...args: string[]): string {
+  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 500_000 })
+  expect(result.status, `${command} ${args.join(' ')}\n${result.stdout}\n${result.stderr}`).toBe(0)
+  return result.stdout
+}
+
+/** The examples beside each other, on packages that npm installed from their tarballs. */
+let site: string
+beforeAll(() => {
+  site = realpathSync(mkdtempSync(join(tmpdir(), 'reallm-examples-')))
+  run(root, 'npx', 'pnpm', '--filter', './packages/*', 'pack', '--pack-destination', join(site, 'tarballs'))
+  cpSync(examples, site, {
+    recursive: true,
+    filter: path => !/node_modules|public$|dist$/.test(basename(path)),
+  })
+  const tarballs = readdirSync(join(site, 'tarballs')).map(file => `./tarballs/${file}`)
+  const tools = names.flatMap(name => Object.entries(manifestOf(join(site, name)).devDependencies ?? {}))
+  writeFileSync(join(site, 'package.json'), '{ "private": true, "type": "module" }')
+  run(
+    site,
+    'npm',
+    'install',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    ...tarballs,
+    ...tools.map(tool => tool.join('@')),
+  )
+}, 600_000)
+afterAll(() => rmSync(site, { recursive: true, force: true }))
+
+describe('published packages', () => {
+  test('hold types and licence, and neither tests nor what tests leave', () => {
+    for (const name of readdirSync(join(root, 'packages'))) {
+      const folder = join(site, 'node_modules', ...(name === 'reallm' ? [name] : ['@reallm', name]))
+      const files = readdirSync(folder, { recursive: true }) as string[]
+      expect(
+        files.filter(file => /\.test\.|tsbuildinfo/.test(file)),
+        name,
+      ).toEqual([])
+      expect(files, name).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
+      for (const target of Object.values(manifestOf(folder).exports ?? {})) {
+        if (typeof target === 'string') continue
+        for (const file of Object.values(target)) expect(files).toContain(file.slice(2))
+      }
+    }
+  })
+
+  test('the command line runs', () => {
+    const { kind, parameters } = JSON.parse(
+      run(site, 'npx', 'reallm', 'inspect', 'npm:@reallm/tiny', '--json'),
+    )
+    expect([kind, parameters]).toEqual(['huggingface', 2_865_600])
+  })
+})
+
+describe('examples', () => {
+  test.each(names)('%s declares what it imports', name => {
+    const { dependencies, devDependencies } = manifestOf(join(site, name))
+    const sources = readdirSync(join(site, name)).filter(file => file.endsWith('.js'))
+    for (const file of sources) {
+      for (const [, from] of readFileSync(join(site, name, file), 'utf8').matchAll(/ from '([^.'][^']*)'/g)) {
+        if (from.startsWith('node:')) continue
+        expect(Object.keys({ ...dependencies, ...devDependencies }), file).toContain(from)
+      }
+    }
+  })
+
+  test('cherry-pick keeps most neighbours', { timeout: 120_000 }, () => {
+    const out = run(join(site, 'cherry-pick'), 'npm', 'start')
+    const kept = [...out.matchAll(/nearest neighbours, ([\d.]+) are/g)].map(found => Number(found[1]))
+    expect(kept).toHaveLength(3)
+    expect(kept[0]).toBeGreaterThan(7.5)
+    expect(kept[0]).toBeGreaterThan(kept[2])
+  })
+
+  test('node-quickstart compresses, reports and talks', { timeout: 500_000 }, () => {
+    const out = run(join(site, 'node-quickstart'), 'npm', 'start')
+    expect(out).toMatch(/\d+ → \d+ bytes, (2\.9\d|3\.00) bits per weight\n/)
+    const [, before, after] = /perplexity ([\d.]+) → ([\d.]+)\n/.exec(out)!.map(Number)
+    expect(after / before).toBeLessThan(1.1)
+    expect(out).toMatch(/\nThe whale .{20,}/)
+    expect(existsSync(join(site, 'node-quickstart', 'out', 'reallm-report.html'))).toBe(true)
+  })
+
+  test('finetune-node lowers the loss and saves an adapter', { timeout: 500_000 }, () => {
+    const cwd = join(site, 'finetune-node')
+    const out = run(cwd, 'node', 'index.js', 'npm:@reallm/tiny', 'recipes.txt', '4')
+    const [, before, after] = /loss ([\d.]+) → ([\d.]+)/.exec(out)!.map(Number)
+    expect(after).toBeLessThan(before - 0.1)
+    expect(out).toMatch(/before: .+\n.*tuned: .+/s)
+    expect(readdirSync(join(cwd, 'my-adapter'))).toContain('adapter_config.json')
+  })
+
+  test('browser-chat is built by Vite', { timeout: 120_000 }, () => {
+    run(join(site, 'browser-chat'), 'npm', 'run', 'build')
+    expect(readdirSync(join(site, 'browser-chat', 'dist'))).toEqual(
+      expect.arrayContaining(['index.html', 'npm']),
+    )
+  })
+
+  test.skipIf(!chromiumPath)('browser-chat answers in Chromium', { timeout: 200_000 }, async () => {
+    const server = await serve({ folder: join(site, 'browser-chat', 'dist') })
+    const chrome = await chromium.launch({
+      executablePath: chromiumPath!,
+      args: ['--no-sandbox'],
+      timeout: 60_000,
+    })
+    try {
+      const page = await chrome.newPage()
+      const errors: string[] = []
+      page.on('pageerror', error => errors.push(error.message))
+      await page.goto(server.url)
+      await page.getByRole('status').filter({ hasText: 'Ready' }).waitFor({ timeout: 120_000 })
+      await page.getByRole('textbox').fill('Tell me of the sea.')
+      await page.getByRole('button').click()
+      await page.waitForFunction(() => /\S.{20,}/.test(document.querySelector('.model')?.textContent ?? ''))
+      expect(errors).toEqual([])
+    } finally {
+      await chrome.close()
+      await server.close()
+    }
+  })
+})
