@@ -22,11 +22,10 @@ export function pageOf(name: string): string {
   const readme = readFileSync(join(folder, name, 'README.md'), 'utf8')
     .replaceAll(/\]\(\.\.\/([\w-]+)\/?(#[\w-]+)?\)/g, '](/packages/$1$2)')
     .replaceAll(/\[([^\]]+)\]\((?!https?:|\/|#)[^)]*\)/g, '$1')
-  const [title, ...rest] = readme.split(/^(?=\n?##? )|(?<=^# .*\n)/m)
   const live = liveNames.includes(name) ? `\n## Try it\n\n<LiveExample name="${name}" />\n` : ''
   const api =
     name === 'tiny'
       ? ''
       : `\n## API reference\n\n[Every export of ${npmName(name)}](/api/${name}), from its source.\n`
-  return [title, ...rest, live, api].join('')
+  return readme.replace(/\n## |$/, heading => `${live}${heading}`) + api
 }

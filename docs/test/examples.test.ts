@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { chromium } from 'playwright-core'
+import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { serve } from '../server/serve.ts'
 import { chromiumPath } from './site.ts'
@@ -73,6 +74,14 @@ describe('published packages', () => {
         if (typeof target === 'string') continue
         for (const file of Object.values(target)) expect(files).toContain(file.slice(2))
       }
+    }
+  })
+
+  test('have nothing that publint warns of', { timeout: 120_000 }, async () => {
+    for (const name of readdirSync(join(root, 'packages'))) {
+      const pkgDir = join(site, 'node_modules', ...(name === 'reallm' ? [name] : ['@reallm', name]))
+      const { messages } = await publint({ pkgDir, pack: false, level: 'warning' })
+      expect(messages, name).toEqual([])
     }
   })
 
