@@ -13,7 +13,7 @@
  * Pruning and reduced-order models come at 90, 80 and 50 % of the blocks' parameters, on 8 bits each.
  */
 import { execFile } from 'node:child_process'
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { type Effort, recipes } from '../../packages/pipeline/src/index.ts'
@@ -90,12 +90,15 @@ await writeReport(out, rows)
 process.stdout.write(await readFile(join(out, 'relatives.md'), 'utf8'))
 
 async function measured(task: RowTask): Promise<Row> {
-  const to = join(out, 'artifact')
-  await Promise.all([to, `${to}.work`].map(path => rm(path, { recursive: true, force: true })))
-  const script = new URL('relatives/row.ts', import.meta.url).pathname
-  const run = promisify(execFile)
-  const { stdout } = await run(process.execPath, [...process.execArgv, script, JSON.stringify({ task, to })])
-  return JSON.parse(stdout.trim().split('\n').at(-1)!)
+  const folder = await mkdtemp(join(out, 'row-'))
+  try {
+    const script = new URL('relatives/row.ts', import.meta.url).pathname
+    const job = JSON.stringify({ task, to: join(folder, 'artifact') })
+    const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script, job])
+    return JSON.parse(stdout.trim().split('\n').at(-1)!)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 async function readRows(): Promise<Row[]> {

@@ -3,18 +3,28 @@ import { basename, join } from 'node:path'
 import { svgPlot } from '../../../packages/pipeline/src/svg-plot.ts'
 import type { Row } from './row.ts'
 
-/** Writes the rows as JSON, as a table in Markdown, and for each model as a plot. */
-export async function writeReport(folder: string, rows: readonly Row[]): Promise<void> {
-  const models = [...new Set(rows.map(row => row.model))]
+/** Writes the rows as JSON, as a table in Markdown, and for each model as a plot; files are named without their folders. */
+export async function writeReport(folder: string, measured: readonly Row[]): Promise<void> {
+  const rows = measured.map(row => ({ ...row, model: basename(row.model), text: basename(row.text) }))
   const parts: string[] = []
-  for (const model of models) {
+  for (const model of new Set(rows.map(row => row.model))) {
     const own = rows.filter(row => row.model === model)
-    const name = basename(model).replace(/\.gguf$/, '')
+    const name = model.replace(/\.gguf$/, '')
     await writeFile(join(folder, `${name}.svg`), plot(name, own))
-    parts.push(`### ${name}\n\n![perplexity against size](./${name}.svg)\n\n${table(own)}`)
+    parts.push(
+      `### ${name}\n\n${conditions(own)}\n\n![Size against perplexity](./${name}.svg)\n\n${table(own)}`,
+    )
   }
-  await writeFile(join(folder, 'relatives.md'), `${parts.join('\n')}`)
+  await writeFile(join(folder, 'relatives.md'), parts.join('\n'))
   await writeFile(join(folder, 'relatives.json'), `${JSON.stringify(rows, null, 1)}\n`)
+}
+
+/** What was the same in all rows, or each value that there was. */
+function conditions(rows: readonly Row[]): string {
+  const all = (value: (row: Row) => string | number) => [...new Set(rows.map(value))].join(', ')
+  const protocol = `${all(row => row.windows)} windows of ${all(row => row.text)}, the second half of each scored`
+  const dates = all(row => row.date.slice(0, 10))
+  return `${protocol}; effort ${all(row => row.effort)}, seed ${all(row => row.seed)}, backend ${all(row => row.backend ?? 'default')}; ${dates}.`
 }
 
 const head = [
@@ -69,5 +79,6 @@ function plot(title: string, rows: readonly Row[]): string {
         title: `${name}: ${row.perplexity!.toPrecision(4)}`,
       })),
   }))
-  return svgPlot(series, { title, x: 'weight files, MB', y: 'perplexity', log: true })
+  const svg = svgPlot(series, { title, x: 'weight files, MB', y: 'perplexity', log: true })
+  return svg.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff" ')
 }

@@ -66,7 +66,9 @@ async function measure(): Promise<Partial<Row>> {
       ...{ cpuSeconds: (user + system) / 1e6, peakMemory, choices },
     }
   } catch (error) {
-    if (error instanceof ReallmError && error.code === 'bad-option') return { refused: error.message }
+    if (error instanceof ReallmError && /cannot be reached/.test(error.message)) {
+      return { refused: error.message }
+    }
     throw error
   }
 }
