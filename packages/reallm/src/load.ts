@@ -1,44 +1,36 @@
-import { textStream } from '@reallm/tensor-io'
+import { builtInRegistry } from '@reallm/pipeline'
 import {
-  type BackendName,
-  type ChatMessage,
-  type GenerateOptions,
-  generate,
-  generateIds,
-  loadWeights,
-  type TransformerConfig,
-  tf,
-  useBackend,
-} from '@reallm/transformer'
-import { openAny } from './open.ts'
+  type GenerateTextOptions,
+  type Generation,
+  load as loadToRun,
+  type Chat as RuntimeChat,
+  type LoadOptions as RuntimeOptions,
+} from '@reallm/runtime'
+import { ReallmError } from '@reallm/tensor-io'
+import type { TransformerConfig } from '@reallm/tensor-io/decoder'
 
-export interface LoadOptions {
+export interface LoadOptions extends Omit<RuntimeOptions, 'registry' | 'tokenizer'> {
   /** Directory of a LoRA, rsLoRA or DoRA adapter in PEFT's layout. */
   readonly adapter?: string
-  /** What computes; default: the fastest that is installed. */
-  readonly backend?: BackendName
 }
 
 /** A conversation that remembers what was said. */
-export interface Chat {
-  readonly messages: readonly ChatMessage[]
-  /** Says something and streams the answer. */
-  send(text: string, options?: GenerateOptions): AsyncGenerator<string>
-}
+export type Chat = Pick<RuntimeChat, 'messages' | 'send'>
 
 /** A model in memory, ready to talk. */
 export interface LoadedModel {
   readonly config: TransformerConfig
   /** Streams the text that follows `prompt`, 64 tokens by default. */
-  generate(prompt: string, options?: GenerateOptions): AsyncGenerator<string>
+  generate(prompt: string, options?: GenerateTextOptions): Generation
   /** Starts a conversation. `send` throws `unsupported` when the model has no chat template. */
   chat(system?: string): Chat
-  /** Frees the weights. */
+  /** Ends what runs for it. */
   dispose(): void
 }
 
 /**
- * Loads any model, compressed or not, to generate text in Node (pages use `@reallm/runtime`).
+ * Loads any model, compressed or not, to generate text. It runs on `@reallm/runtime`, straight from the codes, with
+ * every codec that an artifact can hold.
  *
  * @param spec anything `openModel` takes: a directory, a GGUF file, an artifact, `hf:`, `npm:`
  * @throws `not-found` when there is no such model, or it has no tokenizer
@@ -47,45 +39,23 @@ export interface LoadedModel {
  * for await (const text of model.generate('The whale', { maxTokens: 32 })) process.stdout.write(text)
  */
 export async function load(spec: string, options: LoadOptions = {}): Promise<LoadedModel> {
-  await useBackend(options.backend)
-  const model = await openAny(spec, options.adapter)
+  const { adapter, ...rest } = options
+  const model = await loadToRun(spec, { ...rest, registry: builtInRegistry() })
   try {
-    const { config } = model
-    const tokenizer = await model.tokenizer()
-    const weights = await loadWeights(model)
-    return {
-      config,
-      generate: (prompt, generation = {}) => generate(config, weights, tokenizer, prompt, generation),
-      chat(system) {
-        const messages: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
-        return {
-          messages,
-          async *send(content, generation = {}) {
-            const said = [...messages, { role: 'user', content }]
-            const prompt = tokenizer.encode(tokenizer.chat(said))
-            const text = textStream(ids => tokenizer.decode(ids), generation.stop)
-            const eos = [...new Set([...config.eos, ...tokenizer.eos])]
-            let answer = ''
-            const emit = (piece: string) => {
-              answer += piece
-              return piece
-            }
-            for await (const id of generateIds(config, weights, prompt, {
-              maxTokens: 256,
-              ...generation,
-              eos,
-            })) {
-              yield emit(text.push(id))
-              if (text.stopped) break
-            }
-            yield emit(text.end())
-            messages.push({ role: 'user', content }, { role: 'assistant', content: answer })
-          },
-        }
-      },
-      dispose: () => tf.dispose(weights),
+    if (!model.tokenizer) {
+      throw new ReallmError('not-found', `${spec}: there is no tokenizer.json in it`, {
+        hint: 'put that of the original model beside the weights',
+      })
     }
-  } finally {
-    await model.close()
+    if (adapter !== undefined) await model.useAdapter(adapter)
+  } catch (error) {
+    model.close()
+    throw error
+  }
+  return {
+    config: model.config,
+    generate: (prompt, generation = {}) => model.generate(prompt, { maxTokens: 64, ...generation }),
+    chat: system => model.chat(system === undefined ? {} : { system }),
+    dispose: () => model.close(),
   }
 }

@@ -1,6 +1,6 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage, TextTokenizer } from '@reallm/tensor-io/tokenizer'
-import { type GenerateOptions, Generation } from './generation.ts'
+import { Generation } from './generation.ts'
 import type { Session } from './session.ts'
 
 export interface ChatOptions extends GenerateOptions {

@@ -1,7 +1,7 @@
 import {
+  type GenerateOptions,
   ReallmError,
   random,
-  type SampleOptions,
   sample,
   textStream,
   throwIfAborted,
@@ -9,16 +9,6 @@ import {
 import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
 import { pause } from './pause.ts'
 import type { Session } from './session.ts'
-
-export interface GenerateOptions extends SampleOptions {
-  /** Default 256; generation also ends where the model's positions do. */
-  readonly maxTokens?: number
-  /** Of the draws when `temperature` is over 0. Default 0. */
-  readonly seed?: number
-  /** Texts that end the generation; they are left out. */
-  readonly stop?: readonly string[]
-  readonly signal?: AbortSignal
-}
 
 /** Why a generation ended: a token that ends texts, a stop string, `maxTokens`, or nobody listening any more. */
 export type FinishReason = 'end' | 'stop' | 'length' | 'left'

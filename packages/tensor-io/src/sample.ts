@@ -15,6 +15,17 @@ export interface SampleOptions {
   readonly repetitionPenalty?: number
 }
 
+/** How a text is continued. */
+export interface GenerateOptions extends SampleOptions {
+  /** Tokens at most; generation also ends where the model's positions do. */
+  readonly maxTokens?: number
+  /** Of the draws when `temperature` is over 0. Default 0. */
+  readonly seed?: number
+  /** Texts that end the generation; they are left out. */
+  readonly stop?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
 /** How many nats below the likeliest the tokens are looked for that top-k and top-p keep: sorting all takes long. */
 const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
 

@@ -1,7 +1,7 @@
 import {
   ReallmError,
   random,
-  type SampleOptions,
+  type GenerateOptions as SamplingOptions,
   sample,
   textStream,
   throwIfAborted,
@@ -12,14 +12,8 @@ import { createKvCache } from './kv-cache.ts'
 import { tf } from './tf.ts'
 import { type Hooks, head, hiddenStates, type Weights } from './transformer.ts'
 
-export interface GenerateOptions extends SampleOptions {
-  /** Default 64; generation also ends where the model's positions do. */
-  readonly maxTokens?: number
-  /** Of the draws when `temperature` is over 0. Default 0. */
-  readonly seed?: number
-  /** Texts that end the generation; they are left out. */
-  readonly stop?: readonly string[]
-  readonly signal?: AbortSignal
+/** `maxTokens` is 64 by default. */
+export interface GenerateOptions extends SamplingOptions {
   /** An adapter, or other changes to linear layers. */
   readonly hooks?: Hooks
 }

@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from 'node:fs'
+import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -54,25 +54,67 @@ interface Browser {
 interface Page {
   goto(url: string): Promise<unknown>
   evaluate<T>(script: string): Promise<T>
+  exposeFunction(name: string, call: () => number): Promise<void>
   on(event: string, listener: (what: { text(): string } & Error) => void): void
 }
 
-/** Opens a page in the Chromium at `CHROMIUM` (default: the one on the path) and returns what its `run` resolves to. */
-export async function inChromium<T>(folder: string, url: string): Promise<T & { browser: string }> {
+/**
+ * Opens a page in the Chromium at `CHROMIUM` (default: the one on the path) and returns what its `run` resolves to
+ * within `patience` seconds. The page may call `cpuSeconds()`: processor time of the whole browser.
+ */
+export async function inChromium<T>(
+  folder: string,
+  url: string,
+  patience: number,
+): Promise<T & { browser: string }> {
   const resolve = createRequire(`${folder}/index.js`).resolve
   const { chromium } = (await import(pathToFileURL(resolve('playwright-core')).href)).default as {
     chromium: { launch(options: object): Promise<Browser> }
   }
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'], timeout: 60_000 })
+  let timer: NodeJS.Timeout | undefined
   try {
     const page = await browser.newPage()
     page.on('pageerror', error => console.error(String(error)))
     page.on('console', message => console.error(message.text()))
+    await page.exposeFunction('cpuSeconds', cpuSeconds)
     await page.goto(url)
-    const result = await page.evaluate<T>('globalThis.run()')
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`nothing after ${patience} s`)), 1000 * patience)
+    })
+    const result = await Promise.race([page.evaluate<T>('globalThis.run()'), late])
     return { ...result, browser: `Chromium ${browser.version()}` }
   } finally {
+    clearTimeout(timer)
     await browser.close()
+  }
+}
+
+/** Processor time of all processes that this one started, seconds; NaN where there is no /proc. */
+function cpuSeconds(): number {
+  const children = new Map<string, string[]>()
+  const seconds = new Map<string, number>()
+  try {
+    for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+      const stat = statOf(pid)
+      if (!stat) continue
+      children.set(stat[1], [...(children.get(stat[1]) ?? []), pid])
+      seconds.set(pid, (Number(stat[11]) + Number(stat[12])) / 100)
+    }
+  } catch {
+    return Number.NaN
+  }
+  const sum = (pid: string): number =>
+    (children.get(pid) ?? []).reduce((total, child) => total + (seconds.get(child) ?? 0) + sum(child), 0)
+  return sum(String(process.pid))
+}
+
+/** Fields of /proc/PID/stat behind the command's name: state, parent, … */
+function statOf(pid: string): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+  } catch {
+    return undefined // it has just ended
   }
 }

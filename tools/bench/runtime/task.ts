@@ -9,6 +9,8 @@ export interface Task {
   readonly threads: number
   readonly rounds: number
   readonly weights: string
+  /** Seconds until a contender is given up. */
+  readonly patience: number
 }
 
 /**
@@ -19,8 +21,8 @@ export interface Measured {
   readonly what: string
   readonly prompt: number
   readonly decode: number
-  readonly promptCpu?: number
-  readonly decodeCpu?: number
+  readonly promptCpu?: number | undefined
+  readonly decodeCpu?: number | undefined
   readonly memory: number
 }
 

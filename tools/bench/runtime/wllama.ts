@@ -12,18 +12,30 @@ globalThis.run = async () => {
   const wllama = new Wllama({ default: wasm, 'single-thread/wllama.wasm': wasm, 'multi-thread/wllama.wasm': wasm })
   const blob = await (await fetch('model/${basename(task.model)}')).blob()
   await wllama.loadModel([blob], { n_threads: ${task.threads}, n_ctx: 1024, n_gpu_layers: 0 })
-  let [prompt, decode] = [0, 0]
-  for (const text of ${JSON.stringify(prompts)}) {
-    const { timings, usage } = await wllama.createCompletion({ prompt: text, max_tokens: ${task.tokens}, temperature: 0, stream: false })
-    console.log(JSON.stringify({ timings, usage, threads: wllama.getNumThreads(), multi: wllama.isMultithread() }))
-    prompt = Math.max(prompt, timings.prompt_per_second)
-    decode = Math.max(decode, timings.predicted_per_second)
+  const best = { prompt: 0, decode: 0, promptCpu: 0, decodeCpu: 0 }
+  for (const prompt of ${JSON.stringify(prompts)}) {
+    const length = (await wllama.tokenize(prompt)).length
+    const before = await cpuSeconds()
+    const start = performance.now()
+    let [first, between, tokens] = [0, 0, 0]
+    const settings = { prompt, max_tokens: ${task.tokens}, temperature: 0, stream: true }
+    for await (const _ of await wllama.createCompletion(settings)) {
+      if (tokens++ > 0) continue
+      first = performance.now()
+      between = await cpuSeconds()
+    }
+    const end = performance.now()
+    const after = await cpuSeconds()
+    best.prompt = Math.max(best.prompt, 1000 * length / (first - start))
+    best.promptCpu = Math.max(best.promptCpu, length / (between - before))
+    best.decode = Math.max(best.decode, 1000 * (tokens - 1) / (end - first))
+    best.decodeCpu = Math.max(best.decodeCpu, (tokens - 1) / (after - between))
   }
-  return { what: 'wllama, threads ' + wllama.getNumThreads(), prompt, decode, memory: NaN }
+  return { what: 'wllama, threads ' + wllama.getNumThreads(), ...best, memory: NaN }
 }</script>`,
 )
 try {
-  const { browser, ...measured } = await inChromium<Measured>(task.folder!, server.url)
+  const { browser, ...measured } = await inChromium<Measured>(task.folder!, server.url, task.patience)
   console.log(JSON.stringify({ ...measured, what: `${measured.what}, ${browser}` }))
 } finally {
   server.close()

@@ -2,6 +2,8 @@ import { ReallmError } from '@reallm/tensor-io'
 import type { Pointer } from './kernels.ts'
 
 const PAGE = 65536
+/** Growing is slow (every time the engine collects garbage), and pages that nobody touches cost nothing. */
+const GROWTH = 1024
 const ALIGNMENT = 64
 /** What lies below belongs to the module. */
 const FIRST: Pointer = 8192
@@ -72,13 +74,24 @@ export class Arena {
   #grow(end: number): void {
     const missing = end - this.memory.buffer.byteLength
     if (missing <= 0) return
+    const pages = Math.ceil(missing / PAGE)
+    if (pages < GROWTH && this.#grew(GROWTH)) return
     try {
-      this.memory.grow(Math.ceil(missing / PAGE))
+      this.memory.grow(pages)
     } catch (cause) {
       throw new ReallmError('bad-option', `no memory for ${Math.ceil(end / 2 ** 20)} MiB`, {
         cause,
         hint: "load with weights: 'packed', a smaller model or a shorter context",
       })
+    }
+  }
+
+  #grew(pages: number): boolean {
+    try {
+      this.memory.grow(pages)
+      return true
+    } catch {
+      return false
     }
   }
 }

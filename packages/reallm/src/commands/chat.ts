@@ -8,6 +8,7 @@ interface Options {
   seed: number
   system?: string
   adapter?: string
+  threads?: number
 }
 
 /** `reallm chat <model>` */
@@ -20,6 +21,7 @@ export const chatCommand = (io: Io): Command =>
     .option('--seed <number>', 'same seed, same answers', parseWhole(0), 0)
     .option('--system <text>', 'what the model is told first')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .addHelpText(
       'after',
       `
@@ -31,7 +33,11 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       const { load } = await import('../load.ts')
-      const model = await load(spec, options.adapter === undefined ? {} : { adapter: options.adapter })
+      const model = await load(spec, {
+        signal: io.signal,
+        ...(options.adapter !== undefined && { adapter: options.adapter }),
+        ...(options.threads !== undefined && { threads: options.threads }),
+      })
       try {
         const chat = model.chat(options.system)
         const settings = {

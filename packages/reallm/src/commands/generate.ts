@@ -11,6 +11,7 @@ interface Options {
   seed: number
   stop?: string[]
   adapter?: string
+  threads?: number
   json?: boolean
 }
 
@@ -36,6 +37,7 @@ export const generateCommand = (io: Io): Command =>
     .option('--seed <number>', 'same seed, same text', parseWhole(0), 0)
     .option('--stop <text...>', 'end where one of these texts comes')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .option('--json', '{"text":…} on stdout')
     .addHelpText(
       'after',
@@ -48,7 +50,11 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       const { load } = await import('../load.ts')
-      const model = await load(spec, options.adapter === undefined ? {} : { adapter: options.adapter })
+      const model = await load(spec, {
+        signal: io.signal,
+        ...(options.adapter !== undefined && { adapter: options.adapter }),
+        ...(options.threads !== undefined && { threads: options.threads }),
+      })
       try {
         const prompt = options.prompt === '-' ? await io.stdin() : options.prompt
         let text = ''

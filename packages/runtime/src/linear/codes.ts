@@ -123,7 +123,7 @@ export function codedLinear(engine: Engine, m: CodedMatrix): Linear {
 }
 
 /** Scales of groups in float32; `double` ones are 8-bit codes with an offset and a step for every 256. */
-export function storedScales(e: EncodedMatrix): Float32Array {
+function storedScales(e: EncodedMatrix): Float32Array {
   const { scales, scaleBlocks } = e.parts
   if (scales.dtype !== 'U8') return toFloat32(scales)
   const blocks = scaleBlocks.data as Float32Array

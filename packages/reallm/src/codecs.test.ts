@@ -1,0 +1,118 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { autoencoder, implicit } from '@reallm/autoencoder'
+import { onebit, rowScaled } from '@reallm/finetune'
+import {
+  lowrank,
+  lplrCodec,
+  lr2vq,
+  monarchCodec,
+  plusLowRank,
+  plusMonarch,
+  prunedCodec,
+  romCodec,
+  ternaryCodec,
+} from '@reallm/lowrank'
+import { builtInRegistry, permuted, rotated } from '@reallm/pipeline'
+import { load } from '@reallm/runtime'
+import { createArtifactWriter, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
+import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
+import { additive, e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const model = fileURLToPath(new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url))
+const ids = [7, 31, 200, 5, 77, 150, 12, 3]
+const registry = builtInRegistry()
+let folder: string
+
+beforeAll(async () => {
+  await useBackend('wasm')
+  folder = await mkdtemp(join(tmpdir(), 'reallm-codecs-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const cases: [MatrixCodec<never>, object][] = [
+  [grid, { bits: 3, group: 8 }],
+  [normalfloat, { bits: 4, group: 8 }],
+  [kmeans, { bits: 2, dim: 2 }],
+  [kmeans, { bits: 2, dim: 2, permute: true }],
+  [e8, { bits: 2 }],
+  [e8, { bits: 3, scale: 'row' }],
+  [e8, { bits: 4 }],
+  [trellis, { bits: 2.25, stateBits: 8 }],
+  [additive, { codebooks: 2, codebookBits: 4 }],
+  [lowrank, { rank: 9, bits: 8 }],
+  [lplrCodec, { rank: 9, leftBits: 4, rightBits: 3 }],
+  [lr2vq, { codeBits: 5, vector: 4, dim: 3 }],
+  [monarchCodec, { rank: 2, bits: 8 }],
+  [prunedCodec, { rows: 20, cols: 50, bits: 8 }],
+  [romCodec, { rank: 12 }],
+  [romCodec, {}],
+  [ternaryCodec, { rank: 20 }],
+  [autoencoder, { patch: 16, stages: 1, latentWidth: 2, steps: 3 }],
+  [implicit, { dim: 4, codeBits: [3, 3], hidden: 4, rounds: 1, steps: 3 }],
+  [onebit, {}],
+  [rotated(e8), { inner: { bits: 2 } }],
+  [rotated(trellis), { inner: { bits: 3, stateBits: 8 } }],
+  [permuted(grid), { inner: { bits: 3, group: 8 } }],
+  [plusLowRank({ rank: 3, bits: 8, rounds: 1 }, rotated(grid)), { inner: { inner: { bits: 2, group: 8 } } }],
+  [plusLowRank({ rank: 3, bits: 16, rounds: 1 }, additive), { inner: { codebooks: 1, codebookBits: 4 } }],
+  [plusMonarch({ rounds: 1 }, grid), { inner: { bits: 2, group: 8 } }],
+  [rowScaled.wrap(onebit as MatrixCodec), { inner: {} }],
+] as never
+
+/** The artifact of a model whose first MLP and last attention hold such matrices. */
+async function write(dir: string, codec: MatrixCodec<never>, params: object): Promise<void> {
+  const source = await openWeights(model)
+  const writer = await createArtifactWriter(dir, { config: source.files.config, filesOf: source.files })
+  for (const [name, [rows, cols]] of source.shapes) {
+    const { data } = await source.read(name)
+    if (!/layers\.(0\.mlp|1\.self_attn)\.\w+_proj/.test(name)) {
+      await writer.addTensor(name, await source.read(name))
+      continue
+    }
+    const full = codec.params.parse(params) as never
+    const stored = await codec.encode({ rows, cols, data }, full, { seed: 1 })
+    await writer.addMatrix(name.replace(/\.weight$/, ''), stored as EncodedMatrix)
+  }
+  await writer.finish()
+  await source.close()
+}
+
+/** Logits of `@reallm/transformer`. */
+async function logits(dir: string): Promise<Float32Array> {
+  const opened = await openWeights(dir, { registry })
+  const weights = await loadWeights(opened)
+  const tokens = tf.tensor2d([ids], [1, ids.length], 'int32')
+  const out = forward(opened.config, weights, tokens)
+  const data = (await out.data()) as Float32Array
+  tf.dispose([weights, tokens, out])
+  await opened.close()
+  return data
+}
+
+const named = cases.map(([codec, params], i) => [`${codec.name} ${JSON.stringify(params)}`, i] as const)
+
+test.each(named)('%s runs without TensorFlow.js as it is decoded', async (_, i) => {
+  const dir = join(folder, String(i))
+  await write(dir, ...cases[i])
+  const want = await logits(dir)
+  for (const [weights, tolerance] of [
+    ['f32', 1e-3],
+    ['packed', 1e-2],
+    ['expanded', 1e-2],
+  ] as const) {
+    const running = await load(dir, { registry, weights, tokenizer: false })
+    const got = await running.session().logits(ids)
+    running.close()
+    const error = Math.hypot(...got.map((v, j) => v - want[j]))
+    expect(error / Math.hypot(...want), weights).toBeLessThan(tolerance)
+  }
+})
+
+test('no codec of the registry is forgotten', () => {
+  const tried = new Set(cases.map(([codec]) => codec.name))
+  expect(registry.names.filter(name => !tried.has(name))).toEqual([])
+})
