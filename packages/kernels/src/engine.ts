@@ -6,7 +6,7 @@ import { type KernelBuild, moduleBytes, reserveMemory } from './wasm-module.ts'
 export type Pointer = number
 
 /** What `assembly/encode` exports; see there for the arguments. */
-export interface EncodeKernels {
+interface EncodeKernels {
   setThreads(count: number, canSleep: number): void
   stop(): void
   gemmScratch(n: number): number

@@ -10,7 +10,7 @@ export interface Metric {
 }
 
 /** One side of a metric: `H = C Cᵀ`, which never need be formed where it is diagonal. */
-export interface Side {
+interface Side {
   /** `H X`. */
   times(x: Matrix): Matrix
   /** `X H`. */
@@ -88,7 +88,7 @@ export function scaled(a: Matrix, d: ArrayLike<number>, side: 'left' | 'right'):
 }
 
 /** Lower Cholesky factor of a second moment, which may be singular: as little is added to its diagonal as works. */
-export function firmCholesky(moment: Matrix): Matrix {
+function firmCholesky(moment: Matrix): Matrix {
   const n = moment.rows
   let trace = 0
   for (let i = 0; i < n; i++) trace += moment.data[i * n + i]

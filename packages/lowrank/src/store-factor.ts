@@ -13,7 +13,7 @@ import {
 } from '@reallm/tensor-io'
 
 /** Which lines of a factor share a scale: each of its rows or each of its columns. */
-export type ScaledAlong = 'rows' | 'cols'
+type ScaledAlong = 'rows' | 'cols'
 
 export interface FactorFormat {
   /** 16: half floats; 1 to 8: whole codes times a half-float scale per line. */
@@ -97,7 +97,7 @@ export function loadFactor(
 }
 
 /** A stored matrix's part; throws `bad-file` when it is missing. */
-export function part(parts: Readonly<Record<string, Tensor>>, name: string): Tensor {
+function part(parts: Readonly<Record<string, Tensor>>, name: string): Tensor {
   const found = parts[name]
   if (!found) throw new ReallmError('bad-file', `the stored matrix has no part ${name}`)
   return found

@@ -7,7 +7,7 @@ import { createArtifactWriter } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/decoder'
 import { grid } from '@reallm/vq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { serve } from '../../../tools/bench/runtime/chromium.ts'
+import { serve } from '../../../docs/server/serve.ts'
 import { pack } from './pack.ts'
 
 const prompt = 'The whale'
@@ -68,11 +68,11 @@ test('npm packs and installs it, Node loads it from node_modules and a page from
   process.chdir(site)
   const inNode = await textOf(`npm:${name}`).finally(() => process.chdir(before))
   expect(inNode).toBe(await textOf(artifact))
-  const server = await serve({ '/npm/': `${site}/node_modules/` }, '')
+  const server = await serve({ folder: site })
   try {
-    expect(await textOf(`npm:${name}`, { base: `${server.url}npm` })).toBe(inNode)
+    expect(await textOf(`npm:${name}`, { base: `${server.url}/node_modules` })).toBe(inNode)
   } finally {
-    server.close()
+    await server.close()
   }
 })
 

@@ -5,8 +5,8 @@ export interface TensorInfo {
   readonly dtype: string
 }
 
-export type Inputs = Readonly<Record<string, TensorInfo | undefined>>
-export type Attributes = Readonly<Record<string, unknown>>
+type Inputs = Readonly<Record<string, TensorInfo | undefined>>
+type Attributes = Readonly<Record<string, unknown>>
 
 /** The wasm backend: tensors live in its memory. */
 export interface WasmBackend {

@@ -12,7 +12,7 @@ export interface PackageSpec {
 }
 
 /** Takes the name of a package apart; throws `bad-option` when it is none. */
-export function parsePackageSpec(spec: string): PackageSpec {
+function parsePackageSpec(spec: string): PackageSpec {
   const [, name, version] = /^npm:((?:@[\w.-]+\/)?[\w-][\w.-]*)(?:@([\w.+-]+))?$/.exec(spec) ?? []
   if (name === undefined) {
     throw new ReallmError('bad-option', `${spec}: that is no package name`, {
