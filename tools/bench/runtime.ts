@@ -67,7 +67,7 @@ function run(name: string, task: Task): Promise<Measured> {
       clearTimeout(timer)
       const line = out.trim().split('\n').at(-1) ?? ''
       if (code === 0 && line.startsWith('{')) return resolve(JSON.parse(line))
-      const why = /^\w*Error: .*$/m.exec(errors)?.[0] ?? errors.trim().split('\n').at(-1)
+      const why = /\w*Error: .*$/m.exec(errors)?.[0] ?? errors.trim().split('\n').at(-1)
       reject(new Error(late ? `nothing after ${patience} s` : (why ?? `it ended with code ${code}`)))
     })
   })

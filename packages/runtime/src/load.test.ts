@@ -60,6 +60,15 @@ describe('generate', () => {
     expect(stopped.report.reason).toBe('stop')
   })
 
+  it('keeps texts apart that are made at the same time', async () => {
+    const prompts = [prompt, 'The whale', 'Call me']
+    const alone: string[] = []
+    for (const text of prompts) alone.push(await model.generate(text, { maxTokens: 6 }).text())
+    expect(new Set(alone).size).toBe(3)
+    const together = prompts.map(text => model.generate(text, { maxTokens: 6 }).text())
+    expect(await Promise.all(together)).toEqual(alone)
+  })
+
   it('stops on request, before and between tokens', async () => {
     const controller = new AbortController()
     const generation = model.generate(prompt, { signal: controller.signal, maxTokens: 100 })

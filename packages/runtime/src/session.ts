@@ -30,8 +30,8 @@ export class Session {
   }
 
   /**
-   * Reads tokens, `BATCH` at a time, and returns the logits `[vocabulary]` behind the last one: a view that the next
-   * use of the model overwrites. Other work gets its turn between batches.
+   * Reads tokens, `BATCH` at a time, and returns the logits `[vocabulary]` behind the last one: a copy, because other
+   * sessions of the model may run before whoever awaits it does. Other work gets its turn between batches.
    */
   async feed(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     this.#check(ids)
@@ -41,10 +41,10 @@ export class Session {
       throwIfAborted(signal)
       logits = this.#read(ids.slice(from, from + BATCH), from + BATCH >= ids.length ? 'last' : 'none')
     }
-    return logits
+    return logits.slice()
   }
 
-  /** Reads one token. */
+  /** Reads one token; returns logits that the next use of the model overwrites. */
   next(id: number): Float32Array {
     this.#check([id])
     return this.#read([id], 'last')

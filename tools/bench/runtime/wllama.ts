@@ -14,17 +14,18 @@ globalThis.run = async () => {
   await wllama.loadModel([blob], { n_threads: ${task.threads}, n_ctx: 1024, n_gpu_layers: 0 })
   const best = { prompt: 0, decode: 0, promptCpu: 0, decodeCpu: 0 }
   for (const prompt of ${JSON.stringify(prompts)}) {
-    const length = (await wllama.tokenize(prompt)).length
     const before = await cpuSeconds()
     const start = performance.now()
-    let [first, between, tokens] = [0, 0, 0]
+    let [first, between, tokens, length] = [0, 0, 0, 0]
     const settings = { prompt, max_tokens: ${task.tokens}, temperature: 0, stream: true }
-    for await (const _ of await wllama.createCompletion(settings)) {
+    for await (const { timings, usage } of await wllama.createCompletion(settings)) {
+      length = timings?.prompt_n ?? usage?.prompt_tokens ?? length
       if (tokens++ > 0) continue
       first = performance.now()
       between = await cpuSeconds()
     }
     const end = performance.now()
+    if (length === 0) throw new Error('wllama does not tell how long the prompt was')
     const after = await cpuSeconds()
     best.prompt = Math.max(best.prompt, 1000 * length / (first - start))
     best.promptCpu = Math.max(best.promptCpu, length / (between - before))

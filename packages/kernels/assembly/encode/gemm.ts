@@ -1,7 +1,7 @@
 // C (+)= A B in float32, any operand transposed: panels of A (4 rows) and B (8 columns) are packed so that the
 // micro-kernel reads both as one stream. Sums run over at most 256 products before they are added to C.
 import { arg, share } from '../inference/job'
-import { madd } from '../inference/simd'
+import { madd, zero } from '../inference/simd'
 
 const DEPTH: i32 = 256
 /** Rows of A packed at a time: with DEPTH columns they stay in the second-level cache. */
@@ -20,7 +20,7 @@ function packB(b: usize, ld: usize, transposed: bool, k0: i32, depth: i32, j0: i
         v128.store(to, v128.load(from, 16), 16)
       }
     } else {
-      if (width < 8) memory.fill(to, 0, <usize>depth << 5)
+      if (width < 8) zero(to, <usize>depth << 5)
       for (let c = 0; c < width; c++) {
         let at = to + (<usize>c << 2)
         let source = from + <usize>c * byCol
@@ -41,7 +41,7 @@ function packA(a: usize, ld: usize, transposed: bool, k0: i32, depth: i32, i0: i
     if (height === 4 && transposed) {
       for (let k = 0; k < depth; k++, from += byDepth, to += 16) v128.store(to, v128.load(from))
     } else {
-      if (height < 4) memory.fill(to, 0, <usize>depth << 4)
+      if (height < 4) zero(to, <usize>depth << 4)
       for (let r = 0; r < height; r++) {
         let at = to + (<usize>r << 2)
         let source = from + <usize>r * byRow

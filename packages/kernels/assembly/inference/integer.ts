@@ -210,7 +210,7 @@ export function quantiseActivationsPart(part: i32, parts: i32): void {
       const q = rounded(x + (<usize>i << 2), inverse)
       v128.store64_lane(out + (<usize>i << 1), i16x8.narrow_i32x4_s(q, q), 0)
     }
-    memory.fill(out + (<usize>cols << 1), 0, <usize>(stride - cols) << 1)
+    for (let i = cols; i < stride; i++) store<i16>(out + (<usize>i << 1), 0)
   }
 }
 

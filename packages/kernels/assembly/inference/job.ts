@@ -1,5 +1,16 @@
 // One operation at a time, shared by all threads: its arguments and two counters lie at fixed addresses.
 // Every thread runs the same `execute` on its share of rows, so results do not depend on the number of threads.
+//
+// What keeps it free of races:
+// - Only the main thread writes OPERATION, ARGUMENTS and SEQUENCE, and only while all helpers are idle: `announce` adds
+//   to SEQUENCE after everything else is written, and `join` does not return before every FINISHED is equal to it.
+//   Helpers read between the two; the atomics order the plain stores on both sides.
+// - No wake-up is lost: `wait` compares the counter that was read before with what is there, and both counters change
+//   before their `notify`. A helper that starts late finds SEQUENCE ahead of its 0 and goes to work.
+// - SEQUENCE wraps at 2^32 and is only ever compared for equality, with at most one operation under way.
+// - The memory grows only between operations, on the main thread. Helpers learn of it late (engines tell other threads
+//   by an interrupt): plain loads and stores reach the new pages at once, but `memory.fill` and `memory.copy` check the
+//   length that their thread knows and would trap. So operations that helpers run use neither.
 
 const SEQUENCE: usize = 1024
 const OPERATION: usize = 1088

@@ -1,6 +1,6 @@
 // Products of one token straight from codes, without a panel: every decoded weight is used at once.
 import { arg } from './job'
-import { madd, sum4 } from './simd'
+import { madd, sum4, zero } from './simd'
 
 /** Bits that each of four weights appends, a byte each, the first lowest; `rate` is four times the bits per weight. */
 export function stepPattern(rate: i32): i32 {
@@ -24,7 +24,7 @@ export function trellisBand(band: i32, sums: usize): void {
   const tileBytes = <usize>arg(10) << 5
   let tile = <usize>arg(9) + <usize>band * tileCols * tileBytes
   let x = <usize>arg(0)
-  memory.fill(sums, 0, 256)
+  zero(sums, 256)
   for (let c = 0; c < tileCols; c++, tile += tileBytes, x += 64) {
     let before = v128.load(tile + tileBytes - 16)
     let word = v128.load(tile)

@@ -55,3 +55,8 @@ export function storeRows(y: usize, value: v128, count: i32, accumulate: bool): 
     value = v128.shuffle<i32>(value, value, 1, 2, 3, 0)
   }
 }
+
+/** Zeroes `bytes` bytes, a multiple of 16; helper threads must not use `memory.fill`, see `job.ts`. */
+export function zero(at: usize, bytes: usize): void {
+  for (const end = at + bytes; at < end; at += 16) v128.store(at, f32x4.splat(0))
+}

@@ -42,17 +42,14 @@ const LARGEST_PAGES = [65536, 32768, 16384, 8192]
  */
 export async function createInference(options: InferenceOptions = {}): Promise<Inference> {
   const wanted = Math.min(MOST_THREADS, Math.max(1, Math.floor(options.threads ?? 1)))
-  const build = options.build ?? fastestBuild()
-  if (build === 'reference') {
-    const arena = new Arena(largestMemory(false))
-    return { kernels: referenceInference(arena.memory), arena, threads: 1, build, close() {} }
-  }
   const shared = wanted > 1 && canShareMemory()
-  const arena = new Arena(largestMemory(shared))
+  const started = await start(options.build, shared)
+  if (!started) {
+    const arena = new Arena(largestMemory(false))
+    return { kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', close() {} }
+  }
+  const { module, kernels, arena, build } = started
   const { memory } = arena
-  const module = await WebAssembly.compile(decode(build, shared))
-  const instance = await WebAssembly.instantiate(module, { env: { memory } })
-  const kernels = instance.exports as unknown as Exports
 
   const helpers: Helper[] = []
   if (shared) {
@@ -73,9 +70,42 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   return { kernels, arena, threads, build, close }
 }
 
-function fastestBuild(): InferenceBuild {
-  if (WebAssembly.validate(decode('relaxed', true))) return 'relaxed'
-  return WebAssembly.validate(decode('plain', true)) ? 'plain' : 'reference'
+interface Started {
+  readonly module: WebAssembly.Module
+  readonly kernels: Exports
+  readonly arena: Arena
+  readonly build: 'relaxed' | 'plain'
+}
+
+/** The wanted build, or the fastest that compiles and computes right; undefined for plain TypeScript. */
+async function start(wanted: InferenceBuild | undefined, shared: boolean): Promise<Started | undefined> {
+  for (const build of ['relaxed', 'plain'] as const) {
+    const bytes = decode(build, shared)
+    if (wanted ? wanted !== build : !WebAssembly.validate(bytes)) continue
+    const arena = new Arena(largestMemory(shared))
+    const module = await WebAssembly.compile(bytes)
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory } })
+    const kernels = exports as unknown as Exports
+    if (wanted || knowsAnswer(kernels, arena)) return { module, kernels, arena, build }
+  }
+  return undefined
+}
+
+/** A small product with a known result: validation alone does not notice miscompiled relaxed instructions. */
+function knowsAnswer(kernels: Exports, arena: Arena): boolean {
+  const [rows, cols] = [4, 16]
+  const [from, w, x, y] = [rows * cols, rows * cols, cols, rows].map(count => arena.allocate(4 * count))
+  const weights = arena.floats(from, rows * cols).map((_, i) => (i % 7) - 3)
+  const values = arena.floats(x, cols).map((_, i) => (i % 5) - 2)
+  arena.floats(from, rows * cols).set(weights)
+  arena.floats(x, cols).set(values)
+  kernels.packFloats(from, w, rows, cols, cols, 0)
+  kernels.matmulFloat(w, x, cols, y, rows, rows, cols, 1, 0, 1)
+  const right = arena
+    .floats(y, rows)
+    .every((sum, r) => sum === values.reduce((total, v, c) => total + v * weights[r * cols + c], 0))
+  for (const at of [from, w, x, y]) arena.free(at)
+  return right
 }
 
 /** The module's bytes; without sharing, the flag of its imported memory is cleared. */

@@ -7,6 +7,7 @@ import {
   random,
 } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
+import { autoencoder } from '../../../autoencoder/src/index.ts'
 import { rowScaled, withRowScales } from '../../../finetune/src/lowrank/row-scaled.ts'
 import { lowrank, lplrCodec, monarchCodec, plusLowRank, plusMonarch } from '../../../lowrank/src/index.ts'
 import { rotated } from '../../../pipeline/src/wrappers/rotated.ts'
@@ -44,6 +45,7 @@ const cases: [string, MatrixCodec<never>, object][] = [
     },
     { bits: 4 },
   ],
+  ['autoencoder', autoencoder, { patch: 32, latentWidth: 3, latentBits: 2, steps: 2 }],
   ['low rank', lowrank, { rank: 6, bits: 8 }],
   ['LPLR', lplrCodec, { rank: 6, leftBits: 4, rightBits: 3 }],
   ['Monarch', monarchCodec, { rank: 2, bits: 8 }],

@@ -4,6 +4,7 @@ import { codedLinear, codedMatrix, codedRows, exactCodes } from './codes.ts'
 import type { Linear, LinearWriter } from './linear.ts'
 import { lowRankLinear, storedFactors } from './low-rank.ts'
 import { monarchLinear, storedMonarch } from './monarch.ts'
+import { nervRows } from './neural.ts'
 import { rotatedLinear } from './rotated.ts'
 import { scaledLinear } from './scaled.ts'
 import type { StoredRows } from './stored-rows.ts'
@@ -17,6 +18,7 @@ export interface EncodedForm {
 
 /** Codecs that this package runs by itself. */
 const known = [
+  'autoencoder',
   'grid',
   'kmeans',
   'lowrank',
@@ -81,6 +83,8 @@ export function encodedLinear(engine: Engine, e: EncodedMatrix, options: Encoded
       return monarchLinear(engine, inner(), e.shape, storedMonarch(e))
     case 'monarch':
       return monarchLinear(engine, undefined, e.shape, storedMonarch(e))
+    case 'autoencoder':
+      return written(engine, e, nervRows(engine, e), options)
     case 'trellis': {
       const m = trellisMatrix(e)
       if (options.form === 'packed') return trellisLinear(engine, m)
