@@ -56,7 +56,7 @@ export default defineConfig({
     resolve: { conditions: ['@reallm/source'] },
     ssr: { resolve: { conditions: ['@reallm/source'] } },
     worker: { format: 'es' },
-    build: { target: 'es2022', chunkSizeWarningLimit: 4000 },
+    build: { target: 'es2022', chunkSizeWarningLimit: 4000, reportCompressedSize: false },
     server: { headers: isolation },
   },
 })

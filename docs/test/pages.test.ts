@@ -1,0 +1,200 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { openModel, writeSafetensors } from '@reallm/tensor-io'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import figures from '../public/models/figures.json' with { type: 'json' }
+import { chromiumPath, openSite, type TestedSite } from './site.ts'
+
+const tiny = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
+
+describe.skipIf(!chromiumPath)('the site in Chromium', () => {
+  let site: TestedSite
+  let folder: string
+  const complaints: string[] = []
+  const pages: Page[] = []
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'reallm-site-'))
+    site = await openSite()
+  }, 600_000)
+  afterAll(async () => {
+    await site?.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  afterEach(async () => {
+    for (const page of pages.splice(0)) await page.close()
+    expect(complaints.splice(0)).toEqual([])
+  })
+
+  async function open(path: string, options: { isolated?: boolean; width?: number } = {}): Promise<Page> {
+    const { isolated = true, width = 1200 } = options
+    const page = await site.browser.newPage({ viewport: { width, height: 800 } })
+    page.on('pageerror', error => complaints.push(error.message))
+    page.on('console', message => {
+      if (message.type() === 'error') complaints.push(message.text())
+    })
+    pages.push(page)
+    await page.goto((isolated ? site.isolated : site.plain).url + path)
+    return page
+  }
+
+  /** The text of the home page's compressed model, when it has ended. */
+  const written = async (page: Page): Promise<string> =>
+    (await page.locator('[data-test=chosen] [data-state=written]').textContent())!
+
+  test.each([true, false])(
+    'home: the embedded model writes within ten seconds (isolated: %s)',
+    async isolated => {
+      const started = performance.now()
+      const page = await open('/', { isolated })
+      await page.locator('[data-test=chosen] [data-test=text]').waitFor()
+      await expect
+        .poll(() => page.locator('[data-test=chosen] [data-test=text]').textContent())
+        .toMatch(/^The ship.+/)
+      expect(performance.now() - started).toBeLessThan(10_000)
+      expect(await page.evaluate('crossOriginIsolated')).toBe(isolated)
+      expect((await written(page)).length).toBeGreaterThan(60)
+      const note = await page.locator('[data-test=chosen] .note').textContent()
+      expect(note).toMatch(isolated ? /[1-4] threads?,/ : /1 thread,/)
+    },
+  )
+
+  test('home: the slider, by keyboard, shows size, perplexity and text of each rate', async () => {
+    const page = await open('/')
+    const three = await written(page)
+    await page.getByRole('slider').focus()
+    await page.keyboard.press('Home')
+    const [two] = figures.figures
+    expect(await page.locator('[data-test=perplexity]').textContent()).toBe(two.perplexity.toFixed(2))
+    await expect
+      .poll(() => page.locator('[data-test=size]').textContent())
+      .toBe(`${(two.bytes / 1000).toFixed(0)} kB`)
+    await expect.poll(() => written(page)).not.toBe(three)
+    await page.locator('[data-test=original] [data-state=written]').waitFor()
+  })
+
+  test('compress: a matrix is encoded, drawn and measured; more bits, less error', async () => {
+    const page = await open('/compress')
+    await page.getByRole('button', { name: 'Take the embedded model' }).click()
+    const number = async (what: string) =>
+      Number.parseFloat((await page.locator(`[data-test=${what}]`).textContent())!)
+    await page.locator('[data-test=error]').waitFor()
+    const [bits, error] = [await number('bits'), await number('error')]
+    expect(bits).toBeCloseTo(3, 1)
+    expect(error / 100).toBeLessThan(1.4 * 4 ** -3)
+    const slider = page.getByRole('slider', { name: /Bits of the codes/ })
+    await slider.focus()
+    await page.keyboard.press('ArrowLeft')
+    await expect.poll(() => number('bits')).toBeCloseTo(2.5, 1)
+    expect(await number('error')).toBeGreaterThan(1.5 * error)
+    const colours = await page
+      .locator('canvas')
+      .first()
+      .evaluate((canvas: HTMLCanvasElement) => {
+        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height)
+        return new Set(data).size
+      })
+    expect(colours).toBeGreaterThan(50)
+    await page.getByRole('combobox', { name: 'Codec' }).selectOption('Uniform grid')
+    await expect.poll(() => page.locator('.curve.grid circle').count()).toBe(8)
+    expect(await page.locator('.curve.trellis circle').count()).toBe(7)
+  })
+
+  test('compress: what cannot be opened is said', async () => {
+    const page = await open('/compress')
+    const say = async (name: string, contents: Buffer) => {
+      await page.locator('input[type=file]').setInputFiles({ name, mimeType: '', buffer: contents })
+      return page.getByRole('alert').filter({ hasText: name })
+    }
+    await (await say('notes.pdf', Buffer.from('%PDF')))
+      .getByText('neither a .safetensors nor a .gguf')
+      .waitFor()
+    await (await say('cut.safetensors', Buffer.from('abc'))).waitFor()
+    await (await say('cut.gguf', Buffer.from('GGUF\x03\0\0\0'))).waitFor()
+  })
+
+  test('compress: a whole model, which then writes, is downloaded, kept, and found again', async () => {
+    const files = await oneBlock(folder)
+    const page = await open('/compress')
+    await page.locator('input[type=file]').setInputFiles(files)
+    await page.getByRole('button', { name: 'Compress the whole model' }).click()
+    const report = page.locator('[data-test=report]')
+    await report.waitFor({ timeout: 240_000 })
+    expect(await report.textContent()).toMatch(/Bits per weight[23]\.\d+.*Perplexity\d+\.\d → \d+\.\d/)
+    await page.getByRole('button', { name: 'Let it write' }).click()
+    const text = page.locator('.whole-model [data-test=text]')
+    await expect.poll(() => text.textContent()).toMatch(/^The ship.{20}/s)
+
+    const downloading = page.waitForEvent('download')
+    await page.getByRole('button', { name: /Download/ }).click()
+    const saved = join(folder, 'saved.zip')
+    await (await downloading).saveAs(saved)
+    const artifact = await unzip(saved, join(folder, 'saved'))
+    const { kind, bytes } = await openModel(artifact)
+    expect(kind).toBe('artifact')
+    expect(bytes).toBeLessThan(600_000)
+
+    await page.getByRole('button', { name: 'Keep in this browser' }).click()
+    await page.getByText('Kept in this browser as').waitFor()
+    await page.reload()
+    await page.locator('input[type=file]').setInputFiles(files)
+    await page.locator('.kept').getByRole('button', { name: 'Let it write' }).click()
+    await expect.poll(() => text.textContent()).toMatch(/^The ship.{20}/s)
+  }, 300_000)
+
+  test('every page: less than 300 kB of JavaScript before a model is loaded', async () => {
+    for (const path of ['/', '/compress', '/guides/node']) {
+      const page = await open('about:blank')
+      const scripts: Promise<number>[] = []
+      page.on('response', response => {
+        const isScript = /\.js$/.test(new URL(response.url()).pathname)
+        if (isScript) scripts.push(response.body().then(body => gzipSync(body).length))
+      })
+      await page.goto(site.isolated.url + path, { waitUntil: 'networkidle' })
+      const bytes = (await Promise.all(scripts)).reduce((sum, n) => sum + n, 0)
+      expect.soft(bytes, path).toBeLessThan(300_000)
+    }
+  })
+
+  test('on a phone nothing is wider than the screen', async () => {
+    for (const path of ['/', '/compress']) {
+      const page = await open(path, { width: 360 })
+      if (path === '/compress') {
+        await page.getByRole('button', { name: 'Take the embedded model' }).click()
+        await page.locator('[data-test=figures]').waitFor()
+      }
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+    }
+  })
+})
+
+/** The embedded model without all blocks but the first: quick to compress. */
+async function oneBlock(folder: string): Promise<string[]> {
+  const model = await openModel(tiny)
+  const kept = [...model.tensors.keys()].filter(name => !/layers\.[1-9]/.test(name))
+  const tensors = Object.fromEntries(
+    await Promise.all(kept.map(async name => [name, await model.read(name)])),
+  )
+  await model.close()
+  const weights = join(folder, 'model.safetensors')
+  await writeSafetensors(weights, tensors)
+  const config = join(folder, 'config.json')
+  await writeFile(config, JSON.stringify({ ...model.config, num_hidden_layers: 1 }))
+  return [weights, config, join(tiny, 'tokenizer.json'), join(tiny, 'tokenizer_config.json')]
+}
+
+/** Unpacks an archive without compression. */
+async function unzip(path: string, to: string): Promise<string> {
+  await mkdir(to)
+  const archive = await readFile(path)
+  for (let at = 0; archive.readUInt32LE(at) === 0x04034b50; ) {
+    const [size, nameLength] = [archive.readUInt32LE(at + 18), archive.readUInt16LE(at + 26)]
+    const start = at + 30 + nameLength
+    await writeFile(join(to, archive.toString('utf8', at + 30, start)), archive.subarray(start, start + size))
+    at = start + size
+  }
+  return to
+}
