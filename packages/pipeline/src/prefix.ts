@@ -1,5 +1,6 @@
 import type { Matrix } from '@reallm/tensor-io'
 import { embed, type ModelWeights, type TransformerConfig, tf, valuesOf } from '@reallm/transformer'
+import { pause } from '#platform'
 import { type Activations, activations } from './activations.ts'
 import type { WindowBatch } from './forward.ts'
 
@@ -42,7 +43,7 @@ export async function startPrefix(
       for (let b = 0; b < batches.length; b++) {
         await x.set(b, step(await get(b), b))
         // Lets the answers of encoding threads through.
-        await new Promise(resolve => setImmediate(resolve))
+        await pause()
       }
     },
     close: x.close,

@@ -8,6 +8,9 @@ export { availableParallelism, tmpdir } from 'node:os'
 export { basename, dirname, join, resolve } from 'node:path'
 export { threadPool } from '../thread-pool.ts'
 
+/** Loads BullMQ only when it is asked for. */
+export const queues = () => import('../queue/index.ts')
+
 /** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
 export const cacheFolder = (): string =>
   process.env.REALLM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'reallm')
@@ -23,3 +26,6 @@ export const peakMemory = (): number => process.resourceUsage().maxRSS * 1024
 
 /** What runs this: a version of Node, or a browser. */
 export const engineName = (): string => process.version
+
+/** Lets other work go on. */
+export const pause = (): Promise<void> => new Promise(resolve => setImmediate(resolve))

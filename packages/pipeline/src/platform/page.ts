@@ -21,6 +21,7 @@ export const availableParallelism: typeof node.availableParallelism = () => 1
 export const tmpdir: typeof node.tmpdir = () => '/tmp'
 export const cacheFolder: typeof node.cacheFolder = () => '/cache'
 export const threadPool = undefined
+export const queues = undefined
 
 /** Pages cannot tell; one thread works all the time. */
 export const cpuSeconds: typeof node.cpuSeconds = () => performance.now() / 1000
@@ -30,3 +31,5 @@ export const peakMemory: typeof node.peakMemory = () =>
   (performance as { memory?: { usedJSHeapSize: number } }).memory?.usedJSHeapSize ?? 0
 
 export const engineName: typeof node.engineName = () => navigator.userAgent
+
+export const pause: typeof node.pause = () => new Promise(resolve => setTimeout(resolve))
