@@ -1,6 +1,5 @@
 import type { Dense } from '@reallm/kernels'
 import {
-  type EncodedMatrix,
   f16ToF32,
   f32ToF16,
   type MatrixShape,
@@ -9,9 +8,7 @@ import {
   type StorageCost,
   type Tensor,
   tensor,
-  unpackBits,
 } from '@reallm/tensor-io'
-import { storedPart } from './checks.ts'
 
 /**
  * The decoder's weights φ on b_φ bits (ReALLM §3.3): each output channel a symmetric grid of its own, `code·scale` with an
@@ -54,28 +51,6 @@ export function packWeights(layers: readonly Dense[], bits: number): Record<stri
     weight_scales: tensor('F16', [scales.length], f32ToF16(Float32Array.from(scales))),
     biases: tensor('F16', [biases.length], f32ToF16(Float32Array.from(biases))),
   }
-}
-
-/** The layers that `packWeights` stored, in float32; throws `bad-tensor` when a part does not fit. */
-export function unpackWeights(e: EncodedMatrix, layers: readonly MatrixShape[], bits: number): Dense[] {
-  const cost = weightsCost(layers, bits)
-  const levels = levelsOf(bits)
-  const scales = f16ToF32(storedPart(e, 'weight_scales', cost) as Uint16Array)
-  const biases = f16ToF32(storedPart(e, 'biases', cost) as Uint16Array)
-  const packed = storedPart(e, 'weights', cost) as Uint8Array
-  let channel = 0
-  let first = 0
-  return layers.map(([out, width]) => {
-    const codes = unpackBits(packed, bits, out * width, first)
-    const bias = biases.slice(channel, channel + out)
-    const data = Float32Array.from(
-      codes,
-      (code, i) => (code - levels) * scales[channel + Math.floor(i / width)],
-    )
-    first += out * width
-    channel += out
-    return { weight: { rows: out, cols: width, data }, bias }
-  })
 }
 
 /** The grid step that fits a channel's largest weight, as f16 holds it. */

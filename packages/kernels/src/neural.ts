@@ -1,11 +1,13 @@
 import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
-import { matmul } from './matmul.ts'
 
 /** A fully connected layer, `y = x Wᵀ + b`: weight `[out, in]`, bias `[out]`. A convolution's `in` is 9 × channels. */
 export interface Dense {
   readonly weight: Matrix
   readonly bias: Float32Array
 }
+
+/** `x Wᵀ`: x `[n, in]`, w `[out, in]` → `[n, out]`; whichever kernels the caller has. */
+export type Multiply = (x: Matrix, w: Matrix) => Matrix
 
 /** Images side by side in memory: `data` is `[count, height, width, channels]`. */
 export interface Images {
@@ -21,22 +23,24 @@ export interface NervDecoder {
   readonly stem: Dense
   readonly stages: readonly Dense[]
   readonly head: Dense
+  /** A linear path from latents, times their channels' gains, to blocks of 2^stages pixels; without it the output goes through tanh. */
+  readonly linear?: { readonly layer: Dense; readonly gains: Float32Array }
 }
 
 /** GELU in its sigmoid form, x·σ(1.702x). */
 export const gelu = (x: number): number => x / (1 + Math.exp(-1.702 * x))
 
 /** `x Wᵀ + b`: x `[n, in]` → `[n, out]`. */
-export function dense(x: Matrix, { weight, bias }: Dense): Matrix {
-  const y = matmul(x, weight, { transposeB: true })
+function dense(x: Matrix, { weight, bias }: Dense, multiply: Multiply): Matrix {
+  const y = multiply(x, weight)
   for (let i = 0; i < y.data.length; i += y.cols) for (let j = 0; j < y.cols; j++) y.data[i + j] += bias[j]
   return y
 }
 
 /** Layers one after the other, GELU between them: x `[n, in]` → `[n, out]`. */
-export function multilayer(x: Matrix, layers: readonly Dense[]): Matrix {
+export function multilayer(x: Matrix, layers: readonly Dense[], multiply: Multiply): Matrix {
   return layers.reduce((input, layer, i) => {
-    const y = dense(input, layer)
+    const y = dense(input, layer, multiply)
     return i === layers.length - 1 ? y : activate(y)
   }, x)
 }
@@ -45,16 +49,22 @@ export function multilayer(x: Matrix, layers: readonly Dense[]): Matrix {
  * Latents to patches, ReALLM §3.3 (HNeRV, arXiv 2304.02633).
  *
  * @param latents `[count, h, w, channels]`
- * @returns `[count, h·2^stages, w·2^stages, 1]`, values in (−1, 1)
+ * @returns `[count, h·2^stages, w·2^stages, 1]`
  */
-export function nervForward(latents: Images, decoder: NervDecoder): Images {
-  let x = asImages(activate(dense(asRows(latents), decoder.stem)), latents)
+export function nervForward(latents: Images, decoder: NervDecoder, multiply: Multiply): Images {
+  let x = asImages(activate(dense(asRows(latents), decoder.stem, multiply)), latents)
   for (const stage of decoder.stages) {
-    x = pixelShuffle(asImages(dense(neighbourhoods(x), stage), x))
-    activate(asRows(x))
+    x = pixelShuffle(asImages(activate(dense(neighbourhoods(x), stage, multiply)), x), 2)
   }
-  const y = dense(neighbourhoods(x), decoder.head)
-  for (let i = 0; i < y.data.length; i++) y.data[i] = Math.tanh(y.data[i])
+  const y = dense(neighbourhoods(x), decoder.head, multiply)
+  if (decoder.linear) {
+    const { layer, gains } = decoder.linear
+    const scaled = { ...asRows(latents), data: latents.data.map((v, i) => v * gains[i % gains.length]) }
+    const blocks = pixelShuffle(asImages(dense(scaled, layer, multiply), latents), 2 ** decoder.stages.length)
+    for (let i = 0; i < y.data.length; i++) y.data[i] += blocks.data[i]
+  } else {
+    for (let i = 0; i < y.data.length; i++) y.data[i] = Math.tanh(y.data[i])
+  }
   return asImages(y, x)
 }
 
@@ -79,16 +89,18 @@ function activate(m: Matrix): Matrix {
 /** The 3 × 3 neighbourhood of every pixel, zeros outside: `[pixels, 9·channels]`, offsets row by row. */
 function neighbourhoods({ count, height, width, channels, data }: Images): Matrix {
   const columns = zeroMatrix(count * height * width, 9 * channels)
+  const out = columns.data
   let to = 0
   for (let n = 0; n < count; n++) {
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
-        for (let dy = -1; dy <= 1; dy++) {
-          for (let dx = -1; dx <= 1; dx++, to += channels) {
-            if (y + dy < 0 || y + dy >= height || x + dx < 0 || x + dx >= width) continue
-            const from = ((n * height + y + dy) * width + x + dx) * channels
-            for (let c = 0; c < channels; c++) columns.data[to + c] = data[from + c]
-          }
+        // the three pixels of a line lie side by side
+        const first = x === 0 ? channels : 0
+        const last = (x === width - 1 ? 2 : 3) * channels
+        for (let dy = -1; dy <= 1; dy++, to += 3 * channels) {
+          if (y + dy < 0 || y + dy >= height) continue
+          const from = ((n * height + y + dy) * width + x - 1) * channels
+          for (let c = first; c < last; c++) out[to + c] = data[from + c]
         }
       }
     }
@@ -96,21 +108,18 @@ function neighbourhoods({ count, height, width, channels, data }: Images): Matri
   return columns
 }
 
-/** `[n, h, w, 4c]` → `[n, 2h, 2w, c]`; channel `(dy·2 + dx)·c + i` becomes pixel `(2y + dy, 2x + dx)`. */
-function pixelShuffle({ count, height, width, channels, data }: Images): Images {
-  const c = channels / 4
+/** `[n, h, w, f²c]` → `[n, f·h, f·w, c]`; channel `(dy·f + dx)·c + i` becomes pixel `(f·y + dy, f·x + dx)`. */
+function pixelShuffle({ count, height, width, channels, data }: Images, f: number): Images {
+  const run = channels / f
   const out = new Float32Array(data.length)
   let from = 0
-  for (let n = 0; n < count; n++) {
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        for (let dy = 0; dy < 2; dy++) {
-          const to = (((n * 2 * height + 2 * y + dy) * width + x) * 2 * c) | 0
-          out.set(data.subarray(from, from + 2 * c), to)
-          from += 2 * c
-        }
+  for (let line = 0; line < count * height; line++) {
+    for (let x = 0; x < width; x++) {
+      for (let dy = 0; dy < f; dy++, from += run) {
+        const to = ((line * f + dy) * width + x) * run
+        for (let i = 0; i < run; i++) out[to + i] = data[from + i]
       }
     }
   }
-  return { count, height: 2 * height, width: 2 * width, channels: c, data: out }
+  return { count, height: f * height, width: f * width, channels: run / f, data: out }
 }

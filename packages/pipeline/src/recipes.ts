@@ -100,33 +100,26 @@ function vectorsWithRank(module: MatrixModule): Choice[] {
   ]
 }
 
-const trainingSteps: Record<Effort, number> = { fast: 150, normal: 600, best: 2000 }
+const trainingSteps: Record<Effort, number> = { fast: 20, normal: 150, best: 600 }
 
-/** The paper's path with a network: latents on few bits and a small decoder, beside L₁L₂. */
-function neuralWithRank(module: MatrixModule, effort: Effort): Choice[] {
+/** All of the paper: a low-rank part beside vectors or a network, whichever a matrix loses less by. */
+function paper(module: MatrixModule, effort: Effort): Choice[] {
   const rank = rankFor(module)
   const codec = plusLowRank({ rank, bits: 8, rounds: 1 }, autoencoder)
-  const inner = (latentBits: number) => ({
-    patch: 16 as const,
-    stages: 1,
-    latentBits,
-    steps: trainingSteps[effort],
-  })
+  const steps = trainingSteps[effort]
+  const shared = { patch: 32, decoderWidth: 3, steps, weighted: true } as const
   return [
-    ...[2, 4, 6].map(bits =>
+    ...vectorsWithRank(module),
+    ...[1, 2, 3].map(latentBits =>
       choice(
-        `autoencoder, latents of ${bits} bits + rank ${rank}`,
+        `autoencoder, latents of ${latentBits} bits + rank ${rank}`,
         codec,
-        { inner: neural(inner(bits)) },
+        { inner: { ...shared, stages: 2, latentWidth: 16, latentBits } },
         'neural',
       ),
     ),
-    ...vectorRates(),
   ]
 }
-
-/** The autoencoder's parameters with the rest at their defaults. */
-const neural = (given: object) => autoencoder.params.parse(given)
 
 /** Every built-in recipe, the default one first. */
 export const recipes: readonly Recipe[] = [
@@ -156,11 +149,12 @@ export const recipes: readonly Recipe[] = [
     block: vectorsWithRank,
     embedding: vectorRates,
   }),
-  recipe('reallm-ae', {
-    what: 'a trained decoder over few-bit latents beside a low-rank part, where it beats vectors',
+  recipe('reallm-paper', {
+    what: 'the paper: a low-rank part beside vectors or a neural decoder over few-bit latents, chosen for each matrix',
     source: 'ReALLM arXiv 2405.13155, HNeRV 2304.02633',
     calibrated: true,
-    block: neuralWithRank,
+    feedback: true,
+    block: paper,
     embedding: vectorRates,
   }),
   recipe('e8', {

@@ -1,22 +1,28 @@
-import { nearestCentroid } from '@reallm/kernels'
+import { nearestCentroid, storedLayers } from '@reallm/kernels'
 import {
   type ColumnCodec,
   type ColumnEncoder,
+  checkHessian,
+  checkParts,
+  checkShape,
+  checkWeights,
   type EncodedMatrix,
   type Matrix,
   type MatrixShape,
   packBits,
   packedBytes,
+  parseParams,
   ReallmError,
   type StorageCost,
+  shapeText,
   tensor,
+  throwIfAborted,
   unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { checkWeights, storedPart } from '../checks.ts'
-import { packWeights, unpackWeights, weightsCost } from '../decoder-weights.ts'
+import { packWeights, weightsCost } from '../decoder-weights.ts'
 import { fitImplicit } from './fit.ts'
-import { type ImplicitParams, implicitParams, layerShapes, vectorBits } from './params.ts'
+import { type ImplicitInput, type ImplicitParams, implicitParams, layerShapes, vectorBits } from './params.ts'
 import { implicitTable } from './table.ts'
 
 /**
@@ -27,23 +33,26 @@ import { implicitTable } from './table.ts'
  * @example
  * const stored = await implicit.encode(w, implicit.params.parse({ dim: 6, codeBits: [6, 6] }), { seed: 1 }) // 2 bits
  */
-export const implicit: ColumnCodec<ImplicitParams> = {
+export const implicit: ColumnCodec<ImplicitInput> = {
   name: 'implicit',
   params: implicitParams,
 
-  cost(shape, params) {
-    return costOf(shape, params)
-  },
+  cost: (shape, given) => costOf(shape, parse(given)),
 
-  async encode(w, params, ctx) {
+  async encode(w, given, ctx) {
+    const params = parse(given)
     const encoder = await this.columns(w, params, ctx)
     for (let col = 0; col < w.cols; col += params.dim) encoder.quantise(columnsOf(w, col, params.dim), 0, col)
     return encoder.finish()
   },
 
-  async columns(w, params, ctx): Promise<ColumnEncoder> {
-    checkWeights(w)
+  async columns(w, given, ctx): Promise<ColumnEncoder> {
+    throwIfAborted(ctx.signal)
+    const params = parse(given)
     const shape = [w.rows, w.cols] as const
+    costOf(shape, params)
+    checkHessian(ctx.hessian, w.cols)
+    checkWeights(w)
     const scale = Math.sqrt(w.data.reduce((sum, x) => sum + x * x, 0) / w.data.length) || 1
     const vectors = vectorsOf(w, params.dim)
     const layers = await fitImplicit({ ...vectors, data: vectors.data.map(x => x / scale) }, params, ctx)
@@ -51,11 +60,7 @@ export const implicit: ColumnCodec<ImplicitParams> = {
       ...packWeights(layers, params.weightBits),
       scale: tensor('F32', [1], Float32Array.of(scale)),
     }
-    const stored = unpackWeights(
-      { codec: 'implicit', params, shape, parts },
-      layerShapes(params),
-      params.weightBits,
-    )
+    const stored = storedLayers(parts, layerShapes(params), params.weightBits)
     const table = implicitTable(stored, params)
     for (let i = 0; i < table.data.length; i++) table.data[i] *= parts.scale.data[0]
     const across = Math.ceil(w.cols / params.dim)
@@ -93,9 +98,10 @@ export const implicit: ColumnCodec<ImplicitParams> = {
   decodeRows,
 }
 
+const parse = (params: unknown): ImplicitParams => parseParams('implicit', implicitParams, params)
+
 function costOf([rows, cols]: MatrixShape, params: ImplicitParams): StorageCost {
-  if (rows < 1 || cols < 1)
-    throw new ReallmError('bad-option', `a [${rows}×${cols}] matrix holds nothing to encode`)
+  checkShape([rows, cols])
   return {
     codes: { dtype: 'U8', shape: [packedBytes(rows * Math.ceil(cols / params.dim), vectorBits(params))] },
     scale: { dtype: 'F32', shape: [1] },
@@ -104,13 +110,16 @@ function costOf([rows, cols]: MatrixShape, params: ImplicitParams): StorageCost 
 }
 
 function decodeRows(e: EncodedMatrix, from: number, to: number): Matrix {
-  const params = implicitParams.parse(e.params)
-  const cost = costOf(e.shape, params)
-  const table = implicitTable(unpackWeights(e, layerShapes(params), params.weightBits), params)
-  const [scale] = storedPart(e, 'scale', cost) as Float32Array
+  const params = parse(e.params)
+  checkParts(e, costOf(e.shape, params))
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= e.shape[0])) {
+    throw new ReallmError('bad-option', `implicit ${shapeText(e.shape)} has no rows ${from} to ${to}`)
+  }
+  const table = implicitTable(storedLayers(e.parts, layerShapes(params), params.weightBits), params)
+  const [scale] = e.parts.scale.data as Float32Array
   for (let i = 0; i < table.data.length; i++) table.data[i] *= scale
   const across = Math.ceil(e.shape[1] / params.dim)
-  const packed = storedPart(e, 'codes', cost) as Uint8Array
+  const packed = e.parts.codes.data as Uint8Array
   const codes = unpackBits(packed, vectorBits(params), (to - from) * across, from * across)
   const out = zeroMatrix(to - from, e.shape[1])
   for (let i = 0; i < out.data.length; i++) {

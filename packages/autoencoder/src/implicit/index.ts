@@ -1,2 +1,2 @@
 export { implicit } from './codec.ts'
-export { type ImplicitParams, implicitParams } from './params.ts'
+export { type ImplicitInput, type ImplicitParams, implicitParams } from './params.ts'

@@ -20,7 +20,8 @@ export const implicitParams = z.strictObject({
   learningRate: z.number().positive().default(4e-3),
 })
 
-export type ImplicitParams = z.infer<typeof implicitParams>
+export type ImplicitInput = z.input<typeof implicitParams>
+export type ImplicitParams = z.output<typeof implicitParams>
 
 /** Bits of one vector's codes. */
 export const vectorBits = ({ codeBits }: ImplicitParams): number => codeBits.reduce((sum, b) => sum + b, 0)

@@ -1,4 +1,4 @@
-import { type Dense, multilayer } from '@reallm/kernels'
+import { type Dense, matmul, multilayer } from '@reallm/kernels'
 import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
 import type { ImplicitParams } from './params.ts'
 import { vectorBits } from './params.ts'
@@ -9,7 +9,9 @@ import { vectorBits } from './params.ts'
  */
 export function implicitTable(layers: readonly Dense[], params: ImplicitParams): Matrix {
   const codewords = gatherCodewords(layers, params)
-  const table = multilayer(codewords, layers.slice(params.codeBits.length))
+  const table = multilayer(codewords, layers.slice(params.codeBits.length), (x, w) =>
+    matmul(x, w, { transposeB: true }),
+  )
   for (let i = 0; i < table.data.length; i++) {
     const row = Math.floor(i / params.dim) * codewords.cols
     for (let m = 0; m < params.codeBits.length; m++) {

@@ -1,18 +1,13 @@
-import { bitsOf, matrix } from '@reallm/tensor-io'
+import { nervLayers, storedLatents, storedLayers } from '@reallm/kernels'
+import { bitsOf, bitsPerWeight, f16ToF32, matrix } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { autoencoder } from './codec.ts'
+import { autoencoder, encodeGroup } from './codec.ts'
+import { decode } from './network.ts'
 import { nervParams } from './params.ts'
+import { searchShape, shapesAt } from './search.ts'
 
-const params = nervParams.parse({
-  patch: 32,
-  stages: 2,
-  latentWidth: 4,
-  latentBits: 4,
-  decoderWidth: 8,
-  steps: 120,
-  batch: 4,
-})
+const params = { patch: 32, latentWidth: 4, latentBits: 3, steps: 40, batch: 4 } as const
 
 /** Waves of a few low frequencies: the structure an autoencoder is for. */
 function waves(rows: number, cols: number) {
@@ -37,27 +32,72 @@ beforeAll(async () => {
 })
 
 describe('autoencoder', () => {
-  test('stores structure at one bit per weight, exactly as it costs, and repeatably', async () => {
-    const w = waves(40, 64)
+  test('keeps structure at less than a bit per weight, leaves no tensors, and training never harms', async () => {
+    const w = waves(128, 192)
     const before = tf.memory().numTensors
     const stored = await autoencoder.encode(w, params, { seed: 3 })
     expect(tf.memory().numTensors).toBe(before)
-    expect(bitsOf(stored)).toBe(bitsOf(autoencoder.cost([40, 64], params)))
-    expect(relativeError(w.data, autoencoder.decode(stored).data)).toBeLessThan(0.6)
-    const again = await autoencoder.encode(w, params, { seed: 3 })
-    expect(again.parts.latents!.data).toEqual(stored.parts.latents!.data)
+    expect(bitsPerWeight(stored)).toBeLessThan(1.2)
+    const error = relativeError(w.data, autoencoder.decode(stored).data)
+    expect(error).toBeLessThan(0.01)
+    const untrained = await autoencoder.encode(w, { ...params, steps: 0 }, { seed: 3 })
+    expect(error).toBeLessThan(1.001 * relativeError(w.data, autoencoder.decode(untrained).data))
   })
 
-  test('a tampered part is refused by name', async () => {
-    const stored = await autoencoder.encode(waves(32, 32), { ...params, steps: 2 }, { seed: 3 })
-    const { latents: _, ...rest } = stored.parts
-    expect(() => autoencoder.decode({ ...stored, parts: rest })).toThrow(/latents is missing/)
+  test('the kernels decode what the training decoder sees, to 1e-4', async () => {
+    const w = waves(32, 32)
+    for (const start of ['principal', 'encoder'] as const) {
+      const full = nervParams.parse({ ...params, start, steps: 6 })
+      const stored = await autoencoder.encode(w, full, { seed: 3 })
+      const { latents, latentBits, latentGains } = stored.parts
+      const gains = latentGains.data as Uint16Array
+      const levels = storedLatents(latents.data as Uint8Array, latentBits.data as Uint8Array, 8 * 8 * 4)
+      const layers = storedLayers(stored.parts, nervLayers(full), full.weightBits)
+      const scale = f16ToF32(stored.parts.scales.data as Uint16Array)[0]
+      const trained = tf.tidy(() => {
+        const decoder = layers.map(({ weight, bias }) => ({
+          weight: tf.variable(tf.tensor2d(weight.data, [weight.rows, weight.cols])),
+          bias: tf.variable(tf.tensor1d(bias)),
+        }))
+        return decode(tf.tensor4d(levels, [1, 8, 8, 4]), f16ToF32(gains), decoder, full).dataSync()
+      })
+      const decoded = autoencoder.decode(stored).data
+      decoded.forEach((v, i) => {
+        expect(Math.abs(v - scale * trained[i])).toBeLessThan(1e-4 * scale)
+      })
+    }
   })
 
-  test('weights that are no numbers and patches that cannot be halved are refused', async () => {
-    const broken = waves(32, 32)
-    broken.data[33] = Number.NaN
-    await expect(autoencoder.encode(broken, params, { seed: 1 })).rejects.toThrow(/row 1, column 1 is NaN/)
-    expect(() => autoencoder.cost([32, 32], { ...params, patch: 16, stages: 5 })).toThrow(/halved 5 times/)
+  test('a group shares one decoder: the same tensors in each, as exact as they cost', async () => {
+    const group = [waves(64, 64), waves(96, 64)]
+    const stored = await encodeGroup(group, { ...params, steps: 5 }, { seed: 1 })
+    expect(stored[0].parts.weights.data).toEqual(stored[1].parts.weights.data)
+    for (const [i, w] of group.entries()) {
+      expect(bitsOf(stored[i])).toBe(bitsOf(autoencoder.cost([w.rows, w.cols], { ...params, steps: 5 })))
+      expect(relativeError(w.data, autoencoder.decode(stored[i]).data)).toBeLessThan(0.03)
+    }
+  })
+
+  test('the search tries shapes of equal size, halves them, and is never worse than untrained', async () => {
+    const w = waves(96, 96)
+    for (const shape of shapesAt([96, 96], 1.5, { patch: 32 })) {
+      const bits = bitsOf(autoencoder.cost([96, 96], shape)) / 96 ** 2
+      expect(bits).toBeGreaterThan(1.1)
+      expect(bits).toBeLessThanOrEqual(1.51)
+    }
+    const { encoded, error, rounds } = await searchShape(w, 1.5, { patch: 32, steps: 4 }, { seed: 1 })
+    expect(relativeError(w.data, autoencoder.decode(encoded as never).data)).toBeCloseTo(error, 6)
+    expect(rounds.map(r => r.steps)).toEqual([0, 1, 4])
+    expect(rounds[0].trials).toBeGreaterThan(rounds[1].trials)
+    await expect(searchShape(w, 0.01, { patch: 32 }, { seed: 1 })).rejects.toThrow('no autoencoder fits 0.01')
+  })
+
+  test('altered bits of the latents are refused, and patches that cannot be halved', async () => {
+    const stored = await autoencoder.encode(waves(32, 32), { ...params, steps: 0 }, { seed: 3 })
+    const latentBits = { ...stored.parts.latentBits, data: new Uint8Array(4) }
+    expect(() => autoencoder.decode({ ...stored, parts: { ...stored.parts, latentBits } as never })).toThrow(
+      'latentBits does not add up',
+    )
+    expect(() => autoencoder.cost([32, 32], { patch: 16, stages: 5 })).toThrow('halved')
   })
 })

@@ -1,127 +1,152 @@
-import { nervForward } from '@reallm/kernels'
+import { decodeNerv, matmul, nervLayers, patchCount } from '@reallm/kernels'
 import {
+  defineCodec,
+  type EncodedMatrix,
   f16ToF32,
+  type LongWork,
   type Matrix,
-  type MatrixCodec,
   type MatrixShape,
-  packBits,
   packedBytes,
-  ReallmError,
+  parseParams,
   tensor,
-  unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { checkWeights, storedPart } from '../checks.ts'
-import { packWeights, unpackWeights, weightsCost } from '../decoder-weights.ts'
-import { absmaxScales, fromPatches, inverseScales, patchCount, scalePatches, toPatches } from '../patches.ts'
-import { layerShapes, type NervParams, nervParams } from './params.ts'
+import { packWeights, weightsCost } from '../decoder-weights.ts'
+import { absmaxScales, inverseScales, scalePatches, toPatches } from '../patches.ts'
+import { packLatents } from './latents.ts'
+import { type NervInput, type NervParams, nervParams } from './params.ts'
 import { trainNerv } from './train-nerv.ts'
 
 /**
  * The residual autoencoder of ReALLM §3.3: a matrix as image patches, latents E on b bits, a convolutional decoder D_φ
  * whose weights take b_φ bits, one scale per patch. `bits per weight ≈ b·latentWidth / 4^stages` + decoder.
  *
+ * Parts: `latents` U8; `latentBits` U8 and `latentGains` F16 `[latentWidth]`; `scales` F16; the decoder's `weights`,
+ * `weight_scales`, `biases`.
+ *
  * @example
- * const stored = await autoencoder.encode(w, autoencoder.params.parse({ latentWidth: 8, stages: 2 }), { seed: 1 })
+ * const stored = await autoencoder.encode(w, { latentWidth: 8, stages: 2 }, { seed: 1 })
  */
-export const autoencoder: MatrixCodec<NervParams> = {
+export const autoencoder = defineCodec<NervInput, NervParams>({
   name: 'autoencoder',
   params: nervParams,
 
-  cost(shape, params) {
-    check(shape, params)
-    return {
-      latents: { dtype: 'U8', shape: [packedBytes(latentCount(shape, params), params.latentBits)] },
-      scales: { dtype: 'F16', shape: [patchCount(shape, params.patch)] },
-      ...weightsCost(layerShapes(params), params.weightBits),
-    }
-  },
+  cost: (shape, params) => ({
+    latents: { dtype: 'U8', shape: [packedBytes(positions(shape, params) * bitsAt(params), 1)] },
+    latentBits: { dtype: 'U8', shape: [params.latentWidth] },
+    latentGains: { dtype: 'F16', shape: [params.latentWidth] },
+    scales: { dtype: 'F16', shape: [params.scaling === 'patch' ? patchCount(shape, params.patch) : 1] },
+    ...weightsCost(nervLayers(params), params.weightBits),
+  }),
 
   async encode(w, params, ctx) {
+    const [parts] = await encodeAll([w], params, { ...ctx, hessians: ctx.hessian ? [ctx.hessian] : [] })
+    return { parts }
+  },
+
+  decode: ({ parts, shape, params }) =>
+    decodeNerv(parts, shape, params, (x, w) => matmul(x, w, { transposeB: true })),
+})
+
+export interface GroupContext extends LongWork {
+  readonly seed: number
+  /** Of each matrix's inputs, for `weighted`. */
+  readonly hessians?: readonly Matrix[]
+}
+
+/**
+ * Trains one decoder for a group of like matrices (all `q_proj`, say). Every result holds the same tensors of φ and of
+ * the latents' grid, which an artifact stores once.
+ *
+ * @example
+ * const stored = await encodeGroup(queries, { stages: 2 }, { seed: 1 })
+ */
+export async function encodeGroup(
+  group: readonly Matrix[],
+  given: NervInput,
+  ctx: GroupContext,
+): Promise<EncodedMatrix<NervParams>[]> {
+  const params = parseParams('autoencoder', nervParams, given)
+  const parts = await encodeAll(group, params, ctx)
+  return group.map((w, i) => ({ codec: 'autoencoder', params, shape: [w.rows, w.cols], parts: parts[i] }))
+}
+
+async function encodeAll(
+  group: readonly Matrix[],
+  params: NervParams,
+  { hessians = [], ...ctx }: GroupContext,
+) {
+  const members = group.map((w, i) => {
     const shape = [w.rows, w.cols] as const
-    check(shape, params)
-    checkWeights(w)
     const patches = toPatches(w, params.patch)
-    const scales = absmaxScales(patches)
-    const importance =
-      params.weighted && ctx.hessian
-        ? importanceOf(shape, params.patch, f16ToF32(scales), ctx.hessian)
-        : undefined
-    const { codes, layers } = await trainNerv(
-      scalePatches(patches, inverseScales(scales)),
-      importance,
-      params,
-      ctx,
-    )
+    const scales = absmaxScales(patches, params.scaling === 'matrix')
     return {
-      codec: 'autoencoder',
-      params,
       shape,
-      parts: {
-        latents: tensor(
-          'U8',
-          [packedBytes(codes.length, params.latentBits)],
-          packBits(codes, params.latentBits),
-        ),
-        scales: tensor('F16', [scales.length], scales),
-        ...packWeights(layers, params.weightBits),
-      },
+      scales,
+      patches: scalePatches(patches, inverseScales(scales)),
+      importance: importanceOf(
+        shape,
+        params.patch,
+        f16ToF32(scales),
+        params.weighted ? hessians[i] : undefined,
+      ),
     }
-  },
-
-  decode(e): Matrix {
-    const params = nervParams.parse(e.params)
-    const cost = this.cost(e.shape, params)
-    const [stem, ...rest] = unpackWeights(e, layerShapes(params), params.weightBits)
-    const head = rest.pop()!
-    const count = patchCount(e.shape, params.patch)
-    const side = params.patch / 2 ** params.stages
-    const codes = unpackBits(
-      storedPart(e, 'latents', cost) as Uint8Array,
-      params.latentBits,
-      latentCount(e.shape, params),
-    )
-    const last = 2 ** params.latentBits - 1
-    const latents = {
-      count,
-      height: side,
-      width: side,
-      channels: params.latentWidth,
-      data: Float32Array.from(codes, code => (2 * code) / last - 1),
+  })
+  const { codes, grid, layers } = await trainNerv(
+    {
+      ...members[0].patches,
+      count: members.reduce((sum, m) => sum + m.patches.count, 0),
+      data: joined(members.map(m => m.patches.data)),
+    },
+    joined(members.map(m => m.importance)),
+    params,
+    ctx,
+  )
+  const decoder = packWeights(layers, params.weightBits)
+  let at = 0
+  return members.map(({ shape, scales }) => {
+    const count = positions(shape, params) * params.latentWidth
+    const latents = packLatents(codes.subarray(at, at + count), grid.bits)
+    at += count
+    return {
+      latents: tensor('U8', [latents.length], latents),
+      latentBits: tensor('U8', [grid.bits.length], grid.bits),
+      latentGains: tensor('F16', [grid.gains.length], grid.gains),
+      scales: tensor('F16', [scales.length], scales),
+      ...decoder,
     }
-    const patches = nervForward(latents, { stem, stages: rest, head })
-    return fromPatches(scalePatches(patches, f16ToF32(storedPart(e, 'scales', cost) as Uint16Array)), e.shape)
-  },
+  })
 }
 
-const latentCount = (shape: MatrixShape, { patch, stages, latentWidth }: NervParams): number =>
-  patchCount(shape, patch) * (patch / 2 ** stages) ** 2 * latentWidth
+/** Latent positions of a matrix. */
+const positions = (shape: MatrixShape, { patch, stages }: NervParams): number =>
+  patchCount(shape, patch) * (patch / 2 ** stages) ** 2
 
-function check([rows, cols]: MatrixShape, { patch, stages }: NervParams): void {
-  if (rows < 1 || cols < 1)
-    throw new ReallmError('bad-option', `a [${rows}×${cols}] matrix holds nothing to encode`)
-  if (patch / 2 ** stages < 1) {
-    throw new ReallmError(
-      'bad-option',
-      `[${rows}×${cols}]: patches of ${patch} cannot be halved ${stages} times`,
-      {
-        hint: `use at most ${Math.log2(patch)} stages, or larger patches`,
-      },
-    )
-  }
-}
+/** Bits of all channels of one latent position. */
+const bitsAt = ({ latentWidth, latentBits }: NervParams): number => latentWidth * latentBits
 
-/** Weight of each pixel's squared error: diag(H) of its column, times the square of what the patch was divided by. */
+/** Weight of each pixel's squared error: the square of what its patch was divided by, times diag(H) of its column. */
 function importanceOf(
   [rows, cols]: MatrixShape,
   side: number,
   scales: Float32Array,
-  hessian: Matrix,
+  hessian: Matrix | undefined,
 ): Float32Array {
   const spread = zeroMatrix(rows, cols)
-  for (let i = 0; i < spread.data.length; i++) spread.data[i] = hessian.data[(i % cols) * (cols + 1)]
+  for (let i = 0; i < spread.data.length; i++)
+    spread.data[i] = hessian ? hessian.data[(i % cols) * (cols + 1)] : 1
   return scalePatches(
     toPatches(spread, side),
     scales.map(s => s * s),
   ).data
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }

@@ -1,2 +1,3 @@
-export { autoencoder } from './codec.ts'
-export { type NervParams, nervParams } from './params.ts'
+export { autoencoder, encodeGroup, type GroupContext } from './codec.ts'
+export { type NervInput, type NervParams, nervParams } from './params.ts'
+export { type SearchResult, searchShape, shapesAt } from './search.ts'

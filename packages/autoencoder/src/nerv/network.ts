@@ -1,15 +1,19 @@
+import { nervLayers } from '@reallm/kernels'
 import type { Random } from '@reallm/tensor-io'
 import { linear, type TfTensor, tf } from '@reallm/transformer'
 import { levelsOf } from '../decoder-weights.ts'
 import { createDense, fakeQuantiseRows, gelu, straightThrough, type TrainedDense } from '../train.ts'
-import { layerShapes, type NervParams } from './params.ts'
+import type { NervParams } from './params.ts'
 
 /** Channels inside the encoder; it is thrown away after training, so its size costs nothing. */
 const ENCODER_WIDTH = 32
 
-/** Decoder layers: stem, stages, head. */
+/** Decoder layers in the order of `nervLayers`. Beside a linear path the convolutions begin with nothing to add. */
 export const createDecoder = (params: NervParams, rng: Random): TrainedDense[] =>
-  layerShapes(params).map(([out, width]) => createDense(out, width, rng))
+  nervLayers(params).map(([out, width], i) => {
+    const silent = params.start === 'principal' && i > params.stages
+    return createDense(out, width, rng, silent ? 0 : Math.sqrt(1 / width))
+  })
 
 /** Per stage a 2×2 patch embedding and a ConvNeXt-like block (neighbourhood mix, 4× expansion); then the latents' channels. */
 export function createEncoder({ stages, latentWidth }: NervParams, rng: Random) {
@@ -37,29 +41,40 @@ export function encode(patches: TfTensor, { blocks, head }: Encoder): TfTensor {
   return dense(features, head)
 }
 
-/** Latents on their grid `[n, h, w, c]` → patches `[n, side, side, 1]`; the weights rounded to b_φ bits on the way. */
+/**
+ * Latents on their grid `[n, h, w, c]` → patches `[n, side, side, 1]`; the weights rounded to b_φ bits on the way.
+ *
+ * @param gains of the channels, for the linear path
+ */
 export function decode(
   latents: TfTensor,
+  gains: Float32Array,
   decoder: readonly TrainedDense[],
-  { weightBits }: NervParams,
+  { weightBits, start, stages }: NervParams,
 ): TfTensor {
   const rounded = (x: TfTensor, { weight, bias }: TrainedDense) =>
     tf.add(linear(x, fakeQuantiseRows(weight, levelsOf(weightBits))), bias)
   const [stem, ...rest] = decoder
-  const head = rest.pop()!
-  const x = rest.reduce<TfTensor>(
-    (input, stage) => gelu(pixelShuffle(rounded(neighbourhoods(input), stage))),
-    gelu(rounded(latents, stem)),
-  )
-  return tf.tanh(rounded(neighbourhoods(x), head))
+  const x = rest
+    .slice(0, stages)
+    .reduce<TfTensor>(
+      (input, stage) => gelu(pixelShuffle(rounded(neighbourhoods(input), stage), 2)),
+      gelu(rounded(latents, stem)),
+    )
+  const y = rounded(neighbourhoods(x), rest[stages])
+  if (start === 'encoder') return tf.tanh(y)
+  return tf.add(y, pixelShuffle(rounded(tf.mul(latents, gains), rest[stages + 1]), 2 ** stages))
 }
 
-/** Squeezes latents into (−1, 1) and rounds them to 2^bits even levels; the gradient passes the rounding. */
-export const quantiseLatents = (z: TfTensor, bits: number): TfTensor =>
-  straightThrough(tf.tanh(z), u => {
-    const last = 2 ** bits - 1
-    return tf.sub(tf.mul(tf.round(tf.mul(tf.add(u, 1), last / 2)), 2 / last), 1)
+/** Rounds latents in [−1, 1] to 2^bits even levels, by channel; the gradient passes the rounding. Channels of 0 bits are 0. */
+export function quantiseLatents(u: TfTensor, bits: Uint8Array): TfTensor {
+  const last = tf.tensor1d(Float32Array.from(bits, b => Math.max(1, 2 ** b - 1)))
+  const used = tf.tensor1d(Float32Array.from(bits, b => +(b > 0)))
+  return straightThrough(u, x => {
+    const place = tf.round(tf.mul(tf.add(tf.clipByValue(x, -1, 1), 1), tf.div(last, 2)))
+    return tf.mul(used, tf.sub(tf.mul(place, tf.div(2, last)), 1))
   })
+}
 
 const dense = (x: TfTensor, { weight, bias }: TrainedDense): TfTensor => tf.add(linear(x, weight), bias)
 
@@ -84,10 +99,10 @@ function spaceToDepth(x: TfTensor): TfTensor {
   return swapFiner(x, [n * (h / 2), 2, w / 2, 2 * c]).reshape([n, h / 2, w / 2, 4 * c])
 }
 
-/** `[n, h, w, 4c]` → `[n, 2h, 2w, c]`. */
-function pixelShuffle(x: TfTensor): TfTensor {
+/** `[n, h, w, f²c]` → `[n, f·h, f·w, c]`. */
+function pixelShuffle(x: TfTensor, f: number): TfTensor {
   const [n, h, w, c] = x.shape
-  return swapFiner(x, [n * h, w, 2, c / 2]).reshape([n, 2 * h, 2 * w, c / 4])
+  return swapFiner(x, [n * h, w, f, c / f]).reshape([n, f * h, f * w, c / (f * f)])
 }
 
 const swapFiner = (x: TfTensor, shape: number[]): TfTensor => tf.transpose(x.reshape(shape), [0, 2, 1, 3])

@@ -1,29 +1,33 @@
 import type { Dense, Images } from '@reallm/kernels'
-import { type EncodeContext, random } from '@reallm/tensor-io'
+import { matmul } from '@reallm/kernels'
+import { type LongWork, type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
 import { embedding, type TfTensor, tf, useBackend } from '@reallm/transformer'
-import { minimise, toDense, variablesOf } from '../train.ts'
+import { minimise, type TrainedDense, toDense, variablesOf } from '../train.ts'
+import { evenGrid, fittedGrid, gainsOf, type LatentGrid, principalBasis } from './latents.ts'
 import { createDecoder, createEncoder, decode, encode, encoderLayers, quantiseLatents } from './network.ts'
 import type { NervParams } from './params.ts'
 
-/** Latent codes `[count, h, w, latentWidth]` and the decoder's weights before storage. */
+/** Latent codes `[count, h, w, latentWidth]`, their grid, and the decoder's weights before storage. */
 export interface TrainedNerv {
   readonly codes: Uint16Array
+  readonly grid: LatentGrid
   readonly layers: Dense[]
   /** Loss of every step: squared error relative to the patches' energy. */
   readonly losses: number[]
 }
 
 /**
- * Trains an autoencoder on one matrix's patches (ReALLM §3.3): the first half with the encoder, which finds latents fast;
- * then the encoder is dropped and the latents themselves are trained with the decoder.
+ * Trains an autoencoder on patches (ReALLM §3.3). With `start: 'principal'` latents begin as principal components of
+ * blocks of `2^stages` pixels, and the decoder as their linear path with nothing added. With `encoder` the first half of
+ * the steps trains one; then it is dropped. What follows trains the latents themselves with the decoder.
  *
  * @param importance weight of each pixel's squared error, same length as the patches
  */
 export async function trainNerv(
   patches: Images,
-  importance: Float32Array | undefined,
+  importance: Float32Array,
   params: NervParams,
-  { seed, signal, onProgress }: EncodeContext,
+  { seed, signal, onProgress }: LongWork & { readonly seed: number },
 ): Promise<TrainedNerv> {
   await useBackend()
   const rng = random(seed)
@@ -32,6 +36,7 @@ export async function trainNerv(
   const side = height / 2 ** params.stages
   const width = side * side * params.latentWidth
   const batch = Math.min(params.batch, count)
+  const linear = params.start === 'principal'
   const kept: TfTensor[] = []
   const keep = <T extends TfTensor>(t: T): T => {
     kept.push(t)
@@ -39,11 +44,10 @@ export async function trainNerv(
   }
   try {
     const targets = keep(tf.tensor2d(patches.data, [count, pixels]))
-    const weights = importance && keep(tf.tensor2d(importance, [count, pixels]))
+    const weights = keep(tf.tensor2d(importance, [count, pixels]))
     const energy = energyOf(patches.data, importance) / (count * pixels)
     const decoder = createDecoder(params, rng)
-    const encoder = createEncoder(params, rng)
-    for (const { weight, bias } of [...decoder, ...encoderLayers(encoder)]) {
+    for (const { weight, bias } of decoder) {
       keep(weight)
       keep(bias)
     }
@@ -54,78 +58,168 @@ export async function trainNerv(
         Int32Array.from({ length: batch }, () => rng.integer(count)),
         'int32',
       )
-    const lossOf = (latents: TfTensor, ids: TfTensor) => {
-      const output = decode(quantiseLatents(latents, params.latentBits), decoder, params).reshape([
-        batch,
-        pixels,
-      ])
-      const squares = tf.square(tf.sub(output, embedding(targets, ids)))
-      return tf.div(tf.mean(weights ? tf.mul(squares, embedding(weights, ids)) : squares), energy)
+    const lossOf = (latents: TfTensor, ids: TfTensor, grid: LatentGrid) => {
+      const output = decode(quantiseLatents(latents, grid.bits), gainsOf(grid), decoder, params)
+      const squares = tf.square(tf.sub(output.reshape([batch, pixels]), embedding(targets, ids)))
+      return tf.div(tf.mean(tf.mul(squares, embedding(weights, ids))), energy)
     }
-    const half = Math.ceil(params.steps / 2)
-    const options = { learningRate: params.learningRate, ...(signal && { signal }) }
+    const half = linear ? 0 : Math.ceil(params.steps / 2)
+    const options = {
+      learningRate: params.learningRate,
+      ...(params.patience !== undefined && { patience: params.patience }),
+      ...(signal && { signal }),
+    }
     const report = (before: number) =>
       onProgress && {
         onProgress: (e: Parameters<typeof onProgress>[0]) =>
           onProgress({ ...e, done: e.done + before, total: params.steps }),
       }
 
-    const first = await minimise(
-      () => {
-        const ids = pick()
-        return lossOf(encode(images(embedding(targets, ids), 1, height), encoder), ids)
-      },
-      variablesOf([...decoder, ...encoderLayers(encoder)]),
-      { ...options, ...report(0), steps: half },
-    )
+    const losses: number[] = []
+    let grid: LatentGrid
+    let start: Float32Array
+    if (linear) {
+      ;({ grid, start } = await startFromBlocks(patches, importance, decoder.at(-1)!, params))
+    } else {
+      grid = evenGrid(params.latentWidth, params.latentBits)
+      const encoder = createEncoder(params, rng)
+      for (const { weight, bias } of encoderLayers(encoder)) {
+        keep(weight)
+        keep(bias)
+      }
+      const first = await minimise(
+        () => {
+          const ids = pick()
+          return lossOf(tf.tanh(encode(images(embedding(targets, ids), 1, height), encoder)), ids, grid)
+        },
+        variablesOf([...decoder, ...encoderLayers(encoder)]),
+        { ...options, ...report(0), steps: half },
+      )
+      losses.push(...first)
+      const encoded = keep(tf.tidy(() => encodedLatents(targets, encoder, count, height, width)))
+      start = (await encoded.data()) as Float32Array
+    }
 
-    const latents = keep(tf.tidy(() => tf.variable(startLatents(targets, encoder, count, height, width))))
-    const second = await minimise(
+    // Latents are trained in steps of their grid; the linear path stays what it is.
+    const before = keep(tf.tensor2d(start, [count, width]))
+    const change = keep(tf.tidy(() => tf.variable(tf.zeros([count, width]))))
+    const steps = keep(tf.tensor1d(Float32Array.from({ length: width }, (_, i) => stepOf(grid.bits, i))))
+    const latentsOf = (ids: TfTensor) =>
+      images(tf.add(embedding(before, ids), tf.mul(embedding(change, ids), steps)), params.latentWidth, side)
+    const wholeLoss = async (): Promise<number> => {
+      let sum = 0
+      for (let from = 0; from < count; from += batch) {
+        const loss = tf.tidy(() => {
+          const ids = tf.tensor1d(
+            Int32Array.from({ length: batch }, (_, i) => (from + i) % count),
+            'int32',
+          )
+          return lossOf(latentsOf(ids), ids, grid)
+        })
+        sum += (await loss.data())[0]
+        loss.dispose()
+      }
+      return sum
+    }
+
+    const untrained = linear ? await wholeLoss() : Number.POSITIVE_INFINITY
+    const trained = await minimise(
       () => {
         const ids = pick()
-        return lossOf(images(embedding(latents, ids), params.latentWidth, side), ids)
+        return lossOf(latentsOf(ids), ids, grid)
       },
-      [latents, ...variablesOf(decoder)],
+      [change, ...variablesOf(linear ? decoder.slice(0, -1) : decoder)],
       { ...options, ...report(half), steps: params.steps - half },
     )
+    if (linear && (await wholeLoss()) >= untrained) {
+      // principal components alone were better
+      const head = decoder[params.stages + 1]
+      for (const v of [change, head.weight, head.bias]) tf.tidy(() => v.assign(tf.zerosLike(v)))
+    }
+    const latents = keep(tf.tidy(() => tf.add(before, tf.mul(change, steps))))
     return {
-      codes: await codesOf(latents, params.latentBits),
+      codes: codesOf((await latents.data()) as Float32Array, grid.bits),
+      grid,
       layers: await Promise.all(decoder.map(toDense)),
-      losses: [...first, ...second],
+      losses: [...losses, ...trained],
     }
   } finally {
     tf.dispose(kept)
   }
 }
 
+/** Principal components of the patches' blocks become the linear path, coordinates along them the latents, in units of their gains. */
+async function startFromBlocks(
+  patches: Images,
+  importance: Float32Array,
+  linear: TrainedDense,
+  { stages, latentWidth, latentBits }: NervParams,
+): Promise<{ grid: LatentGrid; start: Float32Array }> {
+  const block = 2 ** stages
+  const blocks = blocksOf(patches.data, patches.height, block)
+  const shares = blocksOf(importance, patches.height, block)
+  const weights = Float32Array.from({ length: blocks.rows }, (_, i) =>
+    shares.data.subarray(i * shares.cols, (i + 1) * shares.cols).reduce((sum, v) => sum + v, 0),
+  )
+  const width = Math.min(latentWidth, block * block)
+  const { basis, deviations } = principalBasis(blocks, weights, width)
+  const padded = zeroMatrix(block * block, latentWidth)
+  for (let i = 0; i < block * block; i++)
+    padded.data.set(basis.data.subarray(i * width, (i + 1) * width), i * latentWidth)
+  tf.tidy(() => linear.weight.assign(tf.tensor2d(padded.data, [block * block, latentWidth])))
+  const spread = new Float32Array(latentWidth)
+  spread.set(deviations)
+  const { data } = matmul(blocks, padded)
+  const largest = new Float32Array(latentWidth)
+  for (let i = 0; i < data.length; i++)
+    largest[i % latentWidth] = Math.max(largest[i % latentWidth], Math.abs(data[i]))
+  const grid = fittedGrid(spread, largest, latentWidth * latentBits)
+  const gains = gainsOf(grid)
+  return { grid, start: data.map((v, i) => Math.max(-1, Math.min(1, v / gains[i % latentWidth]))) }
+}
+
+/** Cuts patches `[count, height, height]` into blocks of `block × block` pixels, a row each. */
+function blocksOf(data: Float32Array, height: number, block: number): Matrix {
+  const side = height / block
+  const out = zeroMatrix(data.length / (block * block), block * block)
+  for (let i = 0; i < data.length; i += block) {
+    const x = (i % height) / block
+    const line = Math.floor(i / height)
+    const [n, y] = [Math.floor(line / height), line % height]
+    const row = (n * side + Math.floor(y / block)) * side + x
+    out.data.set(data.subarray(i, i + block), row * out.cols + (y % block) * block)
+  }
+  return out
+}
+
 /** The encoder's latents of all patches, `[count, width]`, a few patches at a time. */
-function startLatents(
+function encodedLatents(
   targets: TfTensor,
   encoder: ReturnType<typeof createEncoder>,
   count: number,
   height: number,
   width: number,
 ) {
-  return tf.tidy(() => {
-    const parts: TfTensor[] = []
-    for (let i = 0; i < count; i += 16) {
-      const n = Math.min(16, count - i)
-      const part = tf.slice(targets, [i, 0], [n, height * height]).reshape([n, height, height, 1])
-      parts.push(encode(part, encoder).reshape([n, width]))
-    }
-    return tf.concat(parts, 0)
-  })
+  const parts: TfTensor[] = []
+  for (let i = 0; i < count; i += 16) {
+    const n = Math.min(16, count - i)
+    const part = tf.slice(targets, [i, 0], [n, height * height]).reshape([n, height, height, 1])
+    parts.push(tf.tanh(encode(part, encoder)).reshape([n, width]))
+  }
+  return tf.concat(parts, 0)
 }
 
-async function codesOf(latents: TfTensor, bits: number): Promise<Uint16Array> {
-  const values = tf.tidy(() => tf.round(tf.mul(tf.add(tf.tanh(latents), 1), (2 ** bits - 1) / 2)))
-  const codes = Uint16Array.from(await values.data())
-  values.dispose()
-  return codes
-}
+/** How far a latent moves while its change goes from 0 to 1: ten steps of its grid. */
+const stepOf = (bits: Uint8Array, i: number): number => 20 / 2 ** Math.max(1, bits[i % bits.length])
 
-function energyOf(values: Float32Array, importance: Float32Array | undefined): number {
+/** Codes of latents in [−1, 1]. */
+const codesOf = (latents: Float32Array, bits: Uint8Array): Uint16Array =>
+  Uint16Array.from(latents, (u, i) =>
+    Math.round(((Math.max(-1, Math.min(1, u)) + 1) / 2) * (2 ** bits[i % bits.length] - 1)),
+  )
+
+function energyOf(values: Float32Array, importance: Float32Array): number {
   let energy = 1e-20
-  for (let i = 0; i < values.length; i++) energy += (importance?.[i] ?? 1) * values[i] ** 2
+  for (let i = 0; i < values.length; i++) energy += importance[i] * values[i] ** 2
   return energy
 }

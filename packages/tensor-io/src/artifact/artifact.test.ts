@@ -226,6 +226,44 @@ describe('an artifact opened with a registry', () => {
   })
 })
 
+describe('matrices that share a tensor', () => {
+  const square = matrix(
+    Array.from({ length: 100 }, () => draw.normal()),
+    [10, 10],
+  )
+
+  it('hold it once, split its bits, and read as if each had its own', async () => {
+    const first = await rowGrid.encode(square, { bits: 8 }, { seed: 1 })
+    const scales = tensor(
+      'F32',
+      [10],
+      Float32Array.from({ length: 10 }, (_, i) => i + 1),
+    )
+    const second = { ...first, parts: { ...first.parts, scales } }
+    const writer = await createArtifactWriter(dir, { config })
+    await writer.addMatrix('a', first)
+    await writer.nextShard()
+    await writer.addMatrix('b', second)
+    await writer.finish()
+    const files = await openModel(dir)
+    expect([...files.tensors.keys()].sort()).toEqual(['a.codes', 'a.scales', 'b.scales'])
+    const { modules, readEncoded } = readArtifact(files)
+    expect(modules.get('b')).toMatchObject({ shared: { codes: 'a.codes' }, bits: 4 + 3.2 })
+    expect(modules.get('a')!.bits).toBe(modules.get('b')!.bits)
+    expect(await readEncoded('b')).toEqual(second)
+    await files.close()
+    const model = await opened()
+    expect([...model.tensors.keys()]).toEqual(['a.weight', 'b.weight'])
+    expect((await model.readFloat32('b.weight')).data).toEqual(rowGrid.decode(second).data)
+    await model.close()
+    const path = join(dir, 'config.json')
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"a.codes"', '"c.codes"'))
+    expect(await failure(opened())).toMatchObject({
+      message: expect.stringContaining('b [10×10]: its part codes is missing'),
+    })
+  })
+})
+
 describe('an artifact opened without a registry', () => {
   it('gives the stored matrices', async () => {
     await write()

@@ -4,9 +4,15 @@ import { parseStoredMatrix, partNames, type StoredMatrix } from './stored-matrix
 
 /** One compressed matrix of an artifact. */
 export interface ArtifactModule extends StoredMatrix {
-  /** Bits per weight, every stored tensor counted. */
+  /** Bits per weight, every stored tensor counted, those shared with other matrices by their share. */
   readonly bits: number
+  /** Parts that are the same in several matrices and stored once: the full name of their tensor. */
+  readonly shared?: Readonly<Record<string, string>>
 }
+
+/** The tensor's name of each part of a module. */
+export const tensorsOf = (name: string, module: Pick<ArtifactModule, keyof StoredMatrix | 'shared'>) =>
+  new Map(partNames(module).map(part => [part, module.shared?.[part] ?? `${name}.${part}`]))
 
 export const artifactVersion = 1
 
@@ -35,9 +41,14 @@ export function parseModules(
   }
   const parsed = new Map<string, ArtifactModule>()
   for (const [name, entry] of Object.entries(Object(modules) as Record<string, unknown>)) {
-    const stored = parseStoredMatrix(`${where}: ${name}`, entry)
-    for (const part of partNames(stored)) {
-      if (tensors.has(`${name}.${part}`)) continue
+    const { bits, shared } = Object(entry) as { bits?: unknown; shared?: unknown }
+    const stored = {
+      ...parseStoredMatrix(`${where}: ${name}`, entry),
+      bits: typeof bits === 'number' ? bits : Number.NaN,
+      ...(shared !== undefined && { shared: Object(shared) as Record<string, string> }),
+    }
+    for (const [part, tensor] of tensorsOf(name, stored)) {
+      if (tensors.has(tensor)) continue
       throw new ReallmError(
         'bad-file',
         `${where}: ${name} [${stored.shape.join('×')}]: its part ${part} is missing`,
@@ -46,8 +57,7 @@ export function parseModules(
         },
       )
     }
-    const { bits } = entry as { bits?: unknown }
-    parsed.set(name, { ...stored, bits: typeof bits === 'number' ? bits : Number.NaN })
+    parsed.set(name, stored)
   }
   return parsed
 }

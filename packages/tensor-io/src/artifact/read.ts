@@ -5,8 +5,8 @@ import type { ModelFiles, TensorInfo, TensorStore } from '../model.ts'
 import type { Registry } from '../registry.ts'
 import { findTensor, type Rows, rowShape } from '../store.ts'
 import { type Matrix, tensor } from '../tensor.ts'
-import type { ArtifactModule } from './manifest.ts'
-import { assemble, partNames } from './stored-matrix.ts'
+import { type ArtifactModule, tensorsOf } from './manifest.ts'
+import { assemble } from './stored-matrix.ts'
 
 /** The compressed matrices of an artifact, as they are stored. */
 export interface Artifact {
@@ -45,7 +45,8 @@ export function artifactOf(
     modules,
     async readEncoded(module) {
       const stored = findTensor(modules, module, where)
-      return assemble(stored, part => store.read(`${module}.${part}`))
+      const names = tensorsOf(module, stored)
+      return assemble(stored, part => store.read(names.get(part)!))
     },
   }
 }
@@ -63,9 +64,12 @@ export function decodedStore(
   const moduleOf = new Map([...modules.keys()].map(name => [`${name}.weight`, name]))
   const tensors = new Map<string, TensorInfo>(store.tensors)
   for (const [name, stored] of modules) {
-    const parts = partNames(stored).map(part => `${name}.${part}`)
-    const bytes = parts.reduce((sum, part) => sum + store.tensors.get(part)!.bytes, 0)
-    for (const part of parts) tensors.delete(part)
+    const parts = tensorsOf(name, stored)
+    let bytes = 0
+    for (const [part, tensor] of parts) {
+      if (stored.shared?.[part] === undefined) bytes += store.tensors.get(tensor)!.bytes
+      tensors.delete(tensor)
+    }
     tensors.set(`${name}.weight`, { dtype: stored.codec, shape: stored.shape, bytes })
   }
   let kept: { readonly module: string; rows(from: number, to: number): Matrix } | undefined

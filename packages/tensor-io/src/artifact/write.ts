@@ -1,13 +1,13 @@
-import { bitsPerWeight, type EncodedMatrix, partsOf } from '../codec.ts'
+import { type EncodedMatrix, partsOf } from '../codec.ts'
 import { ReallmError } from '../errors.ts'
 import type { ModelFiles } from '../model.ts'
 import { writeSafetensors } from '../safetensors/write.ts'
 import { type AtomicFile, createAtomicFile } from '../source/atomic-file.ts'
 import { openFileSource } from '../source/file-source.ts'
 import { fileError, nodeModule } from '../source/node.ts'
-import { type Tensor, tensorBytes } from '../tensor.ts'
+import { sizeOf, type Tensor, tensorBytes } from '../tensor.ts'
 import { type ArtifactModule, artifactVersion, isArtifact } from './manifest.ts'
-import { describe } from './stored-matrix.ts'
+import { describe, type StoredMatrix } from './stored-matrix.ts'
 import { sha256 } from './verify.ts'
 
 export interface ArtifactOptions {
@@ -56,7 +56,9 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
   const { config, filesOf, maxShardBytes = 2 ** 29 } = options
   const replaced = await prepare(dir)
 
-  const modules: Record<string, unknown> = {}
+  const modules = new Map<string, WrittenMatrix>()
+  /** Names of the tensors of matrices by their contents. */
+  const nameOf = new Map<string, string>()
   const shardOf = new Map<string, number>()
   const sums: { bytes: number; sha256: string }[] = []
   const started: AtomicFile[] = []
@@ -130,7 +132,7 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         quantization_config: {
           quant_method: 'reallm',
           version: artifactVersion,
-          modules: Object.fromEntries(sorted(Object.entries(modules))),
+          modules: Object.fromEntries(sorted(entriesOf(modules))),
         },
       }),
     }
@@ -148,15 +150,57 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
 
   return {
     async addMatrix(module, e) {
-      await add(Object.fromEntries(Object.entries(partsOf(e)).map(([part, t]) => [`${module}.${part}`, t])))
-      const entry: ArtifactModule = { ...describe(e), bits: bitsPerWeight(e) }
-      modules[module] = entry
+      const fresh: Record<string, Tensor> = {}
+      const parts = new Map<string, { readonly name: string; readonly bits: number }>()
+      for (const [part, t] of Object.entries(partsOf(e))) {
+        const own = `${module}.${part}`
+        const bytes = tensorBytes(t).length
+        const key = bytes < SMALLEST_SHARED ? own : contentsOf(t)
+        const name = nameOf.get(key) ?? own
+        nameOf.set(key, name)
+        if (name === own) fresh[own] = t
+        parts.set(part, { name, bits: 8 * bytes })
+      }
+      await add(fresh)
+      modules.set(module, { description: describe(e), parts })
     },
     addTensor: (name, tensor) => add({ [name]: tensor }),
     nextShard: () => orAbort(nextShard()),
     finish: (report, card) => orAbort(finish(report, card)),
     abort,
   }
+}
+
+/** Bytes from which on tensors of equal contents (a decoder that a group of matrices shares) are stored once. */
+const SMALLEST_SHARED = 64
+
+interface WrittenMatrix {
+  readonly description: StoredMatrix
+  /** Tensors of its parts. */
+  readonly parts: ReadonlyMap<string, { readonly name: string; readonly bits: number }>
+}
+
+function contentsOf(t: Tensor): string {
+  return nodeModule('crypto')
+    .createHash('sha256')
+    .update(`${t.dtype} ${t.shape.join('×')} `)
+    .update(tensorBytes(t))
+    .digest('hex')
+}
+
+/** What `config.json` says of the matrices: a shared tensor's bits are split evenly. */
+function entriesOf(modules: ReadonlyMap<string, WrittenMatrix>): [string, ArtifactModule][] {
+  const users = new Map<string, number>()
+  for (const { parts } of modules.values())
+    for (const { name } of parts.values()) users.set(name, (users.get(name) ?? 0) + 1)
+  return [...modules].map(([module, { description, parts }]) => {
+    const all = [...parts]
+    const bits = all.reduce((sum, [, part]) => sum + part.bits / users.get(part.name)!, 0)
+    const shared = all.filter(([part, { name }]) => name !== `${module}.${part}`)
+    const entry = { ...description, bits: bits / sizeOf(description.shape) }
+    if (shared.length === 0) return [module, entry]
+    return [module, { ...entry, shared: Object.fromEntries(shared.map(([part, { name }]) => [part, name])) }]
+  })
 }
 
 /** Files of the original that belong to any form of the model: tokenizer, generation settings, licence. */

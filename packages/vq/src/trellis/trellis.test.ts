@@ -51,7 +51,7 @@ describe('trellis', () => {
   it('fits its table to weights that are not normal', async () => {
     const w = normals(128, 128, 3)
     const skewed = { ...w, data: w.data.map(v => Math.sign(v) * Math.abs(v) ** 2.5) }
-    const error = async (values: 'gauss' | 'trained') =>
+    const error = async (values: 'gauss' | 'trained' | 'network') =>
       relativeError(
         skewed,
         trellis.decode(await trellis.encode(skewed, { bits: 2, stateBits: 8, values }, { seed: 1 })),

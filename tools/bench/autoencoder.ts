@@ -1,0 +1,176 @@
+/**
+ * Rate against error of neural decoders and of every other kind of codec, on structured, near-Gaussian and real matrices;
+ * every stored bit counted, φ's too. Prints a table and writes `results.json` and `plot-<matrix>.svg`; what is in
+ * `results.json` is not measured again.
+ *
+ *   npx tsx --conditions=@reallm/source tools/bench/autoencoder.ts <out> [--smollm FILE.gguf] [--only NAME] [--steps 30]
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { autoencoder, implicit, searchShape } from '../../packages/autoencoder/src/index.ts'
+import { lowrank } from '../../packages/lowrank/src/index.ts'
+import { svgPlot } from '../../packages/pipeline/src/svg-plot.ts'
+import { plusLowRank, rotated } from '../../packages/pipeline/src/wrappers/index.ts'
+import {
+  bitsPerWeight,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixCodec,
+} from '../../packages/tensor-io/src/index.ts'
+import { useBackend } from '../../packages/transformer/src/index.ts'
+import { relativeError } from '../../packages/vq/src/conformance/index.ts'
+import { e8, kmeans, trellis } from '../../packages/vq/src/index.ts'
+import { studyMatrices } from './autoencoder/matrices.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    smollm: { type: 'string' },
+    only: { type: 'string', default: '' },
+    steps: { type: 'string', default: '30' },
+  },
+})
+const [out] = positionals
+if (!out) throw new Error('usage: autoencoder.ts <out> [--smollm FILE.gguf] [--only NAME] [--steps N]')
+
+const SEED = 1
+/** Rates of the autoencoder and of low rank. */
+const RATES = [0.25, 0.5, 1, 2]
+
+interface Point {
+  readonly matrix: string
+  readonly family: string
+  readonly what: string
+  readonly bits: number
+  /** Signal to noise, dB. */
+  readonly db: number
+  readonly cpuSeconds: number
+}
+
+await mkdir(out, { recursive: true })
+const file = join(out, 'results.json')
+const points: Point[] = JSON.parse(await readFile(file, 'utf8').catch(() => '[]'))
+const ctx = { seed: SEED }
+await useBackend()
+
+for (const { name, load } of studyMatrices(values.smollm, 'packages/tiny/model')) {
+  if (!name.includes(values.only)) continue
+  let w: Matrix | undefined
+  const measure = async (
+    family: string,
+    what: string,
+    run: (w: Matrix) => Promise<{ encoded: EncodedMatrix; decoded: Matrix }>,
+  ) => {
+    if (points.some(p => p.matrix === name && p.what === what)) return
+    w ??= await load()
+    const started = process.cpuUsage()
+    const { encoded, decoded } = await run(w)
+    const { user, system } = process.cpuUsage(started)
+    const point: Point = {
+      matrix: name,
+      family,
+      what,
+      bits: Number(bitsPerWeight(encoded).toFixed(4)),
+      db: Number((-10 * Math.log10(relativeError(w, decoded))).toFixed(2)),
+      cpuSeconds: Number(((user + system) / 1e6).toFixed(1)),
+    }
+    points.push(point)
+    await writeFile(file, `${JSON.stringify(points, null, 1)}\n`)
+    console.error(Object.values(point).join(' · '))
+  }
+  const codec = <P>(family: string, what: string, method: MatrixCodec<P>, params: P) =>
+    measure(family, what, async w => {
+      const encoded = (await method.encode(w, params, ctx)) as EncodedMatrix
+      return { encoded, decoded: method.decode(encoded) }
+    })
+
+  for (const bits of [1, 2]) {
+    for (const values of ['hash', 'gauss', 'trained', 'network'] as const) {
+      const stateBits = values === 'trained' ? 8 : 12
+      const family = values === 'network' ? 'neural trellis' : 'trellis'
+      const text = `${values} trellis ${bits} bits, L=${stateBits}`
+      await codec(family, text, trellis, { bits, stateBits, values, scale: 'row' })
+      await codec(family, `rotated ${text}`, rotated(trellis), { inner: { bits, stateBits, values } })
+    }
+    await codec('VQ', `k-means of 4, ${bits} bits`, kmeans, { bits, dim: 4 })
+    await codec(
+      'low rank + trellis',
+      `rank 8 + trellis ${bits} bits`,
+      plusLowRank({ rank: 8, bits: 8, rounds: 1 }, trellis),
+      {
+        inner: { bits, stateBits: 10 },
+      },
+    )
+  }
+  await codec('E8', 'E8 2 bits', e8, { bits: 2 })
+  await codec('implicit', 'implicit codebook, 2 × 6 bits for 6 weights', implicit, implicit.params.parse({}))
+  const { rows, cols } = (w ??= await load())
+  for (const rate of RATES) {
+    for (const bits of [4, 6, 8]) {
+      const rank = Math.floor((rate * rows * cols) / ((rows + cols) * bits))
+      if (rank < 1 || rank > Math.min(rows, cols)) continue
+      await codec('low rank', `rank ${rank} of ${bits} bits`, lowrank, { rank, bits })
+    }
+    await measure('autoencoder', `autoencoder ${rate}`, async w => {
+      const { encoded, params } = await searchShape(w, rate, { patch: 64, steps: Number(values.steps) }, ctx)
+      const { stages, latentWidth, latentBits, decoderWidth, steps } = params
+      console.error(JSON.stringify({ stages, latentWidth, latentBits, decoderWidth, steps }))
+      return { encoded, decoded: autoencoder.decode(encoded) }
+    }).catch(error => console.error(`${name}, autoencoder ${rate}: ${error.message}`))
+  }
+}
+
+/** What the others reach at a rate: their upper convex hull from (0 bits, 0 dB) on, which favours them. */
+function hullAt(others: readonly Point[], bits: number): { db: number; what: string } {
+  const known = [{ bits: 0, db: 0, what: 'nothing' }, ...others].sort((a, b) => a.bits - b.bits)
+  let best = { db: Number.NEGATIVE_INFINITY, what: '' }
+  for (const a of known) {
+    for (const b of known) {
+      if (a.bits > bits || b.bits < bits) continue
+      const share = b.bits === a.bits ? 1 : (bits - a.bits) / (b.bits - a.bits)
+      const db = a.db + share * (b.db - a.db)
+      if (db > best.db) best = { db, what: a === b || share === 1 ? b.what : `${a.what} … ${b.what}` }
+    }
+    if (a.bits <= bits && a.db > best.db) best = a
+  }
+  return best
+}
+
+const rows = []
+for (const { name, kind } of studyMatrices(values.smollm, 'packages/tiny/model')) {
+  const own = points.filter(p => p.matrix === name)
+  for (const family of ['autoencoder', 'neural trellis', 'implicit']) {
+    const others = own.filter(
+      p => p.family !== family && p.family !== 'autoencoder' && p.family !== 'neural trellis',
+    )
+    for (const p of own.filter(q => q.family === family)) {
+      const best = hullAt(others, p.bits)
+      rows.push({
+        matrix: name,
+        kind,
+        what: p.what,
+        bpw: p.bits.toFixed(3),
+        dB: p.db.toFixed(2),
+        'best other at this rate, dB': best.db.toFixed(2),
+        'gain, dB': (p.db - best.db).toFixed(2),
+        'the other': best.what,
+      })
+    }
+  }
+  const families = [...new Set(own.map(p => p.family))]
+  const series = families.map(family => ({
+    name: family,
+    points: own
+      .filter(p => p.family === family)
+      .map(p => ({ x: p.bits, y: p.db, title: `${p.what}: ${p.db} dB` })),
+    line: family === 'autoencoder',
+  }))
+  const svg = svgPlot(series, { title: name, x: 'bits per weight', y: 'signal to noise, dB' })
+  if (svg) await writeFile(join(out, `plot-${name.replaceAll(/[^\w]+/g, '-')}.svg`), svg)
+}
+const columns = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[0])[]
+const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+console.log(
+  [line(columns), line(columns.map(() => '---')), ...rows.map(r => line(columns.map(c => r[c])))].join('\n'),
+)
