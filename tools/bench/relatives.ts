@@ -1,6 +1,6 @@
 /**
- * Every recipe in one table and one plot: perplexity and KL divergence from the original against total size, with the
- * processor time and the largest memory of encoding.
+ * Every recipe in one table, perplexity and KL divergence from the original against total size with the processor time and
+ * the largest memory of encoding, and in one plot.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/relatives.ts --out FOLDER
  *     [--models npm:@reallm/tiny,model.gguf] [--recipes rtn,gptq] [--bits 2,3,4] [--windows 40] [--effort normal]

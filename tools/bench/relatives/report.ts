@@ -12,7 +12,7 @@ export async function writeReport(folder: string, measured: readonly Row[]): Pro
     const name = model.replace(/\.gguf$/, '')
     await writeFile(join(folder, `${name}.svg`), plot(name, own))
     parts.push(
-      `### ${name}\n\n${conditions(own)}\n\n![Size against perplexity](./${name}.svg)\n\n${table(own)}`,
+      `### ${name}\n\n${conditions(own)}\n\n![Size against KL divergence](./${name}.svg)\n\n${table(own)}`,
     )
   }
   await writeFile(join(folder, 'relatives.md'), parts.join('\n'))
@@ -66,19 +66,19 @@ function table(rows: readonly Row[]): string {
 }
 
 function plot(title: string, rows: readonly Row[]): string {
-  const recipes = [...new Set(rows.map(row => row.recipe))]
-  const series = recipes.map(name => ({
+  const shown = rows.filter(row => row.kl !== undefined && row.kl > 0)
+  const series = [...new Set(shown.map(row => row.recipe))].map(name => ({
     name,
     line: true,
-    points: rows
-      .filter(row => row.recipe === name && row.perplexity !== undefined)
+    points: shown
+      .filter(row => row.recipe === name)
       .sort((a, b) => a.bytes! - b.bytes!)
       .map(row => ({
         x: row.bytes! / 1e6,
-        y: row.perplexity!,
-        title: `${name}: ${row.perplexity!.toPrecision(4)}`,
+        y: row.kl!,
+        title: `${name}: perplexity ${row.perplexity!.toPrecision(4)}`,
       })),
   }))
-  const svg = svgPlot(series, { title, x: 'weight files, MB', y: 'perplexity', log: true })
+  const svg = svgPlot(series, { title, x: 'weight files, MB', y: 'KL divergence, nats', log: true })
   return svg.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff" ')
 }
