@@ -1,4 +1,4 @@
-import type { ErrorCode, Matrix } from '@reallm/tensor-io'
+import type { Matrix } from '@reallm/tensor-io'
 import { availableParallelism, threadPool } from '#platform'
 import { type EncodeResult, encodeMatrix, type Moments } from './encode.ts'
 import { choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
@@ -15,11 +15,6 @@ export interface EncodeJob extends Moments {
   /** Also measure what feedback rounding gains. */
   readonly compare?: boolean
 }
-
-/** What a worker thread answers. */
-export type WorkerAnswer =
-  | { readonly result: EncodeResult }
-  | { readonly error: { code?: ErrorCode; message: string; hint?: string; stack?: string } }
 
 /** Encodes matrices, several at a time; a job's result does not depend on how many. */
 export interface EncodePool {

@@ -1,4 +1,4 @@
-import type { LongWork, ModelFiles } from '@reallm/tensor-io'
+import { type LongWork, type ModelFiles, ReallmError } from '@reallm/tensor-io'
 import {
   type ActiveBackend,
   type BackendName,
@@ -6,11 +6,13 @@ import {
   openWeights,
   useBackend,
 } from '@reallm/transformer'
+import { queues } from '#platform'
 import { calibrationWindows } from './calibration.ts'
 import { measuredDamages } from './measure.ts'
 import { type ModelParts, partsOfModel } from './modules.ts'
 import { type PlanTable, planTable, predictedDamage } from './plan.ts'
 import { type EncodePool, encodePool } from './pool.ts'
+import type { Recipe } from './recipe.ts'
 import { recipes } from './recipes.ts'
 import { builtInRegistry } from './registry.ts'
 import { type Scan, scanModel } from './scan.ts'
@@ -21,6 +23,8 @@ import type { Windows } from './windows.ts'
 export interface SessionOptions extends RecipeOptions, LongWork {
   /** Worker threads; default one per core, 0 for none. */
   readonly threads?: number
+  /** Matrices go to machines that run `serveQueue` on this Redis, through a directory that all of them see. */
+  readonly queue?: { readonly url: string; readonly shared: string }
   readonly backend?: BackendName
 }
 
@@ -61,10 +65,7 @@ export async function withSession<T>(
     early(predicted())
     const backend = await useBackend(options.backend)
     const windows = await calibrationWindows(model, options.calibration, effort, seed, recipe.trained)
-    const opened = (pool = encodePool(recipe, recipes.includes(recipe), {
-      ...(options.threads !== undefined && { threads: options.threads }),
-      ...(signal && { signal }),
-    }))
+    const opened = (pool = await openPool(recipe, options))
     return await work({
       ...settings,
       ...{ model, parts, scan, backend, windows, predicted, pool: opened },
@@ -83,4 +84,21 @@ export async function withSession<T>(
     await pool?.close()
     await model.close()
   }
+}
+
+async function openPool(recipe: Recipe, { queue, threads, signal }: SessionOptions): Promise<EncodePool> {
+  const builtIn = recipes.includes(recipe)
+  if (queue === undefined) {
+    return encodePool(recipe, builtIn, {
+      ...(threads !== undefined && { threads }),
+      ...(signal && { signal }),
+    })
+  }
+  if (!builtIn || !queues) {
+    throw new ReallmError('unsupported', `the recipe ${recipe.name} cannot go to other machines`, {
+      hint: 'only built-in recipes can, from Node; leave the queue away',
+    })
+  }
+  const { queuePool } = await queues()
+  return queuePool({ ...queue, ...(signal && { signal }) })
 }

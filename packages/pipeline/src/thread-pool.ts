@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { ReallmError } from '@reallm/tensor-io'
+import { type Answer, resultOf } from './answer.ts'
 import type { EncodeResult } from './encode.ts'
-import type { EncodeJob, EncodePool, WorkerAnswer } from './pool.ts'
+import type { EncodeJob, EncodePool } from './pool.ts'
 
 /** Weights of a matrix after which its thread ends: WebAssembly never gives memory back. */
 const retiringWeights = 1 << 23
@@ -23,12 +24,15 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
   function start(): Worker {
     const worker = new Worker(new URL('./worker.js', import.meta.url))
     all.add(worker)
-    worker.on('message', (answer: WorkerAnswer) => {
+    worker.on('message', (answer: Answer) => {
       const { job, resolve, reject } = take(worker)
       if (job.w.data.length > retiringWeights) retire(worker)
       else idle.push(worker)
-      if ('result' in answer) resolve(answer.result)
-      else reject(revive(answer.error))
+      try {
+        resolve(resultOf(answer))
+      } catch (error) {
+        reject(error as Error)
+      }
       next()
     })
     worker.on('error', error => fail(worker, error))
@@ -85,10 +89,4 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
         next()
       }),
   }
-}
-
-function revive({ code, message, hint, stack }: Extract<WorkerAnswer, { error: unknown }>['error']): Error {
-  const error = code ? new ReallmError(code, message, hint ? { hint } : {}) : new Error(message)
-  if (stack) error.stack = stack
-  return error
 }

@@ -81,7 +81,9 @@ async function altered(name: string, change: (values: Float32Array) => void): Pr
 
 describe('help', () => {
   const commands =
-    'inspect convert tokenize eval plan compress finetune generate chat pack recipes doctor bench'.split(' ')
+    'inspect convert tokenize eval plan compress finetune generate chat pack worker recipes doctor bench'.split(
+      ' ',
+    )
 
   test('lists every command', async () => {
     const { code, out } = await reallm(['--help'])

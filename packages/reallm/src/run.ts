@@ -14,6 +14,7 @@ import { packCommand } from './commands/pack.ts'
 import { planCommand } from './commands/plan.ts'
 import { recipesCommand } from './commands/recipes.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
+import { workerCommand } from './commands/worker.ts'
 import type { Io } from './io.ts'
 
 const commands = [
@@ -27,6 +28,7 @@ const commands = [
   generateCommand,
   chatCommand,
   packCommand,
+  workerCommand,
   recipesCommand,
   doctorCommand,
   benchCommand,

@@ -18,6 +18,7 @@ interface Options {
   threads?: number
   backend?: 'native-gpu' | 'native' | 'webgpu' | 'wasm' | 'cpu'
   queue?: string
+  shared?: string
   eval: boolean
   json?: boolean
 }
@@ -56,7 +57,8 @@ export const compressCommand = (io: Io): Command =>
         'what computes (default: the fastest that `reallm doctor` finds)',
       ).choices(['native-gpu', 'native', 'webgpu', 'wasm', 'cpu']),
     )
-    .option('--queue <url>', 'send the jobs to BullMQ on this Redis')
+    .option('--queue <url>', 'send matrices to machines that run `reallm worker` on this Redis')
+    .option('--shared <dir>', 'directory that all of these machines see')
     .option('--no-eval', 'do not measure perplexity at the end')
     .option('--json', 'the report as one JSON object on stdout')
     .addHelpText(
@@ -76,9 +78,9 @@ and a model card. Work in progress is kept in <dir>.work.
     .action(async (spec: string, options: Options) => {
       const { compress, planCompression } = await import('@reallm/pipeline')
       const { ReallmError } = await import('@reallm/tensor-io')
-      if (options.queue !== undefined) {
-        throw new ReallmError('unsupported', '--queue: this version encodes on one machine only', {
-          hint: 'leave --queue away; worker threads use all cores of this machine',
+      if ((options.queue === undefined) !== (options.shared === undefined)) {
+        throw new ReallmError('bad-option', '--queue and --shared belong together', {
+          hint: '--queue redis://host:6379 --shared DIR, a directory that all machines see',
         })
       }
       const progress = progressOn(io)
@@ -99,6 +101,7 @@ and a model card. Work in progress is kept in <dir>.work.
         ...(options.maxMemory !== undefined && { maxMemory: options.maxMemory }),
         ...(options.threads !== undefined && { threads: options.threads }),
         ...(options.backend && { backend: options.backend }),
+        ...(options.queue !== undefined && { queue: { url: options.queue, shared: options.shared! } }),
       }
       try {
         if (options.dryRun) {

@@ -1,0 +1,33 @@
+import { type ErrorCode, ReallmError } from '@reallm/tensor-io'
+import type { EncodeResult } from './encode.ts'
+
+/** What is sent back of a job that ran elsewhere. */
+export type Answer =
+  | { readonly result: EncodeResult }
+  | { readonly error: { code?: ErrorCode; message: string; hint?: string; stack?: string } }
+
+/** Runs a job and says how it ended; never throws. */
+export async function answerOf(run: () => Promise<EncodeResult>): Promise<Answer> {
+  try {
+    return { result: await run() }
+  } catch (error) {
+    const { message, stack } = error as Error
+    const known = error instanceof ReallmError
+    return {
+      error: {
+        message,
+        ...(stack && { stack }),
+        ...(known && { code: error.code, ...(error.hint && { hint: error.hint }) }),
+      },
+    }
+  }
+}
+
+/** The result, or the error as it was thrown there. */
+export function resultOf(answer: Answer): EncodeResult {
+  if ('result' in answer) return answer.result
+  const { code, message, hint, stack } = answer.error
+  const error = code ? new ReallmError(code, message, hint ? { hint } : {}) : new Error(message)
+  if (stack) error.stack = stack
+  throw error
+}
