@@ -1,6 +1,6 @@
 import { outputError } from '@reallm/kernels'
-import { rotated } from '@reallm/pipeline'
-import { bitsPerWeight, type Matrix, type MatrixCodec } from '@reallm/tensor-io'
+import { type Choice, choice, rotated } from '@reallm/pipeline'
+import { bitsPerWeight, type Matrix } from '@reallm/tensor-io'
 import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
 import type { CodecChoice } from './codecs.ts'
 
@@ -25,18 +25,18 @@ export interface EncodedView {
 /** One point of an error curve. */
 export type CurvePoint = Pick<EncodedView, 'bits' | 'relativeError'> & { readonly rate: number }
 
-const codecs: Record<CodecChoice['id'], (rate: number) => [MatrixCodec<never>, unknown]> = {
-  trellis: bits => [rotated(trellis), { inner: { bits } }],
-  e8: bits => [rotated(e8), { inner: { bits } }],
-  vectors: bits => [kmeans, { bits, dim: 2 }],
-  normalfloat: bits => [normalfloat, { bits }],
-  grid: bits => [grid, { bits }],
+const codecs: Record<CodecChoice['id'], (rate: number) => Choice> = {
+  trellis: bits => choice('trellis', rotated(trellis), { inner: { bits } }),
+  e8: bits => choice('e8', rotated(e8), { inner: { bits: bits as 2 | 3 | 4 } }),
+  vectors: bits => choice('vectors', kmeans, { bits, dim: 2 }),
+  normalfloat: bits => choice('normalfloat', normalfloat, { bits }),
+  grid: bits => choice('grid', grid, { bits }),
 }
 
 async function encode(w: Matrix, id: CodecChoice['id'], rate: number, signal: AbortSignal) {
-  const [codec, params] = codecs[id](rate)
+  const codec = codecs[id](rate)
   const started = performance.now()
-  const encoded = await codec.encode(w, params as never, { seed: 0, signal })
+  const encoded = await codec.encode(w, { seed: 0, signal })
   const decoded = codec.decode(encoded)
   const seconds = (performance.now() - started) / 1000
   return { decoded, bits: bitsPerWeight(encoded), relativeError: outputError(w, decoded), seconds }
