@@ -2,7 +2,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createArtifactWriter, createRegistry, openModel, type ProgressEvent } from '@reallm/tensor-io'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import {
+  createArtifactWriter,
+  createRegistry,
+  type EncodedMatrix,
+  openModel,
+  type ProgressEvent,
+} from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/decoder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rotated } from '../../pipeline/src/wrappers/rotated.ts'
@@ -226,6 +234,39 @@ describe('an artifact', () => {
     expect(await distance(a, b)).toBeLessThan(1e-2)
     expect(await distance(a, original)).toBeLessThan(0.2)
     expect(await packed.generate(prompt, { maxTokens: 3 }).text()).not.toBe('')
+  })
+
+  it('holds one matrix beside what it runs, however many there are', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const files = await openModel(dir, { registry })
+    const read: WeakRef<ArrayBufferLike>[] = []
+    const watch = ({ parts, inner }: EncodedMatrix): void => {
+      for (const { data } of Object.values(parts)) read.push(new WeakRef(data.buffer))
+      if (inner) watch(inner)
+    }
+    let peak = 0
+    const artifact: typeof files.artifact = {
+      ...files.artifact!,
+      async readEncoded(module) {
+        await new Promise(resolve => setTimeout(resolve))
+        collect()
+        peak = Math.max(
+          peak,
+          read.reduce((sum, ref) => sum + (ref.deref()?.byteLength ?? 0), 0),
+        )
+        const stored = await files.artifact!.readEncoded(module)
+        watch(stored)
+        return stored
+      },
+    }
+    const running = await load({ ...files, artifact }, { registry, weights: 'packed' })
+    const sizes = [...files.artifact!.modules.values()].map(
+      ({ shape, bits }) => (bits * shape[0] * shape[1]) / 8,
+    )
+    expect(read.length).toBeGreaterThan(40)
+    expect(peak).toBeLessThanOrEqual(Math.max(...sizes))
+    expect(running.bytes).toBeGreaterThan(0)
   })
 
   it('names the codec that it cannot run', async () => {

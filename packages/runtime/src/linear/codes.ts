@@ -86,25 +86,32 @@ export function exactCodes(engine: Engine, m: CodedMatrix): Linear | undefined {
   return exactBytes(engine, m.shape, fill, scaleAt, perRow === 1 ? integerStride(cols) : group)
 }
 
-/** Products straight from the codes. */
+/** Products straight from the codes, which are copied: `m` is not held. */
 export function codedLinear(engine: Engine, m: CodedMatrix): Linear {
   const { kernels, arena } = engine
-  const [rows, cols] = m.shape
-  const { bits, dim, group } = m
+  const { shape, bits, dim, group } = m
+  const [rows, cols] = shape
   const rowBytes = packedBytes(cols / dim, bits)
+  const [codeBytes, levels, scaleCount] = [m.codes.byteLength, m.table.length, m.scales.length]
   // the kernel reads a code's word, up to three bytes further
-  const codes = arena.allocate(m.codes.byteLength + 4)
-  arena.bytes(codes, m.codes.byteLength).set(m.codes)
+  const codes = arena.allocate(codeBytes + 4)
+  arena.bytes(codes, codeBytes).set(m.codes)
   const table = engine.upload(m.table)
   const scales = engine.upload(m.scales)
   const shifts = m.shifts ? engine.upload(m.shifts) : 0
-  const decode = codedRows(m)
+  const inMemory = (): CodedMatrix => ({
+    ...{ shape, bits, dim, group },
+    codes: arena.bytes(codes, codeBytes),
+    table: arena.floats(table, levels),
+    scales: arena.floats(scales, scaleCount),
+    ...(shifts !== 0 && { shifts: arena.floats(shifts, scaleCount) }),
+  })
   const oneRow = new Float32Array(cols)
 
   return {
     rows,
     cols,
-    bytes: m.codes.byteLength + 4 * (m.table.length + m.scales.length + (m.shifts?.length ?? 0)),
+    bytes: codeBytes + 4 * (levels + scaleCount * (shifts === 0 ? 1 : 2)),
     apply(x, y, ldy, tokens, accumulate) {
       const panel = engine.scratchBytes('panel', 4 * PANEL_ROWS * cols * engine.inference.threads)
       const sizes = [ldy, tokens, rows, cols, accumulate ? 1 : 0] as const
@@ -112,7 +119,7 @@ export function codedLinear(engine: Engine, m: CodedMatrix): Linear {
       kernels.matmulCodes(x.at, x.width, y, ...sizes, panel, ...stored)
     },
     row(index, out, factor) {
-      decode(index, index + 1, oneRow)
+      codedRows(inMemory())(index, index + 1, oneRow)
       arena.floats(out, cols).set(factor === 1 ? oneRow : oneRow.map(w => w * factor))
     },
     free() {

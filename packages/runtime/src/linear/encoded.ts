@@ -42,16 +42,11 @@ interface Described {
   readonly inner?: Described | undefined
 }
 
-/** Values of trellis states that `trellisTable` knows or that are stored. */
-const trellisValues = ['gauss', 'hash', 'trained']
-
 /** Whether a stored matrix, wrappers included, can be run without a registry. */
-export function isKnown({ codec, params, inner }: Described): boolean {
-  const { permute = false, values = 'gauss' } = params as { permute?: boolean; values?: string }
-  if (!known.includes(codec) || (codec === 'kmeans' && permute)) return false
-  if (codec === 'trellis' && !trellisValues.includes(values)) return false
-  return inner === undefined || isKnown(inner)
-}
+export const isKnown = ({ codec, params, inner }: Described): boolean =>
+  known.includes(codec) &&
+  !(codec === 'kmeans' && (params as { permute?: boolean }).permute) &&
+  (inner === undefined || isKnown(inner))
 
 /**
  * A stored matrix, ready to run: rotations turn the activations, low-rank parts are applied as `L₁ (L₂ x)`, codes are

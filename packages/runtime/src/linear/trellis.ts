@@ -124,41 +124,44 @@ function commonStep(values: Float32Array): number | undefined {
   return undefined
 }
 
-/** Products straight from the trellis. */
+/** Products straight from the trellis, whose words are copied: `m` is not held. */
 export function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
   const { kernels, arena } = engine
-  const [rows, cols] = m.shape
+  const { shape, stateBits } = m
+  const [rows, cols] = shape
+  const scaleCount = m.scales.length
   const scales = engine.upload(m.scales)
-  const stored = m.segments.map(({ words, table }) => ({
+  const stored = m.segments.map(({ words, table, bits, from, to }) => ({
+    ...{ bits, from, to, wordCount: words.length, levels: table.length },
     words: upload(engine, words),
     table: engine.upload(table),
   }))
-  const decode = trellisRows(m)
+  const inMemory = (): TrellisMatrix => ({
+    ...{ shape, stateBits },
+    scales: arena.floats(scales, scaleCount),
+    segments: stored.map(({ words, table, wordCount, levels, ...segment }) => ({
+      ...segment,
+      words: new Uint32Array(arena.memory.buffer, words, wordCount),
+      table: arena.floats(table, levels),
+    })),
+  })
   const oneRow = new Float32Array(cols)
 
   return {
     rows,
     cols,
-    bytes:
-      4 * m.segments.reduce((sum, { words, table }) => sum + words.length + table.length, m.scales.length),
+    bytes: 4 * stored.reduce((sum, { wordCount, levels }) => sum + wordCount + levels, scaleCount),
     apply(x, y, ldy, tokens, accumulate) {
       const panel = engine.scratchBytes('panel', 4 * TILE * (cols + 4) * engine.inference.threads)
-      for (const [s, { bits, from, to }] of m.segments.entries()) {
+      for (const [s, { words, table, bits, from, to }] of stored.entries()) {
         const add = accumulate || s > 0 ? 1 : 0
         const sizes = [ldy, tokens, rows, to - from, add] as const
-        const code = [
-          stored[s].words,
-          bits,
-          m.stateBits,
-          stored[s].table,
-          scales,
-          m.scales.length > 1 ? 1 : 0,
-        ] as const
+        const code = [words, bits, stateBits, table, scales, scaleCount > 1 ? 1 : 0] as const
         kernels.matmulTrellis(x.at + 4 * from, x.width, y, ...sizes, panel, ...code)
       }
     },
     row(index, out, factor) {
-      decode(index, index + 1, oneRow)
+      trellisRows(inMemory())(index, index + 1, oneRow)
       arena.floats(out, cols).set(factor === 1 ? oneRow : oneRow.map(w => w * factor))
     },
     free() {
