@@ -1,9 +1,10 @@
 // What tests of the site share: the built site, a server for it, a real browser.
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { type Browser, chromium } from 'playwright-core'
 import { type RunningServer, serve } from '../server/serve.ts'
 
@@ -59,8 +60,7 @@ async function build(): Promise<void> {
   while (!(await taken(lock))) await new Promise(resolve => setTimeout(resolve, 500))
   try {
     if (isBuilt()) return
-    const { status, stderr } = spawnSync('npx', ['vitepress', 'build', '.'], { cwd: docs, encoding: 'utf8' })
-    if (status !== 0) throw new Error(`the site does not build:\n${stderr}`)
+    await promisify(execFile)('npx', ['vitepress', 'build', '.'], { cwd: docs, maxBuffer: 2 ** 26 })
     await writeFile(stamp, wanted)
   } finally {
     await rm(lock, { recursive: true, force: true })
