@@ -10,6 +10,7 @@ import { type RunningServer, serve } from '../server/serve.ts'
 
 const docs = join(import.meta.dirname, '..')
 const vitepress = join(docs, '.vitepress')
+const builder = join(docs, 'node_modules', 'vitepress', 'bin', 'vitepress.js')
 const stamp = join(vitepress, 'cache', 'built')
 
 /** Path of a Chromium: `CHROMIUM_PATH`, or where Linux distributions put it. */
@@ -60,7 +61,7 @@ async function build(): Promise<void> {
   while (!(await taken(lock))) await new Promise(resolve => setTimeout(resolve, 500))
   try {
     if (isBuilt()) return
-    await promisify(execFile)('npx', ['vitepress', 'build', '.'], { cwd: docs, maxBuffer: 2 ** 26 })
+    await promisify(execFile)(process.execPath, [builder, 'build', docs], { maxBuffer: 2 ** 26 })
     await writeFile(stamp, wanted)
   } finally {
     await rm(lock, { recursive: true, force: true })
