@@ -104,31 +104,27 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
       loss,
       prepare,
     )
-  try {
-    const before = heldOut.length > 0 ? await validate() : undefined
-    if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
-    const { history, validation } = await train({
-      ...options,
-      ...{ parameters: parts.parameters, steps, loss, prepare },
-      fingerprint: { ...fingerprint, rows, seen: seen.length },
-      learningRate: options.learningRate ?? 1e-3,
-      batches: shuffled(seen, { rows, seed }),
-      ...(heldOut.length > 0 && {
-        validate,
-        validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 5)),
-      }),
-      ...(work !== undefined && {
-        checkpoint: fileStore(`${work}/checkpoint.safetensors`),
-        checkpointEvery: 25,
-      }),
-    })
-    return {
-      history,
-      ...(before !== undefined && { before }),
-      ...(validation !== undefined && { after: validation }),
-    }
-  } finally {
-    await teacher?.close()
+  const before = heldOut.length > 0 ? await validate() : undefined
+  if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
+  const { history, validation } = await train({
+    ...options,
+    ...{ parameters: parts.parameters, steps, loss, prepare },
+    fingerprint: { ...fingerprint, rows, seen: seen.length },
+    learningRate: options.learningRate ?? 1e-3,
+    batches: shuffled(seen, { rows, seed }),
+    ...(heldOut.length > 0 && {
+      validate,
+      validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 5)),
+    }),
+    ...(work !== undefined && {
+      checkpoint: fileStore(`${work}/checkpoint.safetensors`),
+      checkpointEvery: 25,
+    }),
+  })
+  return {
+    history,
+    ...(before !== undefined && { before }),
+    ...(validation !== undefined && { after: validation }),
   }
 }
 
@@ -143,7 +139,7 @@ async function openTeacher(
       ...{ config: teacher.config, weights, windows },
       fingerprint: { teacher: teacher.files.spec, windows: digest(windows) },
       ...(topK !== undefined && { k: topK }),
-      ...(work !== undefined && { path: `${work}/teacher.safetensors` }),
+      ...(work !== undefined && { path: `${work}/teacher` }),
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
     })

@@ -43,7 +43,7 @@ export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
  */
 const RATES = { weight: 0.1, row_scale: 0.5 }
 
-type BlockwiseNumbers = 'steps' | 'rows' | 'learningRate' | 'patience'
+type BlockwiseNumbers = 'steps' | 'rows' | 'learningRate' | 'patience' | 'maxMemory'
 
 export interface FinetuneResult extends EndToEndResult {
   /** The trained parts as an adapter; undefined when norms or the artifact's own factors were trained. */
@@ -152,6 +152,9 @@ async function runBlockwise(
     rowScales: student.rowScales,
     seed,
     fingerprint,
-    ...(work !== undefined && { journal: (i: number) => fileStore(`${work}/block-${i}.safetensors`) }),
+    ...(work !== undefined && {
+      work: `${work}/activations`,
+      journal: (i: number) => fileStore(`${work}/block-${i}.safetensors`),
+    }),
   })
 }

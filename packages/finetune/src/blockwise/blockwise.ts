@@ -8,7 +8,7 @@ import { tunedBlock } from '../lowrank/forward.ts'
 import { describePlan, type LowRankPlan } from '../lowrank/plan.ts'
 import { type Factors, type Trainable, trainable } from '../lowrank/trainable.ts'
 import { train } from '../train.ts'
-import { advance, embedWindows, plainBlock, rowsOf, type Stream } from './streams.ts'
+import { advance, createStream, embedWindows, plainBlock, rowsOf, type Stream } from './streams.ts'
 
 export interface BlockwiseOptions extends LongWork, AdamWOptions {
   /** The compressed model; its weights stay as they are. */
@@ -34,6 +34,9 @@ export interface BlockwiseOptions extends LongWork, AdamWOptions {
   /** Where block `i`'s result is kept, so that a run goes on behind the last finished block. */
   journal?(block: number): CheckpointStore
   readonly fingerprint?: Readonly<Record<string, unknown>>
+  /** Directory for activations that exceed `maxMemory` bytes (default 1 GB); without it they stay in memory. */
+  readonly work?: string
+  readonly maxMemory?: number
 }
 
 export interface BlockReport {
@@ -53,14 +56,18 @@ export interface BlockwiseResult {
  * Trains the parts of one block after the other: its input is what the compressed and already tuned blocks before it
  * make of the text, its target what the original model has behind the same block (ReALLM §3.2). The error of each
  * token is taken relative to its target, so that the huge first token does not drown the rest. Holds one block of each
- * model and two activations per token. Progress: `block-end` (error = relative error on the validation windows).
+ * model and, on disk if they are large, two activations per token. Progress: `block-end` (error = relative error on the
+ * validation windows).
  */
 export async function tuneBlockwise(options: BlockwiseOptions): Promise<BlockwiseResult> {
-  const { student, teacher, onProgress } = options
+  const { student, teacher, work, onProgress } = options
   const { config } = student
   const windows = [...options.windows, ...options.validation].map(({ ids }) => ({ ids }))
-  const inputs = await embedded(student, windows)
-  const targets = await embedded(teacher, windows)
+  const tokens = windows.reduce((sum, { ids }) => sum + ids.length - 1, 0)
+  const isLarge = 2 * 4 * tokens * config.hiddenSize > (options.maxMemory ?? 1e9)
+  const folder = (name: string) => (isLarge && work !== undefined ? `${work}/${name}` : undefined)
+  const inputs = await embedded(student, windows, folder('inputs'))
+  const targets = await embedded(teacher, windows, folder('targets'))
   const parameters = new Map<string, Tensor<'F32'>>()
   const blocks: BlockReport[] = []
   const started = performance.now()
@@ -102,9 +109,14 @@ export async function tuneBlockwise(options: BlockwiseOptions): Promise<Blockwis
   return { parameters, blocks }
 }
 
-async function embedded(model: ModelWeights, windows: readonly Window[]): Promise<Stream> {
+async function embedded(
+  model: ModelWeights,
+  windows: readonly Window[],
+  directory: string | undefined,
+): Promise<Stream> {
+  const stream = createStream(windows.length, directory)
   const outer = await loadOuter(model)
-  const stream = await embedWindows(model.config, outer, windows)
+  await embedWindows(model.config, outer, windows, stream)
   tf.dispose(outer)
   return stream
 }
@@ -141,22 +153,24 @@ async function tuneBlock(
     return notes.report as unknown as BlockReport
   }
 
+  let now: { readonly input: Float32Array; readonly target: Float32Array }
+  const prepare = async (batch: Batch) => {
+    now = { input: await rowsOf(config, inputs, batch), target: await rowsOf(config, targets, batch) }
+  }
   const loss = (batch: Batch) =>
     tf.tidy(() => {
-      const target = rowsOf(config, targets, batch)
-      const error = run(rowsOf(config, inputs, batch))
-        .sub(target)
-        .square()
-        .sum(-1)
+      const shape: [number, number, number] = [batch.rows, batch.length, config.hiddenSize]
+      const target = tf.tensor3d(now.target, shape)
+      const error = run(tf.tensor3d(now.input, shape)).sub(target).square().sum(-1)
       const relative = error.div(target.square().sum(-1).add(1e-12)).reshape([-1])
       return relative.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
     })
   const count = options.windows.length
   const heldOut = windows.slice(count).map((_, k) => collate(windows, [count + k]))
-  const validate = () => meanLoss(heldOut, loss)
+  const validate = () => meanLoss(heldOut, loss, prepare)
   const before = await validate()
   const { validation } = await train({
-    ...{ steps, learningRate, patience, loss, validate, parameters: parts.parameters },
+    ...{ steps, learningRate, patience, loss, prepare, validate, parameters: parts.parameters },
     ...(signal && { signal }),
     ...(rates && { rates }),
     batches: shuffled(windows.slice(0, count), { rows, seed }),

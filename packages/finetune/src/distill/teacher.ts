@@ -1,13 +1,13 @@
 import {
   breather,
-  createSafetensorsWriter,
+  encodeSafetensors,
   f16ToF32,
   fromFloat32,
   type LongWork,
   openFileSource,
   openSafetensors,
   ReallmError,
-  type SafetensorsFile,
+  writeFileAtomic,
 } from '@reallm/tensor-io'
 import { forward, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
 import { type Batch, collate, type Window } from '../batches.ts'
@@ -19,7 +19,6 @@ import { topK } from './top-k.ts'
 export interface TeacherLogits {
   /** Top k of the batch's rows, one after another. */
   of(batch: Batch): Promise<TopK>
-  close(): Promise<void>
 }
 
 export interface TeacherOptions extends LongWork {
@@ -28,7 +27,10 @@ export interface TeacherOptions extends LongWork {
   readonly windows: readonly Window[]
   /** Tokens kept per position; default 64. */
   readonly k?: number
-  /** File to keep them in; default: memory. A finished file of the same teacher and windows is used again. */
+  /**
+   * Directory to keep them in, a file per window; default: memory. Windows that are there already, of the same teacher
+   * and text, are not computed again.
+   */
   readonly path?: string
   /** What tells this teacher and these windows from others. */
   readonly fingerprint?: Readonly<Record<string, unknown>>
@@ -40,107 +42,101 @@ interface WindowTopK {
   readonly logProbs: Uint16Array<ArrayBuffer>
 }
 
+/** Where windows' predictions are kept. */
+interface Kept {
+  get(number: number): Promise<WindowTopK | undefined>
+  put(number: number, top: WindowTopK): Promise<void>
+}
+
 /**
  * Runs the teacher over all windows and keeps its top-k log-probabilities, 6 bytes per token kept. Progress:
  * `teacher-window`.
  *
- * @throws `changed-option` when the file at `path` holds something else's
+ * @throws `changed-option` when the files at `path` hold something else's
  */
 export async function teacherLogits(options: TeacherOptions): Promise<TeacherLogits> {
-  const { windows, path, k = 64 } = options
-  const width = Math.min(k, options.config.vocabSize)
-  if (path === undefined) {
-    const kept: WindowTopK[] = []
-    await runTeacher(options, width, async (number, top) => void (kept[number] = top))
-    return { of: batch => assemble(batch, width, async number => kept[number]), close: async () => {} }
-  }
-  const fixed = { k: width, count: windows.length, ...options.fingerprint }
-  const file = (await openCache(path, fixed)) ?? (await fillCache(options, width, path, fixed))
-  return {
-    of: batch =>
-      assemble(batch, width, async number => ({
-        ids: (await file.read(`${number}.ids`)).data as Uint32Array<ArrayBuffer>,
-        logProbs: (await file.read(`${number}.log_probs`)).data as Uint16Array<ArrayBuffer>,
-      })),
-    close: () => file.close(),
-  }
-}
-
-async function runTeacher(
-  { config, weights, windows, onProgress, ...work }: TeacherOptions,
-  k: number,
-  keep: (number: number, top: WindowTopK) => Promise<void>,
-): Promise<void> {
+  const { config, weights, windows, path, k = 64, onProgress } = options
+  const width = Math.min(k, config.vocabSize)
+  const kept = path === undefined ? inMemory() : inFiles(path, { k: width, ...options.fingerprint })
+  const breathe = breather(options)
   const start = performance.now()
-  const breathe = breather(work)
+  let computed = 0
   for (let number = 0; number < windows.length; number++) {
     await breathe()
-    const { ids, rows, length } = collate(windows, [number])
-    const logits = tf.tidy(() => {
-      const all = forward(config, weights, tf.tensor2d(ids, [rows, length], 'int32'))
-      return all.reshape([-1, config.vocabSize]) as TfTensor
-    })
-    const top = await topK(logits, k)
-    logits.dispose()
-    await keep(number, { ids: Uint32Array.from(top.ids), logProbs: fromFloat32('F16', top.logProbs) })
+    if (await kept.get(number)) continue
+    await kept.put(number, await predict(config, weights, windows, number, width))
+    computed++
     const done = number + 1
-    const eta = ((performance.now() - start) / 1000 / done) * (windows.length - done)
+    const eta = ((performance.now() - start) / 1000 / computed) * (windows.length - done)
     onProgress?.({ event: 'teacher-window', done, total: windows.length, eta })
   }
+  return { of: batch => assemble(batch, width, kept) }
 }
 
-async function openCache(path: string, fixed: Readonly<Record<string, unknown>>) {
-  try {
-    const file = await openSafetensors(await openFileSource(path))
-    checkUnchanged(JSON.parse(file.metadata.teacher ?? '{}'), fixed)
-    return file
-  } catch (cause) {
-    if (cause instanceof ReallmError && cause.code === 'not-found') return undefined
-    throw cause
-  }
-}
-
-async function fillCache(
-  options: TeacherOptions,
+async function predict(
+  config: TransformerConfig,
+  weights: Weights,
+  windows: readonly Window[],
+  number: number,
   k: number,
-  path: string,
-  fixed: Readonly<Record<string, unknown>>,
-): Promise<SafetensorsFile> {
-  const planned = options.windows.flatMap((window, number) => {
-    const shape = [window.ids.length - 1, k]
-    return [
-      [`${number}.ids`, { dtype: 'U32', shape }],
-      [`${number}.log_probs`, { dtype: 'F16', shape }],
-    ] as const
+): Promise<WindowTopK> {
+  const { ids, rows, length } = collate(windows, [number])
+  const logits = tf.tidy(() => {
+    const all = forward(config, weights, tf.tensor2d(ids, [rows, length], 'int32'))
+    return all.reshape([-1, config.vocabSize]) as TfTensor
   })
-  const writer = await createSafetensorsWriter(path, Object.fromEntries(planned), {
-    teacher: JSON.stringify(fixed),
-  })
-  try {
-    await runTeacher(options, k, async (number, { ids, logProbs }) => {
-      const shape = [ids.length / k, k]
-      await writer.write(`${number}.ids`, { dtype: 'U32', shape, data: ids })
-      await writer.write(`${number}.log_probs`, { dtype: 'F16', shape, data: logProbs })
-    })
-  } catch (cause) {
-    await writer.abort()
-    throw cause
+  const top = await topK(logits, k)
+  logits.dispose()
+  return { ids: Uint32Array.from(top.ids), logProbs: fromFloat32('F16', top.logProbs) }
+}
+
+function inMemory(): Kept {
+  const all: WindowTopK[] = []
+  return {
+    get: async number => all[number],
+    put: async (number, top) => {
+      all[number] = top
+    },
   }
-  await writer.finish()
-  return openSafetensors(await openFileSource(path))
+}
+
+function inFiles(directory: string, fixed: Readonly<Record<string, unknown>>): Kept {
+  const pathOf = (number: number) => `${directory}/${number}.safetensors`
+  return {
+    async get(number) {
+      const source = await openFileSource(pathOf(number)).catch((cause: unknown) => {
+        if (cause instanceof ReallmError && cause.code === 'not-found') return undefined
+        throw cause
+      })
+      if (!source) return undefined
+      try {
+        const file = await openSafetensors(source)
+        checkUnchanged(JSON.parse(file.metadata.teacher ?? '{}'), fixed)
+        return {
+          ids: (await file.read('ids')).data as Uint32Array<ArrayBuffer>,
+          logProbs: (await file.read('log_probs')).data as Uint16Array<ArrayBuffer>,
+        }
+      } finally {
+        await source.close()
+      }
+    },
+    put(number, { ids, logProbs }) {
+      const tensors = {
+        ids: { dtype: 'U32', shape: [ids.length], data: ids },
+        log_probs: { dtype: 'F16', shape: [ids.length], data: logProbs },
+      } as const
+      return writeFileAtomic(pathOf(number), encodeSafetensors(tensors, { teacher: JSON.stringify(fixed) }))
+    },
+  }
 }
 
 /** The rows of a batch, shorter windows padded with positions that weigh nothing. */
-async function assemble(
-  batch: Batch,
-  k: number,
-  read: (number: number) => Promise<WindowTopK>,
-): Promise<TopK> {
+async function assemble(batch: Batch, k: number, kept: Kept): Promise<TopK> {
   const ids = new Int32Array(batch.rows * batch.length * k)
   const logProbs = new Float32Array(ids.length).fill(Math.log(1 / k))
   for (let i = 0; i < ids.length; i++) ids[i] = i % k
   for (const [row, number] of batch.windows.entries()) {
-    const top = await read(number)
+    const top = (await kept.get(number))!
     ids.set(top.ids, row * batch.length * k)
     logProbs.set(f16ToF32(top.logProbs), row * batch.length * k)
   }
