@@ -1,5 +1,5 @@
 import { type LoadOptions, load, type Model } from '@reallm/runtime'
-import type { ProgressEvent } from '@reallm/tensor-io'
+import { type ProgressEvent, throwIfAborted } from '@reallm/tensor-io'
 import { type CallContext, serveWorker } from '../worker/serve.ts'
 
 /** What the home page's Worker tells of a model that it loaded. */
@@ -27,8 +27,13 @@ const methods = {
     model?.close()
     model = undefined
     const started = performance.now()
-    const onProgress = (event: ProgressEvent) => emit(event)
-    model = await load(url, { threads, signal, onProgress } satisfies LoadOptions)
+    const onProgress = (event: ProgressEvent) => signal.aborted || emit(event)
+    const next = await load(url, { threads, signal, onProgress } satisfies LoadOptions)
+    if (signal.aborted) {
+      next.close()
+      throwIfAborted(signal)
+    }
+    model = next
     return { seconds: (performance.now() - started) / 1000, threads: model.threads, kernels: model.kernels }
   },
 
