@@ -15,7 +15,7 @@ describe.skipIf(!chromiumPath)('pages of packages', () => {
     const run = async () => {
       await page.getByRole('button', { name: 'Run' }).click()
       await page.getByRole('button', { name: 'Run', disabled: false }).waitFor({ timeout: 120_000 })
-      return output.innerText()
+      return output.textContent()
     }
     return { page, code, output, run }
   }
@@ -24,7 +24,7 @@ describe.skipIf(!chromiumPath)('pages of packages', () => {
   test.each(['vq', 'runtime', 'eval'])('%s runs in a Worker', { timeout: 150_000 }, async name => {
     for (const { url } of name === 'vq' ? [site.isolated, site.plain] : [site.isolated]) {
       const { page, run } = await openExample(name, url)
-      expect(await run()).toMatch(/\d[^]*\n— [\d.]+ s\n?$/)
+      expect(await run()).toMatch(/\d[\s\S]*\n— [\d.]+ s\n?$/)
       await page.close()
     }
   })
@@ -36,11 +36,11 @@ describe.skipIf(!chromiumPath)('pages of packages', () => {
     expect(await run()).toMatch(/nowhere\/: there is no model\.safetensors in it\n.*config\.json/)
     await code.fill('console.log([1, 2].map(x => 2 * x), { a: 0.5 })')
     await code.press('Control+Enter')
-    await expect.poll(() => output.innerText()).toMatch(/^\[2, 4\] \{ a: 0\.5000 \}/)
+    await expect.poll(() => output.textContent()).toMatch(/^\[2, 4\] \{ a: 0\.5000 \}/)
     await code.fill('while (true);')
     await page.getByRole('button', { name: 'Run' }).click()
     await page.getByRole('button', { name: 'Stop' }).click()
-    await expect.poll(() => output.innerText()).toMatch(/stopped on request/)
+    await expect.poll(() => output.textContent()).toMatch(/stopped on request/)
     await page.getByRole('button', { name: 'Reset' }).click()
     expect(await code.inputValue()).toMatch(/^import/)
     await page.close()
