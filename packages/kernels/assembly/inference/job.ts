@@ -8,9 +8,9 @@
 // - No wake-up is lost: `wait` compares the counter that was read before with what is there, and both counters change
 //   before their `notify`. A helper that starts late finds SEQUENCE ahead of its 0 and goes to work.
 // - SEQUENCE wraps at 2^32 and is only ever compared for equality, with at most one operation under way.
-// - The memory grows only between operations, on the main thread. Helpers learn of it late (engines tell other threads
-//   by an interrupt): plain loads and stores reach the new pages at once, but `memory.fill` and `memory.copy` check the
-//   length that their thread knows and would trap. So operations that helpers run use neither.
+// - The memory grows only between operations, on the main thread. Engines may tell other threads of it late, and then
+//   `memory.fill` and `memory.copy`, which check the length that their thread knows, could trap there (a precaution:
+//   it was not seen to happen). So operations that helpers run use neither.
 
 const SEQUENCE: usize = 1024
 const OPERATION: usize = 1088
