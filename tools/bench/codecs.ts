@@ -4,6 +4,7 @@
  *
  *   npx tsx --conditions=@reallm/source tools/bench/codecs.ts [rows=512] [cols=1024] [filter]
  */
+import { autoencoder } from '../../packages/autoencoder/src/index.ts'
 import { bitsPerWeight, type MatrixCodec } from '../../packages/tensor-io/src/index.ts'
 import { normals, relativeError } from '../../packages/vq/src/conformance/index.ts'
 import { additive, e8, grid, kmeans, normalfloat, trellis } from '../../packages/vq/src/index.ts'
@@ -36,6 +37,8 @@ const entries = [
   ),
   entry(trellis, { bits: 2, stateBits: 14, values: 'hash' }),
   ...[1.5, 2.25, 2.5, 2.75, 3.5].map(bits => entry(trellis, { bits, stateBits: 10 })),
+  ...[8, 10].map(stateBits => entry(trellis, { bits: 2, stateBits, values: 'network' })),
+  ...[2, 3].map(stages => entry(autoencoder, { stages, latentWidth: 16, latentBits: 2, steps: 0 })),
 ]
 
 const w = normals(rows, cols, 1)

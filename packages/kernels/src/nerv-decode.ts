@@ -89,14 +89,15 @@ export function storedLayers(
 /** Levels of latents in [−1, 1], `[count]`, channels innermost; channels of 0 bits are 0. */
 export function storedLatents(packed: Uint8Array, bits: Uint8Array, count: number): Float32Array {
   const width = bits.length
-  const total = bits.reduce((sum, b) => sum + b, 0)
-  const stream = unpackBits(packed, 1, (count / width) * total)
   const levels = new Float32Array(count)
   for (let i = 0, at = 0; i < count; i++) {
     const own = bits[i % width]
-    let code = 0
-    for (let b = 0; b < own; b++) code |= stream[at++] << b
-    levels[i] = own === 0 ? 0 : (2 * code) / (2 ** own - 1) - 1
+    if (own === 0) continue
+    const first = at >>> 3
+    const three = packed[first] | (packed[first + 1] << 8) | (packed[first + 2] << 16)
+    const last = 2 ** own - 1
+    levels[i] = (2 * ((three >>> (at & 7)) & last)) / last - 1
+    at += own
   }
   return levels
 }

@@ -52,20 +52,26 @@ export function multilayer(x: Matrix, layers: readonly Dense[], multiply: Multip
  * @returns `[count, h·2^stages, w·2^stages, 1]`
  */
 export function nervForward(latents: Images, decoder: NervDecoder, multiply: Multiply): Images {
+  const blocks = decoder.linear && linearPath(latents, decoder, multiply)
+  // convolutions that training found nothing to add with
+  const { weight, bias } = decoder.head
+  if (blocks && [weight.data, bias].every(values => values.every(v => v === 0))) return blocks
   let x = asImages(activate(dense(asRows(latents), decoder.stem, multiply)), latents)
   for (const stage of decoder.stages) {
     x = pixelShuffle(asImages(activate(dense(neighbourhoods(x), stage, multiply)), x), 2)
   }
   const y = dense(neighbourhoods(x), decoder.head, multiply)
-  if (decoder.linear) {
-    const { layer, gains } = decoder.linear
-    const scaled = { ...asRows(latents), data: latents.data.map((v, i) => v * gains[i % gains.length]) }
-    const blocks = pixelShuffle(asImages(dense(scaled, layer, multiply), latents), 2 ** decoder.stages.length)
-    for (let i = 0; i < y.data.length; i++) y.data[i] += blocks.data[i]
-  } else {
-    for (let i = 0; i < y.data.length; i++) y.data[i] = Math.tanh(y.data[i])
+  for (let i = 0; i < y.data.length; i++) {
+    if (blocks) y.data[i] += blocks.data[i]
+    else y.data[i] = Math.tanh(y.data[i])
   }
   return asImages(y, x)
+}
+
+function linearPath(latents: Images, { linear, stages }: NervDecoder, multiply: Multiply): Images {
+  const { layer, gains } = linear!
+  const scaled = { ...asRows(latents), data: latents.data.map((v, i) => v * gains[i % gains.length]) }
+  return pixelShuffle(asImages(dense(scaled, layer, multiply), latents), 2 ** stages.length)
 }
 
 const asRows = (x: Images): Matrix => ({
