@@ -41,6 +41,7 @@ export default defineConfig({
     sidebar: { '/guides/': sidebar, '/packages/': sidebar, '/api/': sidebar },
     nav: [
       { text: 'Compress', link: '/compress' },
+      { text: 'Fine-tune', link: '/finetune' },
       { text: 'Guides', link: '/guides/node', activeMatch: '/guides/' },
       { text: 'Packages', link: '/packages/reallm', activeMatch: '/packages/|/api/' },
     ],

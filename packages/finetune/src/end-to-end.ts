@@ -105,6 +105,9 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
       prepare,
     )
   const before = heldOut.length > 0 ? await validate() : undefined
+  if (before !== undefined) {
+    options.onProgress?.({ event: 'validation-end', done: 0, total: steps, error: before })
+  }
   if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
   const { history, validation } = await train({
     ...options,

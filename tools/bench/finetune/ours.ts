@@ -1,7 +1,22 @@
 /** `@reallm/finetune`'s side of tools/bench/finetune.ts: `ours.ts <backend> <task>`, one JSON line at the end. */
 import { readFileSync } from 'node:fs'
-import { headLoss, nextToken, shuffled, train, trainable, tunedOuter, tunedStates } from '@reallm/finetune'
-import { allTensors, type BackendName, parseConfig, type TfTensor, tf, useBackend } from '@reallm/transformer'
+import {
+  headLoss,
+  nextToken,
+  shuffled,
+  train,
+  trainable,
+  tunedOuter,
+  tunedStates,
+} from '../../../packages/finetune/src/index.ts'
+import {
+  allTensors,
+  type BackendName,
+  parseConfig,
+  type TfTensor,
+  tf,
+  useBackend,
+} from '../../../packages/transformer/src/index.ts'
 import type { Measured, Task } from '../finetune.ts'
 
 const [backend, json] = process.argv.slice(2) as [BackendName, string]
