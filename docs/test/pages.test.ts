@@ -105,6 +105,7 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
         return new Set(data).size
       })
     expect(colours).toBeGreaterThan(50)
+    await eventually(() => page.locator('.curve.trellis circle').count()).toBe(7)
     await page.getByRole('combobox', { name: 'Codec' }).selectOption('Uniform grid')
     await eventually(() => page.locator('.curve.grid circle').count()).toBe(8)
     expect(await page.locator('.curve.trellis circle').count()).toBe(7)
@@ -154,7 +155,8 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
 
   test('every page: less than 300 kB of JavaScript before a model is loaded', async () => {
     for (const path of ['/', '/compress', '/guides/node']) {
-      const page = await open('about:blank')
+      const page = await site.browser.newPage()
+      pages.push(page)
       const scripts: Promise<number>[] = []
       page.on('response', response => {
         const isScript = /\.js$/.test(new URL(response.url()).pathname)
