@@ -72,8 +72,13 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
   return next
 }
 
-/** Encodes one planned matrix, saves it to the journal and returns what it decodes to. */
-export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: Moments): Promise<Matrix> {
+/** Encodes one planned matrix, saves it to the journal and returns what it decodes to; reads its weights unless given. */
+export async function encodePlanned(
+  run: Run,
+  planned: PlannedMatrix,
+  moments: Moments,
+  weights?: Matrix,
+): Promise<Matrix> {
   const { name, block } = planned.module
   // Embedding and head turn only their columns, and their outputs are too many for a moment.
   const outputHessian = run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
@@ -86,7 +91,7 @@ export async function encodePlanned(run: Run, planned: PlannedMatrix, moments: M
     module: planned.module,
     effort: run.effort,
     choice: planned.choice,
-    w: await readMatrix(run.model, `${name}.weight`),
+    w: weights ?? (await readMatrix(run.model, `${name}.weight`)),
     seed: seedFor(run.seed, name),
     compare: run.recipe.feedback === true,
   })

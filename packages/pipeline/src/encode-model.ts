@@ -46,6 +46,7 @@ async function startPrefixes(run: Run): Promise<Prefixes> {
     run,
     embedding!,
     embedding!.module.tied ? await headMomentOfOriginal(run, original) : {},
+    original,
   )
   return {
     original: await prefixOf(run, original, 'original'),

@@ -52,6 +52,9 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
   }
 }
 
+/** Rows of a product that are in the kernels' memory at one time: embeddings are tall. */
+const ROWS = 8192
+
 async function encodeColumns(
   w: Matrix,
   encoder: ColumnEncoder,
@@ -75,7 +78,12 @@ async function encodeColumns(
       putTile(errors, error, 0, col - start)
       if (overColumns) pushRight(residual, error, col, end, overColumns.unit)
     }
-    if (overColumns && end < w.cols) subtractTile(residual, matmul(errors, overColumns.ahead(start)), 0, end)
+    if (overColumns && end < w.cols) {
+      for (let row = 0; row < w.rows; row += ROWS) {
+        const some = tileOf(errors, row, 0, ROWS, end - start)
+        subtractTile(residual, matmul(some, overColumns.ahead(start)), row, end)
+      }
+    }
     ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
     if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
   }
