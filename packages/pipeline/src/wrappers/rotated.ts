@@ -9,7 +9,7 @@ import {
   seedFor,
   tensor,
 } from '@reallm/tensor-io'
-import { type ZodType, z } from 'zod'
+import * as z from 'zod'
 
 export interface RotationOptions {
   /** Turn the columns of W (the layer's input); true by default. */
@@ -47,7 +47,10 @@ export function rotated<Inner>(
   })
   return defineCodec<RotatedParams<Inner>, Required<RotationOptions> & { inner: Inner }>({
     name: NAME,
-    params: params as unknown as ZodType<Required<RotationOptions> & { inner: Inner }, RotatedParams<Inner>>,
+    params: params as unknown as z.ZodType<
+      Required<RotationOptions> & { inner: Inner },
+      RotatedParams<Inner>
+    >,
     inner: codec as MatrixCodec<never>,
     cost: () => ({ seed: { dtype: 'U32', shape: [1] } }),
     async encode(w, { input, output, inner }, ctx) {
