@@ -118,7 +118,7 @@ describe('examples', () => {
     expect(out).toMatch(/\d+ → \d+ bytes, (2\.9\d|3\.00) bits per weight\n/)
     const [, before, after] = /perplexity ([\d.]+) → ([\d.]+)\n/.exec(out)!.map(Number)
     expect(after / before).toBeLessThan(1.1)
-    expect(out).toMatch(/\nThe whale .{20,}/)
+    expect(out).toMatch(/\nThe whale.{20,}/)
     expect(existsSync(join(site, 'node-quickstart', 'out', 'reallm-report.html'))).toBe(true)
   })
 
