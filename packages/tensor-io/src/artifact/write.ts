@@ -5,6 +5,7 @@ import { writeSafetensors } from '../safetensors/write.ts'
 import { type AtomicFile, createAtomicFile } from '../source/atomic-file.ts'
 import { openFileSource } from '../source/file-source.ts'
 import { fileError, nodeModule } from '../source/node.ts'
+import { bytesSource } from '../source/source.ts'
 import { sizeOf, type Tensor, tensorBytes } from '../tensor.ts'
 import { type ArtifactModule, artifactVersion, isArtifact } from './manifest.ts'
 import { describe, type StoredMatrix } from './stored-matrix.ts'
@@ -155,7 +156,7 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
       for (const [part, t] of Object.entries(partsOf(e))) {
         const own = `${module}.${part}`
         const bytes = tensorBytes(t).length
-        const key = bytes < SMALLEST_SHARED ? own : contentsOf(t)
+        const key = bytes < SMALLEST_SHARED ? own : await contentsOf(t)
         const name = nameOf.get(key) ?? own
         nameOf.set(key, name)
         if (name === own) fresh[own] = t
@@ -180,12 +181,8 @@ interface WrittenMatrix {
   readonly parts: ReadonlyMap<string, { readonly name: string; readonly bits: number }>
 }
 
-function contentsOf(t: Tensor): string {
-  return nodeModule('crypto')
-    .createHash('sha256')
-    .update(`${t.dtype} ${t.shape.join('×')} `)
-    .update(tensorBytes(t))
-    .digest('hex')
+async function contentsOf(t: Tensor): Promise<string> {
+  return `${t.dtype} ${t.shape.join('×')} ${await sha256(bytesSource('a tensor', tensorBytes(t)))}`
 }
 
 /** What `config.json` says of the matrices: a shared tensor's bits are split evenly. */
