@@ -1,4 +1,10 @@
-import { createArtifactWriter, type Matrix, readArtifact, type Tensor, tensor } from '@reallm/tensor-io'
+import {
+  compactTensor,
+  createArtifactWriter,
+  type Matrix,
+  readArtifact,
+  type Tensor,
+} from '@reallm/tensor-io'
 import {
   type Adapter,
   type AdapterModule,
@@ -118,7 +124,7 @@ export async function saveTuned(directory: string, tuned: Tuned, options: SaveOp
       const module = name.replace(/\.weight$/, '')
       if (modules.has(module)) continue
       const norm = tuned.norms.get(name)
-      await writer.addTensor(name, norm ? tensor('F32', norm.shape, norm.data) : await files.read(name))
+      await writer.addTensor(name, norm ? compactTensor(norm.shape, norm.data) : await files.read(name))
     }
     await writer.finish(options.report, options.card)
   } catch (cause) {

@@ -1,13 +1,9 @@
 import {
-  bf16ToF32,
-  type DType,
-  f32ToBf16,
-  f32ToF16,
+  compactTensor,
   type LongWork,
   ReallmError,
   sizeOf,
   type Tensor,
-  tensor,
   throwIfAborted,
 } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/transformer'
@@ -54,7 +50,7 @@ export async function scanModel(model: ModelWeights, parts: ModelParts, work: Lo
       done += data.length
       work.onProgress?.({ event: 'weights-read', name, done, total })
     }
-    if (kept) plain[name] = smallest(shape, kept)
+    if (kept) plain[name] = compactTensor(shape, kept)
   }
   return { plain, digest: hash.digest('hex') }
 }
@@ -68,17 +64,5 @@ function requireFinite(name: string, shape: readonly number[], data: Float32Arra
     throw new ReallmError('numeric', `${name} [${shape.join('×')}] holds ${data[i]} at ${place}`, {
       hint: 'the weights are damaged: fetch or export the model again',
     })
-  }
-}
-
-/** BF16 where that is exact, F16 where the values fit, else F32. */
-function smallest(shape: readonly number[], data: Float32Array): Tensor {
-  const bf16 = f32ToBf16(data)
-  if (bf16ToF32(bf16).every((v, i) => v === data[i])) return stored('BF16', bf16)
-  const fits = data.every(v => v === 0 || (Math.abs(v) < 65_000 && Math.abs(v) > 1e-4))
-  return fits ? stored('F16', f32ToF16(data)) : stored('F32', data.slice())
-
-  function stored(dtype: DType, values: Uint16Array | Float32Array): Tensor {
-    return tensor(dtype, shape, values as Tensor['data'])
   }
 }
