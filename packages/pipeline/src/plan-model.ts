@@ -31,7 +31,7 @@ export interface FrontierPlan extends PlanOf {
 
 /**
  * Plans a compression: reads the weights, measures the candidates (of calibrated recipes), encodes and writes
- * nothing. Measurements are kept, so that compressing afterwards does not repeat them.
+ * nothing. Measurements are kept, so that planning for another size does not repeat them.
  *
  * @throws `bad-option` when the budget cannot be reached
  * @example

@@ -37,8 +37,8 @@ Examples:
   $ reallm plan model.gguf --effort fast             in less time
   $ reallm plan model/ --calib mine.txt --svg frontier.svg
 
-Measurements are kept: compressing at any size afterwards, with the same model, recipe, effort, calibration and seed,
-does not repeat them.
+Measurements are kept: planning again for any size, with the same model, recipe, effort, calibration and seed, does not
+repeat them. Neither does compressing, but for recipes that also use gradients (the default one, over effort fast).
 `,
     )
     .action(async (spec: string, options: Options) => {
