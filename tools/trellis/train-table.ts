@@ -9,11 +9,12 @@
  * ten minutes on one core.
  */
 import { TILE_WEIGHTS, viterbi } from '../../packages/kernels/src/index.ts'
+import { GAUSS_STEP } from '../../packages/kernels/src/trellis-tables.data.ts'
 import { random } from '../../packages/tensor-io/src/index.ts'
 
 const [stateBits, bits, rounds = 300, most = 3000, seed = 1] = process.argv.slice(2).map(Number)
-if (!(stateBits >= 8 && stateBits <= 16 && bits >= 1 && bits <= 4)) {
-  console.error('usage: train-table.ts <stateBits 8–16> <bits 1–4> [rounds] [sequences] [seed]')
+if (!(stateBits >= 8 && stateBits <= 16 && bits >= 1 && bits <= Math.min(6, stateBits - 3))) {
+  console.error('usage: train-table.ts <stateBits 8–16> <bits 1–6> [rounds] [sequences] [seed]')
   process.exit(1)
 }
 
@@ -45,12 +46,10 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 
-const largest = table.reduce((max, v) => Math.max(max, Math.abs(v)), 0)
-const unit = Number((largest / 127).toPrecision(6))
 const codes = Int8Array.from(table.subarray(0, size / 2), v =>
-  Math.max(-127, Math.min(127, Math.round(v / unit))),
+  Math.max(-127, Math.min(127, Math.round(v / GAUSS_STEP))),
 )
-console.log(`    [${unit}, '${Buffer.from(codes.buffer).toString('base64')}'],`)
+console.log(`    '${Buffer.from(codes.buffer).toString('base64')}',`)
 
 function setOdd(state: number, value: number): void {
   table[state] = value

@@ -64,7 +64,7 @@ test('first weight is in the highest bits of the first word', () => {
 })
 
 test('lengths and rates that do not fit are refused', () => {
-  expect(() => trellisLayout(16, 16, 2.4)).toThrow('1 to 4 bits per weight in quarters')
+  expect(() => trellisLayout(16, 16, 2.4)).toThrow('1 to 6 bits per weight in quarters')
   expect(() => packTrellis(new Uint16Array(255), 16, 16, 2)).toThrow('has 1 tiles of 256 states, got 255')
   expect(() => unpackTrellis(new Uint32Array(15), 16, 16, 2, 12)).toThrow('are 16 words, got 15')
 })

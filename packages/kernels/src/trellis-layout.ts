@@ -25,7 +25,7 @@ export const TILE_LANES = 4
 export interface TrellisLayout {
   readonly rows: number
   readonly cols: number
-  /** Bits per weight, 1 to 4 in quarters. */
+  /** Bits per weight, 1 to 6 in quarters. */
   readonly bits: number
   /** Tiles below each other: ⌈rows / 16⌉. */
   readonly tileRows: number
@@ -42,10 +42,13 @@ export interface TrellisLayout {
 /** Bits that weight `t` of a sequence appends at a rate of `bits`. */
 export const stepBits = (t: number, bits: number): number => Math.floor((t + 1) * bits) - Math.floor(t * bits)
 
-/** Throws `bad-option` unless a rate is 1 to 4 in quarters. */
+/** Most bits per weight of a trellis. */
+export const MAX_TRELLIS_BITS = 6
+
+/** Throws `bad-option` unless a rate is 1 to 6 in quarters. */
 export function checkTrellisBits(bits: number): void {
-  if (!Number.isInteger(4 * bits) || bits < 1 || bits > 4) {
-    throw new ReallmError('bad-option', `a trellis takes 1 to 4 bits per weight in quarters, got ${bits}`)
+  if (!Number.isInteger(4 * bits) || bits < 1 || bits > MAX_TRELLIS_BITS) {
+    throw new ReallmError('bad-option', `a trellis takes 1 to 6 bits per weight in quarters, got ${bits}`)
   }
 }
 

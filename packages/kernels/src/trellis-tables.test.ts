@@ -1,22 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { trellisSegments } from './trellis-segments.ts'
+import { trellisRates, trellisSegments, trellisWords } from './trellis-segments.ts'
+import { GAUSS_STEP } from './trellis-tables.data.ts'
 import { gaussStateBits, trellisTable } from './trellis-tables.ts'
 
 describe('trellisTable', () => {
-  it('is odd, in steps of at most 127, with the variance a code at its rate reproduces', () => {
+  it('is odd, in the same steps of at most 127 at all rates, with the variance a code at its rate reproduces', () => {
     for (const stateBits of gaussStateBits) {
-      for (const bits of [1, 2, 3, 4]) {
+      for (let bits = 1; bits <= Math.min(6, stateBits - 3); bits++) {
         const table = trellisTable('gauss', stateBits, bits)
         expect(table.length).toBe(2 ** stateBits)
-        const largest = table.reduce((max, v) => Math.max(max, Math.abs(v)), 0)
-        expect(
-          table.every(
-            (v, s) =>
-              (Math.abs((v / largest) * 127 - Math.round((v / largest) * 127)) < 1e-3 &&
-                v === -table[table.length - 1 - s]) ||
-              v === 0,
-          ),
-        ).toBe(true)
+        const codes = table.map(v => v / GAUSS_STEP)
+        expect(codes.every(c => Math.abs(c - Math.round(c)) < 1e-3 && Math.abs(c) < 127.5)).toBe(true)
+        expect(table.every((v, s) => v === -table[table.length - 1 - s] || v === 0)).toBe(true)
         expect(table.reduce((sum, v) => sum + v * v, 0) / table.length).toBeGreaterThan(0.6)
       }
     }
@@ -25,14 +20,14 @@ describe('trellisTable', () => {
   it('never changes: artifacts depend on it', () => {
     const hash = (stateBits: number) => {
       let sum = 0x811c9dc5
-      for (const bits of [1, 2, 3, 4]) {
+      for (let bits = 1; bits <= Math.min(6, stateBits - 3); bits++) {
         for (const byte of new Uint8Array(trellisTable('gauss', stateBits, bits).buffer)) {
           sum = Math.imul(sum ^ byte, 0x01000193)
         }
       }
       return sum >>> 0
     }
-    expect(gaussStateBits.map(hash)).toEqual([2389014961, 3588814157, 1158720329])
+    expect(gaussStateBits.map(hash)).toEqual([3466221713, 3242430489, 4066241437])
   })
 
   it('names the tables there are', () => {
@@ -41,19 +36,39 @@ describe('trellisTable', () => {
   })
 })
 
-describe('trellisSegments', () => {
+describe('trellisRates and trellisSegments', () => {
+  const runs = (rates: Uint8Array, cols: number) =>
+    trellisSegments(576, cols, rates).map(({ bits, from, to }) => ({ bits, from, to }))
+
   it('mixes rates as near as tile columns allow', () => {
-    expect(trellisSegments(576, 3)).toEqual([{ bits: 3, from: 0, to: 576 }])
-    expect(trellisSegments(576, 4)).toEqual([{ bits: 4, from: 0, to: 576 }])
-    expect(trellisSegments(576, 2.25)).toEqual([{ bits: 2.25, from: 0, to: 576 }])
-    expect(trellisSegments(576, 2.375)).toEqual([
+    expect(runs(trellisRates(576, 3, 6), 576)).toEqual([{ bits: 3, from: 0, to: 576 }])
+    expect(runs(trellisRates(576, 2.25, 6), 576)).toEqual([{ bits: 2.25, from: 0, to: 576 }])
+    expect(runs(trellisRates(576, 2.375, 6), 576)).toEqual([
       { bits: 2.25, from: 0, to: 288 },
       { bits: 2.5, from: 288, to: 576 },
     ])
-    expect(trellisSegments(30, 1.6)).toEqual([
+    expect(runs(trellisRates(30, 1.6, 6), 30)).toEqual([
       { bits: 1.5, from: 0, to: 16 },
       { bits: 1.75, from: 16, to: 30 },
     ])
-    expect(() => trellisSegments(30, 4.5)).toThrow(/1 to 4 bits/)
+    expect(() => trellisRates(30, 6.5, 6)).toThrow(/1 to 6 bits/)
+  })
+
+  it('gives a column half a bit more for each doubling of what its errors cost, at the same size', () => {
+    const loss = Float32Array.from({ length: 128 }, (_, c) => 4 ** Math.floor(c / 32))
+    const rates = trellisRates(128, 3, 6, loss)
+    expect(Array.from(rates, rate => rate / 4)).toEqual([1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 4.5, 4.5])
+    const words = trellisSegments(576, 128, rates).reduce((sum, { layout }) => sum + layout.words, 0)
+    expect(words).toBe(trellisWords(576, 128, 3))
+  })
+
+  it('keeps within the least and the largest rate', () => {
+    const loss = Float32Array.from({ length: 64 }, (_, c) => 1e9 ** Math.floor(c / 16))
+    expect(Array.from(trellisRates(64, 2.5, 4, loss))).toEqual([4, 4, 16, 16])
+  })
+
+  it('refuses rates that no encoder wrote', () => {
+    expect(() => trellisSegments(16, 32, Uint8Array.of(8))).toThrow(/32 columns have 2 rates/)
+    expect(() => trellisSegments(16, 32, Uint8Array.of(8, 3))).toThrow(/2 rates of 4 to 24/)
   })
 })

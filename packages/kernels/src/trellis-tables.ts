@@ -1,6 +1,6 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { checkStateBits, hashLut } from './trellis-lut.ts'
-import { gaussTables } from './trellis-tables.data.ts'
+import { GAUSS_STEP, gaussTables } from './trellis-tables.data.ts'
 
 /** Values of states that take no storage: computed from the state, or a table that is part of this package. */
 export type TrellisValues = 'hash' | 'gauss'
@@ -18,11 +18,11 @@ export const gaussStateBits: readonly number[] = Object.keys(gaussTables).map(Nu
  * The values of a trellis code's states for weights of unit variance, `[2^stateBits]`.
  *
  * `gauss` tables come from Lloyd's algorithm on normal samples: Viterbi paths, then each state's mean
- * (`tools/trellis/train-table.ts`). They are odd (`table[~s] = −table[s]`) and all multiples of `table.step`, at most 127
- * times: int8 arithmetic loses nothing. At 2 bits L = 10 is as good as `hash` with L = 13.
+ * (`tools/trellis/train-table.ts`). They are odd (`table[~s] = −table[s]`) and all multiples of one step, at most 127
+ * times: int8 arithmetic loses nothing, whatever rates a matrix mixes. At 2 bits L = 10 is as good as `hash` with L = 13.
  *
  * @param stateBits L
- * @param bits bits per weight, 1 to 4; a fractional rate shares the table of the whole one below
+ * @param bits bits per weight, 1 to 6; a fractional rate shares the table of the whole one below
  * @throws ReallmError `bad-option` where there is no table
  * @example
  * const states = viterbi(values, { bits: 2, lut: trellisTable('gauss', 10, 2) })
@@ -32,15 +32,18 @@ export function trellisTable(values: TrellisValues, stateBits: number, bits: num
   if (values === 'hash') return hashLut(stateBits).map(v => v * HASH_SPREAD[Math.floor(bits)])
   const stored = gaussTables[stateBits]?.[Math.floor(bits) - 1]
   if (!stored) {
-    throw new ReallmError('bad-option', `there is no gauss table of ${stateBits} state bits`, {
-      hint: `use ${gaussStateBits.join(', ')} state bits, or values: 'hash'`,
-    })
+    throw new ReallmError(
+      'bad-option',
+      `there is no gauss table of ${stateBits} state bits for ${bits} bits`,
+      {
+        hint: `use ${gaussStateBits.join(', ')} state bits, or values: 'hash'`,
+      },
+    )
   }
-  const [step, base64] = stored
-  const codes = Int8Array.from(atob(base64), c => c.charCodeAt(0))
+  const codes = Int8Array.from(atob(stored), c => c.charCodeAt(0))
   const last = 2 ** stateBits - 1
   return Float32Array.from(
     { length: last + 1 },
-    (_, s) => step * (s < codes.length ? codes[s] : -codes[last - s]),
+    (_, s) => GAUSS_STEP * (s < codes.length ? codes[s] : -codes[last - s]),
   )
 }

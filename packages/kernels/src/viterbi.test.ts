@@ -14,6 +14,9 @@ test.each([
   [2, 11],
   [3, 10],
   [4, 10],
+  [5, 8],
+  [5, 10],
+  [6, 10],
 ])('k = %i, L = %i: a cyclic path, the twin’s', (bits, stateBits) => {
   const lut = hashLut(stateBits)
   const importance = values.map((_, i) => (i % 7 === 0 ? 0 : 1 + (i % 5)))
@@ -64,7 +67,7 @@ test('outliers far beyond the table, zero weights and constant values still give
     Float32Array.from({ length: 256 }, (_, i) => (i % 2 ? 4 : -4)),
   ]
   for (const x of cases) {
-    for (const bits of [1, 2, 4]) {
+    for (const bits of [1, 2, 4, 6]) {
       const options = { bits, lut, weights: new Float32Array(x.length).fill(0, 0, 9).fill(1, 9) }
       const states = viterbi(x, options)
       const overlap = 2 ** (12 - bits) - 1
@@ -78,7 +81,8 @@ test('outliers far beyond the table, zero weights and constant values still give
 
 test('what cannot be encoded is refused', () => {
   const lut = hashLut(8)
-  expect(() => viterbi(values, { bits: 5, lut })).toThrow('1 to 4 bits per weight in quarters')
+  expect(() => viterbi(values, { bits: 7, lut })).toThrow('1 to 6 bits per weight in quarters')
+  expect(() => viterbi(values, { bits: 6, lut })).toThrow('8 state bits are too few for 6 bits')
   expect(() => viterbi(values, { bits: 2, lut: new Float32Array(100) })).toThrow('2^L values')
   expect(() => viterbi(values.subarray(1), { bits: 2, lut })).toThrow('no whole number of sequences')
   expect(() => viterbi(new Float32Array(256).fill(Number.NaN), { bits: 2, lut })).toThrow('NaN')

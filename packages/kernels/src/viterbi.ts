@@ -5,7 +5,7 @@ import { checkTrellisBits } from './trellis-layout.ts'
 
 /** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
 export interface TrellisCode {
-  /** k: bits per weight, 1 to 4 in quarters (see `trellis-layout.ts`); sequences of fractional rates are multiples of 8 long. */
+  /** k: bits per weight, 1 to 6 in quarters, at most L − 3 (see `trellis-layout.ts`); sequences of fractional rates are multiples of 8 long. */
   readonly bits: number
   /** Value of each of the 2^L states, L from 8 to 16: `hashLut(L)` or a trained table. */
   readonly lut: Float32Array
@@ -113,6 +113,11 @@ function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }
   checkTrellisBits(bits)
   if (!Number.isInteger(stateBits) || stateBits < 8 || stateBits > 16) {
     throw new ReallmError('bad-option', `a lookup table has 2^L values, L from 8 to 16, got ${lut.length}`)
+  }
+  if (Math.ceil(bits) > stateBits - 3) {
+    throw new ReallmError('bad-option', `${stateBits} state bits are too few for ${bits} bits per weight`, {
+      hint: `use ${Math.ceil(bits) + 3} or more`,
+    })
   }
   const uneven = !Number.isInteger(bits) && length % 8 !== 0
   if (uneven || length < 2 * Math.ceil(stateBits / bits) || values.length % length !== 0) {

@@ -72,6 +72,7 @@ async function compressSession(
     ledger: await openLedger(journal, plan.matrices, registry, onProgress),
     spill: spillTo(journal, session, maxMemory),
     outputHessian: async module => outputs?.read(module),
+    tokenWeights: async leader => (recipe.twoSided ? outputs?.read(`${leader}.tokens`) : undefined),
     fisher: async module =>
       outputs && {
         rows: (await outputs.read(`${module}.rows`)).data,

@@ -129,7 +129,15 @@ async function passOriginal(
   return kept
 }
 
-/** Second moments of a group's input behind the quantised prefix, and with the original's input. */
+/** What every token counts in second moments beside what the model's own gradients make of it, for a mean of 1. */
+const plainShare = 0.15
+
+/**
+ * Second moments of a group's input behind the quantised prefix, and with the original's input. Tokens are weighed by the
+ * squared gradient at the group's outputs where it is known: a second-order expansion of the model's loss has that
+ * factor (the other half of YAQA's Kronecker product). Some of every token stays, since the largest activations
+ * have the smallest gradients, and must survive all the same.
+ */
 async function gather(
   run: Run,
   i: number,
@@ -141,16 +149,24 @@ async function gather(
 ): Promise<Moments> {
   const hessian = moment()
   const cross = moment()
+  const tokens = await run.tokenWeights(leader)
+  let seen = 0
   for (let b = 0; b < prefix.batches; b++) {
     throwIfAborted(run.signal)
     const x = inputOf(run.config, weights, i, await prefix.get(b), leader, step)
-    hessian.add(x, x)
+    const [positions] = x.shape
+    const known = tokens?.data.subarray(seen, seen + positions)
+    seen += positions
+    const weighed = tf.tidy(() =>
+      known ? x.mul(tf.tensor2d(known, [positions, 1]).add(plainShare)) : x.clone(),
+    )
+    hessian.add(weighed, x)
     if (originals) {
       const original = tf.tensor2d(await originals.get(b), x.shape as [number, number])
-      cross.add(original, x)
+      cross.add(original, weighed)
       original.dispose()
     }
-    x.dispose()
+    tf.dispose([x, weighed])
   }
   return { hessian: hessian.take(), ...(originals && { crossMoment: cross.take() }) }
 }

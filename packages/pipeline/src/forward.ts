@@ -93,6 +93,8 @@ const tensorOf = ({ hiddenSize }: TransformerConfig, { values, length }: WindowB
 
 /** Sums of outer products over windows: `Σ aᵀb`, `[columns of a, columns of b]`. */
 export interface Moment {
+  /** How many have been added. */
+  readonly positions: number
   /** a `[positions, n]`, b `[positions, m]`; neither is disposed. */
   add(a: TfTensor, b: TfTensor): void
   /** The mean over all positions added, and the end of this moment. */
@@ -104,6 +106,9 @@ export function moment(): Moment {
   let sum: TfTensor | undefined
   let positions = 0
   return {
+    get positions() {
+      return positions
+    },
     add(a, b) {
       positions += a.shape[0]
       const old = sum

@@ -20,8 +20,16 @@ test('means of the squared gradients of a weight, as automatic differentiation h
   const values = () => Float32Array.from({ length: 6 * config.hiddenSize }, normal)
   const [x, dy] = [values(), values()]
   const before = tf.memory().numTensors
-  const { outputs, squares } = blockGradients(config, weights, 0, linearModules(config, 0), x, dy, true)
-  tf.dispose([...outputs.values()])
+  const { outputs, inputs, squares } = blockGradients(
+    config,
+    weights,
+    0,
+    linearModules(config, 0),
+    x,
+    dy,
+    true,
+  )
+  tf.dispose([...outputs.values(), ...inputs.values()])
   expect(tf.memory().numTensors).toBe(before)
 
   const shape: [number, number, number] = [1, 6, config.hiddenSize]

@@ -16,6 +16,8 @@ export interface BlockGradients {
   readonly input: Float32Array
   /** Gradient at the output of each linear layer, `[positions, out]`; the caller disposes of them. */
   readonly outputs: ReadonlyMap<string, TfTensor>
+  /** What goes into each linear layer, `[positions, in]`; the caller disposes of them. */
+  readonly inputs: ReadonlyMap<string, TfTensor>
   /** Means over rows' and columns' entries of the squared gradient of each linear layer's weight; where asked for. */
   readonly squares: ReadonlyMap<string, Fisher>
 }
@@ -52,16 +54,18 @@ export function blockGradients(
     const run = (x: TfTensor, ...probes: TfTensor[]) =>
       block(config, weights, i, x, {
         linear(name, x, base) {
-          if (squared) inputs.set(name, tf.keep(x.reshape([positions, -1]).clone()))
+          inputs.set(name, tf.keep(x.reshape([positions, -1]).clone()))
           return base().add(probes[modules.findIndex(m => m.name === name)])
         },
       })
     return tf.grads(run)([asTensor(x), ...probes], asTensor(dy))
   })
   const flat = new Map(modules.map(({ name, shape }, m) => [name, outputs[m].reshape([positions, shape[0]])]))
-  const squares = new Map([...inputs].map(([name, x]) => [name, squaredMeans(flat.get(name)!, x)]))
-  const result = { input: input.dataSync() as Float32Array, outputs: flat, squares }
-  tf.dispose([input, outputs, [...inputs.values()]])
+  const squares = new Map(
+    squared ? [...inputs].map(([name, x]) => [name, squaredMeans(flat.get(name)!, x)]) : [],
+  )
+  const result = { input: input.dataSync() as Float32Array, outputs: flat, inputs, squares }
+  tf.dispose([input, outputs])
   return result
 }
 

@@ -15,8 +15,8 @@ export async function measuredDamages(
   options: Omit<SurveyOptions, 'scratch'>,
 ): Promise<Damages> {
   const path = join(cacheFolder(), `damages-${keyOf(digest, options)}.json`)
-  // Output moments are not kept here: who wants them needs the survey itself.
-  const known = options.keepOutputMoment ? undefined : await readDamages(path)
+  // What is kept of gradients is not kept here: who wants it needs the survey itself.
+  const known = options.keep ? undefined : await readDamages(path)
   if (known) return known
   const scratch = await mkdtemp(join(tmpdir(), 'reallm-survey-'))
   try {
@@ -36,7 +36,7 @@ function keyOf(
   { matrices, recipe, effort, seed, windows }: Omit<SurveyOptions, 'scratch'>,
 ): string {
   const hash = createHash('sha256').update(
-    JSON.stringify([1, digest, recipe.name, effort, seed, activeBackend()?.name]),
+    JSON.stringify([2, digest, recipe.name, effort, seed, activeBackend()?.name]),
   )
   for (const ids of windows.fit) hash.update(ids)
   for (const module of matrices) {

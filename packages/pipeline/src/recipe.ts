@@ -102,7 +102,7 @@ export interface RecipeParts {
   readonly calibrated?: boolean
   /** Corrects for what the quantised prefix has changed (methods §11, asymmetric correction). */
   readonly asymmetric?: boolean
-  /** Uses the second moments of the outputs' gradients too. */
+  /** Uses the second moments of the outputs' gradients too, and weighs tokens by them in those of the inputs. */
   readonly twoSided?: boolean
   /** Rounds with feedback: the report says what that gains. */
   readonly feedback?: boolean

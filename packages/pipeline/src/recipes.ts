@@ -130,8 +130,8 @@ export const recipes: readonly Recipe[] = [
     feedback: true,
     asymmetric: true,
     twoSided: true,
-    block: trellisRates(turned, rates(1, 4, 0.25)),
-    embedding: trellisEmbedding(rates(1, 4, 0.25)),
+    block: trellisRates(turned, rates(1, 6, 0.25)),
+    embedding: trellisEmbedding(rates(1, 6, 0.25)),
   }),
   recipe('trellis', {
     what: 'trellis codes behind rotations, with one-sided feedback',

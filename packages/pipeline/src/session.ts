@@ -39,7 +39,7 @@ export interface Session extends Settings {
   /** Sizes of all choices, with damages predicted without measuring. */
   predicted(): PlanTable
   /** The same with measured damages, where recipe and effort ask for that. */
-  measured(keepOutputMoment?: SurveyOptions['keepOutputMoment']): Promise<PlanTable>
+  measured(keep?: SurveyOptions['keep']): Promise<PlanTable>
 }
 
 /**
@@ -69,13 +69,13 @@ export async function withSession<T>(
     return await work({
       ...settings,
       ...{ model, parts, scan, backend, windows, predicted, pool: opened },
-      async measured(keepOutputMoment) {
+      async measured(keep) {
         if (!recipe.calibrated) return predicted()
         const damages = await measuredDamages(scan.digest, {
           ...{ model, recipe, effort, seed, windows, matrices: parts.matrices, pool: opened },
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
-          ...(keepOutputMoment && { keepOutputMoment }),
+          ...(keep && { keep }),
         })
         return planTable(parts, recipe, effort, scan.plain, module => damages[module.name])
       },

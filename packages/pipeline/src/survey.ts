@@ -1,11 +1,18 @@
 import { squaredNorm } from '@reallm/kernels'
-import { bitsOf, type LongWork, type Matrix, random, seedFor, throwIfAborted } from '@reallm/tensor-io'
-import { loadBlock, loadOuter, type ModelWeights, tf } from '@reallm/transformer'
+import {
+  bitsOf,
+  type LongWork,
+  type Matrix,
+  random,
+  seedFor,
+  throwIfAborted,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import { loadBlock, loadOuter, type ModelWeights, tf, valuesOf } from '@reallm/transformer'
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from './activations.ts'
-import { headInput, inputGroups, type Moment, moment, runBlock } from './forward.ts'
+import { headInput, inputGroups, moment, runBlock } from './forward.ts'
 import { blockGradients, type Fisher, headGradients } from './gradients.ts'
-import { matrixFiles } from './matrix-files.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
 import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
@@ -27,17 +34,19 @@ export interface SurveyOptions extends LongWork {
   /** Directory for what does not fit in memory. */
   readonly scratch: string
   /**
-   * Keeps what a recipe wants of a module's gradients: the second moment at its outputs `[out, out]`, or under
-   * `<module>.rows` and `<module>.cols` the Fisher information of its weight, `[1, out]` and `[1, in]`.
+   * Keeps what a recipe wants of gradients: the second moment at a module's outputs `[out, out]`, under `<module>.tokens`
+   * of the first module of a group with the same input how much each token matters, `[windows, positions]`, 0 where the
+   * survey did not look and 1 on average where it did; or under `<module>.rows` and `<module>.cols` the Fisher
+   * information of a weight, `[1, out]` and `[1, in]`.
    */
-  readonly keepOutputMoment?: (module: string, moment: Matrix) => Promise<void>
+  readonly keep?: (name: string, values: Matrix) => Promise<void>
 }
 
-/** Windows of the survey; gradients need fewer than second moments of inputs. */
+/** Windows of the survey, spread over those to fit; gradients need fewer than second moments of inputs. */
 const surveyWindows: Record<Effort, { count: number; length: number }> = {
   fast: { count: 4, length: 128 },
-  normal: { count: 12, length: 256 },
-  best: { count: 20, length: 512 },
+  normal: { count: 16, length: 512 },
+  best: { count: 32, length: 512 },
 }
 
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
@@ -47,8 +56,8 @@ const sampleTokens = 4096
 
 /**
  * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
- * that the model's own predictions send back there. To second order,
- * `KL ≈ ½ · mean(g²) · tr(ΔW H ΔWᵀ)` nats per token. One forward and one backward pass over a few windows, one block
+ * that the model's own predictions send back there. To second order `KL ≈ ½ · mean((g ΔW x)²)` nats per token, which is
+ * taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being the mean of `‖g‖² x xᵀ` over that of `‖g‖²`. One forward and one backward pass over a few windows, one block
  * in memory. Rates between measured ones are interpolated on a logarithmic scale.
  */
 export async function survey(options: SurveyOptions): Promise<Damages> {
@@ -56,7 +65,11 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   const { config } = model
   await mkdir(scratch, { recursive: true })
   const { count, length } = surveyWindows[effort]
-  const windows = options.windows.fit.slice(0, count).map(ids => ids.subarray(0, length))
+  const { fit } = options.windows
+  const looked = Array.from({ length: Math.min(count, fit.length) }, (_, i) =>
+    Math.floor((i * fit.length) / Math.min(count, fit.length)),
+  )
+  const windows = looked.map(w => fit[w].subarray(0, length))
   const total = 2 * config.layers + 1
   let done = 0
   const step = (name: string) => {
@@ -65,7 +78,7 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
     onProgress?.({ event: 'survey-end', name, done, total })
   }
 
-  // Forward: inputs of every block, second moments of every layer's input.
+  // Forward: inputs of every block.
   const table = await readMatrix(model, 'model.embed_tokens.weight')
   const inputs: Activations[] = []
   const start = await startPrefix(
@@ -73,29 +86,19 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
     table,
     windows.map(window => [window]),
   )
-  const saved = matrixFiles(scratch)
   for (let i = 0; i < config.layers; i++) {
     const weights = await loadBlock(model, i)
     inputs.push(await activations(join(scratch, `block-${i}.f32`)))
-    const moments = new Map<string, Moment>(
-      inputGroups.map(([leader]) => [`model.layers.${i}.${leader}`, moment()]),
-    )
     for (let w = 0; w < windows.length; w++) await inputs[i].set(w, (await start.get(w)).values)
     await start.advance(x => {
       throwIfAborted(signal)
-      return runBlock(config, weights, i, x, {
-        onInput(name, input) {
-          const flat = input.reshape([-1, input.shape.at(-1)!])
-          moments.get(name)?.add(flat, flat)
-        },
-      })
+      return runBlock(config, weights, i, x)
     })
     tf.dispose(weights)
-    for (const [name, m] of moments) await saved.write(name, m.take())
     step(`block ${i} forward`)
   }
 
-  // Backward: gradients at the outputs of every layer, and candidates measured.
+  // Backward: gradients at the outputs of every layer, second moments of the inputs, and candidates measured.
   const outer = await loadOuter(model)
   const gradients = await activations(join(scratch, 'gradients.f32'))
   const stream = random(seedFor(options.seed, 'survey'))
@@ -119,13 +122,11 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   const damages: Record<string, readonly number[]> = {}
   for (let i = config.layers - 1; i >= 0; i--) {
     const modules = matrices.filter(m => m.block === i)
-    const sensitivity = await backward(options, i, modules, inputs[i], gradients, windows.length)
+    const { sensitivity, hessians } = await backward(options, i, modules, inputs[i], gradients, looked)
     await inputs[i].close()
     await Promise.all(
       modules.map(async module => {
-        const leader = inputGroups.find(group => group.some(part => module.name.endsWith(part)))![0]
-        const hessian = await saved.read(`model.layers.${i}.${leader}`)
-        const errors = await measured(options, module, hessian)
+        const errors = await measured(options, module, hessians.get(leaderOf(module.name))!)
         damages[module.name] = errors.map(({ weighted }) => 0.5 * sensitivity.get(module.name)! * weighted)
       }),
     )
@@ -147,51 +148,83 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   return damages
 }
 
-/** Takes the gradients of all windows over block `i`; mean squared gradient at each layer's outputs. */
+/** What the backward pass over a block tells. */
+interface BlockSurvey {
+  /** Mean squared gradient at each layer's outputs. */
+  readonly sensitivity: ReadonlyMap<string, number>
+  /** Second moments of the inputs of each group of layers, by its first one, tokens weighed by the squared gradient. */
+  readonly hessians: ReadonlyMap<string, Matrix>
+}
+
+/** Takes the gradients of all windows over block `i`; `looked` are the windows' places among those to fit. */
 async function backward(
-  { model, recipe, signal, keepOutputMoment }: SurveyOptions,
+  { model, recipe, signal, keep, windows: { fit, length } }: SurveyOptions,
   i: number,
   modules: readonly MatrixModule[],
   inputs: Activations,
   gradients: Activations,
-  windows: number,
-): Promise<Map<string, number>> {
+  looked: readonly number[],
+): Promise<BlockSurvey> {
   const weights = await loadBlock(model, i)
-  const squares = new Map(modules.map(m => [m.name, 0]))
-  const keeps = keepOutputMoment !== undefined
-  const moments = new Map(keeps && recipe.twoSided ? modules.map(m => [m.name, moment()]) : [])
+  const sensitivity = new Map(modules.map(m => [m.name, 0]))
+  const moments = new Map(keep && recipe.twoSided ? modules.map(m => [m.name, moment()]) : [])
   const fisher = new Map<string, Fisher>()
-  for (let w = 0; w < windows; w++) {
+  const groups = new Map([...new Set(modules.map(m => leaderOf(m.name)))].map(leader => [leader, moment()]))
+  const tokens = new Map([...groups.keys()].map(leader => [leader, zeroMatrix(fit.length, length)]))
+  for (const [w, place] of looked.entries()) {
     throwIfAborted(signal)
-    const {
-      input,
-      outputs,
-      squares: weightSquares,
-    } = blockGradients(
+    const found = blockGradients(
       model.config,
       weights,
       i,
       modules,
       await inputs.get(w),
       await gradients.get(w),
-      keeps && recipe.fisher,
+      keep && recipe.fisher,
     )
-    for (const [name, found] of weightSquares) addTo(fisher, name, found)
-    for (const [name, g] of outputs) {
-      const mean = tf.tidy(() => g.square().mean().dataSync()[0])
-      squares.set(name, squares.get(name)! + mean / windows)
+    for (const [name, of] of found.squares) addTo(fisher, name, of)
+    for (const [name, g] of found.outputs) {
+      const squares = valuesOf(() => g.square().sum(1))
+      const row = tokens.get(leaderOf(name))!.data.subarray(place * length)
+      for (const [t, v] of squares.entries()) {
+        row[t] += v
+        sensitivity.set(name, sensitivity.get(name)! + v / squares.length / g.shape[1]! / looked.length)
+      }
       moments.get(name)?.add(g, g)
-      g.dispose()
     }
-    await gradients.set(w, input)
+    for (const [leader, m] of groups) {
+      const x = found.inputs.get(leader)!
+      const squares = tokens.get(leader)!.data.subarray(place * length, place * length + x.shape[0])
+      const weighed = tf.tidy(() => x.mul(tf.tensor2d(squares, [x.shape[0], 1]).sqrt()))
+      m.add(weighed, weighed)
+      weighed.dispose()
+    }
+    tf.dispose([...found.outputs.values(), ...found.inputs.values()])
+    await gradients.set(w, found.input)
   }
   tf.dispose(weights)
-  for (const [name, m] of moments) await keepOutputMoment!(name, m.take())
+  for (const [name, m] of moments) await keep!(name, m.take())
   for (const [name, { rows, cols }] of fisher) {
-    await keepOutputMoment!(`${name}.rows`, { rows: 1, cols: rows.length, data: rows })
-    await keepOutputMoment!(`${name}.cols`, { rows: 1, cols: cols.length, data: cols })
+    await keep!(`${name}.rows`, { rows: 1, cols: rows.length, data: rows })
+    await keep!(`${name}.cols`, { rows: 1, cols: cols.length, data: cols })
   }
-  return squares
+  const hessians = new Map<string, Matrix>()
+  for (const [leader, m] of groups) {
+    const hessian = m.take()
+    const weighed = tokens.get(leader)!
+    const mean = weighed.data.reduce((sum, v) => sum + v, 0) / m.positions
+    const scale = mean > 0 ? 1 / mean : 0
+    hessians.set(leader, { ...hessian, data: hessian.data.map(v => v * scale) })
+    if (keep && recipe.twoSided)
+      await keep(`${leader}.tokens`, { ...weighed, data: weighed.data.map(v => v * scale) })
+  }
+  return { sensitivity, hessians }
+}
+
+/** The first of the modules that see the same input. */
+function leaderOf(module: string): string {
+  const group = inputGroups.find(parts => parts.some(part => module.endsWith(part)))!
+  return module.slice(0, module.length - group.find(part => module.endsWith(part))!.length) + group[0]
 }
 
 function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher): void {

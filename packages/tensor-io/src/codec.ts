@@ -44,10 +44,19 @@ export interface MatrixCodec<Params = unknown> {
   decodeRows?(e: EncodedMatrix, from: number, to: number): Matrix
 }
 
+/** What feedback rounding tells of the columns that it will hand in. */
+export interface ColumnContext extends EncodeContext {
+  /**
+   * What an error of each column costs when those after its block of `block` columns make up for it as they can, `[in]`.
+   * Absent: unknown.
+   */
+  readonly columnLoss?: (block: number) => Float32Array
+}
+
 /** A codec that can take a matrix column block by column block, and so can be used with feedback rounding. */
 export interface ColumnCodec<Params = unknown> extends MatrixCodec<Params> {
   /** Fits what is global (codebooks, scales) on `w`, then quantises blocks in any values the caller hands in. */
-  columns(w: Matrix, params: Params, ctx: EncodeContext): Promise<ColumnEncoder>
+  columns(w: Matrix, params: Params, ctx: ColumnContext): Promise<ColumnEncoder>
 }
 
 /**

@@ -2,8 +2,8 @@
 //
 // A state's predecessors are g, g + groups, g + 2·groups, … with g = state >> k: the least cost of each g is an
 // element-wise minimum of 2^k stretches of the cost vector, and the choice is a byte per g. A step's cost is
-// (lut[state] − x)², values scaled to int16 and the square to 15 bits, for k ≥ 3 of twice the difference. Costs are
-// kept relative to the least one, saturate, and 65535 stands for "no path".
+// (lut[state] − x)², values scaled to int16 and the square to 15 bits, of 2 or 8 times the difference at rates above 2
+// or 4 bits. Costs are kept relative to the least one, saturate, and 65535 stands for "no path".
 // Rates come as four times the bits per weight: weight t appends ⌊(t+1)·rate/4⌋ − ⌊t·rate/4⌋ bits.
 // The twin does the same arithmetic, so both choose the same path.
 import { arg, floatArg, share } from '../inference/job'
@@ -18,26 +18,35 @@ export function viterbiScratch(size: i32, bits: i32, length: i32): usize {
 /** Eight states: least cost of their predecessors plus the cost of their value. */
 // @ts-expect-error: decorator
 @inline
-function eight(to: usize, least: v128, lut: usize, x: v128, weight: v128, double: bool, weighted: bool): void {
+function eight(to: usize, least: v128, lut: usize, x: v128, weight: v128, doublings: i32, weighted: bool): void {
   let d = i16x8.sub_sat_s(v128.load(lut), x)
-  if (double) d = i16x8.add_sat_s(d, d)
+  if (doublings > 0) d = i16x8.add_sat_s(d, d)
+  if (doublings > 1) {
+    d = i16x8.add_sat_s(d, d)
+    d = i16x8.add_sat_s(d, d)
+  }
   d = i16x8.q15mulr_sat_s(d, d)
   if (weighted) d = i16x8.q15mulr_sat_s(d, weight)
   v128.store(to, i16x8.add_sat_u(least, d))
 }
 
+/** The 2^bits states that follow the same one. */
 // @ts-expect-error: decorator
 @inline
-function pair(to: usize, least: v128, lut: usize, x: v128, weight: v128, twice: bool, weighted: bool): void {
-  eight(to, least, lut, x, weight, true, weighted)
-  if (twice) eight(to + 16, least, lut + 16, x, weight, true, weighted)
+function all(bits: i32, to: usize, least: v128, lut: usize, x: v128, weight: v128, doublings: i32, weighted: bool): void {
+  eight(to, least, lut, x, weight, doublings, weighted)
+  if (bits > 3) eight(to + 16, least, lut + 16, x, weight, doublings, weighted)
+  if (bits < 5) return
+  for (let v: usize = 32; v < <usize>2 << bits; v += 16) {
+    eight(to + v, least, lut + v, x, weight, doublings, weighted)
+  }
 }
 
 /** One step of all states; returns the least cost before it, relative to `base`. */
 // @ts-expect-error: decorator
 @inline
 function step(
-  bits: i32, double: bool, weighted: bool, cost: usize, next: usize, lut: usize, choices: usize, groups: i32, x: v128, weight: v128,
+  bits: i32, doublings: i32, weighted: bool, cost: usize, next: usize, lut: usize, choices: usize, groups: i32, x: v128, weight: v128,
   base: v128,
 ): v128 {
   const stretch = <usize>groups << 1
@@ -70,24 +79,23 @@ function step(
     const low = v128.shuffle<i16>(m, m, 0, 0, 1, 1, 2, 2, 3, 3)
     const high = v128.shuffle<i16>(m, m, 4, 4, 5, 5, 6, 6, 7, 7)
     if (bits === 1) {
-      eight(next, low, lut, x, weight, double, weighted)
-      eight(next + 16, high, lut + 16, x, weight, double, weighted)
+      eight(next, low, lut, x, weight, doublings, weighted)
+      eight(next + 16, high, lut + 16, x, weight, doublings, weighted)
     } else if (bits === 2) {
-      eight(next, v128.shuffle<i32>(low, low, 0, 0, 1, 1), lut, x, weight, double, weighted)
-      eight(next + 16, v128.shuffle<i32>(low, low, 2, 2, 3, 3), lut + 16, x, weight, double, weighted)
-      eight(next + 32, v128.shuffle<i32>(high, high, 0, 0, 1, 1), lut + 32, x, weight, double, weighted)
-      eight(next + 48, v128.shuffle<i32>(high, high, 2, 2, 3, 3), lut + 48, x, weight, double, weighted)
+      eight(next, v128.shuffle<i32>(low, low, 0, 0, 1, 1), lut, x, weight, doublings, weighted)
+      eight(next + 16, v128.shuffle<i32>(low, low, 2, 2, 3, 3), lut + 16, x, weight, doublings, weighted)
+      eight(next + 32, v128.shuffle<i32>(high, high, 0, 0, 1, 1), lut + 32, x, weight, doublings, weighted)
+      eight(next + 48, v128.shuffle<i32>(high, high, 2, 2, 3, 3), lut + 48, x, weight, doublings, weighted)
     } else {
-      const twice = bits === 4
-      const n: usize = twice ? 32 : 16
-      pair(next, v128.shuffle<i32>(low, low, 0, 0, 0, 0), lut, x, weight, twice, weighted)
-      pair(next + n, v128.shuffle<i32>(low, low, 1, 1, 1, 1), lut + n, x, weight, twice, weighted)
-      pair(next + 2 * n, v128.shuffle<i32>(low, low, 2, 2, 2, 2), lut + 2 * n, x, weight, twice, weighted)
-      pair(next + 3 * n, v128.shuffle<i32>(low, low, 3, 3, 3, 3), lut + 3 * n, x, weight, twice, weighted)
-      pair(next + 4 * n, v128.shuffle<i32>(high, high, 0, 0, 0, 0), lut + 4 * n, x, weight, twice, weighted)
-      pair(next + 5 * n, v128.shuffle<i32>(high, high, 1, 1, 1, 1), lut + 5 * n, x, weight, twice, weighted)
-      pair(next + 6 * n, v128.shuffle<i32>(high, high, 2, 2, 2, 2), lut + 6 * n, x, weight, twice, weighted)
-      pair(next + 7 * n, v128.shuffle<i32>(high, high, 3, 3, 3, 3), lut + 7 * n, x, weight, twice, weighted)
+      const n: usize = <usize>2 << bits
+      all(bits, next, v128.shuffle<i32>(low, low, 0, 0, 0, 0), lut, x, weight, doublings, weighted)
+      all(bits, next + n, v128.shuffle<i32>(low, low, 1, 1, 1, 1), lut + n, x, weight, doublings, weighted)
+      all(bits, next + 2 * n, v128.shuffle<i32>(low, low, 2, 2, 2, 2), lut + 2 * n, x, weight, doublings, weighted)
+      all(bits, next + 3 * n, v128.shuffle<i32>(low, low, 3, 3, 3, 3), lut + 3 * n, x, weight, doublings, weighted)
+      all(bits, next + 4 * n, v128.shuffle<i32>(high, high, 0, 0, 0, 0), lut + 4 * n, x, weight, doublings, weighted)
+      all(bits, next + 5 * n, v128.shuffle<i32>(high, high, 1, 1, 1, 1), lut + 5 * n, x, weight, doublings, weighted)
+      all(bits, next + 6 * n, v128.shuffle<i32>(high, high, 2, 2, 2, 2), lut + 6 * n, x, weight, doublings, weighted)
+      all(bits, next + 7 * n, v128.shuffle<i32>(high, high, 3, 3, 3, 3), lut + 7 * n, x, weight, doublings, weighted)
     }
     const written = <usize>16 << bits
     next += written
@@ -110,6 +118,28 @@ function stepBits(t: i32, rate: i32): i32 {
   return (((t + 1) * rate) >> 2) - ((t * rate) >> 2)
 }
 
+/** `step` above 4 bits per weight, where differences are small: rare, so that it is there once. */
+function fineStep(
+  bits: i32, weighted: bool, cost: usize, next: usize, lut: usize, to: usize, groups: i32, x: v128, weight: v128, base: v128,
+): v128 {
+  return step(bits, 2, weighted, cost, next, lut, to, groups, x, weight, base)
+}
+
+/** `step` with its constants: bits appended, and doublings of differences by rate. */
+// @ts-expect-error: decorator
+@inline
+function stepAt(
+  bits: i32, rate: i32, weighted: bool, cost: usize, next: usize, lut: usize, to: usize, groups: i32, x: v128, weight: v128,
+  base: v128,
+): v128 {
+  if (rate > 16) return fineStep(bits, weighted, cost, next, lut, to, groups, x, weight, base)
+  if (bits === 1) return step(1, 0, weighted, cost, next, lut, to, groups, x, weight, base)
+  if (bits === 3) return step(3, 1, weighted, cost, next, lut, to, groups, x, weight, base)
+  if (bits === 4) return step(4, 1, weighted, cost, next, lut, to, groups, x, weight, base)
+  if (rate > 8) return step(2, 1, weighted, cost, next, lut, to, groups, x, weight, base)
+  return step(2, 0, weighted, cost, next, lut, to, groups, x, weight, base)
+}
+
 /** Finds the path of `length` scaled values; with `overlap` ≥ 0 it begins after and ends in that overlap. False: none. */
 function search(
   x: usize, w: usize, length: i32, rate: i32, lut: usize, size: i32, scratch: usize, path: usize, overlap: i32,
@@ -130,19 +160,10 @@ function search(
     const groups = size >> bits
     let least: v128
     if (w === 0) {
-      const one = value
-      if (bits === 1) least = step(1, false, false, cost, next, lut, to, groups, value, one, base)
-      else if (bits === 3) least = step(3, true, false, cost, next, lut, to, groups, value, one, base)
-      else if (bits === 4) least = step(4, true, false, cost, next, lut, to, groups, value, one, base)
-      else if (rate > 8) least = step(2, true, false, cost, next, lut, to, groups, value, one, base)
-      else least = step(2, false, false, cost, next, lut, to, groups, value, one, base)
+      least = stepAt(bits, rate, false, cost, next, lut, to, groups, value, value, base)
     } else {
       const weight = v128.load_splat<i16>(w + (<usize>t << 1))
-      if (bits === 1) least = step(1, false, true, cost, next, lut, to, groups, value, weight, base)
-      else if (bits === 3) least = step(3, true, true, cost, next, lut, to, groups, value, weight, base)
-      else if (bits === 4) least = step(4, true, true, cost, next, lut, to, groups, value, weight, base)
-      else if (rate > 8) least = step(2, true, true, cost, next, lut, to, groups, value, weight, base)
-      else least = step(2, false, true, cost, next, lut, to, groups, value, weight, base)
+      least = stepAt(bits, rate, true, cost, next, lut, to, groups, value, weight, base)
     }
     base = leastLane(least)
     const spare = cost

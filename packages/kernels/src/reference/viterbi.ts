@@ -70,6 +70,7 @@ function createSearch(bits: number, size: number, longest: number) {
   let cost = new Uint16Array(size)
   let next = new Uint16Array(size)
   const best = new Uint16Array(most)
+  const factor = bits > 4 ? 8 : bits > 2 ? 2 : 1
 
   return (lut: Int16Array, x: Int16Array, w: Int16Array | undefined, path: Uint16Array, overlap?: number) => {
     for (let s = 0; s < size; s++)
@@ -93,7 +94,7 @@ function createSearch(bits: number, size: number, longest: number) {
       base = least
       for (let s = 0; s < size; s++) {
         const difference = clamp16(lut[s] - x[t])
-        const d = bits > 2 ? clamp16(2 * difference) : difference
+        const d = clamp16(factor * difference)
         const square = multiply15(d, d)
         next[s] = Math.min(NO_PATH, best[s >> k] + (w ? multiply15(square, w[t]) : square))
       }

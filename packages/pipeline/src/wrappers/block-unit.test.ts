@@ -1,7 +1,7 @@
 import { inverse, inverseUpperFactor, matmul } from '@reallm/kernels'
 import { expect, test } from 'vitest'
 import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
-import { blockUnit } from './block-unit.ts'
+import { blockLoss, blockUnit } from './block-unit.ts'
 import { tileOf } from './tiles.ts'
 
 test.each([1, 3, 4])(
@@ -26,3 +26,20 @@ test('diagonal blocks become the identity', () => {
   expect(Array.from(tileOf(v, 3, 3, 3, 3).data)).toEqual([1, 0, 0, 0, 1, 0, 0, 0, 1])
   expect(Array.from(tileOf(v, 6, 6, 3, 3).data)).toEqual([1])
 })
+
+test.each([1, 3])(
+  'loss of blocks of %i: what is left of their moment when the columns to come are known',
+  block => {
+    const h = correlatedMoment(9, 1)
+    const loss = blockLoss(inverseUpperFactor(h)!, block)
+    const rest = 9 - block
+    const after = tileOf(h, 0, block, block, rest)
+    const told = matmul(matmul(after, inverse(tileOf(h, block, block, rest, rest))!), after, {
+      transposeB: true,
+    })
+    for (let i = 0; i < block; i++) {
+      expect(loss[i]).toBeCloseTo(h.data[i * 9 + i] - told.data[i * block + i], 4)
+    }
+    if (block === 1) expect(loss[8]).toBeCloseTo(h.data[80], 4)
+  },
+)

@@ -22,3 +22,28 @@ export function blockUnit(u: Matrix, block: number): Matrix {
   }
   return { rows: n, cols: n, data: v }
 }
+
+/**
+ * What an error of each column costs when the columns after its block make up for it: the diagonal of
+ * `(U_BBᵀ U_BB)⁻¹`, the part of the block's inputs that later ones cannot tell.
+ *
+ * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`
+ */
+export function blockLoss(u: Matrix, block: number): Float32Array<ArrayBuffer> {
+  const n = u.cols
+  const loss = new Float32Array(n)
+  const column = new Float64Array(block)
+  for (let start = 0; start < n; start += block) {
+    const end = Math.min(start + block, n)
+    for (let c = start; c < end; c++) {
+      // Column c of the inverse of U_BB, from its diagonal upwards.
+      for (let r = c; r >= start; r--) {
+        let sum = r === c ? 1 : 0
+        for (let k = r + 1; k <= c; k++) sum -= u.data[r * n + k] * column[k - start]
+        column[r - start] = sum / u.data[r * n + r]
+        loss[r] += column[r - start] ** 2
+      }
+    }
+  }
+  return loss
+}

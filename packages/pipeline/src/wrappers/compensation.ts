@@ -1,4 +1,3 @@
-import { dampedFactor } from '@reallm/kernels'
 import type { Matrix } from '@reallm/tensor-io'
 import { blockUnit } from './block-unit.ts'
 import { tileOf } from './tiles.ts'
@@ -17,15 +16,14 @@ export interface Compensation {
 }
 
 /**
- * Factorises a second moment for feedback rounding.
+ * How feedback rounding pushes errors on.
  *
- * @param moment `[n, n]`, symmetric and not negative
+ * @param factor upper triangular `U` with `H⁻¹ = UᵀU`, `[n, n]`
  * @param block columns that are quantised together
  * @param group columns that have to be up to date together
- * @param damping share of the mean diagonal to add; raised until the factorisation succeeds
  */
-export function compensation(moment: Matrix, block: number, group: number, damping: number): Compensation {
-  const unit = blockUnit(dampedFactor(moment, damping).factor, block)
+export function compensation(factor: Matrix, block: number, group: number): Compensation {
+  const unit = blockUnit(factor, block)
   const batch = batchSize(Math.max(block, group))
   const n = unit.rows
   const ahead: Matrix[] = []

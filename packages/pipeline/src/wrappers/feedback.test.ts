@@ -1,6 +1,15 @@
 import { outputError } from '@reallm/kernels'
-import { type EncodeContext, type MatrixCodec, partsOf, random, zeroMatrix } from '@reallm/tensor-io'
-import { type GridParams, grid } from '@reallm/vq'
+import {
+  bitsOf,
+  type ColumnCodec,
+  type EncodeContext,
+  type EncodedMatrix,
+  type MatrixCodec,
+  partsOf,
+  random,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import { type GridParams, grid, type TrellisParams, trellis } from '@reallm/vq'
 import { expect, test } from 'vitest'
 import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { withFeedback } from './feedback.ts'
@@ -32,6 +41,22 @@ test('two-sided feedback lowers the error under both moments further', async () 
   const error = (e: typeof plain) => outputError(w, grid.decode(e), moments)
   expect(error(twoSided)).toBeLessThan(0.8 * error(oneSided))
   expect(error(onlyRows)).toBeLessThan(0.8 * error(plain))
+})
+
+test('a trellis gives more bits to the columns whose errors nothing repairs, at the same size', async () => {
+  const params = { bits: 2, stateBits: 8 }
+  const even: ColumnCodec<TrellisParams> = {
+    ...trellis,
+    columns: (w, params, { columnLoss: _, ...ctx }) => trellis.columns(w, params, ctx),
+  }
+  const [split, shared] = await Promise.all(
+    [trellis, even].map(codec => withFeedback(codec).encode(w, params, { hessian, seed })),
+  )
+  expect(bitsOf(split)).toBe(bitsOf(shared))
+  const rates = split.parts.rates.data as Uint8Array
+  expect(rates[rates.length - 1]).toBeGreaterThan(rates[0])
+  const error = (e: EncodedMatrix) => outputError(w, trellis.decode(e), { hessian })
+  expect(error(split)).toBeLessThan(0.95 * error(shared))
 })
 
 test('without moments nothing changes', async () => {

@@ -1,4 +1,4 @@
-import { matmul } from '@reallm/kernels'
+import { dampedFactor, matmul } from '@reallm/kernels'
 import {
   type ColumnCodec,
   type ColumnEncoder,
@@ -10,6 +10,7 @@ import {
   throwIfAborted,
   zeroMatrix,
 } from '@reallm/tensor-io'
+import { blockLoss } from './block-unit.ts'
 import { type Compensation, compensation } from './compensation.ts'
 import { putTile, subtractTile, tileOf } from './tiles.ts'
 
@@ -39,13 +40,18 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
     async encode(w, params, ctx) {
       const { hessian, outputHessian } = ctx
       if (!hessian && !outputHessian) return codec.encode(w, params, ctx)
-      const encoder = await codec.columns(w, params, ctx)
+      const overColumns = hessian && dampedFactor(hessian, damping).factor
+      const overRows = outputHessian && dampedFactor(outputHessian, outputDamping).factor
+      const encoder = await codec.columns(w, params, {
+        ...ctx,
+        ...(overColumns && { columnLoss: block => blockLoss(overColumns, block) }),
+      })
       const { tileCols, groupCols, tileRows } = encoder
       return encodeColumns(
         w,
         encoder,
-        hessian && compensation(hessian, tileCols, groupCols, damping),
-        outputHessian && compensation(outputHessian, tileRows, tileRows, outputDamping),
+        overColumns && compensation(overColumns, tileCols, groupCols),
+        overRows && compensation(overRows, tileRows, tileRows),
         ctx,
       )
     },

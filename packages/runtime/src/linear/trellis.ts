@@ -3,7 +3,7 @@ import {
   networkWeights,
   type Pointer,
   TILE,
-  trellisLayout,
+  type TrellisLayout,
   trellisSegments,
   trellisTable,
   unpackTile,
@@ -14,11 +14,12 @@ import { exactBytes } from './integer.ts'
 import type { Linear } from './linear.ts'
 import type { StoredRows } from './stored-rows.ts'
 
-/** Columns coded with the same whole number of bits. */
+/** Columns coded at the same rate. */
 interface Segment {
   readonly bits: number
   readonly from: number
   readonly to: number
+  readonly layout: TrellisLayout
   readonly words: Uint32Array
   readonly table: Float32Array
 }
@@ -36,17 +37,18 @@ export interface TrellisMatrix {
 const TABLE_STEP = 1 / 32
 
 export function trellisMatrix(e: EncodedMatrix): TrellisMatrix {
-  const { bits, stateBits } = e.params as TrellisCode
-  const segments = trellisSegments(e.shape[1], bits).map(segment => ({
+  const { stateBits } = e.params as TrellisCode
+  const [rows, cols] = e.shape
+  const codes = e.parts.codes.data as Uint32Array
+  const segments = trellisSegments(rows, cols, e.parts.rates.data as Uint8Array).map(segment => ({
     ...segment,
     table: tableOf(e, segment.bits),
-    words: e.parts[`codes${segment.bits}`].data as Uint32Array,
+    words: codes.subarray(segment.firstWord, segment.firstWord + segment.layout.words),
   }))
   return { shape: e.shape, stateBits, segments, scales: toFloat32(e.parts.scales) }
 }
 
 interface TrellisCode {
-  readonly bits: number
   readonly stateBits: number
   readonly values: 'gauss' | 'hash' | 'trained' | 'network'
 }
@@ -66,11 +68,10 @@ function tableOf(e: EncodedMatrix, bits: number): Float32Array {
 
 /** Decodes a few rows at a time. */
 export function trellisRows(m: TrellisMatrix): StoredRows {
-  const [rows, cols] = m.shape
+  const [, cols] = m.shape
   const states = new Uint16Array(TILE * TILE)
   return (from, to, out) => {
-    for (const { bits, words, table, from: left, to: right } of m.segments) {
-      const layout = trellisLayout(rows, right - left, bits)
+    for (const { layout, words, table, from: left, to: right } of m.segments) {
       for (let tileRow = Math.floor(from / TILE); tileRow * TILE < to; tileRow++) {
         const first = Math.max(from, tileRow * TILE)
         const last = Math.min(to, (tileRow + 1) * TILE)
@@ -94,32 +95,31 @@ export function trellisRows(m: TrellisMatrix): StoredRows {
  * undefined otherwise.
  */
 export function exactTrellis(engine: Engine, m: TrellisMatrix): Linear | undefined {
-  const [, cols] = m.shape
-  const steps = m.segments.map(({ table }) => commonStep(table))
-  if (steps.some(step => step === undefined)) return undefined
-  const unit = m.segments.length > 1 ? m.segments[0].to : integerStride(cols)
-  const scaleAt = (r: number, c: number) =>
-    m.scales[m.scales.length > 1 ? r : 0] * steps[m.segments.findIndex(({ to }) => c < to)]!
+  const [rows, cols] = m.shape
+  const step = commonStep(m.segments.map(({ table }) => table))
+  if (step === undefined) return undefined
   const fill = (w: Pointer, stride: number) => {
-    for (const [s, { bits, words, table, from, to }] of m.segments.entries()) {
+    for (const { bits, words, table, from, to } of m.segments) {
       const stored = upload(engine, words)
-      const values = Int8Array.from(table, v => Math.round(v / steps[s]!))
+      const values = Int8Array.from(table, v => Math.round(v / step))
       const bytes = engine.arena.allocate(values.length)
       engine.arena.bytes(bytes, values.length).set(new Uint8Array(values.buffer))
-      engine.kernels.expandTrellis(stored, bits, m.stateBits, bytes, m.shape[0], to - from, w, stride, from)
+      engine.kernels.expandTrellis(stored, bits, m.stateBits, bytes, rows, to - from, w, stride, from)
       engine.arena.free(bytes)
       engine.arena.free(stored)
     }
   }
-  return exactBytes(engine, m.shape, fill, scaleAt, unit)
+  const scaleAt = (r: number) => step * m.scales[m.scales.length > 1 ? r : 0]
+  return exactBytes(engine, m.shape, fill, scaleAt, integerStride(cols))
 }
 
-/** The largest step that all values are whole multiples of, up to 127 times. */
-function commonStep(values: Float32Array): number | undefined {
-  const largest = values.reduce((top, v) => Math.max(top, Math.abs(v)), 0)
+/** The largest step that all values of all tables are whole multiples of, up to 127 times. */
+function commonStep(tables: readonly Float32Array[]): number | undefined {
+  const largest = Math.max(...tables.map(values => values.reduce((top, v) => Math.max(top, Math.abs(v)), 0)))
   for (let count = 127; count >= 1; count--) {
     const step = largest / count
-    if (values.every(v => Math.abs(v / step - Math.round(v / step)) < 1e-3)) return step
+    const fits = (v: number) => Math.abs(v / step - Math.round(v / step)) < 1e-3
+    if (tables.every(values => values.every(fits))) return step
   }
   return undefined
 }
@@ -131,8 +131,8 @@ export function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
   const [rows, cols] = shape
   const scaleCount = m.scales.length
   const scales = engine.upload(m.scales)
-  const stored = m.segments.map(({ words, table, bits, from, to }) => ({
-    ...{ bits, from, to, wordCount: words.length, levels: table.length },
+  const stored = m.segments.map(({ words, table, bits, from, to, layout }) => ({
+    ...{ bits, from, to, layout, wordCount: words.length, levels: table.length },
     words: upload(engine, words),
     table: engine.upload(table),
   }))

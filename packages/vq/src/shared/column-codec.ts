@@ -1,6 +1,7 @@
 import {
   breather,
   type ColumnCodec,
+  type ColumnContext,
   type ColumnEncoder,
   checkHessian,
   checkParts,
@@ -25,7 +26,7 @@ export interface ColumnCodecSpec<Params, Full extends Params> {
   readonly params: ZodType<Full, Params>
   /** Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape, params: Full): StorageCost
-  columns(w: Matrix, params: Full, ctx: EncodeContext): Promise<ColumnEncoder>
+  columns(w: Matrix, params: Full, ctx: ColumnContext): Promise<ColumnEncoder>
   /** Takes the place of quantising all columns in order, for codecs that encode better when they see everything. */
   encode?(w: Matrix, params: Full, ctx: EncodeContext): Promise<EncodedMatrix>
   /** Rows `from` to `to` of a stored matrix whose parts have been checked against `cost`. */

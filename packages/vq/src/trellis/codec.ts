@@ -1,17 +1,18 @@
 import {
+  MAX_TRELLIS_BITS,
   packTile,
   TILE,
   TILE_WEIGHTS,
-  type TrellisLayout,
   type TrellisSegment,
-  trellisLayout,
+  trellisRates,
   trellisSegments,
+  trellisWords,
   unpackTile,
   viterbi,
 } from '@reallm/kernels'
 import {
+  type ColumnContext,
   type ColumnEncoder,
-  type EncodeContext,
   type EncodedMatrix,
   type LongWork,
   type Matrix,
@@ -40,9 +41,12 @@ export type Full = z.output<typeof trellisParams>
  * Best on normally distributed weights, that is behind a rotation. Mean squared error on unit normals at 2 bits:
  * see the package's README.
  *
- * Parts: `codes<k>` U32 for each segment of `trellisSegments(cols, bits)`, laid out as `trellisLayout` says; `scales`
- * F32 `[1, 1]` or F16 `[rows, 1]`; where trained `table<k>` I8 (times 1/32) or F16 `[2^stateBits]`; for a network
- * `network<k>` I8 `[hidden, stateBits + 3]` and `networkSteps<k>` F16 `[2]`.
+ * Parts: `rates` U8 of the tile columns, four times their bits per weight; `codes` U32, one segment of
+ * `trellisSegments` after the other; `scales` F32 `[1, 1]` or F16 `[rows, 1]`; where trained `table<k>` I8 (times 1/32) or
+ * F16 `[2^stateBits]`; for a network `network<k>` I8 `[hidden, stateBits + 3]` and `networkSteps<k>` F16 `[2]`.
+ *
+ * Behind feedback rounding, columns share the rate by what an error in them costs (`trellisRates`); not so where values
+ * are stored, which are fitted to one rate.
  *
  * @example
  * const stored = await trellis.encode(w, { bits: 2.5, stateBits: 12 }, { seed: 1 })
@@ -83,7 +87,7 @@ export async function fitShared(
     ...(ctx.hessians && { hessian: ctx.hessians[i] }),
   }))
   const parts: Record<string, Tensor> = {}
-  for (const segment of trellisSegments(group[0].cols, params.bits))
+  for (const segment of evenSegments([group[0].rows, group[0].cols], params))
     Object.assign(parts, await fitValues(members, params, segment, ctx))
   return parts
 }
@@ -99,51 +103,61 @@ function trellisOf(shared: SharedValues | undefined) {
 }
 
 function cost([rows, cols]: MatrixShape, params: Full): StorageCost {
+  const most = mostBits(params)
+  if (params.bits > most) {
+    throw new ReallmError(
+      'bad-option',
+      `${params.stateBits} state bits code at most ${most} bits per weight`,
+      {
+        hint: `raise stateBits to ${Math.ceil(params.bits) + 3} or more`,
+      },
+    )
+  }
   const parts: Record<string, StorageCost[string]> = {
+    rates: { dtype: 'U8', shape: [Math.ceil(cols / TILE)] },
+    codes: { dtype: 'U32', shape: [trellisWords(rows, cols, params.bits)] },
     ...(params.scale === 'row' ? scalesCost('f16', rows, 1) : scalesCost('f32', 1, 1)),
   }
-  for (const { bits, from, to } of trellisSegments(cols, params.bits)) {
-    parts[`codes${bits}`] = { dtype: 'U32', shape: [trellisLayout(rows, to - from, bits).words] }
-    Object.assign(parts, valuesCost(params, bits))
-  }
+  for (const { bits } of evenSegments([rows, cols], params)) Object.assign(parts, valuesCost(params, bits))
   return parts
 }
 
+/** A state has to remember more than the bits that a weight appends. */
+const mostBits = ({ stateBits }: Full): number => Math.min(MAX_TRELLIS_BITS, stateBits - 3)
+
+/** Columns of equal importance. */
+const evenSegments = ([rows, cols]: MatrixShape, params: Full): TrellisSegment[] =>
+  trellisSegments(rows, cols, trellisRates(cols, params.bits, mostBits(params)))
+
 /** Columns of one rate, being coded. */
 interface CodedSegment extends TrellisSegment {
-  readonly layout: TrellisLayout
-  readonly words: Uint32Array<ArrayBuffer>
+  readonly words: Uint32Array
   readonly lut: Float32Array
-  /** What is stored of the values. */
-  readonly values: Readonly<Record<string, Tensor>>
 }
 
 async function createEncoder(
   w: Matrix,
   params: Full,
-  ctx: EncodeContext,
+  ctx: ColumnContext,
   shared: SharedValues | undefined,
 ): Promise<ColumnEncoder> {
   const { rows, cols } = w
   const initial = deviations(w, params.scale).map(s => s * params.gain)
   const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length)
+  const stores = params.values === 'trained' || params.values === 'network'
+  const rates = trellisRates(cols, params.bits, mostBits(params), stores ? undefined : ctx.columnLoss?.(TILE))
+  const codes = new Uint32Array(trellisWords(rows, cols, params.bits))
+  const values: Record<string, Tensor> = {}
   const segments: CodedSegment[] = []
-  for (const segment of trellisSegments(cols, params.bits)) {
-    const layout = trellisLayout(rows, segment.to - segment.from, segment.bits)
+  for (const segment of trellisSegments(rows, cols, rates)) {
     const names = Object.keys(valuesCost(params, segment.bits))
-    const values =
-      names.length === 0
-        ? {}
-        : shared
-          ? Object.fromEntries(names.map(name => [name, shared[name]]))
-          : await fitValues(
-              [{ w, scales: scales.values, ...(ctx.hessian && { hessian: ctx.hessian }) }],
-              params,
-              segment,
-              ctx,
-            )
-    const words = new Uint32Array(layout.words)
-    segments.push({ ...segment, layout, words, values, lut: valuesOf(values, params, segment.bits) })
+    if (shared) for (const name of names) values[name] = shared[name]
+    else if (names.length > 0) {
+      const member = { w, scales: scales.values, ...(ctx.hessian && { hessian: ctx.hessian }) }
+      Object.assign(values, await fitValues([member], params, segment, ctx))
+    }
+    const words = codes.subarray(segment.firstWord, segment.firstWord + segment.layout.words)
+    segments.push({ ...segment, words, lut: valuesOf(values, params, segment.bits) })
   }
   const inverse = scales.values.map(s => (s > 0 ? 1 / s : 0))
   const tiles = tileCounter('trellis', [rows, cols])
@@ -155,8 +169,8 @@ async function createEncoder(
     quantise(block, row, col) {
       tiles.add(block, row, col)
       const { bits, lut, layout, words, from } = segments.find(s => col < s.to)!
-      const { values, weights } = toTiles(block, row, inverse)
-      const states = viterbi(values, { bits, lut, ...(weights && { weights }) })
+      const { values: x, weights } = toTiles(block, row, inverse)
+      const states = viterbi(x, { bits, lut, ...(weights && { weights }) })
       for (let t = 0; t * TILE_WEIGHTS < states.length; t++) {
         const path = states.subarray(t * TILE_WEIGHTS, (t + 1) * TILE_WEIGHTS)
         packTile(words, layout, row / TILE + t, (col - from) / TILE, path)
@@ -170,9 +184,12 @@ async function createEncoder(
     },
     finish() {
       tiles.finish()
-      const parts: Record<string, Tensor> = { ...scales.parts() }
-      for (const { bits, words, values } of segments)
-        Object.assign(parts, { [`codes${bits}`]: tensor('U32', [words.length], words) }, values)
+      const parts = {
+        rates: tensor('U8', [rates.length], rates),
+        codes: tensor('U32', [codes.length], codes),
+        ...scales.parts(),
+        ...values,
+      }
       return { codec: 'trellis', params, shape: [rows, cols], parts }
     },
   }
@@ -200,10 +217,11 @@ function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
   const out = zeroMatrix(to - from, cols)
   const scales = params.scale === 'row' ? readScales(e, from, to) : readScales(e, 0, 1)
   const states = new Uint16Array(TILE_WEIGHTS)
-  for (const segment of trellisSegments(cols, params.bits)) {
-    const layout = trellisLayout(rows, segment.to - segment.from, segment.bits)
+  const codes = e.parts.codes.data as Uint32Array
+  for (const segment of trellisSegments(rows, cols, e.parts.rates.data as Uint8Array)) {
+    const { layout, firstWord } = segment
     const lut = valuesOf(e.parts, params, segment.bits)
-    const words = e.parts[`codes${segment.bits}`].data as Uint32Array
+    const words = codes.subarray(firstWord, firstWord + layout.words)
     for (let tileRow = Math.floor(from / TILE); tileRow * TILE < to; tileRow++) {
       const first = Math.max(from, tileRow * TILE)
       const last = Math.min(to, (tileRow + 1) * TILE)

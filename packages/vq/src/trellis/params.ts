@@ -1,8 +1,11 @@
 import * as z from 'zod'
 
 export const trellisParams = z.strictObject({
-  /** Bits per weight, 1–4. Quarters are coded as such; other rates mix two quarters over the tile columns. */
-  bits: z.number().min(1).max(4),
+  /**
+   * Mean bits per weight, 1–6 and at most `stateBits` − 3. Each column of tiles is coded at a quarter of a bit: the same
+   * or the nearest two, behind feedback rounding more where an error costs more.
+   */
+  bits: z.number().min(1).max(6),
   /** L: bits of a state. Two more take about four times as long and lower the error by 3–5 %. */
   stateBits: z.int().min(8).max(16).default(10),
   /**

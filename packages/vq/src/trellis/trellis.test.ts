@@ -16,6 +16,7 @@ conformance(
       { params: { bits: 2, stateBits: 10, values: 'hash' }, gaussian: 0.081, real: 0.2 },
       { params: { bits: 1 }, gaussian: 0.28, real: 0.5 },
       { params: { bits: 4, scale: 'row' }, gaussian: 0.0053, real: 0.01 },
+      { params: { bits: 5 }, gaussian: 0.0016, real: 0.03 },
       { params: { bits: 2.5 }, gaussian: 0.039, real: 0.12 },
       { params: { bits: 2.3, stateBits: 8 }, gaussian: 0.057, real: 0.15 },
       { params: { bits: 2, stateBits: 8, values: 'trained', tableBits: 16 }, gaussian: 0.075, real: 0.15 },
@@ -26,7 +27,7 @@ conformance(
     badShape: {
       shape: [16, 16],
       params: { bits: 2, stateBits: 11 },
-      says: /no gauss table of 11 state bits; use 8, 10, 12/,
+      says: /no gauss table of 11 state bits for 2 bits; use 8, 10, 12/,
     },
   },
 )
@@ -36,7 +37,7 @@ describe('trellis', () => {
     const w = normals(64, 64, 1)
     const error = async (bits: number) => {
       const e = await trellis.encode(w, { bits }, { seed: 1 })
-      expect(bitsPerWeight(e)).toBeCloseTo(bits + 32 / (64 * 64), 9)
+      expect(bitsPerWeight(e)).toBeCloseTo(bits + (32 + 4 * 8) / (64 * 64), 9)
       return relativeError(w, trellis.decode(e))
     }
     expect(await error(2.5)).toBeLessThan(0.88 * (((await error(2)) + (await error(3))) / 2))
@@ -44,8 +45,9 @@ describe('trellis', () => {
 
   it('mixes other rates over tile columns, the later ones finer', async () => {
     const e = await trellis.encode(normals(32, 64, 1), { bits: 2.3, stateBits: 8 }, { seed: 1 })
-    expect(Object.keys(e.parts).sort()).toEqual(['codes2.25', 'codes2.5', 'scales'])
-    expect(bitsPerWeight(e)).toBeCloseTo(2.3125 + 32 / (32 * 64), 9)
+    expect(Object.keys(e.parts).sort()).toEqual(['codes', 'rates', 'scales'])
+    expect(Array.from(e.parts.rates.data as Uint8Array)).toEqual([9, 9, 9, 10])
+    expect(bitsPerWeight(e)).toBeCloseTo(2.3125 + (32 + 4 * 8) / (32 * 64), 9)
   })
 
   it('fits its table to weights that are not normal', async () => {
