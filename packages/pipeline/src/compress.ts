@@ -9,7 +9,6 @@ import { matrixFiles } from './matrix-files.ts'
 import { frontierOf, type PlanTable, planBudget } from './plan.ts'
 import { damageUnit } from './plan-model.ts'
 import { measureQuality } from './quality.ts'
-import type { Effort, Recipe } from './recipe.ts'
 import { builtInRegistry } from './registry.ts'
 import type { CompressReport } from './report.ts'
 import type { Run } from './run.ts'
@@ -62,14 +61,16 @@ async function compressSession(
   const registry = builtInRegistry()
   const chosen = journalOptions(options, session)
   const journal = await openJournal(`${resolve(options.to)}.work`, chosen, options.resume)
-  const outputs = await outputMoments(journal, wantsGradients(recipe, effort))
-  const table = await planTableOf(session, journal, outputs)
+  const folder = await outputsFolder(journal, session)
+  const outputs = folder === undefined ? undefined : matrixFiles(folder)
+  const table = await planTableOf(session, journal, folder)
   const plan = planBudget(table, budgetOf(options))
   const run: Run = {
     ...{ model, config: model.config, recipe, effort, seed, windows, plan, journal, pool },
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
     ledger: await openLedger(journal, plan.matrices, registry, onProgress),
+    inputSensitivity: table.inputSensitivity,
     spill: spillTo(journal, session, maxMemory),
     outputHessian: async module => outputs?.read(module),
     tokenWeights: async leader => (recipe.twoSided ? outputs?.read(`${leader}.tokens`) : undefined),
@@ -119,28 +120,31 @@ async function compressSession(
   return report
 }
 
-/** Second moments at the outputs take time that fast effort has not; the Fisher diagonal is all that its recipe has. */
-const wantsGradients = ({ fisher, twoSided }: Recipe, effort: Effort): boolean =>
-  fisher === true || (twoSided === true && effort !== 'fast')
-
-type OutputMoments = ReturnType<typeof matrixFiles> | undefined
-
-async function outputMoments(journal: Journal, wanted: boolean): Promise<OutputMoments> {
-  if (!wanted) return undefined
-  const folder = join(journal.folder, 'outputs')
-  await mkdir(folder, { recursive: true })
-  return matrixFiles(folder)
+/**
+ * Where the run keeps what the survey finds of gradients. Second moments at the outputs take time that fast effort has
+ * not; the Fisher diagonal is all that its recipe has.
+ */
+async function outputsFolder({ folder }: Journal, { recipe, effort }: Session): Promise<string | undefined> {
+  if (!recipe.fisher && !(recipe.twoSided && effort !== 'fast')) return undefined
+  const outputs = join(folder, 'outputs')
+  await mkdir(outputs, { recursive: true })
+  return outputs
 }
 
 /** The table that the plan is made from; a resumed run plans from what it measured when it began. */
-async function planTableOf(session: Session, journal: Journal, outputs: OutputMoments): Promise<PlanTable> {
-  const damages = await journal.remember('damages.json', async () => {
-    const table = await session.measured(outputs?.write)
-    return table.candidates.map(of => of.map(c => c.damage))
+async function planTableOf(
+  session: Session,
+  journal: Journal,
+  outputs: string | undefined,
+): Promise<PlanTable> {
+  const { damages, inputSensitivity } = await journal.remember('survey.json', async () => {
+    const { candidates, inputSensitivity } = await session.measured(outputs)
+    return { damages: candidates.map(of => of.map(c => c.damage)), inputSensitivity }
   })
   const table = session.predicted()
   return {
     ...table,
+    inputSensitivity,
     candidates: table.candidates.map((of, m) => of.map(({ bytes }, c) => ({ bytes, damage: damages[m][c] }))),
   }
 }

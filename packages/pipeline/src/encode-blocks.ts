@@ -2,7 +2,16 @@ import { type Matrix, seedFor, throwIfAborted } from '@reallm/tensor-io'
 import { blockTensors, loadTensors, type TfTensor, tf, type Weights } from '@reallm/transformer'
 import { type Activations, activations } from './activations.ts'
 import type { Moments } from './encode.ts'
-import { type BlockStep, halves, headInput, inputGroups, inputOf, moment, runBlock } from './forward.ts'
+import {
+  type BlockStep,
+  endBlock,
+  halves,
+  headInput,
+  inputGroups,
+  inputOf,
+  moment,
+  runBlock,
+} from './forward.ts'
 import type { PlannedMatrix } from './plan.ts'
 import { type Prefix, readMatrix } from './prefix.ts'
 import type { Run } from './run.ts'
@@ -44,13 +53,15 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
   const { weights, inputs, known } = opened
   const planned = run.plan.matrices.filter(m => m.module.block === i)
   let next: OpenedBlock | undefined
-  for (const { groups, run: step } of halves) {
+  for (const { groups, run: step, end } of halves) {
+    let last: Activations | undefined
     for (const group of groups) {
       const members = planned.filter(m => group.some(part => m.module.name.endsWith(part)))
       const leader = `model.layers.${i}.${group[0]}`
       let moments: Moments = {}
       if (recipe.calibrated && members.some(m => !known.get(m.module.name))) {
-        moments = await gather(run, i, weights, prefixes.quantised, leader, step, inputs.get(leader))
+        if (group === groups.at(-1)) last = await activations(run.spill(`${leader}.quantised`))
+        moments = await gather(run, i, weights, prefixes.quantised, leader, step, inputs.get(leader), last)
       }
       const encoding = members.map(async m => {
         const { name } = m.module
@@ -62,10 +73,13 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
       const opening = isLast && i + 1 < config.layers ? openBlock(run, i + 1, prefixes.original) : undefined
       ;[next] = await Promise.all([opening, ...encoding])
     }
-    await prefixes.quantised.advance(x => {
+    await prefixes.quantised.advance(async (x, batch) => {
       throwIfAborted(run.signal)
+      // What goes into the half's last layer is known where it was gathered.
+      if (last) return endBlock(config, weights, i, x, await last.get(batch), end)
       return runBlock(config, weights, i, x, { step })
     })
+    await last?.close()
   }
   for (const stored of inputs.values()) await stored.close()
   tf.dispose(weights)
@@ -136,7 +150,7 @@ const plainShare = 0.15
  * Second moments of a group's input behind the quantised prefix, and with the original's input. Tokens are weighed by the
  * squared gradient at the group's outputs where it is known: a second-order expansion of the model's loss has that
  * factor (the other half of YAQA's Kronecker product). Some of every token stays, since the largest activations
- * have the smallest gradients, and must survive all the same.
+ * have the smallest gradients, and must survive all the same. The inputs are left in `keep`, where it is given.
  */
 async function gather(
   run: Run,
@@ -146,6 +160,7 @@ async function gather(
   leader: string,
   step: BlockStep,
   originals: Activations | undefined,
+  keep: Activations | undefined,
 ): Promise<Moments> {
   const hessian = moment()
   const cross = moment()
@@ -154,6 +169,7 @@ async function gather(
   for (let b = 0; b < prefix.batches; b++) {
     throwIfAborted(run.signal)
     const x = inputOf(run.config, weights, i, await prefix.get(b), leader, step)
+    await keep?.set(b, x.dataSync() as Float32Array)
     const [positions] = x.shape
     const known = tokens?.data.subarray(seen, seen + positions)
     seen += positions

@@ -16,6 +16,7 @@ import { batchesOf, readMatrix, startPrefix } from './prefix.ts'
 import { choicesFor, type Recipe } from './recipe.ts'
 import { builtInRegistry } from './registry.ts'
 import type { Run } from './run.ts'
+import { withInput } from './survey.ts'
 
 /** Encodes every matrix of the plan that is not in the ledger: embedding, blocks in order, head. */
 export async function encodeModel(run: Run): Promise<void> {
@@ -45,7 +46,7 @@ async function startPrefixes(run: Run): Promise<Prefixes> {
   quantised ??= await encodePlanned(
     run,
     embedding!,
-    embedding!.module.tied ? await headMomentOfOriginal(run, original) : {},
+    embedding!.module.tied ? await tiedMoment(run, original) : {},
     original,
   )
   return {
@@ -70,7 +71,8 @@ async function encodeTogether(run: Run, together: NonNullable<Recipe['together']
     const { name, kind, tied } = planned.module
     const moments = async () => {
       if (!recipe.calibrated || !(tied || kind === 'lm_head')) return {}
-      return headMomentOfOriginal(run, await readMatrix(run.model, 'model.embed_tokens.weight'))
+      const table = await readMatrix(run.model, 'model.embed_tokens.weight')
+      return tied ? tiedMoment(run, table) : headMomentOfOriginal(run, table)
     }
     outer.set(name, (await ledger.decoded(name)) ?? (await encodePlanned(run, planned, await moments())))
   }
@@ -93,6 +95,12 @@ async function encodeTogether(run: Run, together: NonNullable<Recipe['together']
 
 const prefixOf = (run: Run, table: Matrix, name: string) =>
   startPrefix(run.config, table, batchesOf(run.windows.fit), run.spill(name))
+
+/** What the errors of a tied embedding meet, at the head and where tokens are read. */
+async function tiedMoment(run: Run, table: Matrix): Promise<Moments> {
+  const { hessian } = await headMomentOfOriginal(run, table)
+  return { hessian: withInput(hessian!, run.inputSensitivity) }
+}
 
 /**
  * The head's input in the original model: a tied embedding is encoded before anything else is. Every third window

@@ -1,8 +1,10 @@
 import type { Matrix } from '@reallm/tensor-io'
 import {
+  attentionEnd,
   attentionHalf,
   block,
   head,
+  mlpEnd,
   mlpHalf,
   type TfTensor,
   type TransformerConfig,
@@ -19,10 +21,10 @@ export const inputGroups = [
   ['mlp.down_proj'],
 ] as const
 
-/** The halves of a block, each a step of the residual stream, with its groups of layers. */
+/** The halves of a block, each a step of the residual stream, with its groups of layers; `end` is the last group's. */
 export const halves = [
-  { run: attentionHalf, groups: inputGroups.slice(0, 2) },
-  { run: mlpHalf, groups: inputGroups.slice(2) },
+  { run: attentionHalf, end: attentionEnd, groups: inputGroups.slice(0, 2) },
+  { run: mlpHalf, end: mlpEnd, groups: inputGroups.slice(2) },
 ] as const
 
 /** A block or half of one, as the transformer has it. */
@@ -46,6 +48,22 @@ export function runBlock(
   { step = block, onInput }: { step?: BlockStep; onInput?: (module: string, x: TfTensor) => void } = {},
 ): Float32Array {
   return valuesOf(() => step(config, weights, i, tensorOf(config, x), onInput ? { onInput } : {}))
+}
+
+/** The end of a half block, from its input and from what goes into its last layer, `[windows · positions, in]`. */
+export function endBlock(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: WindowBatch,
+  last: Float32Array,
+  end: typeof mlpEnd,
+): Float32Array {
+  return valuesOf(() => {
+    const before = tensorOf(config, x)
+    const [batch, length] = before.shape as [number, number]
+    return end(config, weights, i, before, tf.tensor3d(last, [batch, length, last.length / batch / length]))
+  })
 }
 
 /** What goes into `module` (a whole name) of a half block, `[windows · positions, in]`; no more is computed. */

@@ -37,6 +37,8 @@ export interface PlanTable {
   readonly groups: readonly (readonly number[])[]
   /** Bytes that are stored whatever the choices: norms, biases, the head of the file. */
   readonly fixedBytes: number
+  /** See `Survey`; 0 where nothing was measured. */
+  readonly inputSensitivity: number
 }
 
 /** Bytes before the tensors of a safetensors file that are there anyway: length, braces, metadata, padding. */
@@ -63,7 +65,8 @@ export function planTable(
     }))
   })
   const groups = recipe.uniform ? uniformGroups(parts, choices) : parts.matrices.map((_, i) => [i])
-  return { parts, choices, candidates, groups, fixedBytes: fileOverhead + storedBytes('', plainCost) }
+  const fixedBytes = fileOverhead + storedBytes('', plainCost)
+  return { parts, choices, candidates, groups, fixedBytes, inputSensitivity: 0 }
 }
 
 /** The blocks' matrices that have equally many choices together, every other one by itself. */

@@ -10,7 +10,7 @@ export interface Prefix {
   readonly batches: number
   get(batch: number): Promise<WindowBatch>
   /** Replaces the activations of every batch by what `step` makes of them. */
-  advance(step: (x: WindowBatch, batch: number) => Float32Array): Promise<void>
+  advance(step: (x: WindowBatch, batch: number) => Float32Array | Promise<Float32Array>): Promise<void>
   close(): Promise<void>
 }
 
@@ -41,7 +41,7 @@ export async function startPrefix(
     get,
     async advance(step) {
       for (let b = 0; b < batches.length; b++) {
-        await x.set(b, step(await get(b), b))
+        await x.set(b, await step(await get(b), b))
         // Lets the answers of encoding threads through.
         await pause()
       }

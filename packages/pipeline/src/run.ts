@@ -20,6 +20,8 @@ export interface Run extends LongWork {
   readonly journal: Journal
   readonly ledger: Ledger
   readonly pool: EncodePool
+  /** Mean squared gradient at the embedding's output, 0 where it was not measured. */
+  readonly inputSensitivity: number
   /** Path of a scratch file when activations are too large for memory. */
   spill(name: string): string | undefined
   /** Second moment of the gradients at a module's outputs, where the recipe is two-sided. */

@@ -8,7 +8,7 @@ import {
 } from '@reallm/transformer'
 import { queues } from '#platform'
 import { calibrationWindows } from './calibration.ts'
-import { measuredDamages } from './measure.ts'
+import { measuredSurvey } from './measure.ts'
 import { type ModelParts, partsOfModel } from './modules.ts'
 import { type PlanTable, planTable, predictedDamage } from './plan.ts'
 import { type EncodePool, encodePool } from './pool.ts'
@@ -17,7 +17,6 @@ import { recipes } from './recipes.ts'
 import { builtInRegistry } from './registry.ts'
 import { type Scan, scanModel } from './scan.ts'
 import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
-import type { SurveyOptions } from './survey.ts'
 import type { Windows } from './windows.ts'
 
 export interface SessionOptions extends RecipeOptions, LongWork {
@@ -38,8 +37,12 @@ export interface Session extends Settings {
   readonly pool: EncodePool
   /** Sizes of all choices, with damages predicted without measuring. */
   predicted(): PlanTable
-  /** The same with measured damages, where recipe and effort ask for that. */
-  measured(keep?: SurveyOptions['keep']): Promise<PlanTable>
+  /**
+   * The same with measured damages, where recipe and effort ask for that.
+   *
+   * @param outputs directory for what is kept of gradients
+   */
+  measured(outputs?: string): Promise<PlanTable>
 }
 
 /**
@@ -69,15 +72,18 @@ export async function withSession<T>(
     return await work({
       ...settings,
       ...{ model, parts, scan, backend, windows, predicted, pool: opened },
-      async measured(keep) {
+      async measured(outputs) {
         if (!recipe.calibrated) return predicted()
-        const damages = await measuredDamages(scan.digest, {
-          ...{ model, recipe, effort, seed, windows, matrices: parts.matrices, pool: opened },
+        // All matrices whatever the scope: one survey tells about both.
+        const { matrices } = partsOfModel(model.config, 'all')
+        const options = {
+          ...{ model, recipe, effort, seed, windows, matrices, pool: opened },
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
-          ...(keep && { keep }),
-        })
-        return planTable(parts, recipe, effort, scan.plain, module => damages[module.name])
+        }
+        const { damages, inputSensitivity } = await measuredSurvey(scan.digest, options, outputs)
+        const table = planTable(parts, recipe, effort, scan.plain, module => damages[module.name])
+        return { ...table, inputSensitivity }
       },
     })
   } finally {

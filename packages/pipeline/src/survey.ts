@@ -22,6 +22,12 @@ import type { Windows } from './windows.ts'
 /** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
 export type Damages = Readonly<Record<string, readonly number[]>>
 
+export interface Survey {
+  readonly damages: Damages
+  /** Mean squared gradient at the embedding's output: a plain squared error of a row costs half of it, in nats. */
+  readonly inputSensitivity: number
+}
+
 export interface SurveyOptions extends LongWork {
   readonly model: ModelWeights
   /** What has choices to measure. */
@@ -44,10 +50,13 @@ export interface SurveyOptions extends LongWork {
 
 /** Windows of the survey, spread over those to fit; gradients need fewer than second moments of inputs. */
 const surveyWindows: Record<Effort, { count: number; length: number }> = {
-  fast: { count: 4, length: 128 },
+  fast: { count: 8, length: 256 },
   normal: { count: 16, length: 512 },
   best: { count: 32, length: 512 },
 }
+
+/** What every token counts in the second moments beside its share of a window's squared gradient: few tokens carry most. */
+const plainShare = 0.3
 
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
 const sampleRows = 128
@@ -57,10 +66,11 @@ const sampleTokens = 4096
 /**
  * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
  * that the model's own predictions send back there. To second order `KL ≈ ½ · mean((g ΔW x)²)` nats per token, which is
- * taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being the mean of `‖g‖² x xᵀ` over that of `‖g‖²`. One forward and one backward pass over a few windows, one block
+ * taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being, but for a share that all tokens have, the
+ * mean of `‖g‖² x xᵀ` over that of `‖g‖²`. One forward and one backward pass over a few windows, one block
  * in memory. Rates between measured ones are interpolated on a logarithmic scale.
  */
-export async function survey(options: SurveyOptions): Promise<Damages> {
+export async function survey(options: SurveyOptions): Promise<Survey> {
   const { model, matrices, effort, scratch, signal, onProgress } = options
   const { config } = model
   await mkdir(scratch, { recursive: true })
@@ -127,7 +137,7 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
     await Promise.all(
       modules.map(async module => {
         const errors = await measured(options, module, hessians.get(leaderOf(module.name))!)
-        damages[module.name] = errors.map(({ weighted }) => 0.5 * sensitivity.get(module.name)! * weighted)
+        damages[module.name] = errors.map(error => 0.5 * sensitivity.get(module.name)! * error)
       }),
     )
     step(`block ${i} backward`)
@@ -136,23 +146,29 @@ export async function survey(options: SurveyOptions): Promise<Damages> {
   for (let w = 0; w < windows.length; w++)
     inputSensitivity += meanSquare(await gradients.get(w)) / windows.length
   await gradients.close()
-  const hessian = headMoment.take()
+  const atHead = headMoment.take()
   for (const module of matrices.filter(m => m.block === undefined)) {
-    const errors = await measured(options, module, hessian, use)
     const asHead = module.tied || module.kind === 'lm_head'
-    const asInput = module.kind === 'embed_tokens'
-    damages[module.name] = errors.map(
-      ({ plain, weighted }) => 0.5 * ((asHead ? weighted : 0) + (asInput ? inputSensitivity * plain : 0)),
-    )
+    const hessian = asHead ? atHead : zeroMatrix(config.hiddenSize, config.hiddenSize)
+    const whole = module.kind === 'embed_tokens' ? withInput(hessian, inputSensitivity) : hessian
+    const errors = await measured(options, module, whole, use)
+    damages[module.name] = errors.map(error => 0.5 * error)
   }
-  return damages
+  return { damages, inputSensitivity }
+}
+
+/** The moment that a tied embedding is encoded under: at the head, and where tokens are read. */
+export function withInput(hessian: Matrix, inputSensitivity: number): Matrix {
+  const data = hessian.data.slice()
+  for (let i = 0; i < data.length; i += hessian.cols + 1) data[i] += inputSensitivity
+  return { ...hessian, data }
 }
 
 /** What the backward pass over a block tells. */
 interface BlockSurvey {
   /** Mean squared gradient at each layer's outputs. */
   readonly sensitivity: ReadonlyMap<string, number>
-  /** Second moments of the inputs of each group of layers, by its first one, tokens weighed by the squared gradient. */
+  /** Second moments of the inputs of each group of layers, by its first one, tokens mostly weighed by the squared gradient. */
   readonly hessians: ReadonlyMap<string, Matrix>
 }
 
@@ -195,7 +211,9 @@ async function backward(
     for (const [leader, m] of groups) {
       const x = found.inputs.get(leader)!
       const squares = tokens.get(leader)!.data.subarray(place * length, place * length + x.shape[0])
-      const weighed = tf.tidy(() => x.mul(tf.tensor2d(squares, [x.shape[0], 1]).sqrt()))
+      const mean = squares.reduce((sum, v) => sum + v, 0) / squares.length
+      const shares = squares.map(v => Math.sqrt((mean > 0 ? v / mean : 1) + plainShare))
+      const weighed = tf.tidy(() => x.mul(tf.tensor2d(shares, [x.shape[0], 1])))
       m.add(weighed, weighed)
       weighed.dispose()
     }
@@ -210,13 +228,12 @@ async function backward(
   }
   const hessians = new Map<string, Matrix>()
   for (const [leader, m] of groups) {
-    const hessian = m.take()
     const weighed = tokens.get(leader)!
     const mean = weighed.data.reduce((sum, v) => sum + v, 0) / m.positions
-    const scale = mean > 0 ? 1 / mean : 0
-    hessians.set(leader, { ...hessian, data: hessian.data.map(v => v * scale) })
+    const hessian = m.take()
+    hessians.set(leader, { ...hessian, data: hessian.data.map(v => v / (1 + plainShare)) })
     if (keep && recipe.twoSided)
-      await keep(`${leader}.tokens`, { ...weighed, data: weighed.data.map(v => v * scale) })
+      await keep(`${leader}.tokens`, { ...weighed, data: weighed.data.map(v => (mean > 0 ? v / mean : 0)) })
   }
   return { sensitivity, hessians }
 }
@@ -234,15 +251,8 @@ function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher):
   sums.set(name, sum)
 }
 
-interface ChoiceError {
-  /** ‖ΔW‖² */
-  readonly plain: number
-  /** tr(ΔW H ΔWᵀ) */
-  readonly weighted: number
-}
-
 /**
- * Errors of all choices for a matrix: two of each family measured on a sample of rows, the others between them. Without
+ * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix: two of each family measured on a sample of rows, the others between them. Without
  * `use` they are those of the whole matrix; with it, the mean over rows that are used so often (softmax's Fisher
  * information is at most a token's probability, and does not see what all logits gain or lose alike).
  */
@@ -251,15 +261,15 @@ async function measured(
   module: MatrixModule,
   hessian: Matrix,
   use?: Float32Array,
-): Promise<ChoiceError[]> {
+): Promise<number[]> {
   const whole = await readMatrix(model, `${module.name}.weight`)
   const { w, rows } = rowSample(whole, use ? sampleTokens : sampleRows)
   const weights = use ? shares(rows.map(row => use[row])) : rows.map(() => whole.rows / rows.length)
   const sampled: MatrixModule = { ...module, shape: [w.rows, w.cols] }
   const choices = choicesFor(recipe, module, effort)
   const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
-  const errors: ChoiceError[] = []
-  const measure = async (index: number): Promise<ChoiceError> => {
+  const errors: number[] = []
+  const measure = async (index: number): Promise<number> => {
     const result = await pool.encode({
       recipe: recipe.name,
       module: sampled,
@@ -272,21 +282,32 @@ async function measured(
     const lost = { ...w, data: w.data.map((v, i) => v - result.decoded.data[i]) }
     if (use) subtractMeanRow(lost, weights)
     for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / w.cols)])
-    return { plain: squaredNorm(lost), weighted: squaredNorm(lost, { hessian }) }
+    return squaredNorm(lost, { hessian })
   }
   for (const family of familiesOf(choices)) {
     const bySize = [...family].sort((a, b) => bits[a] - bits[b])
-    const low = bySize[Math.floor((bySize.length - 1) / 3)]
-    const high = bySize[Math.ceil(((bySize.length - 1) * 2) / 3)]
-    const [a, b] = await Promise.all([measure(low), low === high ? undefined : measure(high)])
-    for (const index of family) {
-      const share = b ? (bits[index] - bits[low]) / (bits[high] - bits[low]) : 0
-      const between = (from: number, to: number) =>
-        Math.max(from, 1e-30) * (Math.max(to, 1e-30) / Math.max(from, 1e-30)) ** share
-      errors[index] = b ? { plain: between(a.plain, b.plain), weighted: between(a.weighted, b.weighted) } : a
-    }
+    // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
+    const places = new Set([0, Math.floor((bySize.length - 1) / 3), Math.ceil(((bySize.length - 1) * 2) / 3)])
+    const points = await Promise.all(
+      [...places].map(async at => ({
+        bits: bits[bySize[at]],
+        log: Math.log(Math.max(await measure(bySize[at]), 1e-30)),
+      })),
+    )
+    for (const index of family) errors[index] = Math.exp(interpolated(points, bits[index]))
   }
   return errors
+}
+
+/** On straight lines through points of rising `bits`, of which the first and the last go on. */
+function interpolated(
+  points: readonly { readonly bits: number; readonly log: number }[],
+  bits: number,
+): number {
+  if (points.length === 1) return points[0].log
+  const above = points.findIndex((point, i) => i > 0 && point.bits >= bits)
+  const [a, b] = points.slice((above < 0 ? points.length : above + 1) - 2)
+  return a.log + ((bits - a.bits) / (b.bits - a.bits)) * (b.log - a.log)
 }
 
 /** Indices of choices that differ in rate only. */

@@ -52,10 +52,25 @@ export function attentionHalf(
   options: ForwardOptions = {},
 ): TfTensor {
   return tf.tidy(() => {
-    const norm = (which: string, v: TfTensor): TfTensor =>
-      normalise(config, weights, `model.layers.${i}.${which}`, v)
-    const branch = attention(config, weights, i, norm('input_layernorm', x), options)
-    return x.add(config.sandwichNorms ? norm('post_attention_layernorm', branch) : branch) as TfTensor
+    const normed = normalise(config, weights, `model.layers.${i}.input_layernorm`, x)
+    return attentionEnd(config, weights, i, x, attention(config, weights, i, normed, options), options)
+  })
+}
+
+/** The end of `attentionHalf`: the heads' outputs `[batch, positions, heads · headDim]` by `o_proj`, added to its input `x`. */
+export function attentionEnd(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: TfTensor,
+  attended: TfTensor,
+  hooks: Hooks = {},
+): TfTensor {
+  return tf.tidy(() => {
+    const name = `model.layers.${i}`
+    const branch = project(weights, `${name}.self_attn.o_proj`, attended, hooks)
+    if (!config.sandwichNorms) return x.add(branch) as TfTensor
+    return x.add(normalise(config, weights, `${name}.post_attention_layernorm`, branch)) as TfTensor
   })
 }
 
@@ -68,12 +83,26 @@ export function mlpHalf(
   hooks: Hooks = {},
 ): TfTensor {
   return tf.tidy(() => {
-    const { sandwichNorms } = config
-    const norm = (which: string, v: TfTensor): TfTensor =>
-      normalise(config, weights, `model.layers.${i}.${which}`, v)
-    const normed = norm(sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm', x)
-    const branch = mlp(config, weights, `model.layers.${i}.mlp`, normed, hooks)
-    return x.add(sandwichNorms ? norm('post_feedforward_layernorm', branch) : branch) as TfTensor
+    const norm = config.sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'
+    const normed = normalise(config, weights, `model.layers.${i}.${norm}`, x)
+    return mlpEnd(config, weights, i, x, mlp(config, weights, `model.layers.${i}.mlp`, normed, hooks), hooks)
+  })
+}
+
+/** The end of `mlpHalf`: the gated product `[batch, positions, inner]` by `down_proj`, added to its input `x`. */
+export function mlpEnd(
+  config: TransformerConfig,
+  weights: Weights,
+  i: number,
+  x: TfTensor,
+  product: TfTensor,
+  hooks: Hooks = {},
+): TfTensor {
+  return tf.tidy(() => {
+    const name = `model.layers.${i}`
+    const branch = project(weights, `${name}.mlp.down_proj`, product, hooks)
+    if (!config.sandwichNorms) return x.add(branch) as TfTensor
+    return x.add(normalise(config, weights, `${name}.post_feedforward_layernorm`, branch)) as TfTensor
   })
 }
 
@@ -143,6 +172,7 @@ export function nextTokenLoss(
   })
 }
 
+/** What the heads of block `i` read, `[batch, positions, heads · headDim]`. */
 function attention(
   config: TransformerConfig,
   weights: Weights,
@@ -173,15 +203,14 @@ function attention(
     hide: scores => hide(scores, length, past, config.windows[i]),
   })
   const mixed = attended.reshape([batch, heads, length, headDim])
-  const rows = mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
-  return project(weights, `${name}.o_proj`, rows, options)
+  return mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
 }
 
+/** The gated product, `[batch, positions, inner]`. */
 function mlp(config: TransformerConfig, weights: Weights, name: string, x: TfTensor, hooks: Hooks): TfTensor {
   const gate = project(weights, `${name}.gate_proj`, x, hooks)
   const up = project(weights, `${name}.up_proj`, x, hooks)
-  const product = config.activation === 'silu' ? swiglu(gate, up) : gelu(config, gate).mul(up)
-  return project(weights, `${name}.down_proj`, product, hooks)
+  return config.activation === 'silu' ? swiglu(gate, up) : gelu(config, gate).mul(up)
 }
 
 function gelu({ activation }: TransformerConfig, x: TfTensor): TfTensor {
