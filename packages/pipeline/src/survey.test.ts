@@ -20,7 +20,7 @@ test('tells of every choice what it would cost, and how much each token matters;
   const recipe = builtInRecipe('reallm')
   const pool = encodePool(recipe, true, { threads: 0 })
   const windows = randomWindows(model.config.vocabSize, { windows: 8, heldOut: 1, length: 24 }, 1)
-  const matrices = partsOfModel(model.config, 'all').matrices.filter(m => !m.block)
+  const { matrices } = partsOfModel(model.config, 'all')
   const options = { model, matrices, recipe, effort: 'fast' as const, seed: 1, windows, pool }
   const places = ['first', 'second'].map(name => join(folder, name))
   for (const place of places) await mkdir(place)
