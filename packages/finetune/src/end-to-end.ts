@@ -61,6 +61,14 @@ export interface EndToEndResult {
 /** Validation looks at no more windows than this, so that it stays a small part of the time. */
 export const MOST_VALIDATION = 8
 
+/** Windows that a run looks at: of a long text no more need a teacher, or to be kept. */
+export const windowsSeen = ({
+  steps = 200,
+  rows = 4,
+  accumulate = 1,
+  passes = 1,
+}: EndToEndSettings): number => Math.max(1, Math.ceil((steps * rows * accumulate) / passes))
+
 /** At most `count` windows, evenly over all of them. */
 export function spread(windows: readonly Window[], count: number): Window[] {
   const n = Math.min(count, windows.length)
@@ -77,11 +85,9 @@ export function spread(windows: readonly Window[], count: number): Window[] {
  */
 export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndResult> {
   const { config, base, parts, fingerprint = {}, work, gradientCheckpointing } = options
-  const { steps = 200, rows = 4, accumulate = 1, seed = 0 } = options
+  const { steps = 200, rows = 4, seed = 0 } = options
   const heldOut = spread(options.windows.validation, MOST_VALIDATION)
-  // of a long text only as many windows as the steps will see need a teacher
-  const wanted = Math.ceil((steps * rows * accumulate) / (options.passes ?? 1))
-  const seen = spread(options.windows.train, Math.max(1, wanted))
+  const seen = spread(options.windows.train, windowsSeen(options))
   const windows = [...seen, ...heldOut]
   const teacher = await openTeacher(options, windows)
   let now: TopK | undefined

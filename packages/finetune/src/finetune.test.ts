@@ -76,7 +76,9 @@ test('block by block, then distilled: closer to the original at every stage, and
   for (const { before, after } of result.blocks) expect(after).toBeLessThan(before)
   expect(result.after!).toBeLessThan(result.before!)
   expect(result.adapter).toBeUndefined()
-  expect(new Set(events)).toEqual(new Set(['block-end', 'teacher-window', 'step-end', 'validation-end']))
+  expect(new Set(events)).toEqual(
+    new Set(['data-read', 'block-end', 'teacher-window', 'step-end', 'validation-end']),
+  )
 
   const plain = await finetuneArtifact({ ...shared, steps: 0 })
   expect(result.before!).toBeLessThan(plain.before!)

@@ -1,17 +1,17 @@
-import { openFileSource, ReallmError, type Registry, readAll, textOf } from '@reallm/tensor-io'
+import { bytesSource, openFileSource, ReallmError, type Registry } from '@reallm/tensor-io'
 import { loadWeights, type ModelWeights, tf } from '@reallm/transformer'
 import { assign } from './adamw.ts'
 import { digest } from './batches.ts'
 import { type BlockReport, type BlockwiseOptions, tuneBlockwise } from './blockwise/blockwise.ts'
 import { fileStore } from './checkpoint.ts'
-import { parseExamples } from './data/examples.ts'
-import { type SplitWindows, splitWindows } from './data/windows.ts'
+import { readWindows, type SplitWindows } from './data/windows.ts'
 import {
   type EndToEndResult,
   type EndToEndSettings,
   MOST_VALIDATION,
   spread,
   tuneEndToEnd,
+  windowsSeen,
 } from './end-to-end.ts'
 import { describePlan, type LowRankPlan } from './lowrank/plan.ts'
 import { trainable } from './lowrank/trainable.ts'
@@ -21,7 +21,7 @@ import { type FactorStore, type Student, takeApart } from './student.ts'
 export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
   /** The model to tune, compressed or not; an artifact is opened with a registry. Stays open and unchanged. */
   readonly model: ModelWeights
-  /** A text or JSONL file, or its contents. */
+  /** A text or JSONL file, which is read in pieces, or its contents. */
   readonly data: string | { readonly name: string; readonly contents: string }
   /** Tokens per window; default 256, or what the model has. */
   readonly length?: number
@@ -29,10 +29,8 @@ export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
   readonly packing?: boolean
   /** Part of the data for validation; default 0.05. */
   readonly validation?: number
-  /** First tune block by block against the teacher; on 64 windows unless told otherwise. */
-  readonly blockwise?:
-    | boolean
-    | (Partial<Pick<BlockwiseOptions, BlockwiseNumbers>> & { readonly windows?: number })
+  /** First tune block by block against the teacher. */
+  readonly blockwise?: boolean | BlockwiseSettings
   /** Train an artifact's own low-rank parts in place of new ones beside them; needed by `saveTuned`. */
   readonly replace?: { readonly registry: Registry; readonly store: FactorStore }
 }
@@ -43,7 +41,12 @@ export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
  */
 const RATES = { weight: 0.1, row_scale: 0.5 }
 
-type BlockwiseNumbers = 'steps' | 'rows' | 'learningRate' | 'patience' | 'maxMemory'
+/** How long and on what to tune each block; see `BlockwiseOptions`. */
+export interface BlockwiseSettings
+  extends Partial<Pick<BlockwiseOptions, 'steps' | 'rows' | 'learningRate' | 'patience' | 'maxMemory'>> {
+  /** Windows to train on; default 64. */
+  readonly windows?: number
+}
 
 export interface FinetuneResult extends EndToEndResult {
   /** The trained parts as an adapter; undefined when norms or the artifact's own factors were trained. */
@@ -57,7 +60,7 @@ export interface FinetuneResult extends EndToEndResult {
  * Trains low-rank parts beside frozen (compressed) weights on a text or on examples: block by block, then end to end
  * on cross-entropy or on KL divergence to a teacher (ReALLM §3.2). `useBackend` first.
  *
- * Progress: `teacher-window`, `block-end`, `step-end` (error = loss), `validation-end`, with `eta` in seconds.
+ * Progress: `data-read`, `teacher-window`, `block-end`, `step-end` (error = loss), `validation-end`, with `eta` in seconds.
  *
  * @throws `bad-option` on data that are too short or a teacher that does not fit; `aborted` after saving a checkpoint
  * @example
@@ -70,7 +73,7 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
   const student: Student = replace
     ? await takeApart(model, replace.registry, replace.store)
     : { model, start: new Map(), rowScales: new Map() }
-  const windows = await readWindows(options)
+  const windows = await windowsFor(options)
   const plan = describePlan(model.config, options)
   const spec = { model: model.files.spec, teacher: teacher?.files.spec }
   const fingerprint = { ...spec, plan, seed, windows: digest([...windows.train, ...windows.validation]) }
@@ -112,23 +115,31 @@ function checkTeacher({ model, teacher, blockwise }: FinetuneOptions): void {
   }
 }
 
-async function readWindows(options: FinetuneOptions): Promise<SplitWindows> {
-  const { model, data, seed = 0, packing, validation } = options
-  const { name, contents } = typeof data === 'string' ? { name: data, contents: await readText(data) } : data
-  const length = options.length ?? Math.min(256, model.config.maxPositions)
-  return splitWindows(parseExamples(contents, name), await model.tokenizer(), {
-    ...{ length, seed },
-    ...(packing !== undefined && { packing }),
-    ...(validation !== undefined && { validation }),
-  })
+async function windowsFor(options: FinetuneOptions): Promise<SplitWindows> {
+  const { model, data, seed = 0, packing, validation, signal, onProgress } = options
+  const source =
+    typeof data === 'string'
+      ? await openFileSource(data)
+      : bytesSource(data.name, new TextEncoder().encode(data.contents))
+  try {
+    return await readWindows(source, await model.tokenizer(), {
+      length: options.length ?? Math.min(256, model.config.maxPositions),
+      seed,
+      wanted: Math.max(windowsSeen(options), options.blockwise ? blockwiseOf(options).windows : 0),
+      ...(packing !== undefined && { packing }),
+      ...(validation !== undefined && { validation }),
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    })
+  } finally {
+    await source.close()
+  }
 }
 
-async function readText(path: string): Promise<string> {
-  const source = await openFileSource(path)
-  const bytes = await readAll(source)
-  await source.close()
-  return textOf(bytes)
-}
+const blockwiseOf = ({ blockwise }: FinetuneOptions) => ({
+  windows: 64,
+  ...(typeof blockwise === 'object' && blockwise),
+})
 
 async function runBlockwise(
   options: FinetuneOptions,
@@ -136,8 +147,8 @@ async function runBlockwise(
   { train, validation }: SplitWindows,
   fingerprint: Readonly<Record<string, unknown>>,
 ) {
-  const { teacher, seed = 0, signal, onProgress, work, blockwise } = options
-  const { windows = 64, ...numbers } = typeof blockwise === 'object' ? blockwise : {}
+  const { teacher, seed = 0, signal, onProgress, work } = options
+  const { windows, ...numbers } = blockwiseOf(options)
   return tuneBlockwise({
     ...numbers,
     rates: options.rates ?? RATES,

@@ -1,4 +1,4 @@
-import { type FinetuneResult, finetuneArtifact, saveTuned } from '@reallm/finetune'
+import { type BlockwiseSettings, type FinetuneResult, finetuneArtifact, saveTuned } from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
 import { type LongWork, ReallmError } from '@reallm/tensor-io'
 import { type BackendName, type ModelWeights, openWeights, useBackend } from '@reallm/transformer'
@@ -22,7 +22,7 @@ export interface TuneOptions extends LongWork {
   /** How often each window is seen, default 1; of a long text the rest is left out. */
   readonly passes?: number
   /** Tune block by block against the original first; needs `teacher`. */
-  readonly blockwise?: boolean
+  readonly blockwise?: boolean | BlockwiseSettings
   /** The original model: train on KL divergence to its predictions instead of on the text alone. */
   readonly teacher?: string
   /** Rank of new parts; default 8. */

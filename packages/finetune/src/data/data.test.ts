@@ -1,36 +1,79 @@
+import { type ByteSource, bytesSource } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
 import { charTokenizer as tokenizer } from '../../test/char-tokenizer.ts'
-import { parseExamples, splitWindows, tokenise } from './index.ts'
+import { type DataOptions, openData, readWindows, tokenise } from './index.ts'
+
+const file = (contents: string, name = 'data.txt') => bytesSource(name, new TextEncoder().encode(contents))
+
+async function examplesOf(source: ByteSource) {
+  const examples = []
+  for await (const piece of (await openData(source)).pieces()) examples.push(piece.example())
+  return examples
+}
+
+const windowsOf = (contents: string, options: Partial<DataOptions>, name?: string) =>
+  readWindows(file(contents, name), tokenizer, { length: 20, seed: 1, ...options })
+
+const lines = (values: readonly unknown[]) => values.map(value => JSON.stringify(value)).join('\n')
 
 const learned = (window: ReturnType<typeof tokenise>) =>
   tokenizer.decode(
-    Array.from(window.ids).filter((_, i) => window.weights![i] === 1),
+    Array.from(window.ids).filter((_, i) => window.weights[i] === 1),
     { special: true },
   )
 
-test('JSON lines of all three kinds are read; a text file is one text', () => {
-  const lines = [
-    '{"text": "a"}',
-    '{"prompt": "p", "completion": "c"}',
-    '{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}',
+/** A file of one line over and over, which exists as far as it is read only; `reads` has the bytes of each read. */
+function repeated(name: string, line: string, times: number) {
+  const bytes = new TextEncoder().encode(line)
+  const tile = new TextEncoder().encode(line.repeat(2 + Math.ceil((1 << 16) / bytes.length)))
+  const reads: number[] = []
+  const source: ByteSource = {
+    name,
+    size: times * bytes.length,
+    async read(start, end) {
+      reads.push(end - start)
+      const phase = start % bytes.length
+      return tile.slice(phase, phase + end - start)
+    },
+    close: async () => {},
+  }
+  return { source, reads }
+}
+
+test('JSON lines of all three kinds are read; a text file is one text', async () => {
+  const kinds = [
+    { text: 'a' },
+    { prompt: 'p', completion: 'c' },
+    {
+      messages: [
+        { role: 'user', content: 'u' },
+        { role: 'assistant', content: 'a' },
+      ],
+    },
   ]
-  expect(parseExamples(`${lines.join('\n\n')}\n`, 'x').map(e => Object.keys(e)[0])).toEqual([
-    'text',
-    'prompt',
-    'messages',
-  ])
-  expect(parseExamples('Call me\nIshmael.', 'x')).toEqual([{ text: 'Call me\nIshmael.' }])
+  expect(await examplesOf(file(`\ufeff${lines(kinds).replaceAll('\n', '\r\n\r\n')}\r\n`))).toEqual(kinds)
+  expect(await examplesOf(file('Call me\r\nIshmael.'))).toEqual([{ text: 'Call me\nIshmael.' }])
 })
 
-test('a line that does not fit is named', () => {
-  expect(() => parseExamples('{"text": "a"}\n{"txt": 1}', 'd.jsonl')).toThrow(
-    /d\.jsonl, line 2 has neither text/,
-  )
-  expect(() => parseExamples('{"text": "a"}\n{oops', 'd.jsonl')).toThrow(/line 2 is not JSON/)
-  expect(() => parseExamples('{"messages": [{"role": "user", "content": "u"}]}', 'd')).toThrow(
-    /nothing to learn/,
-  )
-  expect(() => parseExamples(' \n', 'd')).toThrow(/d is empty/)
+test('a file that does not fit is refused by name and line', async () => {
+  const refused = (contents: string, name: string) => expect(examplesOf(file(contents, name))).rejects
+  await refused('{"text": "a"}\n{"txt": 1}', 'd.jsonl').toThrow(/d\.jsonl, line 2 has neither text/)
+  await refused('{"text": "a"}\n\n{oops', 'd.jsonl').toThrow('d.jsonl, line 3 is not JSON')
+  await refused('{"messages": [{"role": "user", "content": "u"}]}', 'd').toThrow(/nothing to learn/)
+  await refused(' \n', 'd').toThrow('d is empty')
+  await refused('', 'd').toThrow('d is empty')
+  // far behind the first block, and before anything is tokenised
+  const many = `${'{"text": "The whale"}\n'.repeat(10_000)}{oops\n`
+  await expect(windowsOf(many, {}, 'many.jsonl')).rejects.toThrow('many.jsonl, line 10001 is not JSON')
+})
+
+test('what is not UTF-8 is refused by its line, characters over the edges of blocks are not', async () => {
+  const text = `${'é'.repeat(70_000)}\n${'ü is a letter\n'.repeat(9000)}`
+  const bytes = new TextEncoder().encode(text)
+  const read = await examplesOf(bytesSource('d.txt', bytes))
+  expect(read.map(e => ('text' in e ? e.text : '')).join('')).toBe(text)
+  bytes[bytes.length - 20] = 0xff
+  await expect(examplesOf(bytesSource('d.txt', bytes))).rejects.toThrow('d.txt, line 9000 is not UTF-8')
 })
 
 test('the loss is on completions and on what the assistant says, ends included', () => {
@@ -48,19 +91,53 @@ test('the loss is on completions and on what the assistant says, ends included',
   )
 })
 
-test('packing fills windows, without it every example has its own; validation examples stay apart', () => {
-  const examples = Array.from({ length: 40 }, (_, i) => ({ prompt: `p${i}`, completion: `c${i}` }))
-  const packed = splitWindows(examples, tokenizer, { length: 20, seed: 1, validation: 0.1 })
+test('packing fills windows, without it every example has its own; validation examples stay apart', async () => {
+  const examples = lines(Array.from({ length: 40 }, (_, i) => ({ prompt: `p${i}`, completion: `c${i}` })))
+  const packed = await windowsOf(examples, { validation: 0.1 })
   expect(packed.train.every(w => w.ids.length === 21 && w.weights!.length === 21)).toBe(true)
-  const single = splitWindows(examples, tokenizer, { length: 20, seed: 1, validation: 0.1, packing: false })
+  const single = await windowsOf(examples, { validation: 0.1, packing: false })
   expect([single.train.length, single.validation.length]).toEqual([36, 4])
   const texts = [...single.train, ...single.validation].map(w => tokenizer.decode(Array.from(w.ids)))
   expect(new Set(texts).size).toBe(40)
+  const other = await windowsOf(examples, { validation: 0.1, packing: false, seed: 2 })
+  expect(other.validation).not.toEqual(single.validation)
+  expect(await windowsOf(examples, { validation: 0.1, packing: false })).toEqual(single)
 })
 
-test('of one text the last windows validate; too little text is refused', () => {
-  const text = 'abcdefghij'.repeat(21)
-  const { train, validation } = splitWindows([{ text }], tokenizer, { length: 10, seed: 1, validation: 0.2 })
+test('of one text the last windows validate; too little text is refused', async () => {
+  const { train, validation } = await windowsOf('abcdefghij'.repeat(21), { length: 10, validation: 0.2 })
   expect([train.length, validation.length]).toEqual([17, 4])
-  expect(() => splitWindows([{ text: 'short' }], tokenizer, { length: 10, seed: 1 })).toThrow(/too little/)
+  await expect(windowsOf('short', { length: 10 })).rejects.toThrow(/too little/)
+})
+
+test('a text that is read in stretches has the windows of the whole', async () => {
+  const text = Array.from({ length: 40_000 }, (_, i) => `word${i % 97}${i % 11 ? '' : ' \n = '}`).join(' ')
+  const { train, validation } = await windowsOf(text, { length: 50 })
+  const whole = tokenise({ text }, tokenizer).ids
+  const read = [...train, ...validation].flatMap(({ ids }) => Array.from(ids).slice(0, -1))
+  expect(read).toEqual(Array.from(whole.subarray(0, read.length)))
+  expect(whole.length - read.length).toBeLessThanOrEqual(50)
+})
+
+test.each([
+  ['sea.txt', `${'The whale swam on, and nobody saw it again. '.repeat(9)}\n`],
+  ['sea.jsonl', `{"prompt": "The", "completion": "${' whale'.repeat(60)}"}\n`],
+])('of a very large %s only what is wanted is held, read piece by piece', async (name, line) => {
+  const { source, reads } = repeated(name, line, 60_000)
+  const quick = {
+    ...tokenizer,
+    encode: (text: string) => Array.from(text, character => character.charCodeAt(0) % 95),
+  }
+  const progress: number[] = []
+  const options = {
+    ...{ length: 64, seed: 1, wanted: 100 },
+    onProgress: ({ done, total }: { done: number; total: number }) => void progress.push(done / total),
+  }
+  const { train, validation } = await readWindows(source, quick, options)
+  expect(Math.max(...reads)).toBeLessThanOrEqual(1 << 16)
+  const tokens = [...train, ...validation].reduce((sum, { ids }) => sum + ids.length, 0)
+  expect(tokens).toBeLessThan(source.size / 20)
+  expect(train.length).toBeGreaterThan(100)
+  expect(validation.length).toBeGreaterThan(8)
+  expect(progress.at(-1)).toBeCloseTo(1, 1)
 })

@@ -1,5 +1,6 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { type ByteSource, ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage } from '@reallm/transformer'
+import { linesOf, stretchesOf, textBlocks } from './text-blocks.ts'
 
 /** One thing to learn from: a text, an answer to a prompt, or the assistant's part of a conversation. */
 export type Example =
@@ -7,25 +8,56 @@ export type Example =
   | { readonly prompt: string; readonly completion: string }
   | { readonly messages: readonly ChatMessage[] }
 
-/**
- * Reads examples: one JSON object per line (`{"text"}`, `{"prompt","completion"}` or `{"messages"}`), or, when the
- * first line is no JSON object, the whole as one text.
- *
- * @param name what errors call the data
- * @throws `bad-file` naming the line that does not fit
- * @example
- * parseExamples('{"prompt": "2 + 2 =", "completion": " 4"}\n', 'sums.jsonl')
- */
-export function parseExamples(contents: string, name: string): Example[] {
-  const lines = contents.split('\n')
-  const numbered = lines.map((line, i) => ({ line: line.trim(), number: i + 1 })).filter(l => l.line !== '')
-  if (numbered.length === 0) throw new ReallmError('bad-file', `${name} is empty`)
-  if (!isJsonLines(numbered[0].line, name)) return [{ text: contents }]
-  return numbered.map(({ line, number }) => exampleOf(line, `${name}, line ${number}`))
+/** A part of a data file that is tokenised on its own. */
+export interface Piece {
+  /** Its length in the file. */
+  readonly characters: number
+  /** @throws `bad-file` naming the line that does not fit */
+  example(): Example
 }
 
-function isJsonLines(first: string, name: string): boolean {
-  return name.endsWith('.jsonl') || (first.startsWith('{') && first.endsWith('}'))
+/** A data file that is read in pieces, as often as wanted. */
+export interface DataFile {
+  /** One text in stretches, or examples that have nothing to do with each other. */
+  readonly kind: 'text' | 'examples'
+  pieces(): AsyncGenerator<Piece>
+}
+
+/**
+ * Opens data: one JSON object per line (`{"text"}`, `{"prompt","completion"}` or `{"messages"}`), or, when the first line
+ * is no JSON object, one text. Holds 64 kB of it, or the longest line.
+ *
+ * @throws `bad-file` when there is nothing in it, or no UTF-8
+ * @example
+ * const data = await openData(await openFileSource('sums.jsonl')) // {"prompt": "2 + 2 =", "completion": " 4"}
+ * for await (const piece of data.pieces()) console.log(piece.example())
+ */
+export async function openData(source: ByteSource): Promise<DataFile> {
+  const first = await firstLine(source)
+  if (first === undefined) throw new ReallmError('bad-file', `${source.name} is empty`)
+  if (!source.name.endsWith('.jsonl') && !(first.startsWith('{') && first.endsWith('}'))) {
+    return { kind: 'text', pieces: () => stretches(source) }
+  }
+  return { kind: 'examples', pieces: () => lines(source) }
+}
+
+/** The first line that is not blank, as far as its block goes. */
+async function firstLine(source: ByteSource): Promise<string | undefined> {
+  for await (const { text } of textBlocks(source)) {
+    const line = text.trimStart().split('\n', 1)[0].trimEnd()
+    if (line !== '') return line
+  }
+  return undefined
+}
+
+async function* stretches(source: ByteSource): AsyncGenerator<Piece> {
+  for await (const text of stretchesOf(source)) yield { characters: text.length, example: () => ({ text }) }
+}
+
+async function* lines(source: ByteSource): AsyncGenerator<Piece> {
+  for await (const { text, line } of linesOf(source)) {
+    yield { characters: text.length, example: () => exampleOf(text, `${source.name}, line ${line}`) }
+  }
 }
 
 function exampleOf(line: string, where: string): Example {

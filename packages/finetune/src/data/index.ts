@@ -1,3 +1,3 @@
-export { type Example, parseExamples } from './examples.ts'
-export { tokenise } from './tokenise.ts'
-export { type SplitWindows, splitWindows, type WindowOptions } from './windows.ts'
+export { type DataFile, type Example, openData, type Piece } from './examples.ts'
+export { type Tokens, tokenise } from './tokenise.ts'
+export { type DataOptions, readWindows, type SplitWindows, type WindowOptions } from './windows.ts'

@@ -1,6 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage, TextTokenizer } from '@reallm/transformer'
-import type { Window } from '../batches.ts'
 import type { Example } from './examples.ts'
 
 interface Segment {
@@ -9,25 +8,61 @@ interface Segment {
   readonly learned: boolean
 }
 
+/** A sequence of tokens, and which of them are to be learned (1, else 0). */
+export interface Tokens {
+  readonly ids: Int32Array
+  readonly weights: Uint8Array
+}
+
 /**
  * An example as token ids. Prompts and everything that is not the assistant's carry weight 0; a text or a completion
  * ends with the tokenizer's first end token, a conversation as its template ends it.
  *
  * @throws `unsupported` for conversations when the tokenizer has no chat template
  */
-export function tokenise(example: Example, tokenizer: TextTokenizer): Window {
-  const ids: number[] = []
-  const weights: number[] = []
-  const segments = segmentsOf(example, tokenizer)
-  for (const [i, { text, learned }] of segments.entries()) {
-    const wantsBos = i === 0 && !('messages' in example)
-    const tokens = tokenizer.encode(text, { special: wantsBos })
-    for (const id of tokens) ids.push(id)
-    for (let n = 0; n < tokens.length; n++) weights.push(learned ? 1 : 0)
+export function tokenise(example: Example, tokenizer: TextTokenizer): Tokens {
+  const parts = segmentsOf(example, tokenizer).map(({ text, learned }, i) =>
+    alike(tokenizer.encode(text, { special: i === 0 && !('messages' in example) }), learned),
+  )
+  return joined('messages' in example ? parts : [...parts, end(tokenizer)])
+}
+
+/** The stretches of one text as `tokenise` would have the whole. */
+export async function tokeniseText(
+  stretches: AsyncIterable<string>,
+  tokenizer: TextTokenizer,
+): Promise<Tokens> {
+  const before = tokenizer.encode(WORD).length
+  const parts: Tokens[] = []
+  for await (const text of stretches) {
+    const ids =
+      parts.length === 0
+        ? tokenizer.encode(text, { special: true })
+        : tokenizer.encode(WORD + text).slice(before)
+    parts.push(alike(ids, true))
   }
-  if (!('messages' in example) && tokenizer.eos.length > 0) {
-    ids.push(tokenizer.eos[0])
-    weights.push(1)
+  return joined([...parts, end(tokenizer)])
+}
+
+/** Stands for what is in front of a stretch: some tokenizers treat the start of a text in a way of their own. */
+const WORD = 'a'
+
+const alike = (ids: readonly number[], learned: boolean): Tokens => ({
+  ids: Int32Array.from(ids),
+  weights: new Uint8Array(ids.length).fill(learned ? 1 : 0),
+})
+
+const end = ({ eos }: TextTokenizer): Tokens => alike(eos.slice(0, 1), true)
+
+/** Sequences one after another. */
+export function joined(parts: readonly Tokens[]): Tokens {
+  const length = parts.reduce((sum, { ids }) => sum + ids.length, 0)
+  const [ids, weights] = [new Int32Array(length), new Uint8Array(length)]
+  let at = 0
+  for (const part of parts) {
+    ids.set(part.ids, at)
+    weights.set(part.weights, at)
+    at += part.ids.length
   }
   return { ids, weights }
 }

@@ -7,6 +7,7 @@ interface Options {
   data: string
   output: string
   blockwise?: boolean
+  blockSteps?: number
   steps: number
   length?: number
   rows?: number
@@ -33,6 +34,7 @@ export const finetuneCommand = (io: Io): Command =>
     )
     .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
     .option('--blockwise', 'first bring each block back to what the original gives (needs --kd)')
+    .option('--block-steps <number>', 'most optimiser steps of each block (default 100)', parseWhole(1))
     .option('--steps <number>', 'optimiser steps', parseWhole(0), 200)
     .option('--length <tokens>', 'tokens per window (default 256)', parseWhole(2))
     .option('--rows <number>', 'windows per step (default 4)', parseWhole(1))
@@ -85,7 +87,9 @@ Examples:
           seed: options.seed,
           signal: io.signal,
           onProgress,
-          ...(options.blockwise && { blockwise: true }),
+          ...((options.blockwise || options.blockSteps !== undefined) && {
+            blockwise: options.blockSteps === undefined ? true : { steps: options.blockSteps },
+          }),
           ...(options.length !== undefined && { length: options.length }),
           ...(options.rows !== undefined && { rows: options.rows }),
           ...(options.passes !== undefined && { passes: options.passes }),
