@@ -1,11 +1,19 @@
-import type { LongWork } from '@reallm/tensor-io'
-import { loadWeights, type ModelWeights, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
+import { f16ToF32, type LongWork } from '@reallm/tensor-io'
+import {
+  loadWeights,
+  type ModelWeights,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
 import type { AdamWOptions } from './adamw.ts'
 import { type Batch, collate, digest, shuffled, type Window } from './batches.ts'
 import { fileStore } from './checkpoint.ts'
 import type { SplitWindows } from './data/windows.ts'
-import { divergence, type TopK } from './distill/divergence.ts'
-import { teacherLogits } from './distill/teacher.ts'
+import { divergence } from './distill/divergence.ts'
+import { directionLoss } from './distill/hidden-states.ts'
+import { type Teaching, teacherLogits } from './distill/teacher.ts'
 import { headLoss, type LossOfRows, nextToken } from './head-loss.ts'
 import { meanLoss } from './loss.ts'
 import { type Tunable, tunedOuter, tunedStates } from './lowrank/forward.ts'
@@ -35,6 +43,11 @@ export interface EndToEndSettings extends LongWork, AdamWOptions {
   readonly teacher?: ModelWeights
   /** Tokens of the teacher's prediction that are kept per position; default 64. */
   readonly topK?: number
+  /**
+   * With a teacher: add its distance in the directions of the hidden states behind every block, per token and times this
+   * (OneBit's loss, arXiv 2402.11295, has 1), to what is trained on; not to what validation tells. Default 0.
+   */
+  readonly hiddenWeight?: number
   /** Keep one block's activations at a time: less memory, a third more time. */
   readonly gradientCheckpointing?: boolean
   /** Directory for checkpoints and the teacher's predictions: a run that was stopped goes on from it. */
@@ -84,30 +97,45 @@ export function spread(windows: readonly Window[], count: number): Window[] {
  * await tuneEndToEnd({ config, base, parts, windows, steps: 200, teacher })
  */
 export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndResult> {
-  const { config, base, parts, fingerprint = {}, work, gradientCheckpointing } = options
+  const {
+    config,
+    base,
+    parts,
+    fingerprint = {},
+    work,
+    gradientCheckpointing: checkpointing = false,
+  } = options
   const { steps = 200, rows = 4, seed = 0 } = options
+  const hiddenWeight = options.teacher ? (options.hiddenWeight ?? 0) : 0
   const heldOut = spread(options.windows.validation, MOST_VALIDATION)
   const seen = spread(options.windows.train, windowsSeen(options))
   const windows = [...seen, ...heldOut]
   const teacher = await openTeacher(options, windows)
-  let now: TopK | undefined
+  let now: Teaching | undefined
   const prepare = async (batch: Batch) => {
     now = await teacher?.of(batch)
   }
-  const loss = (batch: Batch) =>
+  const lossOf = (batch: Batch, hiddenWeight: number) =>
     tf.tidy(() => {
       const ids = tf.tensor2d(batch.ids, [batch.rows, batch.length], 'int32')
-      const states = tunedStates(config, base, parts, ids, gradientCheckpointing)
-      const top = now
-      const lossOf: LossOfRows = top
-        ? (logits, from) => divergence(logits, top, from)
+      const taught = now
+      const apart: TfTensor[] = []
+      const onBlock = (i: number, x: TfTensor) => {
+        const wanted = () =>
+          tf.tensor2d(f16ToF32(taught!.directions![i]), [batch.ids.length, config.hiddenSize])
+        if (hiddenWeight > 0) apart.push(directionLoss(x, wanted, batch.weights).mul(hiddenWeight))
+      }
+      const states = tunedStates(config, base, parts, ids, { checkpointing, onBlock })
+      const lossOfRows: LossOfRows = taught
+        ? (logits, from) => divergence(logits, taught, from)
         : nextToken(batch.targets)
-      return headLoss(config, tunedOuter(base, parts), states, batch.weights, lossOf)
+      const predictions = headLoss(config, tunedOuter(base, parts), states, batch.weights, lossOfRows)
+      return tf.addN([predictions, ...apart])
     })
   const validate = () =>
     meanLoss(
       heldOut.map((_, i) => collate(windows, [seen.length + i])),
-      loss,
+      batch => lossOf(batch, 0),
       prepare,
     )
   const before = heldOut.length > 0 ? await validate() : undefined
@@ -117,8 +145,9 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
   if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
   const { history, validation } = await train({
     ...options,
-    ...{ parameters: parts.parameters, steps, loss, prepare },
-    fingerprint: { ...fingerprint, rows, seen: seen.length },
+    ...{ parameters: parts.parameters, steps, prepare },
+    loss: batch => lossOf(batch, hiddenWeight),
+    fingerprint: { ...fingerprint, rows, seen: seen.length, ...(hiddenWeight > 0 && { hiddenWeight }) },
     learningRate: options.learningRate ?? 1e-3,
     batches: shuffled(seen, { rows, seed }),
     ...(heldOut.length > 0 && {
@@ -138,7 +167,7 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
 }
 
 async function openTeacher(
-  { teacher, topK, work, signal, onProgress }: EndToEndOptions,
+  { teacher, topK, hiddenWeight = 0, work, signal, onProgress }: EndToEndOptions,
   windows: readonly Window[],
 ) {
   if (!teacher) return undefined
@@ -148,6 +177,7 @@ async function openTeacher(
       ...{ config: teacher.config, weights, windows },
       fingerprint: { teacher: teacher.files.spec, windows: digest(windows) },
       ...(topK !== undefined && { k: topK }),
+      hidden: hiddenWeight > 0,
       ...(work !== undefined && { path: `${work}/teacher` }),
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),

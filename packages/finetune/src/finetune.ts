@@ -99,12 +99,12 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
   }
 }
 
-function checkTeacher({ model, teacher, blockwise }: FinetuneOptions): void {
+function checkTeacher({ model, teacher, blockwise, hiddenWeight }: FinetuneOptions): void {
   if (!teacher && blockwise) {
     throw new ReallmError('bad-option', 'tuning block by block needs the original model as teacher')
   }
   const { vocabSize, hiddenSize, layers } = model.config
-  const own = { vocabSize, ...(blockwise && { hiddenSize, layers }) }
+  const own = { vocabSize, ...((blockwise || hiddenWeight) && { hiddenSize, layers }) }
   for (const [key, value] of Object.entries(own)) {
     const other = teacher?.config[key as keyof typeof own]
     if (other !== undefined && other !== value) {

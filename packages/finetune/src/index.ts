@@ -20,6 +20,7 @@ export { headLoss, type LossOfRows, nextToken, type RowLosses } from './head-los
 export * from './loss.ts'
 export {
   checkpointedBlock,
+  type StatesOptions,
   type Tunable,
   tunedBlock,
   tunedLogits,

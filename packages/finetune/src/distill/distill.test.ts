@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TfTensor, tf, useBackend } from '@reallm/transformer'
+import { f16ToF32 } from '@reallm/tensor-io'
+import { block, embed, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
 import { toyConfig, toyStream, toyWeights } from '../../test/toy.ts'
 import { collate, windowsOf } from '../batches.ts'
-import { divergence, teacherLogits, topK } from './index.ts'
+import { directionLoss, directions, divergence, teacherLogits, topK } from './index.ts'
 
 beforeAll(async () => {
   await useBackend('wasm')
@@ -66,4 +67,50 @@ test('a teacher is run once on each window: files are used again, for the same w
   await expect(teacherLogits({ ...options, fingerprint: { teacher: 'other' } })).rejects.toThrow(
     /teacher = "toy", now it is "other"/,
   )
+})
+
+test('the distance of directions and its gradient are those of the plain formula', () => {
+  const before = tf.memory().numTensors
+  tf.tidy(() => {
+    const states = tf.randomNormal([2, 3, 5], 1, 3, 'float32', 4) as TfTensor
+    const teacher = directions(tf.randomNormal([6, 5], 0, 1, 'float32', 5) as TfTensor)
+    const weights = Float32Array.of(1, 0, 1, 1, 0, 0.5)
+    const ours = (x: TfTensor) => directionLoss(x, () => teacher, weights)
+    const plain = (x: TfTensor) => {
+      const rows = x.reshape([6, 5])
+      const far = rows
+        .div(rows.norm('euclidean', 1, true))
+        .sub(teacher)
+        .square()
+        .sum(1)
+      return far.mul(tf.tensor1d(weights)).sum() as TfTensor
+    }
+    const [got, want] = [ours, plain].map(f => tf.valueAndGrad(f)(states, tf.scalar(0.7)))
+    expect(got.value.dataSync()[0]).toBeCloseTo(want.value.dataSync()[0], 5)
+    const expected = want.grad.dataSync()
+    expect(Math.max(...expected)).toBeGreaterThan(0.01)
+    for (const [i, v] of got.grad.dataSync().entries()) expect(v).toBeCloseTo(expected[i], 5)
+  })
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+test('directions of the hidden states behind each block are kept when asked for, in files as in memory', async () => {
+  const weights = toyWeights()
+  const windows = [{ ids: toyStream(13) }, { ids: toyStream(9) }]
+  const path = join(mkdtempSync(join(tmpdir(), 'reallm-teacher-')), 'teacher')
+  const options = { config: toyConfig, weights, windows, k: 8, hidden: true }
+  const batch = collate(windows, [0, 1])
+  const taught = await (await teacherLogits({ ...options, path })).of(batch)
+  expect(taught).toEqual(await (await teacherLogits(options)).of(batch))
+  const width = toyConfig.hiddenSize
+  let x = tf.tidy(() => embed(toyConfig, weights, tf.tensor2d(batch.ids, [2, 12], 'int32')))
+  for (let i = 0; i < toyConfig.layers; i++) {
+    x = block(toyConfig, weights, i, x)
+    const exact = directions(x).dataSync()
+    const kept = f16ToF32(taught.directions![i])
+    // the second window ends after 8 of 12 positions
+    for (let at = 0; at < 20 * width; at++) expect(kept[at]).toBeCloseTo(exact[at], 3)
+    expect(kept.subarray(20 * width).every(v => v === 0)).toBe(true)
+  }
+  await expect(teacherLogits({ ...options, path, hidden: false })).rejects.toThrow(/hidden = true/)
 })

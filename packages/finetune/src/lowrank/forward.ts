@@ -69,20 +69,30 @@ function nestedGrads(
   }
 }
 
-/** What is behind the last block, `[batch, positions, hidden]`, of ids `[batch, positions]`. */
+export interface StatesOptions {
+  /** Gradient checkpointing, see `checkpointedBlock`. */
+  readonly checkpointing?: boolean
+  /** Sees what is behind block `i`. */
+  onBlock?(i: number, x: TfTensor): void
+}
+
+/**
+ * What is behind the last block, `[batch, positions, hidden]`, of ids `[batch, positions]`. Call it inside `tf.tidy`.
+ */
 export function tunedStates(
   config: TransformerConfig,
   base: Weights,
   parts: Tunable,
   ids: TfTensor,
-  checkpointing = false,
+  { checkpointing = false, onBlock }: StatesOptions = {},
 ): TfTensor {
-  return tf.tidy(() => {
-    const run = checkpointing ? checkpointedBlock : tunedBlock
-    let x = embed(config, base, ids)
-    for (let i = 0; i < config.layers; i++) x = run(config, base, parts, i, x)
-    return x
-  })
+  const run = checkpointing ? checkpointedBlock : tunedBlock
+  let x = embed(config, base, ids)
+  for (let i = 0; i < config.layers; i++) {
+    x = run(config, base, parts, i, x)
+    onBlock?.(i, x)
+  }
+  return x
 }
 
 /** Weights of the last norm and the head, trained where the parts say so. */

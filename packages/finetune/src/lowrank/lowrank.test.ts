@@ -85,7 +85,7 @@ test('gradient checkpointing gives the same gradients', () => {
   const gradients = (checkpointing: boolean) => {
     const input = ids()
     const loss = () => {
-      const states = tunedStates(toyConfig, base, parts, input, checkpointing)
+      const states = tunedStates(toyConfig, base, parts, input, { checkpointing })
       return head(toyConfig, tunedOuter(base, parts), states).square().mean() as never
     }
     const { value, grads } = tf.variableGrads(loss, [...parts.parameters.values()])

@@ -1,15 +1,17 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bitsOf, matrix, random } from '@reallm/tensor-io'
-import { forward, loadWeights, tf, useBackend } from '@reallm/transformer'
+import { bitsOf, f16ToF32, matrix, type ProgressEvent, random } from '@reallm/tensor-io'
+import { forward, loadWeights, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
+import { valuesOf } from '../../test/toy.ts'
 import { openToy, writeToyModels } from '../../test/toy-artifact.ts'
-import { windowsOf } from '../batches.ts'
-import { tuneEndToEnd } from '../end-to-end.ts'
-import { tunedLogits } from '../lowrank/forward.ts'
+import { collate, windowsOf } from '../batches.ts'
+import { directionLoss, teacherLogits } from '../distill/index.ts'
+import { type EndToEndSettings, tuneEndToEnd } from '../end-to-end.ts'
+import { tunedLogits, tunedStates } from '../lowrank/forward.ts'
 import { onebit } from './codec.ts'
-import { oneBit } from './one-bit.ts'
+import { type OneBit, oneBit } from './one-bit.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -63,5 +65,55 @@ test('distillation brings the 1-bit model closer to the original, and its stored
   tf.dispose([decoded, ids, trained, logits])
   parts.dispose()
   expect(tf.memory().numTensors).toBe(before)
+  await model.close()
+})
+
+test("with the term on hidden states they come closer to the original's than without, and it resumes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reallm-onebit-'))
+  const { original } = await writeToyModels(folder)
+  const model = await openToy(original)
+  const base = await loadWeights(model)
+  const { config } = model
+  const tokens = (await model.tokenizer()).encode('It is a way I have of driving off the spleen. '.repeat(20))
+  const all = windowsOf(tokens, 24)
+  const windows = { train: all.slice(2), validation: all.slice(0, 2) }
+  const batch = collate(all, [0, 1])
+  const { directions: wanted } = await (
+    await teacherLogits({ config, weights: base, windows: all.slice(0, 2), hidden: true })
+  ).of(batch)
+
+  /** Distance of the directions of hidden states per token on text that is not trained on. */
+  const apart = (parts: OneBit) =>
+    tf.tidy(() => {
+      const terms: TfTensor[] = []
+      const onBlock = (i: number, x: TfTensor) => {
+        const directions = tf.tensor2d(f16ToF32(wanted![i]), [48, config.hiddenSize])
+        terms.push(directionLoss(x, () => directions, batch.weights))
+      }
+      tunedStates(config, base, parts, tf.tensor2d(batch.ids, [2, 24], 'int32'), { onBlock })
+      return tf.addN(terms).div(batch.scored).dataSync()[0]
+    })
+  async function trained(settings: Partial<EndToEndSettings>) {
+    const parts = await oneBit(model)
+    const shared = { config, base, windows, teacher: model, topK: 97, steps: 20, learningRate: 0.01 }
+    const { before, after } = await tuneEndToEnd({ ...shared, parts, ...settings })
+    const result = { before, after, apart: apart(parts), weights: valuesOf(parts.parameters) }
+    parts.dispose()
+    return result
+  }
+  const without = await trained({})
+  const withTerm = await trained({ hiddenWeight: 1, gradientCheckpointing: true })
+  expect(withTerm.before).toBeCloseTo(without.before!, 5)
+  expect(withTerm.apart).toBeLessThan(0.9 * without.apart)
+
+  const stop = new AbortController()
+  const work = join(folder, 'work')
+  const onProgress = ({ event, done }: ProgressEvent) => event === 'step-end' && done === 7 && stop.abort()
+  const once = { hiddenWeight: 1, gradientCheckpointing: true, work }
+  await expect(trained({ ...once, signal: stop.signal, onProgress })).rejects.toMatchObject({
+    code: 'aborted',
+  })
+  expect((await trained(once)).weights).toEqual(withTerm.weights)
+  tf.dispose(base)
   await model.close()
 })

@@ -1,4 +1,4 @@
-import { lrQat, oneBit, onebit, type Tunable, tuneEndToEnd } from '@reallm/finetune'
+import { type EndToEndSettings, lrQat, oneBit, onebit, type Tunable, tuneEndToEnd } from '@reallm/finetune'
 import type { EncodedMatrix } from '@reallm/tensor-io'
 import { loadTensors, tf, type Weights } from '@reallm/transformer'
 import { type GridParams, grid, integerParams, storeIntegers } from '@reallm/vq'
@@ -19,7 +19,7 @@ export const trainedRecipes: readonly Recipe[] = [
     together: async job => {
       const parts = await oneBit(job.model)
       try {
-        await distil(job, parts, 5e-3)
+        await distil(job, parts, { learningRate: 5e-3, hiddenWeight: 1 })
         return await parts.encoded()
       } finally {
         parts.dispose()
@@ -41,7 +41,7 @@ export const trainedRecipes: readonly Recipe[] = [
       const options = { bits: bitsOf, rank: 8, alpha: 64, downcast: 'fixed8', seed: job.seed } as const
       const parts = await lrQat(job.model, options)
       try {
-        await distil(job, parts, 1e-3)
+        await distil(job, parts, { learningRate: 1e-3 })
         return integers(parts.merge(), bitsOf)
       } finally {
         parts.dispose()
@@ -58,7 +58,11 @@ function integers(
 }
 
 /** Trains parts that take the place of the blocks' matrices, behind the embedding as it is stored. */
-async function distil(job: BlocksJob, parts: Tunable, learningRate: number): Promise<void> {
+async function distil(
+  job: BlocksJob,
+  parts: Tunable,
+  settings: Pick<EndToEndSettings, 'learningRate' | 'hiddenWeight'>,
+): Promise<void> {
   const { model, windows, effort, seed, work, signal, onProgress } = job
   const base = await unchanged(job)
   try {
@@ -69,7 +73,6 @@ async function distil(job: BlocksJob, parts: Tunable, learningRate: number): Pro
         parts,
         teacher: model,
         steps: steps[effort],
-        learningRate,
         seed,
         work,
       },
@@ -77,6 +80,7 @@ async function distil(job: BlocksJob, parts: Tunable, learningRate: number): Pro
         train: windows.fit.map(ids => ({ ids })),
         validation: windows.heldOut.slice(0, 4).map(ids => ({ ids })),
       },
+      ...settings,
       gradientCheckpointing: true,
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
