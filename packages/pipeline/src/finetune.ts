@@ -1,4 +1,10 @@
-import { type BlockwiseSettings, type FinetuneResult, finetuneArtifact, saveTuned } from '@reallm/finetune'
+import {
+  type BlockwiseSettings,
+  type FinetuneResult,
+  finetuneArtifact,
+  type LowRankPlan,
+  saveTuned,
+} from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
 import { type LongWork, ReallmError } from '@reallm/tensor-io'
 import { type BackendName, type ModelWeights, openWeights, useBackend } from '@reallm/transformer'
@@ -6,7 +12,7 @@ import { basename, resolve, rm } from '#platform'
 import { requireEmpty } from './journal.ts'
 import { builtInRegistry } from './registry.ts'
 
-export interface TuneOptions extends LongWork {
+export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha' | 'rsLora' | 'dora'> {
   /** A text or JSONL file. */
   readonly data: string
   /**
@@ -25,12 +31,8 @@ export interface TuneOptions extends LongWork {
   readonly blockwise?: boolean | BlockwiseSettings
   /** The original model: train on KL divergence to its predictions instead of on the text alone. */
   readonly teacher?: string
-  /** Rank of new parts; default 8. */
-  readonly rank?: number
   /** Bits of each entry of the factors in the artifact that is written: 1 to 8, or 16. Default 8. */
   readonly factorBits?: number
-  /** Train each row's magnitude apart from its direction. */
-  readonly dora?: boolean
   readonly learningRate?: number
   readonly seed?: number
   /** Go on with an unfinished run to the same directory. */

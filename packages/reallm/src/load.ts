@@ -24,6 +24,8 @@ export interface LoadedModel {
   generate(prompt: string, options?: GenerateTextOptions): Generation
   /** Starts a conversation. `send` throws `unsupported` when the model has no chat template. */
   chat(system?: string): Chat
+  /** Puts an adapter beside the weights in place of an earlier one; `undefined` takes it off. */
+  useAdapter(directory: string | undefined): Promise<void>
   /** Ends what runs for it. */
   dispose(): void
 }
@@ -56,6 +58,7 @@ export async function load(spec: string, options: LoadOptions = {}): Promise<Loa
     config: model.config,
     generate: (prompt, generation = {}) => model.generate(prompt, { maxTokens: 64, ...generation }),
     chat: system => model.chat(system === undefined ? {} : { system }),
+    useAdapter: directory => model.useAdapter(directory),
     dispose: () => model.close(),
   }
 }

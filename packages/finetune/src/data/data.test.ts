@@ -91,6 +91,24 @@ test('the loss is on completions and on what the assistant says, ends included',
   )
 })
 
+test('of packed conversations the answers alone are learned, in whichever window they are', async () => {
+  const talk = (i: number) => ({
+    messages: [
+      { role: 'user', content: `what is ${i}?` },
+      { role: 'assistant', content: `<<${i}>>` },
+    ],
+  })
+  const talks = lines(Array.from({ length: 30 }, (_, i) => talk(i)))
+  const { train, validation } = await windowsOf(talks, { length: 25, validation: 0.2 })
+  const parts = [...train, ...validation].map(({ ids, weights }) =>
+    // neighbours share the token at the edge, which is predicted in the first of them
+    learned({ ids: Int32Array.from(ids).subarray(1), weights: Uint8Array.from(weights!).subarray(1) }),
+  )
+  expect(parts.join('')).toMatch(/^(<<\d+>>|<end>|<|>|\d)+$/)
+  const scored = parts.join('').match(/<<\d+>><end>/g)!
+  expect(new Set(scored).size).toBeGreaterThan(25)
+})
+
 test('packing fills windows, without it every example has its own; validation examples stay apart', async () => {
   const examples = lines(Array.from({ length: 40 }, (_, i) => ({ prompt: `p${i}`, completion: `c${i}` })))
   const packed = await windowsOf(examples, { validation: 0.1 })
@@ -136,7 +154,7 @@ test.each([
   const { train, validation } = await readWindows(source, quick, options)
   expect(Math.max(...reads)).toBeLessThanOrEqual(1 << 16)
   const tokens = [...train, ...validation].reduce((sum, { ids }) => sum + ids.length, 0)
-  expect(tokens).toBeLessThan(source.size / 20)
+  expect(tokens).toBeLessThan(source.size / 8)
   expect(train.length).toBeGreaterThan(100)
   expect(validation.length).toBeGreaterThan(8)
   expect(progress.at(-1)).toBeCloseTo(1, 1)

@@ -43,6 +43,19 @@ test('trained parts compute (W + s·BA) with its row factors', () => {
   }
 })
 
+test('a rank for each matrix, and the scalings of LoRA and rsLoRA', () => {
+  const rank = (name: string) => (name.endsWith('down_proj') ? 4 : name.includes('layers.1.mlp') ? 2 : 0)
+  const scalings = (plan: object) =>
+    plannedModules(toyConfig, { rank, alpha: 8, ...plan }).map(m => [m.name.slice(13), m.rank, m.scaling])
+  expect(scalings({})).toEqual([
+    ['0.mlp.down_proj', 4, 2],
+    ['1.mlp.gate_proj', 2, 4],
+    ['1.mlp.up_proj', 2, 4],
+    ['1.mlp.down_proj', 4, 2],
+  ])
+  expect(scalings({ rsLora: true }).map(([, , s]) => s)).toEqual([4, 8 / Math.SQRT2, 8 / Math.SQRT2, 4])
+})
+
 test('row norms of W + s·BA are found without forming it', () => {
   const [w, a, b] = [
     [7, 5],

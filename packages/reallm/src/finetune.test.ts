@@ -1,0 +1,148 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { finetuneArtifact } from '@reallm/finetune'
+import { builtInRegistry, compress } from '@reallm/pipeline'
+import { load } from '@reallm/runtime'
+import {
+  forward,
+  loadAdapter,
+  loadWeights,
+  openWeights,
+  readAdapter,
+  tf,
+  useBackend,
+} from '@reallm/transformer'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import type { Io } from './io.ts'
+import { load as loadToTalk } from './load.ts'
+import { run } from './run.ts'
+
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
+
+const original = fileURLToPath(new URL('../../tiny/model', import.meta.url))
+const registry = builtInRegistry()
+let folder: string
+let base: string
+let data: string
+
+beforeAll(async () => {
+  await useBackend('wasm')
+  folder = await mkdtemp(join(tmpdir(), 'reallm-finetune-'))
+  base = join(folder, 'base')
+  data = join(folder, 'sums.jsonl')
+  const shared = { recipe: 'rtn', bits: 4.5, effort: 'fast', evaluate: false, threads: 0 } as const
+  await compress(original, { ...shared, to: base, backend: 'wasm' })
+  const sums = Array.from({ length: 60 }, (_, i) => ({ prompt: `${i} + 1 =`, completion: ` ${i + 1}` }))
+  await writeFile(data, sums.map(sum => JSON.stringify(sum)).join('\n'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Runs `reallm finetune base …`, and presses Ctrl-C as soon as stderr matches. */
+async function finetune(args: readonly string[], stopAt?: RegExp) {
+  const stop = new AbortController()
+  let [out, err] = ['', '']
+  const io: Io = {
+    out: text => void (out += text),
+    err(text) {
+      err += text
+      if (stopAt?.test(text)) stop.abort()
+    },
+    stdin: async () => '',
+    async *lines() {},
+    isTty: false,
+    signal: stop.signal,
+    verbose: false,
+  }
+  const code = await run(['finetune', base, '--data', data, '--length', '24', '--rows', '1', ...args], io)
+  return { code, out, err }
+}
+
+test('block by block and end to end, stopped by Ctrl-C: --resume ends in the bytes of a run that was not', async () => {
+  const plan = ['--kd', original, '--blockwise', '--block-steps', '2', '--steps', '12', '--rank', '2']
+  const whole = join(folder, 'whole')
+  const stopped = join(folder, 'stopped')
+  const straight = await finetune([...plan, '-o', whole])
+  expect(straight).toMatchObject({ code: 0, out: expect.stringMatching(/12 steps, divergence .* → /) })
+
+  const first = await finetune([...plan, '-o', stopped], /^step 10:/)
+  expect(first).toMatchObject({ code: 130, err: expect.stringMatching(/stopped.*\n {2}hint: .*--resume/) })
+  await expect(stat(stopped)).rejects.toThrow(/ENOENT/)
+  expect(await finetune([...plan, '-o', stopped])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/unfinished run/),
+  })
+  const changed = [...plan.slice(0, -1), '3', '-o', stopped, '--resume']
+  expect(await finetune(changed)).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/plan = {"rank":2.*it is {"rank":3/),
+  })
+  const resumed = await finetune([...plan, '-o', stopped, '--resume', '--json'])
+  expect(resumed.code, resumed.err).toBe(0)
+  const { steps, history, blocks } = JSON.parse(resumed.out)
+  expect([steps, history.length, blocks.length]).toEqual([12, 2, 6])
+  const [a, b] = [stopped, whole].map(directory => readFile(join(directory, 'model.safetensors')))
+  expect(await a).toEqual(await b)
+  await expect(stat(`${stopped}.work`)).rejects.toThrow(/ENOENT/)
+})
+
+test('adapters with a rank for each matrix, rsLoRA and DoRA, take turns on one compressed base', async () => {
+  const model = await openWeights(base, { registry })
+  const plans = {
+    mixed: { rank: (name: string) => (name.endsWith('_proj') ? (name.includes('mlp') ? 6 : 2) : 0) },
+    rank: { rank: 4, alpha: 8, rsLora: true },
+    dora: { rank: 2, dora: true },
+  }
+  for (const [name, plan] of Object.entries(plans)) {
+    const settings = { model, data, length: 24, rows: 1, steps: 6, learningRate: 0.01 }
+    const { adapter } = await finetuneArtifact({ ...settings, ...plan })
+    await adapter!.save(join(folder, name))
+  }
+  const weights = await loadWeights(model)
+  const ids = (await model.tokenizer()).encode('7 + 1 =')
+  const logitsOf = (hooks = {}) =>
+    tf.tidy(() =>
+      forward(model.config, weights, tf.tensor2d([ids], undefined, 'int32'), hooks)
+        .slice([0, ids.length - 1, 0], [1, 1, -1])
+        .dataSync(),
+    )
+  const runs = await load(base, { registry, weights: 'f32' })
+  const far = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+    Array.from(a).reduce((most, v, i) => Math.max(most, Math.abs(v - b[i])), 0)
+  const now = async () => {
+    const session = runs.session()
+    const logits = await session.logits(ids)
+    const last = logits.slice(-model.config.vocabSize)
+    session.free()
+    return last
+  }
+  const plain = await now()
+  expect(far(plain, logitsOf())).toBeLessThan(0.02)
+  for (const name of [...Object.keys(plans), 'mixed']) {
+    const loaded = loadAdapter(await readAdapter(join(folder, name)), weights)
+    await runs.useAdapter(join(folder, name))
+    const logits = await now()
+    expect(far(logits, logitsOf(loaded.hooks)), name).toBeLessThan(0.02)
+    expect(far(logits, plain), name).toBeGreaterThan(0.2)
+    loaded.dispose()
+  }
+  await runs.useAdapter(undefined)
+  expect(await now()).toEqual(plain)
+  runs.close()
+  tf.dispose(weights)
+  await model.close()
+
+  const talks = await loadToTalk(base)
+  const answer = async () => {
+    let text = ''
+    for await (const part of talks.generate('7 + 1 =', { maxTokens: 8, temperature: 0 })) text += part
+    return text
+  }
+  const before = await answer()
+  await talks.useAdapter(join(folder, 'rank'))
+  expect(await answer()).not.toBe(before)
+  await talks.useAdapter(undefined)
+  expect(await answer()).toBe(before)
+  talks.dispose()
+})
