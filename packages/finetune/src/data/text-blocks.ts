@@ -5,6 +5,9 @@ const BLOCK = 1 << 16
 /** Characters of the longest line that is taken. */
 const LONGEST_LINE = 1 << 26
 
+/** Characters from the end of a stretch in which a place to cut is looked for. */
+const NEAR = 1 << 12
+
 const NEWLINE = 0x0a
 const RETURN = 0x0d
 
@@ -81,10 +84,10 @@ export async function* stretchesOf(source: ByteSource): AsyncGenerator<string> {
 
 /**
  * The last place between a word and one blank before something else, where tokenizers start a new token; the end of a
- * text that has none.
+ * text that has none near it.
  */
 function cutBehindWord(text: string): number {
-  for (let at = text.length - 2; at > 0; at--) {
+  for (let at = text.length - 2; at > Math.max(0, text.length - NEAR); at--) {
     if (/^[\p{L}\p{N}]\s\S/u.test(text.slice(at - 1, at + 2))) return at
   }
   return text.length
