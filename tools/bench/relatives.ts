@@ -4,7 +4,7 @@
  *
  *   npx tsx --conditions=@reallm/source tools/bench/relatives.ts --out FOLDER
  *     [--models npm:@reallm/tiny,model.gguf] [--recipes rtn,gptq] [--bits 2,3,4] [--windows 40] [--effort normal]
- *     [--text FILE] [--seed 0] [--backend native]
+ *     [--calib FILE] [--text FILE] [--seed 0] [--backend native]
  *
  * Every row is measured in a process of its own and kept as a line of FOLDER/rows.jsonl: a bench that was stopped goes on
  * behind its last row, and further models, recipes or sizes are added to those there. FOLDER/relatives.md,
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     bits: { type: 'string', default: '2,3,4' },
     windows: { type: 'string', default: '40' },
     effort: { type: 'string', default: 'normal' },
+    calib: { type: 'string' },
     text: {
       type: 'string',
       default: new URL('../../packages/tiny/model/held-out.txt', import.meta.url).pathname,
@@ -54,6 +55,7 @@ const tasks: RowTask[] = values.models.split(',').flatMap(model => {
     seed: Number(values.seed),
     text: values.text,
     windows: Number(values.windows),
+    ...(values.calib && { calibration: values.calib }),
     ...(values.backend && { backend: values.backend as BackendName }),
   }
   const of = (recipe: string, bits: number, scope: 'all' | 'blocks' = 'all') => ({

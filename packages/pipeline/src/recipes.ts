@@ -77,7 +77,7 @@ const rankFor = ({ shape }: MatrixModule): number =>
 
 function lqLora(module: MatrixModule): Choice[] {
   const rank = rankFor(module)
-  const codec = plusLowRank({ rank, bits: 8, weighting: 'diagonal' }, normalfloat)
+  const codec = plusLowRank({ rank, bits: 8, weighting: 'diagonal', starts: 'each' }, normalfloat)
   const withRank = rates(2, 4, 1).map(bits =>
     choice(`normalfloat ${bits} bits + rank ${rank}`, codec, { inner: { bits, group: 'auto' } }, 'with rank'),
   )

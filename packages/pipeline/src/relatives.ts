@@ -21,7 +21,7 @@ function caldera(module: MatrixModule, effort: Effort): Choice[] {
   const rounds = { fast: 1, normal: 3, best: 15 }[effort]
   const shares = effort === 'fast' ? [0.2] : [0.1, 0.25]
   return shares.flatMap(share => {
-    const codec = plusLowRank({ rank: rankAt(module, share, 4), bits: 4, rounds }, fedGrid)
+    const codec = plusLowRank({ rank: rankAt(module, share, 4), bits: 4, rounds, starts: 'each' }, fedGrid)
     return gridBits[effort].map(bits =>
       choice(
         `grid ${bits} bits + ${share} bits of low rank`,

@@ -5,7 +5,11 @@ import type { Row } from './row.ts'
 
 /** Writes the rows as JSON, as a table in Markdown, and for each model as a plot; files are named without their folders. */
 export async function writeReport(folder: string, measured: readonly Row[]): Promise<void> {
-  const rows = measured.map(row => ({ ...row, model: basename(row.model), text: basename(row.text) }))
+  const rows = measured.map(({ calibration, ...row }) => ({
+    ...row,
+    ...{ model: basename(row.model), text: basename(row.text) },
+    ...(calibration && { calibration: basename(calibration) }),
+  }))
   const parts: string[] = []
   for (const model of new Set(rows.map(row => row.model))) {
     const own = rows.filter(row => row.model === model)
@@ -24,7 +28,7 @@ function conditions(rows: readonly Row[]): string {
   const all = (value: (row: Row) => string | number) => [...new Set(rows.map(value))].join(', ')
   const protocol = `${all(row => row.windows)} windows of ${all(row => row.text)}, the second half of each scored`
   const dates = all(row => row.date.slice(0, 10))
-  return `${protocol}; effort ${all(row => row.effort)}, seed ${all(row => row.seed)}, backend ${all(row => row.backend ?? 'default')}; ${dates}.`
+  return `${protocol}; effort ${all(row => row.effort)}, calibrated on ${all(row => row.calibration ?? 'the built-in text')}, seed ${all(row => row.seed)}, backend ${all(row => row.backend ?? 'default')}; ${dates}.`
 }
 
 const head = [

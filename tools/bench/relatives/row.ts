@@ -22,6 +22,8 @@ export interface RowTask {
   readonly seed: number
   readonly text: string
   readonly windows: number
+  /** Text to calibrate on; the built-in one where absent. */
+  readonly calibration?: string
   readonly backend?: BackendName
 }
 
@@ -48,7 +50,7 @@ const { task, to } = JSON.parse(process.argv[2]) as { task: RowTask; to: string 
 console.log(JSON.stringify({ ...task, date: new Date().toISOString(), ...(await measure()) } satisfies Row))
 
 async function measure(): Promise<Partial<Row>> {
-  const { model, recipe, bits, scope, effort, seed, backend } = task
+  const { model, recipe, bits, scope, effort, seed, calibration, backend } = task
   if (recipe === 'original') {
     const { bytes, bitsPerWeight, ...quality } = await evaluate(model)
     return { bytes, bitsPerWeight, ...quality }
@@ -56,7 +58,11 @@ async function measure(): Promise<Partial<Row>> {
   const started = process.cpuUsage()
   try {
     const options = { to, recipe, bits, scope, effort, seed, evaluate: false, threads: 0 }
-    const { size, matrices, peakMemory } = await compress(model, { ...options, ...(backend && { backend }) })
+    const { size, matrices, peakMemory } = await compress(model, {
+      ...options,
+      ...(calibration && { calibration }),
+      ...(backend && { backend }),
+    })
     const { user, system } = process.cpuUsage(started)
     const choices: Record<string, number> = {}
     for (const { codec } of matrices) choices[codec] = (choices[codec] ?? 0) + 1

@@ -27,7 +27,13 @@ export const residualShape = (defaults: PlusLowRankOptions = {}) => ({
   weighting: z
     .enum(['full', 'diagonal', 'none'])
     .default(defaults.weighting ?? 'full')
-    .describe('how much of the second moments the error is measured by'),
+    .describe('how much of the second moments the factors are fitted under'),
+  starts: z
+    .enum(['one', 'each'])
+    .default(defaults.starts ?? 'one')
+    .describe(
+      'each: one alternation for this weighting and for every weaker one; the best under the whole moments is kept',
+    ),
   oversampling: z
     .int()
     .min(0)
@@ -52,6 +58,7 @@ export interface PlusLowRankOptions {
   readonly rounds?: number
   readonly tolerance?: number
   readonly weighting?: 'full' | 'diagonal' | 'none'
+  readonly starts?: 'one' | 'each'
   readonly oversampling?: number
   readonly powerIterations?: number
   readonly refits?: number

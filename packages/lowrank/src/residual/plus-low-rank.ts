@@ -7,11 +7,11 @@ import {
   type MatrixCodec,
 } from '@reallm/tensor-io'
 import * as z from 'zod'
-import { alternate } from '../alternate.ts'
-import { lowPrecision, lowRankCost, storeLowRank } from '../low-precision.ts'
+import { type Alternation, alternate } from '../alternate.ts'
+import { lowPrecision, lowRankCost, type StoredLowRank, storeLowRank } from '../low-precision.ts'
 import type { LowRank } from '../low-rank.ts'
 import { lowRankOf } from '../lowrank/codec.ts'
-import { metricOf } from '../metric.ts'
+import { metricOf, type Weighting } from '../metric.ts'
 import { checkRank, rowsOf } from '../randomized-svd.ts'
 import { type PlusLowRankOptions, residualShape } from './params.ts'
 
@@ -23,7 +23,9 @@ const NAME = 'lowrank-residual'
 /**
  * `W ≈ D_φ(E) ⊙ S + L₁L₂`: a codec with a low-rank part of higher precision (ReALLM §3.1), both found by `alternate`.
  * `options` become the parameters' defaults. With few-bit factors under full moments this is CALDERA; around NormalFloat
- * with `weighting: 'diagonal'` it is Fisher-weighted LQ-LoRA, with `'none'` plain LQ-LoRA.
+ * with `weighting: 'diagonal'` it is Fisher-weighted LQ-LoRA, with `'none'` plain LQ-LoRA. The best state of the
+ * alternation is kept, factors as they are stored, under the whole moments of the context; with `starts: 'each'` the output
+ * error is at most that of every weaker weighting.
  *
  * @example
  * const codec = plusLowRank({ rank: 8, bits: 8 }, rotated(withFeedback(trellis)))
@@ -43,19 +45,24 @@ export function plusLowRank<Inner>(
       return lowRankCost(rows, cols, rank, bits)
     },
     async encode(w, p, ctx) {
-      const metric = metricOf(ctx, p.weighting)
-      const { quantised, part } = await alternate(w, {
-        ...p,
-        ...ctx,
-        metric,
-        rounds: p.rank === 0 ? 1 : p.rounds,
-        fit: residual => lowPrecision(residual, p.rank, { ...p, metric, seed: ctx.seed }),
-        async quantise(residual) {
-          const stored = await codec.encode(residual, p.inner, ctx)
-          return { stored, decoded: codec.decode(stored) }
-        },
-      })
-      return { parts: part.parts, inner: quantised.stored }
+      const judge = metricOf(ctx)
+      let best: Alternation<StoredLowRank> | undefined
+      for (const weighting of p.starts === 'each' ? weakerThan(p.weighting) : [p.weighting]) {
+        const metric = weighting === 'full' ? judge : metricOf(ctx, weighting)
+        const found = await alternate(w, {
+          ...p,
+          ...ctx,
+          ...{ metric, judge },
+          rounds: p.rank === 0 ? 1 : p.rounds,
+          fit: residual => lowPrecision(residual, p.rank, { ...p, metric, seed: ctx.seed }),
+          async quantise(residual) {
+            const stored = await codec.encode(residual, p.inner, ctx)
+            return { stored, decoded: codec.decode(stored) }
+          },
+        })
+        if (!best || found.error < best.error) best = found
+      }
+      return { parts: best!.part.parts, inner: best!.quantised.stored }
     },
     decode(e, inner) {
       const { left, right } = lowRankOf(e)
@@ -69,6 +76,12 @@ export function plusLowRank<Inner>(
       },
     }),
   })
+}
+
+/** This weighting and the weaker ones, the weakest first. */
+function weakerThan(weighting: Weighting): Weighting[] {
+  const all: Weighting[] = ['none', 'diagonal', 'full']
+  return all.slice(0, all.indexOf(weighting) + 1)
 }
 
 /** `plusLowRank` for the registry: decodes what any of them stored. */
