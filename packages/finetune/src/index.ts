@@ -1,4 +1,5 @@
 export { type AdamW, type AdamWOptions, adamW, type Parameters, type TfVariable } from './adamw.ts'
+export * from './additive/index.ts'
 export * from './batches.ts'
 export {
   type BlockReport,
@@ -6,6 +7,8 @@ export {
   type BlockwiseResult,
   tuneBlockwise,
 } from './blockwise/blockwise.ts'
+export type { MatchResult } from './blockwise/match-block.ts'
+export { createStream, type Stream } from './blockwise/streams.ts'
 export { type CheckpointStore, fileStore, memoryStore } from './checkpoint.ts'
 export * from './data/index.ts'
 export * from './distill/index.ts'

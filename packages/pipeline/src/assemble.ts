@@ -29,9 +29,16 @@ export async function writeArtifact(
     filesOf: { files: [...small.keys()], readFile: async name => small.get(name)! },
     maxShardBytes,
   })
-  for (const [name, tensor] of Object.entries(plain)) await writer.addTensor(name, tensor)
+  const norms = new Map<string, Tensor>()
+  for (let i = 0; i < run.config.layers; i++) {
+    for (const [name, norm] of (await run.tuned.read(i))?.norms ?? []) norms.set(name, norm)
+  }
+  for (const [name, tensor] of Object.entries(plain)) await writer.addTensor(name, norms.get(name) ?? tensor)
   for (const { module } of run.plan.matrices) {
-    await writer.addMatrix(module.name, await run.ledger.encoded(module.name))
+    const encoded = await run.ledger.encoded(module.name)
+    const tuned = module.block === undefined ? undefined : await run.tuned.read(module.block)
+    const parts = { ...encoded.parts, ...tuned?.parts.get(module.name) }
+    await writer.addMatrix(module.name, { ...encoded, parts })
   }
   const { bytes } = await writer.finish()
   return {

@@ -14,6 +14,7 @@ import type { CompressReport } from './report.ts'
 import type { Run } from './run.ts'
 import { type Session, type SessionOptions, withSession } from './session.ts'
 import { type BudgetOptions, budgetOf } from './settings.ts'
+import { tunedBlocks } from './tuned-blocks.ts'
 
 export interface CompressOptions extends SessionOptions, BudgetOptions {
   /** Directory to write the artifact to; must be empty or new. */
@@ -71,6 +72,7 @@ async function compressSession(
     ...(onProgress && { onProgress }),
     ledger: await openLedger(journal, plan.matrices, registry, onProgress),
     inputSensitivity: table.inputSensitivity,
+    tuned: tunedBlocks(journal),
     spill: spillTo(journal, session, maxMemory),
     outputHessian: async module => outputs?.read(module),
     tokenWeights: async leader => (recipe.twoSided ? outputs?.read(`${leader}.tokens`) : undefined),

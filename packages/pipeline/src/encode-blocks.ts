@@ -15,6 +15,7 @@ import {
 import type { PlannedMatrix } from './plan.ts'
 import { type Prefix, readMatrix } from './prefix.ts'
 import type { Run } from './run.ts'
+import { keepForTuning, tuneBlock } from './tune-block.ts'
 
 /** The two forward passes that encoding walks along: the original's, and behind what is quantised. */
 export interface Prefixes {
@@ -45,13 +46,14 @@ export async function openBlock(run: Run, i: number, original: Prefix): Promise<
 
 /**
  * Encodes block `i`: group by group of matrices that see the same input, each behind everything quantised before it,
- * and takes the quantised prefix over the block. The next block is opened while the last group is being encoded: two
- * blocks are in memory.
+ * and takes the quantised prefix over the block; then tunes it, where the recipe does. The next block is opened while the
+ * last group is being encoded: two blocks are in memory.
  */
 export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opened: OpenedBlock) {
   const { config, recipe } = run
   const { weights, inputs, known } = opened
   const planned = run.plan.matrices.filter(m => m.module.block === i)
+  const tuning = await keepForTuning(run, prefixes)
   let next: OpenedBlock | undefined
   for (const { groups, run: step, end } of halves) {
     let last: Activations | undefined
@@ -81,6 +83,7 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
     })
     await last?.close()
   }
+  if (tuning) await tuneBlock(run, i, weights, tuning, prefixes.quantised)
   for (const stored of inputs.values()) await stored.close()
   tf.dispose(weights)
   return next

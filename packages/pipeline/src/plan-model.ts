@@ -1,5 +1,6 @@
 import type { ModelFiles } from '@reallm/tensor-io'
 import { frontierOf, planBudget } from './plan.ts'
+import { isSurveyed } from './recipe.ts'
 import type { FrontierPoint } from './report.ts'
 import { type Session, type SessionOptions, withSession } from './session.ts'
 import { type BudgetOptions, budgetOf } from './settings.ts'
@@ -71,7 +72,7 @@ export const planFrontier = (
 
 /** What damages of a recipe and effort are counted in. */
 export const damageUnit = ({ recipe }: Pick<Session, 'recipe'>): string =>
-  recipe.calibrated ? 'predicted KL divergence, nats per token' : 'predicted damage, no unit'
+  isSurveyed(recipe) ? 'predicted KL divergence, nats per token' : 'predicted damage, no unit'
 
 function describe(session: Session): PlanOf {
   const { model, recipe, parts } = session

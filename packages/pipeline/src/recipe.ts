@@ -1,3 +1,4 @@
+import type { Stream } from '@reallm/finetune'
 import {
   bitsOf,
   type EncodeContext,
@@ -9,7 +10,8 @@ import {
   ReallmError,
   type StorageCost,
 } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/transformer'
+import type { ModelWeights, TransformerConfig, Weights } from '@reallm/transformer'
+import type { TunedBlock } from './tuned-blocks.ts'
 import type { Windows } from './windows.ts'
 
 /** What a matrix does in the model; recipes choose by it. */
@@ -88,6 +90,23 @@ export interface BlocksJob extends LongWork {
   readonly work: string
 }
 
+/** A block that is encoded, to be tuned. */
+export interface BlockJob extends LongWork {
+  readonly config: TransformerConfig
+  /** Its index. */
+  readonly block: number
+  /** Its norms, and its matrices as they decode. */
+  readonly weights: Weights
+  /** Its stored matrices, by module. */
+  readonly encoded: ReadonlyMap<string, EncodedMatrix>
+  /** In front of it, behind what is quantised and tuned, `[positions · hidden]` for each window. */
+  readonly inputs: Stream
+  /** Behind the original block, of the original model. */
+  readonly targets: Stream
+  readonly effort: Effort
+  readonly seed: number
+}
+
 /** Everything that sets one way of compressing a model apart from another. */
 export interface RecipeParts {
   /** One line for people. */
@@ -100,6 +119,8 @@ export interface RecipeParts {
   readonly embedding: (module: MatrixModule, effort: Effort) => readonly Choice[]
   /** Uses the second moments of the inputs, gathered behind the quantised prefix. */
   readonly calibrated?: boolean
+  /** Splits the budget by measured damage, as calibrated recipes do, but encodes without second moments. */
+  readonly surveyed?: boolean
   /** Corrects for what the quantised prefix has changed (methods §11, asymmetric correction). */
   readonly asymmetric?: boolean
   /** Uses the second moments of the outputs' gradients too, and weighs tokens by them in those of the inputs. */
@@ -115,6 +136,8 @@ export interface RecipeParts {
    * come first, one by one. Each result takes what its choice costs.
    */
   readonly together?: (job: BlocksJob) => Promise<ReadonlyMap<string, EncodedMatrix>>
+  /** Trains what a block stores, but its codes, and its norms when all its matrices are encoded (AQLM §3.4). */
+  readonly tune?: (job: BlockJob) => Promise<TunedBlock>
   /** Trains on the calibration text, and takes more of it. */
   readonly trained?: boolean
 }
@@ -122,6 +145,10 @@ export interface RecipeParts {
 export interface Recipe extends RecipeParts {
   readonly name: string
 }
+
+/** Whether the damages that a budget is split by are measured, not predicted. */
+export const isSurveyed = ({ calibrated, surveyed }: RecipeParts): boolean =>
+  calibrated === true || surveyed === true
 
 /**
  * A recipe is a sentence: which codec, at which rates, with which calibration.

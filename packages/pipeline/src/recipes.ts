@@ -197,12 +197,14 @@ export const recipes: readonly Recipe[] = [
   recipe('nf', {
     what: 'NormalFloat with double-quantised scales',
     source: 'QLoRA arXiv 2305.14314',
+    surveyed: true,
     block: normalfloatRates,
     embedding: normalfloatRates,
   }),
   recipe('rtn', {
     what: 'uniform grid, rounded to nearest: the baseline',
     source: 'folklore',
+    surveyed: true,
     block: gridRates(grid),
     embedding: gridRates(grid),
   }),

@@ -1,6 +1,7 @@
 import { lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
-import { additive, grid } from '@reallm/vq'
+import { grid } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
+import { aqlm } from './relatives/aqlm.ts'
 import { keptBlocks, keptShares } from './relatives/budget.ts'
 import { gridRows } from './relatives/grid-rows.ts'
 import { pruneRecipes } from './relatives/prune.ts'
@@ -65,28 +66,6 @@ const romBudgets = ({ block = 0 }: MatrixModule): Choice[] =>
         choice(`${Math.round(100 * share)} % of the parameters, 8 bits`, romCodec, { share, bits: 8 }, 'rom'),
       )
 const whole = choice('whole, 8 bits', grid, { bits: 8, group: 'row' })
-
-/**
- * Codebooks cost 16·M·2^B·8 bits of every matrix: the smaller it is, the shorter the codes, of which there are more.
- */
-function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): Choice[] {
-  const codebookBits = rows * cols < 2 ** 17 ? 4 : rows * cols < 2 ** 19 ? 6 : 8
-  const search = {
-    fast: { beam: 4, rounds: 2, refine: 1 },
-    normal: { beam: 8, rounds: 8, refine: 3 },
-    best: { beam: 16, rounds: 16, refine: 8 },
-  }[effort]
-  return [1, 2, 3, 4, 5, 6, 7, 8]
-    .filter(codebooks => codebooks * codebookBits <= 36)
-    .map(codebooks =>
-      choice(
-        `${codebooks} codebooks of ${codebookBits} bits for 8 weights`,
-        additive,
-        { codebooks, codebookBits, dim: 8, ...search },
-        'additive',
-      ),
-    )
-}
 
 const projected = rotated(withFeedback(lr2vq))
 /** Weights behind a rotation fill all dimensions: projecting them to fewer seldom pays. */
@@ -161,12 +140,6 @@ export const relatives: readonly Recipe[] = [
     embedding: () => [whole],
   }),
   ...pruneRecipes,
-  recipe('aqlm', {
-    what: 'sums of codewords from several codebooks, all refined together under H',
-    source: 'AQLM arXiv 2401.06118',
-    calibrated: true,
-    block: additiveRates,
-    embedding: gridRows,
-  }),
+  aqlm,
   ...trainedRecipes,
 ]

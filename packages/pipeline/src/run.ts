@@ -6,6 +6,7 @@ import type { Ledger } from './ledger.ts'
 import type { Plan } from './plan.ts'
 import type { EncodePool } from './pool.ts'
 import type { Effort, Recipe } from './recipe.ts'
+import type { TunedBlocks } from './tuned-blocks.ts'
 import type { Windows } from './windows.ts'
 
 /** Everything that the steps of one compression share. */
@@ -19,6 +20,7 @@ export interface Run extends LongWork {
   readonly plan: Plan
   readonly journal: Journal
   readonly ledger: Ledger
+  readonly tuned: TunedBlocks
   readonly pool: EncodePool
   /** Mean squared gradient at the embedding's output, 0 where it was not measured. */
   readonly inputSensitivity: number

@@ -12,7 +12,7 @@ import { measuredSurvey } from './measure.ts'
 import { type ModelParts, partsOfModel } from './modules.ts'
 import { type PlanTable, planTable, predictedDamage } from './plan.ts'
 import { type EncodePool, encodePool } from './pool.ts'
-import type { Recipe } from './recipe.ts'
+import { isSurveyed, type Recipe } from './recipe.ts'
 import { recipes } from './recipes.ts'
 import { builtInRegistry } from './registry.ts'
 import { type Scan, scanModel } from './scan.ts'
@@ -73,7 +73,7 @@ export async function withSession<T>(
       ...settings,
       ...{ model, parts, scan, backend, windows, predicted, pool: opened },
       async measured(outputs) {
-        if (!recipe.calibrated) return predicted()
+        if (!isSurveyed(recipe)) return predicted()
         // All matrices whatever the scope: one survey tells about both.
         const { matrices } = partsOfModel(model.config, 'all')
         const options = {

@@ -1,14 +1,13 @@
 import { breather, type LongWork, type Tensor } from '@reallm/tensor-io'
 import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
 import { type AdamWOptions, assign, toTensor } from '../adamw.ts'
-import { type Batch, collate, shuffled, type Window } from '../batches.ts'
+import type { Window } from '../batches.ts'
 import { type CheckpointStore, checkUnchanged, decodeCheckpoint, encodeCheckpoint } from '../checkpoint.ts'
-import { meanLoss } from '../loss.ts'
 import { tunedBlock } from '../lowrank/forward.ts'
 import { describePlan, type LowRankPlan } from '../lowrank/plan.ts'
 import { type Factors, type Trainable, trainable } from '../lowrank/trainable.ts'
-import { train } from '../train.ts'
-import { advance, createStream, embedWindows, plainBlock, rowsOf, type Stream } from './streams.ts'
+import { type MatchResult, matchBlock } from './match-block.ts'
+import { advance, createStream, embedWindows, plainBlock, type Stream } from './streams.ts'
 
 export interface BlockwiseOptions extends LongWork, AdamWOptions {
   /** The compressed model; its weights stay as they are. */
@@ -39,11 +38,8 @@ export interface BlockwiseOptions extends LongWork, AdamWOptions {
   readonly maxMemory?: number
 }
 
-export interface BlockReport {
+export interface BlockReport extends MatchResult {
   readonly block: number
-  /** Mean relative squared error of the block's output on the validation windows. */
-  readonly before: number
-  readonly after: number
 }
 
 export interface BlockwiseResult {
@@ -54,8 +50,7 @@ export interface BlockwiseResult {
 
 /**
  * Trains the parts of one block after the other: its input is what the compressed and already tuned blocks before it
- * make of the text, its target what the original model has behind the same block (ReALLM §3.2). The error of each
- * token is taken relative to its target, so that the huge first token does not drown the rest. Holds one block of each
+ * make of the text, its target what the original model has behind the same block (ReALLM §3.2). Holds one block of each
  * model and, on disk if they are large, two activations per token. Progress: `block-end` (error = relative error on the
  * validation windows).
  */
@@ -153,31 +148,14 @@ async function tuneBlock(
     return notes.report as unknown as BlockReport
   }
 
-  let now: { readonly input: Float32Array; readonly target: Float32Array }
-  const prepare = async (batch: Batch) => {
-    now = { input: await rowsOf(config, inputs, batch), target: await rowsOf(config, targets, batch) }
-  }
-  const loss = (batch: Batch) =>
-    tf.tidy(() => {
-      const shape: [number, number, number] = [batch.rows, batch.length, config.hiddenSize]
-      const target = tf.tensor3d(now.target, shape)
-      const error = run(tf.tensor3d(now.input, shape)).sub(target).square().sum(-1)
-      const relative = error.div(target.square().sum(-1).add(1e-12)).reshape([-1])
-      return relative.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
-    })
-  const count = options.windows.length
-  const heldOut = windows.slice(count).map((_, k) => collate(windows, [count + k]))
-  const validate = () => meanLoss(heldOut, loss, prepare)
-  const before = await validate()
-  const { validation } = await train({
-    ...{ steps, learningRate, patience, loss, prepare, validate, parameters: parts.parameters },
+  const matched = await matchBlock({
+    ...{ config, windows, inputs, targets, run, steps, rows, learningRate, patience, seed },
+    parameters: parts.parameters,
+    trained: options.windows.length,
     ...(signal && { signal }),
     ...(rates && { rates }),
-    batches: shuffled(windows.slice(0, count), { rows, seed }),
-    validateEvery: 10,
   })
-  const after = validation ?? before
-  const report = { block: i, before, after }
+  const report = { block: i, ...matched }
   const tensors = new Map<string, Tensor<'F32'>>()
   for (const [name, p] of parts.parameters) tensors.set(name, await toTensor(p))
   await store?.save(encodeCheckpoint({ step: steps, options: fixed, tensors, notes: { report } }))

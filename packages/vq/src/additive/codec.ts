@@ -8,19 +8,19 @@ import {
   type MatrixShape,
   type StorageCost,
   tensor,
-  toFloat32,
   zeroMatrix,
 } from '@reallm/tensor-io'
 import type { z } from 'zod'
 import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
-import { packedShape, packRows, unpackRow } from '../shared/pack-rows.ts'
-import { createScales, readScales, scalesCost } from '../shared/scales.ts'
+import { packedShape, packRows } from '../shared/pack-rows.ts'
+import { createScales, scalesCost } from '../shared/scales.ts'
 import { importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
 import { beamSearch, sumsOf } from './beam-search.ts'
 import { fitCodebooks } from './fit-codebooks.ts'
 import { type AdditiveParams, additiveParams } from './params.ts'
 import { type AdditiveCode, refine } from './refine.ts'
+import { additiveCodeOf } from './stored.ts'
 
 export type Full = z.output<typeof additiveParams>
 
@@ -108,21 +108,13 @@ async function createEncoder(
 }
 
 function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
-  const { dim, codebooks: count, codebookBits } = e.params
+  const { codes, books, scales } = additiveCodeOf(e, from, to)
   const cols = e.shape[1]
-  const groups = Math.ceil(cols / dim)
-  const size = 2 ** codebookBits
-  const vectors = { rows: count * size, cols: dim, data: toFloat32(e.parts.codebooks) }
-  const scales = readScales(e, from, to)
+  const perRow = codes.length / (to - from)
   const out = zeroMatrix(to - from, cols)
-  for (let r = from; r < to; r++) {
-    const sums = sumsOf(unpackRow(e.parts.codes, r, groups * count, codebookBits), {
-      vectors,
-      count,
-      size,
-    }).data
-    const at = (r - from) * cols
-    for (let c = 0; c < cols; c++) out.data[at + c] = scales[r - from] * sums[c]
+  for (let r = 0; r < out.rows; r++) {
+    const sums = sumsOf(codes.subarray(r * perRow, (r + 1) * perRow), books).data
+    for (let c = 0; c < cols; c++) out.data[r * cols + c] = scales[r] * sums[c]
   }
   return out
 }

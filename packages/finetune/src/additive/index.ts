@@ -1,0 +1,6 @@
+export {
+  type AdditiveMatrix,
+  type TuneCodebooksOptions,
+  type TunedCodebooks,
+  tuneCodebooks,
+} from './tune-codebooks.ts'

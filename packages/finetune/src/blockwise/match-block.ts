@@ -1,0 +1,69 @@
+import type { LongWork } from '@reallm/tensor-io'
+import { type TfTensor, type TransformerConfig, tf } from '@reallm/transformer'
+import type { AdamWOptions, Parameters } from '../adamw.ts'
+import { type Batch, collate, shuffled, type Window } from '../batches.ts'
+import { meanLoss } from '../loss.ts'
+import { train } from '../train.ts'
+import { rowsOf, type Stream } from './streams.ts'
+
+/** How long and how fast a block is trained. */
+export interface MatchSettings extends AdamWOptions {
+  /** Most steps. */
+  readonly steps: number
+  /** Windows per step. */
+  readonly rows: number
+  readonly learningRate: number
+  /** Validations without a new best until it is done; there is one every 10 steps. */
+  readonly patience: number
+  readonly seed: number
+}
+
+export interface MatchOptions extends MatchSettings, LongWork {
+  readonly config: TransformerConfig
+  /** Windows in the order of the streams; the first `trained` are trained on, the others decide when to stop. */
+  readonly windows: readonly Window[]
+  readonly trained: number
+  readonly inputs: Stream
+  readonly targets: Stream
+  /** The block with the parameters in place, `[windows, positions, hidden]` → the same. */
+  run(x: TfTensor): TfTensor
+  readonly parameters: Parameters
+}
+
+/** Mean relative squared error of a block's output on the validation windows. */
+export interface MatchResult {
+  readonly before: number
+  readonly after: number
+}
+
+/**
+ * Trains parameters until `run` makes the targets of the inputs. The error of each token is taken relative to its target,
+ * so that the huge first token does not drown the rest. The parameters end as they were best on the validation windows.
+ */
+export async function matchBlock(options: MatchOptions): Promise<MatchResult> {
+  const { config, windows, trained, inputs, targets, run, parameters, signal, rates } = options
+  const { steps, rows, learningRate, patience, seed } = options
+  let now: { readonly input: Float32Array; readonly target: Float32Array }
+  const prepare = async (batch: Batch) => {
+    now = { input: await rowsOf(config, inputs, batch), target: await rowsOf(config, targets, batch) }
+  }
+  const loss = (batch: Batch) =>
+    tf.tidy(() => {
+      const shape: [number, number, number] = [batch.rows, batch.length, config.hiddenSize]
+      const target = tf.tensor3d(now.target, shape)
+      const error = run(tf.tensor3d(now.input, shape)).sub(target).square().sum(-1)
+      const relative = error.div(target.square().sum(-1).add(1e-12)).reshape([-1])
+      return relative.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
+    })
+  const heldOut = windows.slice(trained).map((_, k) => collate(windows, [trained + k]))
+  const validate = () => meanLoss(heldOut, loss, prepare)
+  const before = await validate()
+  const { validation } = await train({
+    ...{ steps, learningRate, patience, loss, prepare, validate, parameters },
+    ...(signal && { signal }),
+    ...(rates && { rates }),
+    batches: shuffled(windows.slice(0, trained), { rows, seed }),
+    validateEvery: 10,
+  })
+  return { before, after: validation ?? before }
+}
