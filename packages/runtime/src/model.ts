@@ -48,6 +48,13 @@ export class Model {
     return this.#engine.arena.used
   }
 
+  /** Multiply-adds with weights for each token that is written, output head included: what structured matrices save. */
+  get multiplyAdds(): number {
+    const { blocks, head } = this.#decoder.weights
+    const layers = blocks.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down])
+    return layers.reduce((sum, { linear }) => sum + linear.multiplyAdds, head.multiplyAdds)
+  }
+
   /** Threads at work, this one included. */
   get threads(): number {
     return this.#engine.inference.threads

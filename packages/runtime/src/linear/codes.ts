@@ -111,6 +111,7 @@ export function codedLinear(engine: Engine, m: CodedMatrix): Linear {
   return {
     rows,
     cols,
+    multiplyAdds: rows * cols,
     bytes: codeBytes + 4 * (levels + scaleCount * (shifts === 0 ? 1 : 2)),
     apply(x, y, ldy, tokens, accumulate) {
       const panel = engine.scratchBytes('panel', 4 * PANEL_ROWS * cols * engine.inference.threads)

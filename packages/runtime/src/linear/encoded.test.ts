@@ -103,6 +103,8 @@ describe.each(cases)('%s', async (_, codec, params) => {
       expectClose(engine.arena.floats(y, COLS).slice(), row, tolerance)
     }
     expect(linear.bytes).toBeGreaterThan(0)
+    const structured = ['lowrank', 'rom', 'lplr', 'monarch'].includes(stored.codec)
+    expect(linear.multiplyAdds < ROWS * COLS).toBe(structured)
     linear.free()
     expect(engine.arena.used).toBeGreaterThan(before)
   })

@@ -11,6 +11,7 @@ export function floatWriter(engine: Engine, rows: number, cols: number, factor =
     rows,
     cols,
     bytes: 4 * paddedRows(rows) * cols,
+    multiplyAdds: rows * cols,
     apply(x, y, ldy, tokens, accumulate) {
       kernels.matmulFloat(weights, x.at, x.width, y, ldy, rows, cols, tokens, accumulate ? 1 : 0, factor)
     },

@@ -88,6 +88,7 @@ function integers(engine: Engine, rows: number, cols: number, bytes: 1 | 2, larg
     rows,
     cols,
     bytes: paddedRows(rows) * (bytes * stride + 4 * groups),
+    multiplyAdds: rows * cols,
     apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
       const { values, scales: xScales } = x.quantised(tokens)
       const add = accumulate ? 1 : 0

@@ -35,6 +35,7 @@ export function lowRankLinear(
   return {
     rows,
     cols,
+    multiplyAdds: (inner?.multiplyAdds ?? 0) + right.multiplyAdds + left.multiplyAdds,
     bytes: (inner?.bytes ?? 0) + right.bytes + left.bytes + 4 * BATCH * rank,
     apply(x, y, ldy, tokens, accumulate) {
       inner?.apply(x, y, ldy, tokens, accumulate)

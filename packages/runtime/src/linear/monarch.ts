@@ -35,6 +35,7 @@ export function monarchLinear(
   return {
     rows,
     cols,
+    multiplyAdds: (inner?.multiplyAdds ?? 0) + t * (l * cols + k * rows),
     bytes: (inner?.bytes ?? 0) + 4 * (k * roundUp(l * t) * width + l * roundUp(s) * mixed),
     apply(x, y, ldy, tokens, accumulate) {
       inner?.apply(x, y, ldy, tokens, accumulate)

@@ -21,6 +21,7 @@ export function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides
   return {
     rows,
     cols,
+    multiplyAdds: inner.multiplyAdds + (sides.input ? turning(cols) : 0) + (sides.output ? turning(rows) : 0),
     bytes: inner.bytes + 4 * ((sides.input ? cols : 0) + (sides.output ? rows : 0)),
     apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
       let turned = x
@@ -57,6 +58,13 @@ export function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides
     },
   }
 }
+
+/** Signs, then n log n additions, or n · size multiply-adds for the factors that are no power of two. */
+const turning = (width: number): number =>
+  hadamardPlan(width).reduce(
+    (sum, { kind, size }) => sum + width * (kind === 'sylvester' ? Math.log2(size) : size),
+    width,
+  )
 
 /** The orthogonal transform of each of `count` rows of `width` floats, in place; it is its own inverse. */
 function transform(engine: Engine, x: Pointer, count: number, width: number): void {

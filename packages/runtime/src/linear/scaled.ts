@@ -10,6 +10,7 @@ export function scaledLinear(engine: Engine, inner: Linear, factors: Pointer): L
     rows,
     cols,
     bytes: inner.bytes + 4 * rows,
+    multiplyAdds: inner.multiplyAdds + rows,
     apply(x, y, ldy, tokens, accumulate) {
       const out = engine.scratch('scaled', rows).at
       inner.apply(x, out, rows, tokens, false)

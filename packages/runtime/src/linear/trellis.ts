@@ -150,6 +150,7 @@ export function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
   return {
     rows,
     cols,
+    multiplyAdds: rows * cols,
     bytes: 4 * stored.reduce((sum, { wordCount, levels }) => sum + wordCount + levels, scaleCount),
     apply(x, y, ldy, tokens, accumulate) {
       const panel = engine.scratchBytes('panel', 4 * TILE * (cols + 4) * engine.inference.threads)

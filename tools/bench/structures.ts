@@ -1,0 +1,95 @@
+/**
+ * What structured matrices save in the runtime: the same model with its blocks' matrices dense on 8 bits, as reduced-order
+ * models, as low-rank sketches and as Monarch matrices. Prints the multiply-adds of a token and the processor time of one
+ * in decoding and in reading a prompt, the least of all rounds, all models in one process taking turns.
+ *
+ *   npx tsx --conditions=@reallm/source tools/bench/structures.ts [--model npm:@reallm/tiny] [--tokens 64] [--rounds 8]
+ *
+ * Factors are fitted to the weights alone: calibration changes their values, not their sizes. They are held as floats,
+ * dense weights as integers of one byte.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { lplrCodec, monarchCodec, romCodec } from '../../packages/lowrank/src/index.ts'
+import {
+  type Choice,
+  choice,
+  compress,
+  type MatrixModule,
+  recipe,
+} from '../../packages/pipeline/src/index.ts'
+import { load } from '../../packages/runtime/src/index.ts'
+import { grid } from '../../packages/vq/src/index.ts'
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string', default: 'npm:@reallm/tiny' },
+    tokens: { type: 'string', default: '64' },
+    rounds: { type: 'string', default: '8' },
+  },
+})
+const [tokens, rounds] = [Number(values.tokens), Number(values.rounds)]
+
+const dense = choice('8 bits', grid, { bits: 8, group: 'row' })
+const structures: Record<string, (module: MatrixModule) => Choice> = {
+  'dense, 8 bits': () => dense,
+  'ROM, 80 % of the parameters': () => choice('80 %', romCodec, { share: 0.8, bits: 8 }),
+  'ROM, 50 % of the parameters': () => choice('50 %', romCodec, { share: 0.5, bits: 8 }),
+  'LPLR, an eighth of full rank': ({ shape }) => {
+    const rank = Math.ceil(Math.min(...shape) / 8)
+    return choice(`rank ${rank}`, lplrCodec, { rank })
+  },
+  Monarch: () => choice('rank 1', monarchCodec, { bits: 8 }),
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'reallm-structures-'))
+try {
+  const models = []
+  for (const [i, [name, of]] of Object.entries(structures).entries()) {
+    const to = join(folder, `${i}`)
+    const parts = {
+      what: name,
+      source: 'bench',
+      block: (m: MatrixModule) => [of(m)],
+      embedding: () => [dense],
+    }
+    const { size } = await compress(values.model, {
+      ...{ to, recipe: recipe(`structure ${i}`, parts), bits: 16, evaluate: false, threads: 0 },
+    })
+    models.push({ name, bytes: size.bytes, model: await load(to, { threads: 1 }) })
+  }
+  const least = models.map(() => ({ decode: Infinity, prompt: Infinity }))
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, { model }] of models.entries()) {
+      const ids = Array.from({ length: tokens }, (_, t) => 300 + ((37 * t + round) % 1000))
+      const session = model.session()
+      const prompt = await timed(async () => void (await session.feed(ids)))
+      const decode = await timed(async () => {
+        for (let t = 0; t < tokens; t++) await session.feed([ids[t]])
+      })
+      session.free()
+      least[i] = { decode: Math.min(least[i].decode, decode), prompt: Math.min(least[i].prompt, prompt) }
+    }
+  }
+  console.log('| blocks | MB | multiply-adds per token | decoding, ms per token | prompt, ms per token |')
+  console.log('| --- | --: | --: | --: | --: |')
+  for (const [i, { name, bytes, model }] of models.entries()) {
+    const share = (100 * model.multiplyAdds) / models[0].model.multiplyAdds
+    const adds = `${(model.multiplyAdds / 1e6).toFixed(2)} M (${share.toFixed(0)} %)`
+    const [decode, prompt] = [least[i].decode, least[i].prompt].map(ms => (ms / tokens).toPrecision(3))
+    console.log(`| ${name} | ${(bytes / 1e6).toFixed(2)} | ${adds} | ${decode} | ${prompt} |`)
+    model.close()
+  }
+} finally {
+  await rm(folder, { recursive: true })
+}
+
+/** Processor time, in milliseconds. */
+async function timed(work: () => Promise<void>): Promise<number> {
+  const before = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1000
+}
