@@ -63,20 +63,23 @@ export function trellisRates(
   loss?: Float32Array,
 ): Uint8Array<ArrayBuffer> {
   const { tiles, quarters } = budgetOf(cols, bits)
+  if (!loss) {
+    const each = Math.floor(quarters / tiles)
+    return new Uint8Array(tiles).fill(each).fill(each + 1, tiles * (each + 1) - quarters)
+  }
+  const rates = new Uint8Array(tiles).fill(4)
   const costs = Float64Array.from({ length: tiles }, (_, t) => {
-    if (!loss) return 1
     const of = loss.subarray(t * TILE, (t + 1) * TILE)
     return of.reduce((sum, v) => sum + v, 0) / of.length
   })
-  const rates = new Uint8Array(tiles).fill(4)
+  const gainOf = (t: number) =>
+    rates[t] < 4 * most ? costs[t] * (distortion(rates[t]) - distortion(rates[t] + 1)) : -1
+  const gains = costs.map((_, t) => gainOf(t))
   for (let left = quarters - 4 * tiles; left > 0; left--) {
-    let best = -1
-    let gain = -1
-    for (let t = 0; t < tiles; t++) {
-      const here = rates[t] < 4 * most ? costs[t] * (distortion(rates[t]) - distortion(rates[t] + 1)) : -1
-      if (here >= gain) [best, gain] = [t, here]
-    }
+    let best = 0
+    for (let t = 1; t < tiles; t++) if (gains[t] >= gains[best]) best = t
     rates[best]++
+    gains[best] = gainOf(best)
   }
   return rates
 }
