@@ -51,6 +51,20 @@ interface EncodeKernels {
     padded: number,
     out: Pointer,
   ): void
+  nervScratch(widths: Pointer, stages: number, side: number): number
+  nerv(
+    latents: Pointer,
+    count: number,
+    side: number,
+    channels: number,
+    stages: number,
+    widths: Pointer,
+    layers: Pointer,
+    linear: number,
+    convolved: number,
+    out: Pointer,
+    scratch: Pointer,
+  ): void
   butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
   denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void
   cholesky(a: Pointer, n: number, scratch: Pointer): number

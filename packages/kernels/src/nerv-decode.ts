@@ -7,7 +7,8 @@ import {
   unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { type Dense, type Images, type Multiply, nervForward } from './neural.ts'
+import { type PackedNerv, packNerv } from './nerv-pack.ts'
+import type { Dense } from './neural.ts'
 
 /** Settings of a stored autoencoder that its decoding depends on. */
 export interface NervShape {
@@ -23,10 +24,21 @@ export interface NervShape {
   readonly start: 'principal' | 'encoder'
 }
 
+/**
+ * Latents to pixels: `[count, side, side, channels]` → `[count, side·2^stages, side·2^stages]`; whichever kernels the
+ * caller has.
+ */
+export type NervForward = (
+  latents: Float32Array,
+  count: number,
+  side: number,
+  decoder: PackedNerv,
+) => Float32Array
+
 /** Each stage has this many times fewer channels than the one before (HNeRV's reduction). */
 const REDUCTION = 1.2
 /** Pixels that are decoded at a time. */
-const CHUNK = 1 << 15
+const CHUNK = 1 << 18
 
 /** Channels after the stem and after each stage. */
 const channelsOf = ({ decoderWidth, stages }: NervShape): number[] =>
@@ -90,14 +102,15 @@ export function storedLayers(
 export function storedLatents(packed: Uint8Array, bits: Uint8Array, count: number): Float32Array {
   const width = bits.length
   const levels = new Float32Array(count)
-  for (let i = 0, at = 0; i < count; i++) {
-    const own = bits[i % width]
-    if (own === 0) continue
-    const first = at >>> 3
-    const three = packed[first] | (packed[first + 1] << 8) | (packed[first + 2] << 16)
-    const last = 2 ** own - 1
-    levels[i] = (2 * ((three >>> (at & 7)) & last)) / last - 1
-    at += own
+  const lasts = Array.from(bits, own => 2 ** own - 1)
+  for (let p = 0, at = 0; p < count; p += width) {
+    for (let c = 0; c < width; c++) {
+      if (bits[c] === 0) continue
+      const first = at >>> 3
+      const three = packed[first] | (packed[first + 1] << 8) | (packed[first + 2] << 16)
+      levels[p + c] = (2 * ((three >>> (at & 7)) & lasts[c])) / lasts[c] - 1
+      at += bits[c]
+    }
   }
   return levels
 }
@@ -105,13 +118,13 @@ export function storedLatents(packed: Uint8Array, bits: Uint8Array, count: numbe
 /**
  * A matrix stored by the codec `autoencoder`: one lookup of latents, one forward pass, some patches at a time.
  *
- * @throws ReallmError `bad-tensor` when the channels' bits do not add up
+ * @throws ReallmError `bad-tensor` when the channels' bits do not add up, or patches cannot be halved so many times
  */
 export function decodeNerv(
   parts: Readonly<Record<string, Tensor>>,
   shape: MatrixShape,
   settings: NervShape,
-  multiply: Multiply,
+  forward: NervForward,
 ): Matrix {
   const { patch, stages, latentWidth: channels, latentBits } = settings
   const bits = parts.latentBits.data as Uint8Array
@@ -122,13 +135,19 @@ export function decodeNerv(
       { hint: 'the file was altered: fetch or compress it again' },
     )
   }
+  const side = patch / 2 ** stages
+  if (patch % 16 !== 0 || !Number.isInteger(side) || side < 1) {
+    throw new ReallmError(
+      'bad-tensor',
+      `autoencoder [${shape.join('×')}]: patches of ${patch} cannot be halved ${stages} times`,
+    )
+  }
   const layers = storedLayers(parts, nervLayers(settings), settings.weightBits)
-  const linear = settings.start === 'principal' ? layers.pop()! : undefined
+  const layer = settings.start === 'principal' ? layers.pop() : undefined
   const [stem, ...rest] = layers
   const head = rest.pop()!
   const gains = f16ToF32(parts.latentGains.data as Uint16Array)
-  const decoder = { stem, stages: rest, head, ...(linear && { linear: { layer: linear, gains } }) }
-  const side = patch / 2 ** stages
+  const decoder = packNerv({ stem, stages: rest, head, ...(layer && { linear: { layer, gains } }) })
   const size = side * side * channels
   const count = patchCount(shape, patch)
   const levels = storedLatents(parts.latents.data as Uint8Array, bits, count * size)
@@ -136,9 +155,8 @@ export function decodeNerv(
   const step = Math.max(1, Math.floor(CHUNK / (patch * patch)))
   for (let from = 0; from < count; from += step) {
     const to = Math.min(count, from + step)
-    const data = levels.subarray(from * size, to * size)
-    const latents: Images = { count: to - from, height: side, width: side, channels, data }
-    pixels.set(nervForward(latents, decoder, multiply).data, from * patch * patch)
+    const latents = levels.subarray(from * size, to * size)
+    pixels.set(forward(latents, to - from, side, decoder), from * patch * patch)
   }
   const scales = f16ToF32(parts.scales.data as Uint16Array)
   const perScale = pixels.length / scales.length

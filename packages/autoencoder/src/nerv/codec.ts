@@ -1,4 +1,4 @@
-import { decodeNerv, matmul, nervLayers, patchCount } from '@reallm/kernels'
+import { decodeNerv, nervForward, nervLayers, patchCount } from '@reallm/kernels'
 import {
   defineCodec,
   type EncodedMatrix,
@@ -44,8 +44,7 @@ export const autoencoder = defineCodec<NervInput, NervParams>({
     return { parts }
   },
 
-  decode: ({ parts, shape, params }) =>
-    decodeNerv(parts, shape, params, (x, w) => matmul(x, w, { transposeB: true })),
+  decode: ({ parts, shape, params }) => decodeNerv(parts, shape, params, nervForward),
 })
 
 export interface GroupContext extends LongWork {

@@ -2,11 +2,13 @@
 // results out; pointers are byte addresses, multiples of 16. Helper threads instantiate the same module on the same
 // memory and call `work`; operations named `…Part` run on all threads, each on its share.
 import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
+import { nervPart } from '../inference/nerv'
 import { gemmPart } from './gemm'
 import { nearestPart } from './nearest'
 import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
+export { nervScratch } from '../inference/nerv'
 export { accumulate, rotateRows, tridiagonalise } from './eigen'
 export { cholesky, invertLower, lowerGram, solve } from './factor'
 export { gemmScratch, mirror } from './gemm'
@@ -17,6 +19,7 @@ const STOP: i32 = 0
 const GEMM: i32 = 1
 const VITERBI: i32 = 2
 const NEAREST: i32 = 3
+const NERV: i32 = 4
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -26,6 +29,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return viterbiPart(part, parts)
     case NEAREST:
       return nearestPart(part, parts)
+    case NERV:
+      return nervPart(part, parts)
   }
 }
 
@@ -103,4 +108,22 @@ export function nearestCentroid(
   put(6, padded)
   put(7, out)
   run(NEAREST, <i64>n * d * padded)
+}
+
+export function nerv(
+  latents: usize, count: i32, side: i32, channels: i32, stages: i32, widths: usize, layers: usize, linear: i32,
+  convolved: i32, out: usize, scratch: usize,
+): void {
+  put(0, latents)
+  put(1, count)
+  put(2, side)
+  put(3, channels)
+  put(4, stages)
+  put(5, widths)
+  put(6, layers)
+  put(7, linear)
+  put(8, convolved)
+  put(9, out)
+  put(10, scratch)
+  run(NERV, (<i64>count * side * side * channels) << (2 * stages))
 }

@@ -5,6 +5,7 @@ import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
 import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
+import { nervPart } from './nerv'
 import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
 import { butterfliesPart, densePart } from './transform'
@@ -12,6 +13,7 @@ import { butterfliesPart, densePart } from './transform'
 export { floatRow, packFloats } from './f32'
 export { integerRow, packBytes } from './integer'
 export { setThreads } from './job'
+export { nervScratch } from './nerv'
 export { addBias, addInPlace, copy, multiplyRows } from './ops'
 
 const STOP: i32 = 0
@@ -28,6 +30,7 @@ const DENSE: i32 = 10
 const MATMUL_CODES: i32 = 11
 const MATMUL_TRELLIS: i32 = 12
 const EXPAND_TRELLIS: i32 = 13
+const NERV: i32 = 14
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -57,6 +60,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return matmulTrellisPart(part, parts)
     case EXPAND_TRELLIS:
       return expandTrellisPart(part, parts)
+    case NERV:
+      return nervPart(part, parts)
   }
 }
 
@@ -319,4 +324,22 @@ export function expandTrellis(
   put(11, stateBits)
   put(12, table)
   run(EXPAND_TRELLIS, <i64>rows * cols)
+}
+
+export function nerv(
+  latents: usize, count: i32, side: i32, channels: i32, stages: i32, widths: usize, layers: usize, linear: i32,
+  convolved: i32, out: usize, scratch: usize,
+): void {
+  put(0, latents)
+  put(1, count)
+  put(2, side)
+  put(3, channels)
+  put(4, stages)
+  put(5, widths)
+  put(6, layers)
+  put(7, linear)
+  put(8, convolved)
+  put(9, out)
+  put(10, scratch)
+  run(NERV, (<i64>count * side * side * channels) << (2 * stages))
 }

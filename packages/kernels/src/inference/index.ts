@@ -1,5 +1,5 @@
 export { factorMatrix, type HadamardFactor, hadamardPlan } from '../hadamard-plan.ts'
-export { decodeNerv, type NervShape } from '../nerv-decode.ts'
+export { decodeNerv, type NervForward, type NervShape } from '../nerv-decode.ts'
 export { normalfloatLevels } from '../normalfloat-levels.ts'
 export { rotationSigns } from '../rotation-signs.ts'
 export { TILE, type TrellisLayout, trellisLayout, unpackTile } from '../trellis-layout.ts'

@@ -177,4 +177,23 @@ export interface InferenceKernels {
     stride: number,
     firstCol: number,
   ): void
+  /** Bytes of scratch that `nerv` needs for each thread. */
+  nervScratch(widths: Pointer, stages: number, side: number): number
+  /**
+   * A NeRV decoder (`PackedNerv`): latents `[count, side, side, channels]` to pixels `[count, side·2^stages,
+   * side·2^stages]`, the latter a multiple of 16; `widths` are int32.
+   */
+  nerv(
+    latents: Pointer,
+    count: number,
+    side: number,
+    channels: number,
+    stages: number,
+    widths: Pointer,
+    layers: Pointer,
+    linear: number,
+    convolved: number,
+    out: Pointer,
+    scratch: Pointer,
+  ): void
 }

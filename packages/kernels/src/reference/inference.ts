@@ -2,6 +2,7 @@ import { unpackBits } from '@reallm/tensor-io'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
 import { trellisLayout, unpackTile } from '../trellis-layout.ts'
 import { transformAxis } from './hadamard.ts'
+import { nervForward } from './nerv.ts'
 
 /** The plain twin of the inference module: the same operations on the same memory, one thread. */
 export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
@@ -293,6 +294,22 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
           out[integerAt(r, firstCol + c, stride)] = values[states[(r & 15) * 16 + (c & 15)]]
         }
       }
+    },
+
+    nervScratch: () => 0,
+
+    nerv(latents, count, side, channels, stages, widths, layers, linear, convolved, out) {
+      const decoder = {
+        channels,
+        stages,
+        widths: new Int32Array(memory.buffer, widths, stages + 1),
+        // no bound is known here; the decoder takes what it needs
+        layers: new Float32Array(memory.buffer, layers),
+        linear: linear !== 0,
+        convolved: convolved !== 0,
+      }
+      const pixels = nervForward(f32(latents, count * side * side * channels), count, side, decoder)
+      f32(out, pixels.length).set(pixels)
     },
 
     copy(y, x, count) {

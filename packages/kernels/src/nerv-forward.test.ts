@@ -1,0 +1,87 @@
+import { random } from '@reallm/tensor-io'
+import { expect, test } from 'vitest'
+import { withTwin } from '../test/random-matrix.ts'
+import { createInference } from './inference/index.ts'
+import { type NervShape, nervLayers } from './nerv-decode.ts'
+import { nervForward } from './nerv-forward.ts'
+import { type PackedNerv, packNerv } from './nerv-pack.ts'
+import type { Dense } from './neural.ts'
+import { createPool } from './pool.ts'
+
+const rng = random(5)
+const normals = (n: number, scale = 1) => Float32Array.from({ length: n }, () => rng.normal() * scale)
+
+function randomDecoder(settings: Pick<NervShape, 'stages' | 'latentWidth' | 'decoderWidth' | 'start'>) {
+  const layers = nervLayers({ patch: 0, latentBits: 0, weightBits: 0, ...settings }).map(
+    ([out, width]): Dense => ({
+      weight: { rows: out, cols: width, data: normals(out * width, Math.sqrt(1 / width)) },
+      bias: normals(out, 0.3),
+    }),
+  )
+  const layer = settings.start === 'principal' ? layers.pop() : undefined
+  const [stem, ...stages] = layers
+  const head = stages.pop()!
+  const linear = layer && { layer, gains: normals(settings.latentWidth) }
+  return { stem, stages, head, ...(linear && { linear }) }
+}
+
+const shapes = [
+  { count: 3, side: 16, stages: 1, latentWidth: 3, decoderWidth: 5, start: 'principal' },
+  { count: 5, side: 16, stages: 2, latentWidth: 16, decoderWidth: 4, start: 'principal' },
+  { count: 4, side: 2, stages: 3, latentWidth: 7, decoderWidth: 9, start: 'encoder' },
+  { count: 2, side: 1, stages: 4, latentWidth: 8, decoderWidth: 3, start: 'principal' },
+  { count: 1, side: 4, stages: 5, latentWidth: 2, decoderWidth: 2, start: 'encoder' },
+] as const
+
+function worst(values: Float32Array, wanted: Float32Array): number {
+  expect(values.length).toBe(wanted.length)
+  return values.reduce((most, v, i) => Math.max(most, Math.abs(v - wanted[i])), 0)
+}
+
+test.each(shapes)('the kernel is its twin: $side × $side latents, $stages stages, $start', async shape => {
+  const { count, side, latentWidth } = shape
+  const decoder = packNerv(randomDecoder(shape))
+  const latents = normals(count * side * side * latentWidth)
+  const wanted = withTwin(() => nervForward(latents, count, side, decoder))
+  const values = nervForward(latents, count, side, decoder)
+  expect(worst(values, wanted)).toBeLessThan(2e-5)
+  const pool = await createPool({ threads: 3 })
+  try {
+    expect(nervForward(latents, count, side, decoder)).toEqual(values)
+  } finally {
+    pool.close()
+  }
+  for (const build of ['plain', 'reference'] as const) {
+    expect(worst(await inInference(build, latents, count, side, decoder), wanted)).toBeLessThan(2e-5)
+  }
+})
+
+test('convolutions that add nothing are left out', () => {
+  const decoder = randomDecoder(shapes[1])
+  decoder.head.weight.data.fill(0)
+  decoder.head.bias.fill(0)
+  const silent = packNerv(decoder)
+  expect(silent.convolved).toBe(false)
+  const latents = normals(16 * 16 * 16)
+  const wanted = withTwin(() => nervForward(latents, 1, 16, silent))
+  expect(worst(nervForward(latents, 1, 16, silent), wanted)).toBeLessThan(2e-5)
+})
+
+async function inInference(
+  build: 'plain' | 'reference',
+  latents: Float32Array,
+  count: number,
+  side: number,
+  { channels, stages, widths, layers, linear, convolved }: PackedNerv,
+): Promise<Float32Array> {
+  const { kernels, arena } = await createInference({ build })
+  const pixels = count * (side << stages) ** 2
+  const sizes = [widths.length, latents.length, layers.length, pixels]
+  const [pw, px, pl, po] = sizes.map(n => arena.allocate(4 * n))
+  arena.bytes(pw, 4 * widths.length).set(new Uint8Array(widths.buffer))
+  const scratch = arena.allocate(kernels.nervScratch(pw, stages, side))
+  arena.floats(px, latents.length).set(latents)
+  arena.floats(pl, layers.length).set(layers)
+  kernels.nerv(px, count, side, channels, stages, pw, pl, +linear, +convolved, po, scratch)
+  return arena.floats(po, pixels).slice()
+}
