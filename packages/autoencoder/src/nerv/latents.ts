@@ -1,5 +1,5 @@
 import { eigh, matmul } from '@reallm/kernels'
-import { f16ToF32, f32ToF16, type Matrix, packBits, zeroMatrix } from '@reallm/tensor-io'
+import { f16ToF32, f32ToF16, type Matrix, packedBytes, zeroMatrix } from '@reallm/tensor-io'
 
 /** How latents are quantised: each channel on a grid of its own, `gain · (2·code/(2^bits − 1) − 1)`; 0 where it has no bits. */
 export interface LatentGrid {
@@ -67,10 +67,14 @@ export function principalBasis(blocks: Matrix, weights: Float32Array, width: num
 /** Codes of latents, channel by channel, as one stream of bits. */
 export function packLatents(codes: Uint16Array, bits: Uint8Array): Uint8Array<ArrayBuffer> {
   const width = bits.length
-  const stream: number[] = []
-  for (let i = 0; i < codes.length; i++)
-    for (let b = 0; b < bits[i % width]; b++) stream.push((codes[i] >>> b) & 1)
-  return packBits(stream, 1)
+  const total = bits.reduce((sum, own) => sum + own, 0) * (codes.length / width)
+  const packed = new Uint8Array(packedBytes(total, 1))
+  for (let i = 0, at = 0; i < codes.length; i++) {
+    const shifted = codes[i] << (at & 7)
+    for (let byte = 0; shifted >>> (8 * byte); byte++) packed[(at >>> 3) + byte] |= shifted >>> (8 * byte)
+    at += bits[i % width]
+  }
+  return packed
 }
 
 /** The gains of a grid's channels. */

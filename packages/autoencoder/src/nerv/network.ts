@@ -35,7 +35,7 @@ export const encoderLayers = ({ blocks, head }: Encoder): TrainedDense[] => [
 export function encode(patches: TfTensor, { blocks, head }: Encoder): TfTensor {
   const features = blocks.reduce((input, { embed, expand, project }) => {
     const x = dense(spaceToDepth(input), embed)
-    const mixed = dense(gelu(dense(neighbourhoods(layerNorm(x)), expand)), project)
+    const mixed = dense(gelu(convolution(layerNorm(x), expand)), project)
     return tf.add(x, mixed)
   }, patches)
   return dense(features, head)
@@ -52,18 +52,20 @@ export function decode(
   decoder: readonly TrainedDense[],
   { weightBits, start, stages }: NervParams,
 ): TfTensor {
-  const rounded = (x: TfTensor, { weight, bias }: TrainedDense) =>
-    tf.add(linear(x, fakeQuantiseRows(weight, levelsOf(weightBits))), bias)
+  const rounded = ({ weight, bias }: TrainedDense) => ({
+    weight: fakeQuantiseRows(weight, levelsOf(weightBits)),
+    bias,
+  })
   const [stem, ...rest] = decoder
   const x = rest
     .slice(0, stages)
     .reduce<TfTensor>(
-      (input, stage) => gelu(pixelShuffle(rounded(neighbourhoods(input), stage), 2)),
-      gelu(rounded(latents, stem)),
+      (input, stage) => gelu(pixelShuffle(convolution(input, rounded(stage)), 2)),
+      gelu(dense(latents, rounded(stem))),
     )
-  const y = rounded(neighbourhoods(x), rest[stages])
+  const y = convolution(x, rounded(rest[stages]))
   if (start === 'encoder') return tf.tanh(y)
-  return tf.add(y, pixelShuffle(rounded(tf.mul(latents, gains), rest[stages + 1]), 2 ** stages))
+  return tf.add(y, pixelShuffle(dense(tf.mul(latents, gains), rounded(rest[stages + 1])), 2 ** stages))
 }
 
 /** Rounds latents in [−1, 1] to 2^bits even levels, by channel; the gradient passes the rounding. Channels of 0 bits are 0. */
@@ -76,21 +78,18 @@ export function quantiseLatents(u: TfTensor, bits: Uint8Array): TfTensor {
   })
 }
 
-const dense = (x: TfTensor, { weight, bias }: TrainedDense): TfTensor => tf.add(linear(x, weight), bias)
+interface Layer {
+  readonly weight: TfTensor
+  readonly bias: TfTensor
+}
 
-/** The 3 × 3 neighbourhood of every pixel: a convolution is then one matrix product, with gradients on every backend. */
-function neighbourhoods(x: TfTensor): TfTensor {
-  const [n, h, w, c] = x.shape
-  const padded = tf.pad(x, [
-    [0, 0],
-    [1, 1],
-    [1, 1],
-    [0, 0],
-  ])
-  const shifted = Array.from({ length: 9 }, (_, i) =>
-    tf.slice(padded, [0, Math.floor(i / 3), i % 3, 0], [n, h, w, c]),
-  )
-  return tf.concat(shifted, -1)
+const dense = (x: TfTensor, { weight, bias }: Layer): TfTensor => tf.add(linear(x, weight), bias)
+
+/** A 3×3 convolution whose weight is `[out, 9·in]`, the inputs of a pixel side by side. */
+function convolution(x: TfTensor, { weight, bias }: Layer): TfTensor {
+  const [out, width] = weight.shape as [number, number]
+  const filter = tf.transpose(weight).reshape([3, 3, width / 9, out])
+  return tf.add(tf.conv2d(x as never, filter as never, 1, 'same'), bias)
 }
 
 /** `[n, 2h, 2w, c]` → `[n, h, w, 4c]`. */

@@ -122,7 +122,8 @@ export async function trainNerv(
       return sum
     }
 
-    const untrained = linear ? await wholeLoss() : Number.POSITIVE_INFINITY
+    const mayKeep = linear && params.steps > 0
+    const untrained = mayKeep ? await wholeLoss() : Number.POSITIVE_INFINITY
     const trained = await minimise(
       () => {
         const ids = pick()
@@ -131,7 +132,7 @@ export async function trainNerv(
       [change, ...variablesOf(linear ? decoder.slice(0, -1) : decoder)],
       { ...options, ...report(half), steps: params.steps - half },
     )
-    if (linear && (await wholeLoss()) >= untrained) {
+    if (mayKeep && (await wholeLoss()) >= untrained) {
       // principal components alone were better
       const head = decoder[params.stages + 1]
       for (const v of [change, head.weight, head.bias]) tf.tidy(() => v.assign(tf.zerosLike(v)))

@@ -91,12 +91,13 @@ function neighbourhoods(images: Float32Array, conv: Convolution, first: number, 
       for (let j = 0; j < outWidth; j++) {
         for (let r = 0; r < kh; r++) {
           const y = i * conv.strides[0] + r - conv.before[0]
-          for (let c = 0; c < kw; c++, to += channels) {
-            const x = j * conv.strides[1] + c - conv.before[1]
-            if (y < 0 || y >= height || x < 0 || x >= width) continue
-            const from = ((n * height + y) * width + x) * channels
-            for (let l = 0; l < channels; l++) data[to + l] = images[from + l]
-          }
+          // what lies inside the image is one run
+          const left = j * conv.strides[1] - conv.before[1]
+          const first = Math.max(0, -left) * channels
+          const last = Math.min(kw, width - left) * channels
+          const from = ((n * height + y) * width + left) * channels
+          if (y >= 0 && y < height) for (let l = first; l < last; l++) data[to + l] = images[from + l]
+          to += kw * channels
         }
       }
     }
