@@ -10,6 +10,8 @@ export interface EncodeJob extends Moments {
   readonly effort: Effort
   /** Index into the recipe's choices for this matrix. */
   readonly choice: number
+  /** Index into the choice's trials: one of them in its place. */
+  readonly trial?: number
   readonly w: Matrix
   readonly seed: number
   /** Also measure what feedback rounding gains. */
@@ -49,10 +51,12 @@ function inThisThread(recipe: Recipe, signal: AbortSignal | undefined): EncodePo
 
 /** Encodes one job; used by worker threads and by the pool without threads. */
 export function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult> {
-  const choice = choicesFor(recipe, job.module, job.effort)[job.choice]
+  const chosen = choicesFor(recipe, job.module, job.effort)[job.choice]
+  const choice = job.trial === undefined ? chosen : chosen.trials![job.trial]
   return encodeMatrix(job.module.name, job.w, choice, job, {
     seed: job.seed,
-    compare: job.compare ?? false,
+    // networks know no feedback
+    compare: job.compare === true && chosen.trials === undefined,
     ...(signal && { signal }),
   })
 }

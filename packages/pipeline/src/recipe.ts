@@ -53,6 +53,11 @@ export interface Choice {
   readonly family?: string
   /** Parameters of the codec. */
   readonly params: unknown
+  /**
+   * Where encoding trains: what stores the same with less training, the shortest first. The search measures those in the
+   * place of this one, and stops when it is beaten.
+   */
+  readonly trials?: readonly Choice[]
   /** Every tensor it will store. Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape): StorageCost
   encode(w: Matrix, ctx: EncodeContext): Promise<EncodedMatrix>

@@ -102,23 +102,29 @@ function vectorsWithRank(module: MatrixModule): Choice[] {
 
 const trainingSteps: Record<Effort, number> = { fast: 20, normal: 150, best: 600 }
 
+/** Large embeddings with a small decoder to small ones with a larger decoder, each at several rates. */
+const decoderShapes = [
+  { stages: 1, latentWidth: 4, decoderWidth: 2, latentBits: [1, 2, 3] },
+  { stages: 2, latentWidth: 16, decoderWidth: 3, latentBits: [1, 2, 3] },
+  { stages: 3, latentWidth: 16, decoderWidth: 6, latentBits: [2, 4] },
+] as const
+
 /** All of the paper: a low-rank part beside vectors or a network, whichever a matrix loses less by. */
 function paper(module: MatrixModule, effort: Effort): Choice[] {
   const rank = rankFor(module)
   const codec = plusLowRank({ rank, bits: 8, rounds: 1 }, autoencoder)
-  const steps = trainingSteps[effort]
-  const shared = { patch: 32, decoderWidth: 3, steps, weighted: true } as const
-  return [
-    ...vectorsWithRank(module),
-    ...[1, 2, 3].map(latentBits =>
-      choice(
-        `autoencoder, latents of ${latentBits} bits + rank ${rank}`,
-        codec,
-        { inner: { ...shared, stages: 2, latentWidth: 16, latentBits } },
-        'neural',
-      ),
-    ),
-  ]
+  const networks = decoderShapes.flatMap(({ latentBits: rates, ...shape }) =>
+    rates.map(latentBits => {
+      const label = `autoencoder, ${shape.stages} stages, ${shape.latentWidth} latents of ${latentBits} bits + rank ${rank}`
+      const trained = (steps: number) => {
+        const inner = { ...shape, latentBits, patch: 32 as const, weighted: true, steps }
+        return choice(label, codec, { inner }, `autoencoder of ${shape.stages} stages`)
+      }
+      const steps = trainingSteps[effort]
+      return { ...trained(steps), trials: [trained(0), trained(Math.ceil(steps / 4))] }
+    }),
+  )
+  return [...vectorsWithRank(module), ...networks]
 }
 
 /** Every built-in recipe, the default one first. */

@@ -9,3 +9,10 @@ export function rowSample(w: Matrix, most: number): { rows: number[]; w: Matrix 
     data.set(w.data.subarray(row * w.cols, (row + 1) * w.cols), r * w.cols)
   return { rows, w: { rows: count, cols: w.cols, data } }
 }
+
+/** At most `most` neighbouring rows from the middle of a matrix. */
+export function adjacentRows(w: Matrix, most: number): Matrix {
+  const rows = Math.min(most, w.rows)
+  const first = Math.floor((w.rows - rows) / 2)
+  return { rows, cols: w.cols, data: w.data.slice(first * w.cols, (first + rows) * w.cols) }
+}

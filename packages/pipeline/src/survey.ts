@@ -1,22 +1,13 @@
-import { squaredNorm } from '@reallm/kernels'
-import {
-  bitsOf,
-  type LongWork,
-  type Matrix,
-  random,
-  seedFor,
-  throwIfAborted,
-  zeroMatrix,
-} from '@reallm/tensor-io'
+import { type LongWork, type Matrix, random, seedFor, throwIfAborted, zeroMatrix } from '@reallm/tensor-io'
 import { loadBlock, loadOuter, type ModelWeights, tf, valuesOf } from '@reallm/transformer'
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from './activations.ts'
+import { choiceErrors } from './choice-errors.ts'
 import { headInput, inputGroups, moment, runBlock } from './forward.ts'
 import { blockGradients, type Fisher, headGradients } from './gradients.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
-import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
-import { rowSample } from './row-sample.ts'
+import type { Effort, MatrixModule, Recipe } from './recipe.ts'
 import type { Windows } from './windows.ts'
 
 /** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
@@ -58,17 +49,12 @@ const surveyWindows: Record<Effort, { count: number; length: number }> = {
 /** What every token counts in the second moments beside its share of a window's squared gradient: few tokens carry most. */
 const plainShare = 0.3
 
-/** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
-const sampleRows = 128
-/** Rows of an embedding or head: they differ in how often they are used. */
-const sampleTokens = 4096
-
 /**
  * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
  * that the model's own predictions send back there. To second order `KL ≈ ½ · mean((g ΔW x)²)` nats per token, which is
  * taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being, but for a share that all tokens have, the
  * mean of `‖g‖² x xᵀ` over that of `‖g‖²`. One forward and one backward pass over a few windows, one block
- * in memory. Rates between measured ones are interpolated on a logarithmic scale.
+ * in memory.
  */
 export async function survey(options: SurveyOptions): Promise<Survey> {
   const { model, matrices, effort, scratch, signal, onProgress } = options
@@ -136,7 +122,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     await inputs[i].close()
     await Promise.all(
       modules.map(async module => {
-        const errors = await measured(options, module, hessians.get(leaderOf(module.name))!)
+        const errors = await choiceErrors(options, module, hessians.get(leaderOf(module.name))!)
         damages[module.name] = errors.map(error => 0.5 * sensitivity.get(module.name)! * error)
       }),
     )
@@ -151,7 +137,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     const asHead = module.tied || module.kind === 'lm_head'
     const hessian = asHead ? atHead : zeroMatrix(config.hiddenSize, config.hiddenSize)
     const whole = module.kind === 'embed_tokens' ? withInput(hessian, inputSensitivity) : hessian
-    const errors = await measured(options, module, whole, use)
+    const errors = await choiceErrors(options, module, whole, use)
     damages[module.name] = errors.map(error => 0.5 * error)
   }
   return { damages, inputSensitivity }
@@ -251,89 +237,8 @@ function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher):
   sums.set(name, sum)
 }
 
-/**
- * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix: two of each family measured on a sample of rows, the others between them. Without
- * `use` they are those of the whole matrix; with it, the mean over rows that are used so often (softmax's Fisher
- * information is at most a token's probability, and does not see what all logits gain or lose alike).
- */
-async function measured(
-  { model, recipe, effort, seed, pool }: SurveyOptions,
-  module: MatrixModule,
-  hessian: Matrix,
-  use?: Float32Array,
-): Promise<number[]> {
-  const whole = await readMatrix(model, `${module.name}.weight`)
-  const { w, rows } = rowSample(whole, use ? sampleTokens : sampleRows)
-  const weights = use ? shares(rows.map(row => use[row])) : rows.map(() => whole.rows / rows.length)
-  const sampled: MatrixModule = { ...module, shape: [w.rows, w.cols] }
-  const choices = choicesFor(recipe, module, effort)
-  const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
-  const errors: number[] = []
-  const measure = async (index: number): Promise<number> => {
-    const result = await pool.encode({
-      recipe: recipe.name,
-      module: sampled,
-      effort,
-      choice: index,
-      w,
-      seed: seedFor(seed, module.name),
-      ...(recipe.calibrated && { hessian }),
-    })
-    const lost = { ...w, data: w.data.map((v, i) => v - result.decoded.data[i]) }
-    if (use) subtractMeanRow(lost, weights)
-    for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / w.cols)])
-    return squaredNorm(lost, { hessian })
-  }
-  for (const family of familiesOf(choices)) {
-    const bySize = [...family].sort((a, b) => bits[a] - bits[b])
-    // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
-    const places = new Set([0, Math.floor((bySize.length - 1) / 3), Math.ceil(((bySize.length - 1) * 2) / 3)])
-    const points = await Promise.all(
-      [...places].map(async at => ({
-        bits: bits[bySize[at]],
-        log: Math.log(Math.max(await measure(bySize[at]), 1e-30)),
-      })),
-    )
-    for (const index of family) errors[index] = Math.exp(interpolated(points, bits[index]))
-  }
-  return errors
-}
-
-/** On straight lines through points of rising `bits`, of which the first and the last go on. */
-function interpolated(
-  points: readonly { readonly bits: number; readonly log: number }[],
-  bits: number,
-): number {
-  if (points.length === 1) return points[0].log
-  const above = points.findIndex((point, i) => i > 0 && point.bits >= bits)
-  const [a, b] = points.slice((above < 0 ? points.length : above + 1) - 2)
-  return a.log + ((bits - a.bits) / (b.bits - a.bits)) * (b.log - a.log)
-}
-
-/** Indices of choices that differ in rate only. */
-function familiesOf(choices: readonly Choice[]): number[][] {
-  const families = new Map<string, number[]>()
-  for (const [i, { family, label }] of choices.entries()) {
-    families.set(family ?? label, [...(families.get(family ?? label) ?? []), i])
-  }
-  return [...families.values()]
-}
-
-function shares(values: readonly number[]): number[] {
-  const sum = values.reduce((total, v) => total + v, 0)
-  return values.map(v => v / sum)
-}
-
 function meanSquare(values: Float32Array): number {
   let sum = 0
   for (const v of values) sum += v * v
   return sum / values.length
-}
-
-function subtractMeanRow({ rows, cols, data }: Matrix, weights: readonly number[]): void {
-  for (let c = 0; c < cols; c++) {
-    let mean = 0
-    for (let r = 0; r < rows; r++) mean += weights[r] * data[r * cols + c]
-    for (let r = 0; r < rows; r++) data[r * cols + c] -= mean
-  }
 }

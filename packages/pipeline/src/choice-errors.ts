@@ -1,0 +1,141 @@
+import { squaredNorm } from '@reallm/kernels'
+import { bitsOf, type Matrix, seedFor } from '@reallm/tensor-io'
+import type { ModelWeights } from '@reallm/transformer'
+import type { EncodePool } from './pool.ts'
+import { readMatrix } from './prefix.ts'
+import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
+import { adjacentRows, rowSample } from './row-sample.ts'
+
+export interface ChoiceErrorOptions {
+  readonly model: ModelWeights
+  readonly recipe: Recipe
+  readonly effort: Effort
+  readonly seed: number
+  readonly pool: EncodePool
+}
+
+/** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
+const sampleRows = 128
+/** Rows of an embedding or head: they differ in how often they are used. */
+const sampleTokens = 4096
+/** A choice that is to be trained goes on to its next trial when it loses at most so many times what another one does. */
+const reach = 1.25
+
+/**
+ * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix: three of each family measured on a sample of rows, the others between
+ * them on a logarithmic scale. Families that are trained are measured by their trials, by successive halving: every trial is longer,
+ * and only those that are not beaten so far, at most half of them, go on to the next. Without `use` the errors are those
+ * of the whole matrix; with it, the mean over rows that are used so often (softmax's Fisher information is at most a
+ * token's probability, and does not see what all logits gain or lose alike).
+ */
+export async function choiceErrors(
+  { model, recipe, effort, seed, pool }: ChoiceErrorOptions,
+  module: MatrixModule,
+  hessian: Matrix,
+  use?: Float32Array,
+): Promise<number[]> {
+  const whole = await readMatrix(model, `${module.name}.weight`)
+  const choices = choicesFor(recipe, module, effort)
+  const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
+  const errors: number[] = []
+
+  const encode = async (index: number, w: Matrix, trial?: number): Promise<Matrix> => {
+    const { decoded } = await pool.encode({
+      recipe: recipe.name,
+      module: { ...module, shape: [w.rows, w.cols] },
+      effort,
+      choice: index,
+      ...(trial !== undefined && { trial }),
+      w,
+      seed: seedFor(seed, module.name),
+      ...(recipe.calibrated && { hessian }),
+    })
+    return { ...w, data: w.data.map((v, i) => v - decoded.data[i]) }
+  }
+  const spread = rowSample(whole, use ? sampleTokens : sampleRows)
+  const weights = use
+    ? shares(spread.rows.map(row => use[row]))
+    : spread.rows.map(() => whole.rows / spread.rows.length)
+  const measure = async (index: number): Promise<number> => {
+    const lost = await encode(index, spread.w)
+    if (use) subtractMeanRow(lost, weights)
+    for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / lost.cols)])
+    return squaredNorm(lost, { hessian })
+  }
+  // networks see neighbours in both directions
+  const adjacent = adjacentRows(whole, sampleRows)
+  const [all, some] = [whole, adjacent].map(w => squaredNorm(w, { hessian }))
+  const measureTrial = async (index: number, trial: number): Promise<number> =>
+    (squaredNorm(await encode(index, adjacent, trial), { hessian }) * all) / Math.max(some, 1e-30)
+  const measureFamily = async (
+    family: readonly number[],
+    shares: readonly number[],
+    of: (index: number) => Promise<number>,
+  ) => {
+    const bySize = [...family].sort((a, b) => bits[a] - bits[b])
+    const places = new Set(shares.map(share => Math.round((bySize.length - 1) * share)))
+    const points = await Promise.all(
+      [...places].map(async at => ({
+        bits: bits[bySize[at]],
+        log: Math.log(Math.max(await of(bySize[at]), 1e-30)),
+      })),
+    )
+    for (const index of family) errors[index] = Math.exp(interpolated(points, bits[index]))
+  }
+
+  const families = familiesOf(choices)
+  const trialsOf = (family: readonly number[]) => choices[family[0]].trials?.length ?? 0
+  const known = families.filter(family => trialsOf(family) === 0)
+  // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
+  for (const family of known) await measureFamily(family, [0, 1 / 3, 2 / 3], measure)
+  /** How much less a family loses, at its best rate, than the best of the others of at most that size. */
+  const lead = (family: readonly number[]): number =>
+    family.reduce((most, i) => {
+      const others = known.flat().filter(j => bits[j] <= bits[i])
+      return Math.max(most, Math.min(...others.map(j => errors[j])) / errors[i])
+    }, 0)
+  let contenders = families.filter(family => trialsOf(family) > 0)
+  for (let trial = 0; contenders.length > 0; trial++) {
+    for (const family of contenders) {
+      await measureFamily(family, [1 / 3, 2 / 3], index => measureTrial(index, trial))
+    }
+    contenders = contenders
+      .filter(family => trial + 1 < trialsOf(family) && lead(family) * reach >= 1)
+      .sort((a, b) => lead(b) - lead(a))
+      .slice(0, Math.ceil(contenders.length / 2))
+  }
+  return errors
+}
+
+/** On straight lines through points of rising `bits`, of which the first and the last go on. */
+function interpolated(
+  points: readonly { readonly bits: number; readonly log: number }[],
+  bits: number,
+): number {
+  if (points.length === 1) return points[0].log
+  const above = points.findIndex((point, i) => i > 0 && point.bits >= bits)
+  const [a, b] = points.slice((above < 0 ? points.length : above + 1) - 2)
+  return a.log + ((bits - a.bits) / (b.bits - a.bits)) * (b.log - a.log)
+}
+
+/** Indices of choices that differ in rate only. */
+function familiesOf(choices: readonly Choice[]): number[][] {
+  const families = new Map<string, number[]>()
+  for (const [i, { family, label }] of choices.entries()) {
+    families.set(family ?? label, [...(families.get(family ?? label) ?? []), i])
+  }
+  return [...families.values()]
+}
+
+function shares(values: readonly number[]): number[] {
+  const sum = values.reduce((total, v) => total + v, 0)
+  return values.map(v => v / sum)
+}
+
+function subtractMeanRow({ rows, cols, data }: Matrix, weights: readonly number[]): void {
+  for (let c = 0; c < cols; c++) {
+    let mean = 0
+    for (let r = 0; r < rows; r++) mean += weights[r] * data[r * cols + c]
+    for (let r = 0; r < rows; r++) data[r * cols + c] -= mean
+  }
+}
