@@ -118,28 +118,41 @@ export const toyStore: FactorStore = {
 
 export const toyRegistry: Registry = createRegistry([coarse], [toyLowRank, rowScaled])
 
+export interface ToyOptions {
+  /** Other sizes. */
+  readonly config?: Partial<typeof source>
+  /** Other weights of some matrices. */
+  readonly weights?: (name: string, rows: number, cols: number) => Float32Array<ArrayBuffer> | undefined
+}
+
 /** Writes a toy model with random weights, and an artifact that stores its blocks' matrices coarsely. */
-export async function writeToyModels(directory: string): Promise<{ original: string; artifact: string }> {
+export async function writeToyModels(
+  directory: string,
+  options: ToyOptions = {},
+): Promise<{ original: string; artifact: string }> {
+  const config = { ...source, ...options.config }
   const [original, artifact] = [join(directory, 'original'), join(directory, 'artifact')]
   mkdirSync(original, { recursive: true })
   const tensors = Object.fromEntries(
-    [...allTensors(parseConfig(source))].map(([name, shape]) => {
+    [...allTensors(parseConfig(config))].map(([name, shape]) => {
       const rng = random(seedFor(3, name))
       const size = shape.reduce((a, b) => a * b, 1)
-      const values = Float32Array.from({ length: size }, () => (shape.length === 1 ? 1 : 0.3 * rng.normal()))
+      const own = shape.length === 2 ? options.weights?.(name, shape[0], shape[1]) : undefined
+      const values =
+        own ?? Float32Array.from({ length: size }, () => (shape.length === 1 ? 1 : 0.3 * rng.normal()))
       return [name, tensor('F32', shape, values)]
     }),
   )
   await writeSafetensors(join(original, 'model.safetensors'), tensors)
   const json = {
-    'config.json': source,
+    'config.json': config,
     'tokenizer.json': charTokenizerFiles.tokenizer,
     'tokenizer_config.json': charTokenizerFiles.config,
   }
   for (const [name, value] of Object.entries(json)) writeFileSync(join(original, name), JSON.stringify(value))
 
   const files = await openModel(original)
-  const writer = await createArtifactWriter(artifact, { config: source, filesOf: files })
+  const writer = await createArtifactWriter(artifact, { config, filesOf: files })
   for (const [name, stored] of Object.entries(tensors)) {
     if (/_proj\.weight$/.test(name)) {
       await writer.addMatrix(name.slice(0, -7), await coarse.encode(toMatrix(stored), {}, { seed: 0 }))
