@@ -5,6 +5,7 @@ import type { EncodePool } from './pool.ts'
 import { readMatrix } from './prefix.ts'
 import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
 import { adjacentRows, rowSample } from './row-sample.ts'
+import type { SharedFits } from './shared-fits.ts'
 
 export interface ChoiceErrorOptions {
   readonly model: ModelWeights
@@ -12,6 +13,7 @@ export interface ChoiceErrorOptions {
   readonly effort: Effort
   readonly seed: number
   readonly pool: EncodePool
+  readonly shared: SharedFits
 }
 
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
@@ -29,7 +31,7 @@ const reach = 1.25
  * token's probability, and does not see what all logits gain or lose alike).
  */
 export async function choiceErrors(
-  { model, recipe, effort, seed, pool }: ChoiceErrorOptions,
+  { model, recipe, effort, seed, pool, shared }: ChoiceErrorOptions,
   module: MatrixModule,
   hessian: Matrix,
   use?: Float32Array,
@@ -40,12 +42,14 @@ export async function choiceErrors(
   const errors: number[] = []
 
   const encode = async (index: number, w: Matrix, trial?: number): Promise<Matrix> => {
+    const fitted = await shared(module, index)
     const { decoded } = await pool.encode({
       recipe: recipe.name,
       module: { ...module, shape: [w.rows, w.cols] },
       effort,
       choice: index,
       ...(trial !== undefined && { trial }),
+      ...(fitted && { shared: fitted }),
       w,
       seed: seedFor(seed, module.name),
       ...(recipe.calibrated && { hessian }),

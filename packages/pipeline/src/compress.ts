@@ -58,7 +58,7 @@ async function compressSession(
   started: { readonly wall: number; readonly cpu: number },
 ): Promise<CompressReport> {
   const { maxMemory = 2e9, onProgress, signal } = options
-  const { model, recipe, effort, seed, windows, pool, scan, parts, backend } = session
+  const { model, recipe, effort, seed, windows, pool, shared, scan, parts, backend } = session
   const registry = builtInRegistry()
   const chosen = journalOptions(options, session)
   const journal = await openJournal(`${resolve(options.to)}.work`, chosen, options.resume)
@@ -67,7 +67,7 @@ async function compressSession(
   const table = await planTableOf(session, journal, folder)
   const plan = planBudget(table, budgetOf(options))
   const run: Run = {
-    ...{ model, config: model.config, recipe, effort, seed, windows, plan, journal, pool },
+    ...{ model, config: model.config, recipe, effort, seed, windows, plan, journal, pool, shared },
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
     ledger: await openLedger(journal, plan.matrices, registry, onProgress),
@@ -147,7 +147,7 @@ async function planTableOf(
   return {
     ...table,
     inputSensitivity,
-    candidates: table.candidates.map((of, m) => of.map(({ bytes }, c) => ({ bytes, damage: damages[m][c] }))),
+    candidates: table.candidates.map((of, m) => of.map((each, c) => ({ ...each, damage: damages[m][c] }))),
   }
 }
 

@@ -100,8 +100,10 @@ export async function encodePlanned(
   // Embedding and head turn only their columns, and their outputs are too many for a moment.
   const outputHessian = run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
   const fisher = run.recipe.fisher && block !== undefined ? await run.fisher(name) : undefined
+  const shared = await run.shared(planned.module, planned.choice)
   const result = await run.pool.encode({
     ...moments,
+    ...(shared && { shared }),
     ...(fisher && { fisher }),
     ...(outputHessian && { outputHessian }),
     recipe: run.recipe.name,

@@ -1,10 +1,10 @@
 import {
   bitsOf,
-  bitsPerWeight,
   type EncodedMatrix,
   loadEncoded,
   type Matrix,
   type OnProgress,
+  partsOf,
   type Registry,
   saveEncoded,
   sizeOf,
@@ -51,11 +51,15 @@ export async function openLedger(
       return matrices.has(module) ? registry.decode(await loadEncoded(path(module))) : undefined
     },
     encoded: module => loadEncoded(path(module)),
-    async finish({ module, label }, { encoded, error, errorBefore, plainError, seconds }) {
+    async finish({ module, label, sharing }, { encoded, error, errorBefore, plainError, seconds }) {
       const { name, shape } = module
       await saveEncoded(path(name), encoded)
-      const bytes = bitsOf(encoded) / 8
-      const bits = bitsPerWeight(encoded)
+      const shared = sharing
+        ? Object.entries(partsOf(encoded)).filter(([part]) => sharing.includes(part))
+        : []
+      const others = sharing ? (1 - 1 / sharing.users) * bitsOf(Object.fromEntries(shared)) : 0
+      const bytes = (bitsOf(encoded) - others) / 8
+      const bits = (8 * bytes) / sizeOf(shape)
       const report = {
         name,
         shape,

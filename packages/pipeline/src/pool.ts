@@ -1,7 +1,7 @@
 import type { Matrix } from '@reallm/tensor-io'
 import { availableParallelism, threadPool } from '#platform'
 import { type EncodeResult, encodeMatrix, type Moments } from './encode.ts'
-import { choicesFor, type Effort, type MatrixModule, type Recipe } from './recipe.ts'
+import { choicesFor, type Effort, type MatrixModule, type Recipe, type SharedTensors } from './recipe.ts'
 
 /** One matrix to encode: one job. Plain data, so that it can go to another thread. */
 export interface EncodeJob extends Moments {
@@ -12,6 +12,8 @@ export interface EncodeJob extends Moments {
   readonly choice: number
   /** Index into the choice's trials: one of them in its place. */
   readonly trial?: number
+  /** What was fitted to the matrix's group, where the choice shares anything. */
+  readonly shared?: SharedTensors
   readonly w: Matrix
   readonly seed: number
   /** Also measure what feedback rounding gains. */
@@ -52,7 +54,8 @@ function inThisThread(recipe: Recipe, signal: AbortSignal | undefined): EncodePo
 /** Encodes one job; used by worker threads and by the pool without threads. */
 export function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult> {
   const chosen = choicesFor(recipe, job.module, job.effort)[job.choice]
-  const choice = job.trial === undefined ? chosen : chosen.trials![job.trial]
+  const tried = job.trial === undefined ? chosen : chosen.trials![job.trial]
+  const choice = job.shared ? tried.shared!.with(job.shared) : tried
   return encodeMatrix(job.module.name, job.w, choice, job, {
     seed: job.seed,
     // networks know no feedback

@@ -9,6 +9,7 @@ import {
   type MatrixShape,
   ReallmError,
   type StorageCost,
+  type Tensor,
 } from '@reallm/tensor-io'
 import type { ModelWeights, TransformerConfig, Weights } from '@reallm/transformer'
 import type { TunedBlock } from './tuned-blocks.ts'
@@ -45,6 +46,18 @@ export const efforts = ['fast', 'normal', 'best'] as const
 /** How long to search: on how much text, with which trellis, and (over `fast`) with two-sided feedback. */
 export type Effort = (typeof efforts)[number]
 
+/** What is fitted to a group of like matrices, and stored once for all of them. */
+export interface SharedFit {
+  /** Whether a part of the choice's cost is one of those that all matrices of a group store alike. */
+  includes(part: string): boolean
+  /** Fits those parts to rows of the group's matrices: their tensors by name. */
+  fit(group: readonly Matrix[], ctx: LongWork & { readonly seed: number }): Promise<SharedTensors>
+  /** The same choice with fitted parts. */
+  with(fitted: SharedTensors): Choice
+}
+
+export type SharedTensors = Readonly<Record<string, Tensor>>
+
 /** One way to store one matrix: a codec with its parameters. */
 export interface Choice {
   /** `trellis k=3 L=10` */
@@ -58,6 +71,8 @@ export interface Choice {
    * place of this one, and stops when it is beaten.
    */
   readonly trials?: readonly Choice[]
+  /** One decoder for all matrices of a kind that get a choice of this label, fitted before any of them is encoded. */
+  readonly shared?: SharedFit
   /** Every tensor it will store. Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape): StorageCost
   encode(w: Matrix, ctx: EncodeContext): Promise<EncodedMatrix>

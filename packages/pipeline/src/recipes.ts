@@ -1,9 +1,9 @@
 import { autoencoder } from '@reallm/autoencoder'
 import { ReallmError } from '@reallm/tensor-io'
-import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
+import { e8, fitShared, grid, kmeans, normalfloat, trellis, trellisWith } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
 import { relatives } from './relatives.ts'
-import { plusLowRank, rotated, withFeedback } from './wrappers/index.ts'
+import { plusLowRank, rotated, turn, withFeedback } from './wrappers/index.ts'
 
 /** Feedback behind a rotation of both sides: entries become Gaussian, and one code fits all. */
 const turned = rotated(withFeedback(trellis))
@@ -24,6 +24,28 @@ const trellisRates =
       const inner = { bits: rate, stateBits: stateBits[effort] }
       return choice(`trellis ${rate} bits, L=${inner.stateBits}`, codec, { inner }, 'trellis')
     })
+
+/** A network on the state's bits in the table's place: one for all matrices of a kind, so that it costs next to nothing. */
+const neuralTrellis = (_: MatrixModule, effort: Effort): Choice[] =>
+  rates(1, 4, 0.5).map(rate => {
+    const inner = { bits: rate, stateBits: stateBits[effort], values: 'network' as const }
+    const label = `neural trellis ${rate} bits, L=${inner.stateBits}`
+    const at = (codec: typeof trellis) =>
+      choice(label, rotated(withFeedback(codec)), { inner }, 'neural trellis')
+    return {
+      ...at(trellis),
+      shared: {
+        includes: part => /^inner\.network\d/.test(part),
+        fit: (group, ctx) =>
+          fitShared(
+            group.map(w => turn(w, ctx.seed, { input: true, output: true })),
+            inner,
+            ctx,
+          ),
+        with: fitted => at(trellisWith(fitted)),
+      },
+    }
+  })
 
 /** Tokens that are never used have the largest rows: a scale for each keeps them from setting everybody's. */
 const trellisEmbedding =
@@ -146,6 +168,16 @@ export const recipes: readonly Recipe[] = [
     feedback: true,
     block: trellisRates(turned, rates(1, 4, 1)),
     embedding: trellisEmbedding(rates(1, 4, 1)),
+  }),
+  recipe('neural-trellis', {
+    what: 'trellis codes whose values come from a small network, one for all matrices of a kind, with two-sided feedback',
+    source: 'ReALLM arXiv 2405.13155, QTIP 2406.11235',
+    calibrated: true,
+    feedback: true,
+    asymmetric: true,
+    twoSided: true,
+    block: neuralTrellis,
+    embedding: trellisEmbedding(rates(1, 4, 0.5)),
   }),
   recipe('reallm-vq', {
     what: 'vector quantisation beside a low-rank part, by alternation; a network nowhere',

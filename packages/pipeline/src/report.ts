@@ -7,7 +7,7 @@ export interface MatrixReport {
   readonly shape: readonly [number, number]
   /** The composition and its parameters in short: `trellis k=3 L=10`. */
   readonly codec: string
-  /** Bits per weight, every stored tensor counted. */
+  /** Bits per weight, every stored tensor counted, those shared with other matrices by their share. */
   readonly bits: number
   readonly bytes: number
   /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the share of the output's energy that is lost. */

@@ -6,6 +6,7 @@ import type { Ledger } from './ledger.ts'
 import type { Plan } from './plan.ts'
 import type { EncodePool } from './pool.ts'
 import type { Effort, Recipe } from './recipe.ts'
+import type { SharedFits } from './shared-fits.ts'
 import type { TunedBlocks } from './tuned-blocks.ts'
 import type { Windows } from './windows.ts'
 
@@ -22,6 +23,7 @@ export interface Run extends LongWork {
   readonly ledger: Ledger
   readonly tuned: TunedBlocks
   readonly pool: EncodePool
+  readonly shared: SharedFits
   /** Mean squared gradient at the embedding's output, 0 where it was not measured. */
   readonly inputSensitivity: number
   /** Path of a scratch file when activations are too large for memory. */

@@ -17,6 +17,7 @@ import { recipes } from './recipes.ts'
 import { builtInRegistry } from './registry.ts'
 import { type Scan, scanModel } from './scan.ts'
 import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
+import { type SharedFits, sharedFits } from './shared-fits.ts'
 import type { Windows } from './windows.ts'
 
 export interface SessionOptions extends RecipeOptions, LongWork {
@@ -35,6 +36,7 @@ export interface Session extends Settings {
   readonly backend: ActiveBackend
   readonly windows: Windows
   readonly pool: EncodePool
+  readonly shared: SharedFits
   /** Sizes of all choices, with damages predicted without measuring. */
   predicted(): PlanTable
   /**
@@ -69,15 +71,19 @@ export async function withSession<T>(
     const backend = await useBackend(options.backend)
     const windows = await calibrationWindows(model, options.calibration, effort, seed, recipe.trained)
     const opened = (pool = await openPool(recipe, options))
+    const shared = sharedFits({
+      ...{ model, recipe, effort, seed, matrices: parts.matrices },
+      ...(signal && { signal }),
+    })
     return await work({
       ...settings,
-      ...{ model, parts, scan, backend, windows, predicted, pool: opened },
+      ...{ model, parts, scan, backend, windows, predicted, shared, pool: opened },
       async measured(outputs) {
         if (!isSurveyed(recipe)) return predicted()
         // All matrices whatever the scope: one survey tells about both.
         const { matrices } = partsOfModel(model.config, 'all')
         const options = {
-          ...{ model, recipe, effort, seed, windows, matrices, pool: opened },
+          ...{ model, recipe, effort, seed, windows, matrices, shared, pool: opened },
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
         }

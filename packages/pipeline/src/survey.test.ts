@@ -8,6 +8,7 @@ import { measuredSurvey } from './measure.ts'
 import { partsOfModel } from './modules.ts'
 import { encodePool } from './pool.ts'
 import { builtInRecipe } from './recipes.ts'
+import { sharedFits } from './shared-fits.ts'
 import { randomWindows } from './windows.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
@@ -21,7 +22,8 @@ test('tells of every choice what it would cost, and how much each token matters;
   const pool = encodePool(recipe, true, { threads: 0 })
   const windows = randomWindows(model.config.vocabSize, { windows: 8, heldOut: 1, length: 24 }, 1)
   const { matrices } = partsOfModel(model.config, 'all')
-  const options = { model, matrices, recipe, effort: 'fast' as const, seed: 1, windows, pool }
+  const about = { model, matrices, recipe, effort: 'fast' as const, seed: 1 }
+  const options = { ...about, windows, pool, shared: sharedFits(about) }
   const places = ['first', 'second'].map(name => join(folder, name))
   for (const place of places) await mkdir(place)
   try {

@@ -8,6 +8,7 @@ import { blockGradients, type Fisher, headGradients } from './gradients.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
 import type { Effort, MatrixModule, Recipe } from './recipe.ts'
+import type { SharedFits } from './shared-fits.ts'
 import type { Windows } from './windows.ts'
 
 /** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
@@ -28,6 +29,7 @@ export interface SurveyOptions extends LongWork {
   readonly seed: number
   readonly windows: Windows
   readonly pool: EncodePool
+  readonly shared: SharedFits
   /** Directory for what does not fit in memory. */
   readonly scratch: string
   /**

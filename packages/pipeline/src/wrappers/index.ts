@@ -7,7 +7,7 @@ export { type PlusLowRankOptions, type PlusLowRankParams, plusLowRank, plusMonar
 export { type AsymmetricOptions, asymmetricTarget } from './asymmetric.ts'
 export { type FeedbackOptions, withFeedback } from './feedback.ts'
 export { type PermutedParams, permuted } from './permuted.ts'
-export { type RotatedParams, type RotationOptions, rotated } from './rotated.ts'
+export { type RotatedParams, type RotationOptions, rotated, turn } from './rotated.ts'
 
 /** For a registry: what decodes matrices that were stored by `rotated`, `permuted`, `plusLowRank` and `plusMonarch`. */
 export const wrappers: readonly CodecWrapper[] = [rotation, permutation, lowRankResidual, monarchResidual]

@@ -55,7 +55,7 @@ export function rotated<Inner>(
     cost: () => ({ seed: { dtype: 'U32', shape: [1] } }),
     async encode(w, { input, output, inner }, ctx) {
       const seed = seedFor(ctx.seed, NAME)
-      const turned = rotateRows(rotateColumns(copyMatrix(w), seed, input), seed, output)
+      const turned = turn(w, seed, { input, output })
       return {
         parts: { seed: tensor('U32', [1], Uint32Array.of(seed)) },
         inner: await codec.encode(turned, inner, rotatedContext(ctx, seed, input, output)),
@@ -78,6 +78,10 @@ export function rotated<Inner>(
 
 /** `rotated` for the registry: decodes what any of them stored. */
 export const rotation: CodecWrapper = { name: NAME, wrap: codec => rotated(codec) }
+
+/** Both sides of a matrix turned, as `rotated` hands it to the inner codec. */
+export const turn = (w: Matrix, seed: number, { input, output }: Required<RotationOptions>): Matrix =>
+  rotateRows(rotateColumns(copyMatrix(w), seed, input), seed, output)
 
 function rotateColumns(w: Matrix, seed: number, on: boolean, inverse = false): Matrix {
   return on ? hadamard(w, { signs: rotationSigns(seed, 'input', w.cols), inverse }) : w

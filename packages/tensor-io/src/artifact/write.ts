@@ -172,8 +172,8 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
   }
 }
 
-/** Bytes from which on tensors of equal contents (a decoder that a group of matrices shares) are stored once. */
-const SMALLEST_SHARED = 64
+/** Bytes from which on an artifact stores tensors of equal contents (a decoder that a group of matrices shares) once. */
+export const SMALLEST_SHARED = 64
 
 interface WrittenMatrix {
   readonly description: StoredMatrix
