@@ -36,7 +36,7 @@ if (!out) throw new Error('usage: autoencoder.ts <out> [--smollm FILE.gguf] [--o
 
 const SEED = 1
 /** Rates of the autoencoder and of low rank. */
-const RATES = [0.25, 0.5, 1]
+const RATES = [0.25, 0.5, 1, 1.5, 2]
 
 interface Point {
   readonly matrix: string
@@ -93,7 +93,6 @@ for (const { name, load } of studyMatrices(values.smollm, 'packages/tiny/model')
       if (bits === 2)
         await codec(family, `rotated ${values} trellis 2 bits`, rotated(trellis), { inner: params })
     }
-    await codec('VQ', `k-means of 4, ${bits} bits`, kmeans, { bits, dim: 4 })
     await codec(
       'low rank + trellis',
       `rank 8 + trellis ${bits} bits`,
@@ -103,6 +102,9 @@ for (const { name, load } of studyMatrices(values.smollm, 'packages/tiny/model')
       },
     )
   }
+  for (const bits of [1, 1.5, 2]) await codec('VQ', `k-means of 4, ${bits} bits`, kmeans, { bits, dim: 4 })
+  for (const scale of ['matrix', 'row'] as const)
+    await codec('trellis', `gauss trellis 1.5 bits by ${scale}`, trellis, { bits: 1.5, stateBits: 10, scale })
   await codec('E8', 'E8 2 bits', e8, { bits: 2 })
   const { rows, cols } = (w ??= await load())
   for (const rate of RATES) {
@@ -113,8 +115,10 @@ for (const { name, load } of studyMatrices(values.smollm, 'packages/tiny/model')
     }
     await measure('autoencoder', `autoencoder ${rate}`, async w => {
       const { encoded, params } = await searchShape(w, rate, { patch: 64, steps: Number(values.steps) }, ctx)
-      const { stages, latentWidth, latentBits, decoderWidth, steps } = params
-      console.error(JSON.stringify({ stages, latentWidth, latentBits, decoderWidth, steps }))
+      const { stages, latentWidth, latentBits, decoderWidth, weightBits, scaling, steps } = params
+      console.error(
+        JSON.stringify({ stages, latentWidth, latentBits, decoderWidth, weightBits, scaling, steps }),
+      )
       return { encoded, decoded: autoencoder.decode(encoded) }
     }).catch(error => console.error(`${name}, autoencoder ${rate}: ${error.message}`))
   }

@@ -9,10 +9,13 @@ export interface LatentGrid {
   readonly gains: Uint16Array<ArrayBuffer>
 }
 
-/** Largest level, in deviations, of the uniform quantiser with the least error on normal values, by bits. */
-const LOADING = [0, 0.798, 1.494, 2.051, 2.514, 2.916, 3.28, 3.61, 3.93, 4.21, 4.49, 4.75, 5]
 /** Most bits of a channel: the first few hold nearly all of a smooth matrix. */
-export const MOST_BITS = LOADING.length - 1
+export const MOST_BITS = 16
+/** Latents of a channel that its grid is fitted to. */
+const SAMPLE = 4096
+/** Gains that are tried, from the largest value down, each this share of the one before. */
+const GAIN_RATIO = 0.9
+const GAINS = 24
 
 /** The same bits for all channels, values in [−1, 1]. */
 export const evenGrid = (width: number, bits: number): LatentGrid => ({
@@ -21,47 +24,95 @@ export const evenGrid = (width: number, bits: number): LatentGrid => ({
 })
 
 /**
- * Spends `total` bits on channels, each where it lowers the error most (reverse water-filling); further bits lie idle.
+ * Spends `total` bits on channels, each where it lowers the error most; further bits lie idle.
  *
- * @param largest absolute value of each channel
+ * @param latents `[n, width]`
+ * @param weights of the rows' squared errors, `[n]`
  */
-export function fittedGrid(deviations: Float32Array, largest: Float32Array, total: number): LatentGrid {
-  const bits = new Uint8Array(deviations.length)
-  for (let spent = 0; spent < total; spent++) {
-    let best = -1
-    let most = -1
-    for (let j = 0; j < bits.length; j++) {
-      const left = bits[j] < MOST_BITS ? deviations[j] * 2 ** -bits[j] : -1
-      if (left > most) [best, most] = [j, left]
+export function fittedGrid(latents: Matrix, weights: Float32Array, total: number): LatentGrid {
+  const channels = Array.from({ length: latents.cols }, (_, c) => bestGains(latents, weights, c))
+  const bits = new Uint8Array(latents.cols)
+  for (let left = total; left > 0; ) {
+    let best = { channel: 0, more: left, gain: 0 }
+    for (const [channel, { errors }] of channels.entries()) {
+      for (let more = 1; more <= Math.min(left, MOST_BITS - bits[channel]); more++) {
+        const gain = (errors[bits[channel]] - errors[bits[channel] + more]) / more
+        if (gain > best.gain) best = { channel, more, gain }
+      }
     }
-    bits[best]++
+    if (best.gain <= 0) best = idle(bits, left)
+    bits[best.channel] += best.more
+    left -= best.more
   }
-  const gains = deviations.map((d, j) => Math.max(1e-6, Math.min(largest[j], d * LOADING[bits[j]])))
-  return { bits, gains: f32ToF16(gains) }
+  const gains = channels.map(({ gains }, c) => gains[bits[c]])
+  return { bits, gains: f32ToF16(Float32Array.from(gains)) }
+}
+
+/** The channel with the most room for bits that nobody needs. */
+function idle(bits: Uint8Array, left: number) {
+  const channel = bits.indexOf(Math.min(...bits))
+  return { channel, more: Math.min(left, MOST_BITS - bits[channel]), gain: 0 }
+}
+
+/** For 0 to `MOST_BITS` bits of a channel the gain with the least error, and that error. */
+function bestGains({ rows, cols, data }: Matrix, weights: Float32Array, channel: number) {
+  const step = Math.max(1, Math.floor(rows / SAMPLE))
+  const values: number[] = []
+  const shares: number[] = []
+  let largest = 1e-6
+  for (let i = 0; i < rows; i++) {
+    const value = data[i * cols + channel]
+    largest = Math.max(largest, Math.abs(value))
+    if (i % step === 0) {
+      values.push(value)
+      shares.push(weights[i])
+    }
+  }
+  const errorAt = (bits: number, gain: number): number => {
+    const last = 2 ** bits - 1
+    let sum = 0
+    for (let i = 0; i < values.length; i++) {
+      const place = Math.round(((Math.max(-1, Math.min(1, values[i] / gain)) + 1) / 2) * last)
+      sum += shares[i] * (values[i] - gain * ((2 * place) / last - 1)) ** 2
+    }
+    return sum
+  }
+  const zero = values.reduce((sum, v, i) => sum + shares[i] * v * v, 0)
+  const gains = [largest]
+  const errors = [zero]
+  for (let bits = 1; bits <= MOST_BITS; bits++) {
+    let best = { gain: largest, error: Infinity }
+    for (let k = 0; k < GAINS; k++) {
+      const gain = largest * GAIN_RATIO ** k
+      const error = errorAt(bits, gain)
+      if (error < best.error) best = { gain, error }
+      // beyond the best one clipping only grows
+      else if (error > 2 * best.error) break
+    }
+    gains.push(best.gain)
+    errors.push(best.error)
+  }
+  return { gains, errors }
 }
 
 /**
- * Principal components of blocks.
+ * Principal components of blocks: `[pixels, width]` with orthonormal columns.
  *
  * @param blocks `[n, pixels]`
  * @param weights of the blocks, `[n]`
- * @returns `basis` `[pixels, width]` with orthonormal columns, deviations of the coordinates along them
  */
-export function principalBasis(blocks: Matrix, weights: Float32Array, width: number) {
+export function principalBasis(blocks: Matrix, weights: Float32Array, width: number): Matrix {
   const weighted = { ...blocks, data: blocks.data.slice() }
-  let total = 1e-30
   for (let i = 0; i < blocks.rows; i++) {
     const root = Math.sqrt(weights[i])
-    total += weights[i]
     for (let j = 0; j < blocks.cols; j++) weighted.data[i * blocks.cols + j] *= root
   }
   // eigenvalues come largest first
-  const { values, vectors } = eigh(matmul(weighted, weighted, { transposeA: true }))
+  const { vectors } = eigh(matmul(weighted, weighted, { transposeA: true }))
   const basis = zeroMatrix(blocks.cols, width)
   for (let i = 0; i < blocks.cols; i++)
     basis.data.set(vectors.data.subarray(i * vectors.cols, i * vectors.cols + width), i * width)
-  const deviations = Float32Array.from({ length: width }, (_, j) => Math.sqrt(Math.max(0, values[j]) / total))
-  return { basis, deviations }
+  return basis
 }
 
 /** Codes of latents, channel by channel, as one stream of bits. */

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { MOST_BITS } from './latents.ts'
 
 /** Shape of an autoencoder: a large embedding with a small decoder, a small one with a large decoder, … */
 export const nervParams = z
@@ -17,11 +18,11 @@ export const nervParams = z
     latentBits: z
       .number()
       .positive()
-      .max(12)
+      .max(MOST_BITS)
       .default(2)
       .describe('bits of a latent, b: the mean over the channels, which get what their variance asks for'),
     decoderWidth: z.int().min(2).max(256).default(4).describe('channels of the decoder’s first stage'),
-    weightBits: z.int().min(4).max(8).default(8).describe('bits of a decoder weight, b_φ'),
+    weightBits: z.int().min(4).max(12).default(8).describe('bits of a decoder weight, b_φ'),
     start: z
       .enum(['principal', 'encoder'])
       .default('principal')

@@ -15,6 +15,12 @@ import { type NervInput, type NervParams, nervParams } from './params.ts'
 const WIDTHS = [2, 4, 8, 16, 32]
 const STAGES = [1, 2, 3]
 const DECODERS = [3, 6]
+/** What is tried with the best of them: much is lost to a scale for each patch and to 8-bit decoders where errors are small. */
+const VARIANTS: readonly NervInput[] = [
+  { scaling: 'matrix' },
+  { weightBits: 12 },
+  { scaling: 'matrix', weightBits: 12 },
+]
 
 /**
  * Shapes of about equal size: for every number of stages, latent width and decoder width the bits of a latent that
@@ -22,27 +28,21 @@ const DECODERS = [3, 6]
  *
  * @param given settings that all of them share
  */
-export function shapesAt(shape: MatrixShape, bits: number, given: NervInput = {}): NervParams[] {
-  const [rows, cols] = shape
-  const target = bits * rows * cols
-  return STAGES.flatMap(stages =>
+export const shapesAt = (shape: MatrixShape, bits: number, given: NervInput = {}): NervParams[] =>
+  STAGES.flatMap(stages =>
     WIDTHS.flatMap(latentWidth =>
-      DECODERS.flatMap(decoderWidth => {
-        const at = (total: number) =>
-          nervParams.parse({
-            ...given,
-            stages,
-            latentWidth,
-            decoderWidth,
-            latentBits: total / latentWidth,
-          })
-        const [one, two] = [1, 2].map(total => bitsOf(autoencoder.cost(shape, at(total))))
-        const total = 1 + Math.floor((target - one) / (two - one))
-        const fits = total >= 1 && total <= MOST_BITS * latentWidth && latentWidth <= 4 ** stages
-        return fits ? [at(total)] : []
-      }),
+      DECODERS.flatMap(decoderWidth => atRate(shape, bits, { ...given, stages, latentWidth, decoderWidth })),
     ),
   )
+
+/** The settings with the bits of a latent that bring a matrix to `bits` per weight, or none. */
+function atRate(shape: MatrixShape, bits: number, given: NervInput): NervParams[] {
+  const { stages, latentWidth } = nervParams.parse(given)
+  const at = (total: number) => nervParams.parse({ ...given, latentBits: total / latentWidth })
+  const [one, two] = [1, 2].map(total => bitsOf(autoencoder.cost(shape, at(total))))
+  const total = 1 + Math.floor((bits * shape[0] * shape[1] - one) / (two - one))
+  const fits = total >= 1 && total <= MOST_BITS * latentWidth && latentWidth <= 4 ** stages
+  return fits ? [at(total)] : []
 }
 
 export interface SearchResult {
@@ -56,7 +56,8 @@ export interface SearchResult {
 
 /**
  * The best shape of about `bits` per weight for a matrix, by successive halving: all shapes untrained (principal
- * components alone), the best four a quarter of the steps, the best of those all of them. Never worse than untrained.
+ * components alone); the two best of them with one scale for the matrix and with finer decoders; the two best so far with
+ * decoders of every width, a quarter of the steps; the best of those all of them. Never worse than untrained.
  *
  * @throws `bad-option` when no decoder is small enough
  * @example
@@ -70,41 +71,46 @@ export async function searchShape(
 ): Promise<SearchResult> {
   const shape = [w.rows, w.cols] as const
   const { steps } = nervParams.parse(given)
-  let shapes = shapesAt(shape, bits, given)
+  // untrained, decoders of any width do nothing
+  const shapes = shapesAt(shape, bits, given).filter(s => s.decoderWidth === DECODERS[0])
   if (shapes.length === 0) {
     throw new ReallmError('bad-option', `${shapeText(shape)}: no autoencoder fits ${bits} bits per weight`, {
       hint: 'its decoder alone takes more: allow more bits, or share it between matrices',
     })
   }
+  type Trial = Omit<SearchResult, 'rounds'>
   const rounds: SearchResult['rounds'][number][] = []
-  let best: Omit<SearchResult, 'rounds'> | undefined
-  for (const [round, share] of [0, 0.25, 1].entries()) {
-    const found: Omit<SearchResult, 'rounds'>[] = []
-    // untrained, decoders of any width do nothing
-    const trials = round === 0 ? shapes.filter(s => s.decoderWidth === DECODERS[0]) : shapes
-    for (const each of trials) {
-      const params = { ...each, steps: Math.round(share * steps) }
+  const ranked = (trials: readonly Trial[]) => [...trials].sort((a, b) => a.error - b.error)
+  const round = async (all: readonly NervParams[], steps: number): Promise<Trial[]> => {
+    const found: Trial[] = []
+    for (const each of all) {
+      const params = { ...each, steps }
       const encoded = await autoencoder.encode(w, params, ctx)
-      found.push({
-        encoded: encoded as EncodedMatrix,
-        params,
-        error: errorOf(w, autoencoder.decode(encoded)),
-      })
+      const error = errorOf(w, autoencoder.decode(encoded))
+      found.push({ encoded: encoded as EncodedMatrix, params, error })
     }
-    found.sort((a, b) => a.error - b.error)
-    rounds.push({ steps: Math.round(share * steps), trials: found.length })
-    if (!best || found[0].error < best.error) best = found[0]
-    const kept = found.slice(0, round === 0 ? 2 : 1)
-    shapes = shapes.filter(s =>
-      kept.some(
-        k =>
-          k.params.stages === s.stages &&
-          k.params.latentWidth === s.latentWidth &&
-          (round === 0 || k.params.decoderWidth === s.decoderWidth),
-      ),
-    )
+    rounds.push({ steps, trials: found.length })
+    return ranked(found)
   }
-  return { ...best!, rounds }
+  const first = await round(shapes, 0)
+  const variants = first
+    .slice(0, 2)
+    .flatMap(({ params }) =>
+      VARIANTS.flatMap(variant => atRate(shape, bits, { ...params, ...variant, ...given })),
+    )
+  const untrained = ranked([...first, ...(await round(variants, 0))])
+  if (steps === 0) return { ...untrained[0], rounds }
+  const wider = untrained
+    .slice(0, 2)
+    .flatMap(({ params }) =>
+      DECODERS.flatMap(decoderWidth => atRate(shape, bits, { ...params, decoderWidth })),
+    )
+  const begun = await round(wider, Math.round(0.25 * steps))
+  const whole = await round(
+    begun.slice(0, 1).map(t => t.params),
+    steps,
+  )
+  return { ...ranked([...untrained, ...begun, ...whole])[0], rounds }
 }
 
 function errorOf(w: Matrix, decoded: Matrix): number {

@@ -1,7 +1,8 @@
 import type { Dense, Images } from '@reallm/kernels'
-import { matmul } from '@reallm/kernels'
+import { inverse, matmul, storedLayers } from '@reallm/kernels'
 import { type LongWork, type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
 import { embedding, type TfTensor, tf, useBackend } from '@reallm/transformer'
+import { packWeights } from '../decoder-weights.ts'
 import { minimise, type TrainedDense, toDense, variablesOf } from '../train.ts'
 import { evenGrid, fittedGrid, gainsOf, type LatentGrid, principalBasis } from './latents.ts'
 import { createDecoder, createEncoder, decode, encode, encoderLayers, quantiseLatents } from './network.ts'
@@ -149,12 +150,15 @@ export async function trainNerv(
   }
 }
 
-/** Principal components of the patches' blocks become the linear path, coordinates along them the latents, in units of their gains. */
+/**
+ * Principal components of the patches' blocks, rounded to b_φ bits, become the linear path; latents are the coordinates along
+ * what is stored of them, in units of their gains.
+ */
 async function startFromBlocks(
   patches: Images,
   importance: Float32Array,
   linear: TrainedDense,
-  { stages, latentWidth, latentBits }: NervParams,
+  { stages, latentWidth, latentBits, weightBits }: NervParams,
 ): Promise<{ grid: LatentGrid; start: Float32Array }> {
   const block = 2 ** stages
   const blocks = blocksOf(patches.data, patches.height, block)
@@ -163,20 +167,28 @@ async function startFromBlocks(
     shares.data.subarray(i * shares.cols, (i + 1) * shares.cols).reduce((sum, v) => sum + v, 0),
   )
   const width = Math.min(latentWidth, block * block)
-  const { basis, deviations } = principalBasis(blocks, weights, width)
+  const basis = storedBasis(principalBasis(blocks, weights, width), weightBits)
   const padded = zeroMatrix(block * block, latentWidth)
   for (let i = 0; i < block * block; i++)
     padded.data.set(basis.data.subarray(i * width, (i + 1) * width), i * latentWidth)
   tf.tidy(() => linear.weight.assign(tf.tensor2d(padded.data, [block * block, latentWidth])))
-  const spread = new Float32Array(latentWidth)
-  spread.set(deviations)
-  const { data } = matmul(blocks, padded)
-  const largest = new Float32Array(latentWidth)
-  for (let i = 0; i < data.length; i++)
-    largest[i % latentWidth] = Math.max(largest[i % latentWidth], Math.abs(data[i]))
-  const grid = fittedGrid(spread, largest, latentWidth * latentBits)
+  const along = matmul(blocks, basis)
+  // rounded, the components are not quite orthonormal
+  const unmixed = inverse(matmul(basis, basis, { transposeA: true }))
+  const coordinates = unmixed ? matmul(along, unmixed) : along
+  const latents = zeroMatrix(blocks.rows, latentWidth)
+  for (let i = 0; i < blocks.rows; i++)
+    latents.data.set(coordinates.data.subarray(i * width, (i + 1) * width), i * latentWidth)
+  const grid = fittedGrid(latents, weights, latentWidth * latentBits)
   const gains = gainsOf(grid)
-  return { grid, start: data.map((v, i) => Math.max(-1, Math.min(1, v / gains[i % latentWidth]))) }
+  return { grid, start: latents.data.map((v, i) => Math.max(-1, Math.min(1, v / gains[i % latentWidth]))) }
+}
+
+/** A basis as it will be read back. */
+function storedBasis(basis: Matrix, bits: number): Matrix {
+  const shape = [basis.rows, basis.cols] as const
+  const parts = packWeights([{ weight: basis, bias: new Float32Array(basis.rows) }], bits)
+  return storedLayers(parts, [shape], bits)[0].weight
 }
 
 /** Cuts patches `[count, height, height]` into blocks of `block × block` pixels, a row each. */
