@@ -1,4 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
+import type { InferenceKernels } from './inference/kernels.ts'
 import { plain, relaxed } from './wasm/encode.ts'
 import { type KernelBuild, moduleBytes, reserveMemory } from './wasm-module.ts'
 
@@ -6,7 +7,7 @@ import { type KernelBuild, moduleBytes, reserveMemory } from './wasm-module.ts'
 export type Pointer = number
 
 /** What `assembly/encode` exports; see there for the arguments. */
-interface EncodeKernels {
+interface EncodeKernels extends Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
   setThreads(count: number, canSleep: number): void
   stop(): void
   gemmScratch(n: number): number
@@ -50,20 +51,6 @@ interface EncodeKernels {
     d: number,
     padded: number,
     out: Pointer,
-  ): void
-  nervScratch(widths: Pointer, stages: number, side: number): number
-  nerv(
-    latents: Pointer,
-    count: number,
-    side: number,
-    channels: number,
-    stages: number,
-    widths: Pointer,
-    layers: Pointer,
-    linear: number,
-    convolved: number,
-    out: Pointer,
-    scratch: Pointer,
   ): void
   butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
   denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void

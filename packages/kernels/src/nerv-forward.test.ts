@@ -61,7 +61,7 @@ test('convolutions that add nothing are left out', () => {
   decoder.head.weight.data.fill(0)
   decoder.head.bias.fill(0)
   const silent = packNerv(decoder)
-  expect(silent.convolved).toBe(false)
+  expect(silent.header[3]).toBe(0)
   const latents = normals(16 * 16 * 16)
   const wanted = withTwin(() => nervForward(latents, 1, 16, silent))
   expect(worst(nervForward(latents, 1, 16, silent), wanted)).toBeLessThan(2e-5)
@@ -72,16 +72,16 @@ async function inInference(
   latents: Float32Array,
   count: number,
   side: number,
-  { channels, stages, widths, layers, linear, convolved }: PackedNerv,
+  { header, layers }: PackedNerv,
 ): Promise<Float32Array> {
   const { kernels, arena } = await createInference({ build })
-  const pixels = count * (side << stages) ** 2
-  const sizes = [widths.length, latents.length, layers.length, pixels]
-  const [pw, px, pl, po] = sizes.map(n => arena.allocate(4 * n))
-  arena.bytes(pw, 4 * widths.length).set(new Uint8Array(widths.buffer))
-  const scratch = arena.allocate(kernels.nervScratch(pw, stages, side))
-  arena.floats(px, latents.length).set(latents)
-  arena.floats(pl, layers.length).set(layers)
-  kernels.nerv(px, count, side, channels, stages, pw, pl, +linear, +convolved, po, scratch)
-  return arena.floats(po, pixels).slice()
+  const pixels = count * (side << header[1]) ** 2
+  const sizes = [header.length, latents.length, layers.length, pixels]
+  const [decoder, from, weights, out] = sizes.map(n => arena.allocate(4 * n))
+  arena.bytes(decoder, header.byteLength).set(new Uint8Array(header.buffer))
+  const scratch = arena.allocate(kernels.nervScratch(decoder, side))
+  arena.floats(from, latents.length).set(latents)
+  arena.floats(weights, layers.length).set(layers)
+  kernels.nerv(decoder, from, count, side, weights, out, scratch)
+  return arena.floats(out, pixels).slice()
 }

@@ -14,18 +14,19 @@ function forward(
   latents: Float32Array,
   count: number,
   side: number,
-  decoder: PackedNerv,
+  { header, layers }: PackedNerv,
 ): Float32Array {
-  const { channels, stages, widths, layers, linear, convolved } = decoder
   const { kernels } = e
-  const pixels = count * (side << stages) ** 2
-  const [first] = reserve(e, 4 * widths.length)
-  new Int32Array(e.memory.buffer, first, widths.length).set(widths)
-  const scratch = e.threads * kernels.nervScratch(first, stages, side)
-  const sizes = [widths, latents, layers].map(values => 4 * values.length)
-  const [pw, px, pl, po, ps] = reserve(e, ...sizes, 4 * pixels, scratch)
-  floats(e, px, latents.length).set(latents)
-  floats(e, pl, layers.length).set(layers)
-  kernels.nerv(px, count, side, channels, stages, pw, pl, +linear, +convolved, po, ps)
-  return floats(e, po, pixels).slice()
+  const pixels = count * (side << header[1]) ** 2
+  const writeHeader = (at: number) => new Int32Array(e.memory.buffer, at, header.length).set(header)
+  const [first] = reserve(e, header.byteLength)
+  writeHeader(first)
+  const scratch = e.threads * kernels.nervScratch(first, side)
+  const sizes = [header, latents, layers].map(values => values.byteLength)
+  const [decoder, from, weights, out, work] = reserve(e, ...sizes, 4 * pixels, scratch)
+  writeHeader(decoder)
+  floats(e, from, latents.length).set(latents)
+  floats(e, weights, layers.length).set(layers)
+  kernels.nerv(decoder, from, count, side, weights, out, work)
+  return floats(e, out, pixels).slice()
 }

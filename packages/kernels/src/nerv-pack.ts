@@ -11,20 +11,22 @@ export interface NervDecoder {
 
 /** A decoder in the order in which the kernels read it. */
 export interface PackedNerv {
-  /** Of the latents. */
-  readonly channels: number
-  readonly stages: number
-  /** Channels after the stem and after each stage. */
-  readonly widths: Int32Array
+  /**
+   * Channels of the latents; stages; 1 where there is a linear path; 1 where there are convolutions, 0 where training found
+   * nothing that they could add; channels after the stem and after each stage.
+   */
+  readonly header: Int32Array
   /**
    * One after the other, each with its biases before its weights: linear path (`[channels, 4^stages]`), stem (`[channels,
    * outputs]`, outputs padded to a multiple of 4), stages (for each channel that its pixel shuffle writes `[inputs, 3, 3]`
    * times 4 pixels), head (`[inputs, 3, 3]`).
    */
   readonly layers: Float32Array
-  readonly linear: boolean
-  /** False where training found nothing that convolutions could add. */
-  readonly convolved: boolean
+}
+
+/** A header's fields. */
+export function readHeader([channels, stages, linear, convolved, ...widths]: Iterable<number>) {
+  return { channels, stages, linear: linear !== 0, convolved: convolved !== 0, widths }
 }
 
 /** Brings a decoder into the kernels' order. */
@@ -39,12 +41,8 @@ export function packNerv({ stem, stages, head, linear }: NervDecoder): PackedNer
     parts.push(byPlane(head, widths[stages.length], 1, 1))
   }
   return {
-    channels: stem.weight.cols,
-    stages: stages.length,
-    widths: Int32Array.from(widths),
+    header: Int32Array.of(stem.weight.cols, stages.length, linear ? 1 : 0, silent ? 0 : 1, ...widths),
     layers: Float32Array.from(parts.flat()),
-    linear: linear !== undefined,
-    convolved: !silent,
   }
 }
 

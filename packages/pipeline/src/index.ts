@@ -22,6 +22,8 @@ export {
   type Recipe,
   type RecipeParts,
   recipe,
+  type SharedFit,
+  type SharedTensors,
 } from './recipe.ts'
 export { builtInRecipe, recipes } from './recipes.ts'
 export { builtInRegistry } from './registry.ts'

@@ -37,7 +37,7 @@ export interface Plan {
 export type DamageOf = (module: MatrixModule, choices: readonly Choice[]) => readonly number[]
 
 /** A candidate of a matrix; `bytes` without what it shares. */
-export interface PlanCandidate extends Candidate {
+interface PlanCandidate extends Candidate {
   /** Under which its shared tensors are found in `PlanTable.sharedBytes`. */
   readonly sharing?: string
 }

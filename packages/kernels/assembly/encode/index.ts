@@ -2,7 +2,7 @@
 // results out; pointers are byte addresses, multiples of 16. Helper threads instantiate the same module on the same
 // memory and call `work`; operations named `…Part` run on all threads, each on its share.
 import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
-import { nervPart } from '../inference/nerv'
+import { nervPart, putNerv } from '../inference/nerv'
 import { gemmPart } from './gemm'
 import { nearestPart } from './nearest'
 import { viterbiPart } from './viterbi'
@@ -111,19 +111,7 @@ export function nearestCentroid(
 }
 
 export function nerv(
-  latents: usize, count: i32, side: i32, channels: i32, stages: i32, widths: usize, layers: usize, linear: i32,
-  convolved: i32, out: usize, scratch: usize,
+  decoder: usize, latents: usize, count: i32, side: i32, layers: usize, out: usize, scratch: usize,
 ): void {
-  put(0, latents)
-  put(1, count)
-  put(2, side)
-  put(3, channels)
-  put(4, stages)
-  put(5, widths)
-  put(6, layers)
-  put(7, linear)
-  put(8, convolved)
-  put(9, out)
-  put(10, scratch)
-  run(NERV, (<i64>count * side * side * channels) << (2 * stages))
+  run(NERV, putNerv(decoder, latents, count, side, layers, out, scratch))
 }

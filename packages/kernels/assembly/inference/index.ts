@@ -5,7 +5,7 @@ import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
 import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
-import { nervPart } from './nerv'
+import { nervPart, putNerv } from './nerv'
 import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
 import { butterfliesPart, densePart } from './transform'
@@ -327,19 +327,7 @@ export function expandTrellis(
 }
 
 export function nerv(
-  latents: usize, count: i32, side: i32, channels: i32, stages: i32, widths: usize, layers: usize, linear: i32,
-  convolved: i32, out: usize, scratch: usize,
+  decoder: usize, latents: usize, count: i32, side: i32, layers: usize, out: usize, scratch: usize,
 ): void {
-  put(0, latents)
-  put(1, count)
-  put(2, side)
-  put(3, channels)
-  put(4, stages)
-  put(5, widths)
-  put(6, layers)
-  put(7, linear)
-  put(8, convolved)
-  put(9, out)
-  put(10, scratch)
-  run(NERV, (<i64>count * side * side * channels) << (2 * stages))
+  run(NERV, putNerv(decoder, latents, count, side, layers, out, scratch))
 }

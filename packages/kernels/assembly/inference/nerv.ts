@@ -1,7 +1,7 @@
 // A NeRV decoder on patches (ReALLM §3.3): a linear path from latents to blocks of pixels, convolutions, or both. Images
 // between the convolutions are planes, one for each channel, with a border of zeros; a convolution computes 8 pixels
 // of the 4 channels that its pixel shuffle puts into one plane, so that its results are written in place.
-import { arg, share } from './job'
+import { arg, put, share } from './job'
 import { exp4, madd, zero } from './simd'
 
 /** Floats to the left of a plane's pixels. */
@@ -20,18 +20,32 @@ function planeBytes(side: i32): usize {
   return <usize>((side + 2) * strideOf(side)) << 2
 }
 
+/** A decoder's header (int32): channels of the latents, stages, linear path, convolutions, then the planes' widths. */
+// @ts-expect-error: decorator
+@inline
+function header(decoder: usize, index: i32): i32 {
+  return load<i32>(decoder + (<usize>index << 2))
+}
+
+/** Planes after the stem (0) and after each stage. */
+// @ts-expect-error: decorator
+@inline
+function widthAt(decoder: usize, stage: i32): i32 {
+  return header(decoder, 4 + stage)
+}
+
 /** Bytes of the largest image between two layers; each thread needs twice as many. */
-function imageBytes(widths: usize, stages: i32, side: i32): usize {
+function imageBytes(decoder: usize, side: i32): usize {
   let most: usize = 0
-  for (let s = 0; s <= stages; s++) {
-    most = max(most, <usize>load<i32>(widths + (<usize>s << 2)) * planeBytes(side << s))
+  for (let s = 0; s <= header(decoder, 1); s++) {
+    most = max(most, <usize>widthAt(decoder, s) * planeBytes(side << s))
   }
   return most
 }
 
 /** Bytes of scratch that each thread needs. */
-export function nervScratch(widths: usize, stages: i32, side: i32): usize {
-  return 2 * imageBytes(widths, stages, side)
+export function nervScratch(decoder: usize, side: i32): usize {
+  return 2 * imageBytes(decoder, side)
 }
 
 /** x·σ(1.702x) */
@@ -245,44 +259,57 @@ function finish(out: usize, value: v128, add: bool): void {
   v128.store(out, add ? f32x4.add(v128.load(out), value) : tanh(value))
 }
 
+/** Puts the arguments of `nervPart`; returns about how many multiplications they take. */
+export function putNerv(
+  decoder: usize, latents: usize, count: i32, side: i32, layers: usize, out: usize, scratch: usize,
+): i64 {
+  put(0, decoder)
+  put(1, latents)
+  put(2, count)
+  put(3, side)
+  put(4, layers)
+  put(5, out)
+  put(6, scratch)
+  return (<i64>count * side * side * header(decoder, 0)) << (2 * header(decoder, 1))
+}
+
 /**
- * Arguments: latents `[count, side, side, channels]`, count, side, channels, stages, planes after the stem and after each
- * stage (int32), layers (linear path, stem, stages, head; see the functions above), whether there is a linear path, whether
- * there are convolutions, out `[count, side·2^stages, side·2^stages]`, scratch. Each thread takes a share of the patches.
+ * Arguments: decoder (its header), latents `[count, side, side, channels]`, count, side, layers (linear path, stem, stages,
+ * head; see the functions above), out `[count, side·2^stages, side·2^stages]`, scratch. Each thread takes a share of the
+ * patches.
  */
 export function nervPart(part: i32, parts: i32): void {
-  const side = arg(2)
-  const channels = arg(3)
-  const stages = arg(4)
-  const widths = <usize>arg(5)
-  const linear = arg(7) !== 0
-  const image = imageBytes(widths, stages, side)
-  const scratch = <usize>arg(10) + 2 * image * <usize>part
+  const decoder = <usize>arg(0)
+  const channels = header(decoder, 0)
+  const stages = header(decoder, 1)
+  const linear = header(decoder, 2) !== 0
+  const side = arg(3)
+  const image = imageBytes(decoder, side)
+  const scratch = <usize>arg(6) + 2 * image * <usize>part
   const pixels = <usize>(side * side) << (2 * stages + 2)
-  const last = share(arg(1), part + 1, parts)
-  for (let n = share(arg(1), part, parts); n < last; n++) {
-    const latents = <usize>arg(0) + (<usize>(n * side * side * channels) << 2)
-    const out = <usize>arg(9) + <usize>n * pixels
-    let layer = <usize>arg(6)
+  const last = share(arg(2), part + 1, parts)
+  for (let n = share(arg(2), part, parts); n < last; n++) {
+    const latents = <usize>arg(1) + (<usize>(n * side * side * channels) << 2)
+    const out = <usize>arg(5) + <usize>n * pixels
+    let layer = <usize>arg(4)
     if (linear) {
       linearPath(latents, side, channels, stages, layer, out)
       layer += <usize>(1 + channels) << (2 * stages + 2)
     }
-    if (arg(8) === 0) continue
+    if (header(decoder, 3) === 0) continue
     let from = scratch
     let to = scratch + image
-    let width = load<i32>(widths)
-    stem(latents, side, channels, layer, width, from)
-    layer += <usize>((1 + channels) * ((width + 3) & ~3)) << 2
+    stem(latents, side, channels, layer, widthAt(decoder, 0), from)
+    layer += <usize>((1 + channels) * ((widthAt(decoder, 0) + 3) & ~3)) << 2
     for (let s = 0; s < stages; s++) {
-      const wider = load<i32>(widths + (<usize>(s + 1) << 2))
+      const width = widthAt(decoder, s)
+      const wider = widthAt(decoder, s + 1)
       convolve(from, side << s, width, layer, wider, to)
       layer += <usize>(wider * (1 + 9 * width)) << 4
-      width = wider
       const before = from
       from = to
       to = before
     }
-    head(from, side << stages, width, layer, out, linear)
+    head(from, side << stages, widthAt(decoder, stages), layer, out, linear)
   }
 }

@@ -177,22 +177,18 @@ export interface InferenceKernels {
     stride: number,
     firstCol: number,
   ): void
-  /** Bytes of scratch that `nerv` needs for each thread. */
-  nervScratch(widths: Pointer, stages: number, side: number): number
+  /** Bytes of scratch that `nerv` needs for each thread; `decoder` is the header of a `PackedNerv`. */
+  nervScratch(decoder: Pointer, side: number): number
   /**
-   * A NeRV decoder (`PackedNerv`): latents `[count, side, side, channels]` to pixels `[count, side·2^stages,
-   * side·2^stages]`, the latter a multiple of 16; `widths` are int32.
+   * A NeRV decoder (`PackedNerv`, header and layers): latents `[count, side, side, channels]` to pixels `[count,
+   * side·2^stages, side·2^stages]`, the latter a multiple of 16.
    */
   nerv(
+    decoder: Pointer,
     latents: Pointer,
     count: number,
     side: number,
-    channels: number,
-    stages: number,
-    widths: Pointer,
     layers: Pointer,
-    linear: number,
-    convolved: number,
     out: Pointer,
     scratch: Pointer,
   ): void

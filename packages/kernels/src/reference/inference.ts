@@ -1,5 +1,6 @@
 import { unpackBits } from '@reallm/tensor-io'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
+import { readHeader } from '../nerv-pack.ts'
 import { trellisLayout, unpackTile } from '../trellis-layout.ts'
 import { transformAxis } from './hadamard.ts'
 import { nervForward } from './nerv.ts'
@@ -298,17 +299,13 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
 
     nervScratch: () => 0,
 
-    nerv(latents, count, side, channels, stages, widths, layers, linear, convolved, out) {
-      const decoder = {
-        channels,
-        stages,
-        widths: new Int32Array(memory.buffer, widths, stages + 1),
-        // no bound is known here; the decoder takes what it needs
-        layers: new Float32Array(memory.buffer, layers),
-        linear: linear !== 0,
-        convolved: convolved !== 0,
-      }
-      const pixels = nervForward(f32(latents, count * side * side * channels), count, side, decoder)
+    nerv(decoder, latents, count, side, layers, out) {
+      // how long they are is not known here; the decoder takes what it needs
+      const header = new Int32Array(memory.buffer, decoder, 16)
+      const weights = new Float32Array(memory.buffer, layers)
+      const { channels, stages } = readHeader(header)
+      const own = { header: header.slice(0, 5 + stages), layers: weights }
+      const pixels = nervForward(f32(latents, count * side * side * channels), count, side, own)
       f32(out, pixels.length).set(pixels)
     },
 

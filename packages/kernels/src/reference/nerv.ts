@@ -1,4 +1,5 @@
 import type { NervForward } from '../nerv-decode.ts'
+import { readHeader } from '../nerv-pack.ts'
 import { gelu } from '../neural.ts'
 
 /** Planes `[channels, side, side]` of one patch. */
@@ -10,7 +11,8 @@ interface Planes {
 
 /** Twin of the kernel. */
 export const nervForward: NervForward = (latents, count, side, decoder) => {
-  const { channels, stages, widths, layers, linear, convolved } = decoder
+  const { layers } = decoder
+  const { channels, stages, linear, convolved, widths } = readHeader(decoder.header)
   const patch = side << stages
   const size = side * side * channels
   const pixels = new Float32Array(count * patch * patch)
@@ -25,7 +27,7 @@ export const nervForward: NervForward = (latents, count, side, decoder) => {
     if (linear) linearPath(own, side, stages, next((1 + channels) * 4 ** stages), out)
     if (!convolved) continue
     let x = stem(own, side, widths[0], next((1 + channels) * padded(widths[0])))
-    for (const width of widths.subarray(1)) x = convolve(x, width, next(4 * width * (1 + 9 * x.channels)))
+    for (const width of widths.slice(1)) x = convolve(x, width, next(4 * width * (1 + 9 * x.channels)))
     head(x, next(1 + 9 * x.channels), out, linear)
   }
   return pixels

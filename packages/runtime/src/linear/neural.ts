@@ -11,17 +11,17 @@ export function nervRows(engine: Engine, e: EncodedMatrix): StoredRows {
 
 const forwardOn =
   (engine: Engine): NervForward =>
-  (latents, count, side, { channels, stages, widths, layers, linear, convolved }) => {
-    const { kernels, arena } = engine
-    const planes = arena.allocate(widths.byteLength)
-    arena.bytes(planes, widths.byteLength).set(new Uint8Array(widths.buffer))
+  (latents, count, side, { header, layers }) => {
+    const { kernels, arena, inference } = engine
+    const decoder = arena.allocate(header.byteLength)
+    arena.bytes(decoder, header.byteLength).set(new Uint8Array(header.buffer))
     const from = engine.upload(latents)
     const weights = engine.upload(layers)
-    const pixels = count * (side << stages) ** 2
+    const pixels = count * (side << header[1]) ** 2
     const out = engine.allocateFloats(pixels)
-    const scratch = arena.allocate(engine.inference.threads * kernels.nervScratch(planes, stages, side))
-    kernels.nerv(from, count, side, channels, stages, planes, weights, +linear, +convolved, out, scratch)
+    const scratch = arena.allocate(inference.threads * kernels.nervScratch(decoder, side))
+    kernels.nerv(decoder, from, count, side, weights, out, scratch)
     const decoded = arena.floats(out, pixels).slice()
-    for (const at of [planes, from, weights, out, scratch]) arena.free(at)
+    for (const at of [decoder, from, weights, out, scratch]) arena.free(at)
     return decoded
   }
