@@ -68,8 +68,8 @@ const gridRates =
       choice(`grid ${bits} bits, a scale per row`, codec, { bits, group: 'row' }, 'row grid'),
     ])
 
+/** From 2 bits: what rounding to 1 does to a model is far from what small changes predict. */
 const normalfloatRates = (): Choice[] => [
-  choice('grid 1 bit', grid, { bits: 1, group: 'auto' }),
   ...rates(2, 4, 1).flatMap(bits => [
     choice(`normalfloat ${bits} bits`, normalfloat, { bits, group: 'auto' }, 'normalfloat'),
     choice(
@@ -103,7 +103,7 @@ function lqLora(module: MatrixModule): Choice[] {
   const withRank = rates(2, 4, 1).map(bits =>
     choice(`normalfloat ${bits} bits + rank ${rank}`, codec, { inner: { bits, group: 'auto' } }, 'with rank'),
   )
-  return [...normalfloatRates(), ...withRank]
+  return [choice('grid 1 bit', grid, { bits: 1, group: 'auto' }), ...normalfloatRates(), ...withRank]
 }
 
 /** The paper's path without a network: vectors over neighbours in permuted columns, NormalFloat-like scales, L₁L₂. */
