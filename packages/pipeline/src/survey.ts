@@ -12,7 +12,7 @@ import type { SharedFits } from './shared-fits.ts'
 import type { Windows } from './windows.ts'
 
 /** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
-export type Damages = Readonly<Record<string, readonly number[]>>
+type Damages = Readonly<Record<string, readonly number[]>>
 
 export interface Survey {
   readonly damages: Damages
