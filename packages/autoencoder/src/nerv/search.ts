@@ -56,7 +56,7 @@ export interface SearchResult {
 
 /**
  * The best shape of about `bits` per weight for a matrix, by successive halving: all shapes untrained (principal
- * components alone); the two best of them with one scale for the matrix and with finer decoders; the two best so far with
+ * components alone); the four best of them with one scale for the matrix and with finer decoders; the two best so far with
  * decoders of every width, a quarter of the steps; the best of those all of them. Never worse than untrained.
  *
  * @throws `bad-option` when no decoder is small enough
@@ -94,7 +94,7 @@ export async function searchShape(
   }
   const first = await round(shapes, 0)
   const variants = first
-    .slice(0, 2)
+    .slice(0, 4)
     .flatMap(({ params }) =>
       VARIANTS.flatMap(variant => atRate(shape, bits, { ...params, ...variant, ...given })),
     )
