@@ -8,7 +8,7 @@ import asc from 'assemblyscript/asc'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const options = [
   ...['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536', '--noExportMemory'],
-  ...['--memoryBase', '4096', '--zeroFilledMemory', '--runtime', 'stub', '-O3', '--noAssert'],
+  ...['--memoryBase', '4096', '--zeroFilledMemory', '--runtime', 'stub', '-O3', '--shrinkLevel', '1', '--noAssert'],
   ...['--disableWarning', 'AS112,AS201', '--enable', 'simd,threads,bulk-memory'],
 ]
 
