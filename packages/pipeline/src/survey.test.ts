@@ -20,7 +20,7 @@ test('tells of every choice what it would cost, and how much each token matters;
   const model = await openWeights('npm:@reallm/tiny')
   const recipe = builtInRecipe('reallm')
   const pool = encodePool(recipe, true, { threads: 0 })
-  const windows = randomWindows(model.config.vocabSize, { windows: 8, heldOut: 1, length: 24 }, 1)
+  const windows = randomWindows(model.config.vocabSize, { windows: 16, heldOut: 1, length: 24 }, 1)
   const { matrices } = partsOfModel(model.config, 'all')
   const about = { model, matrices, recipe, effort: 'fast' as const, seed: 1 }
   const options = { ...about, windows, pool, shared: sharedFits(about) }
@@ -37,10 +37,10 @@ test('tells of every choice what it would cost, and how much each token matters;
     const kept = matrixFiles(places[0])
     const tokens = 'model.layers.0.self_attn.q_proj.tokens'
     const { rows, cols, data } = await kept.read(tokens)
-    expect([rows, cols]).toEqual([8, 24])
-    const looked = Array.from({ length: 8 }, (_, w) => data.subarray(24 * w, 24 * w + 24).some(v => v > 0))
-    expect(looked).toEqual([true, false, true, false, true, false, true, false])
-    expect(data.reduce((sum, v) => sum + v, 0) / (4 * 24)).toBeCloseTo(1, 4)
+    expect([rows, cols]).toEqual([16, 24])
+    const looked = Array.from({ length: 16 }, (_, w) => data.subarray(24 * w, 24 * w + 24).some(v => v > 0))
+    expect(looked).toEqual(looked.map((_, w) => w % 2 === 0))
+    expect(data.reduce((sum, v) => sum + v, 0) / (8 * 24)).toBeCloseTo(1, 4)
     await expect(kept.read('model.layers.0.self_attn.k_proj.tokens')).rejects.toThrow()
     const { hiddenSize } = model.config
     const down = 'model.layers.0.mlp.down_proj'
