@@ -80,8 +80,7 @@ export async function withSession<T>(
       ...{ model, parts, scan, backend, windows, predicted, shared, pool: opened },
       async measured(outputs) {
         if (!isSurveyed(recipe)) return predicted()
-        // All matrices whatever the scope: one survey tells about both.
-        const { matrices } = partsOfModel(model.config, 'all')
+        const { matrices } = parts
         const options = {
           ...{ model, recipe, effort, seed, windows, matrices, shared, pool: opened },
           ...(signal && { signal }),
