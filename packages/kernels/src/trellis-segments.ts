@@ -15,7 +15,7 @@ export interface TrellisSegment {
   readonly firstWord: number
 }
 
-/** Mean squared error on unit normals from 1 bit on, in quarters (`gauss`, L = 12; above 4 bits L = 12 too). */
+/** Mean squared error on unit normals from 1 bit on, in quarters (`gauss`, L = 12). */
 const DISTORTION = [
   0.271, 0.1945, 0.1397, 0.1005, 0.0703, 0.0504, 0.036, 0.026, 0.01825, 0.0131, 0.00944, 0.0068, 0.00477,
 ]
