@@ -27,6 +27,13 @@ export function createDense(
 export const variablesOf = (layers: readonly TrainedDense[]): Variable[] =>
   layers.flatMap(({ weight, bias }) => [weight, bias])
 
+/** Gives a layer the values of one that was trained. */
+export function setDense({ weight, bias }: TrainedDense, values: Dense): void {
+  const { rows, cols, data } = values.weight
+  weight.assign(tf.tensor2d(data, [rows, cols]))
+  bias.assign(tf.tensor1d(values.bias))
+}
+
 /** A trained layer's values. */
 export async function toDense({ weight, bias }: TrainedDense): Promise<Dense> {
   const [rows, cols] = weight.shape as [number, number]

@@ -93,6 +93,8 @@ describe('perplexity', () => {
     const got = await perplexity(sources[0], ids, { ctx: 24, against: sources[1] })
     expect(got.kl).toBeCloseTo(kl, 4)
     expect(got.top1).toBeCloseTo(same, 6)
+    const other = await perplexity(sources[1], ids, { ctx: 24 })
+    expect(got.otherLoss).toBeCloseTo(other.loss, 5)
     const self = await perplexity(sources[0], ids, { ctx: 24, against: streamed(llama) })
     expect(self.kl).toBeCloseTo(0, 6)
     expect(self.top1).toBe(1)

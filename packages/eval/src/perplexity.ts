@@ -21,6 +21,8 @@ export interface Evaluation {
   readonly kl?: number
   /** Share of scored positions where both models find the same token likeliest. */
   readonly top1?: number
+  /** Mean negative log-likelihood that the other model gives the scored tokens, in nats. */
+  readonly otherLoss?: number
   readonly seconds: number
 }
 
@@ -66,7 +68,7 @@ export async function perplexity(
     await tf.nextFrame()
   }
 
-  const sums = { loss: 0, kl: 0, agreed: 0, tokens: 0 }
+  const sums = { loss: 0, otherLoss: 0, kl: 0, agreed: 0, tokens: 0 }
   for (const chunk of chunks) {
     const states: TfTensor[][] = []
     try {
@@ -88,7 +90,11 @@ export async function perplexity(
     loss,
     tokens: sums.tokens,
     windows: windows.length,
-    ...(against && { kl: sums.kl / sums.tokens, top1: sums.agreed / sums.tokens }),
+    ...(against && {
+      kl: sums.kl / sums.tokens,
+      top1: sums.agreed / sums.tokens,
+      otherLoss: sums.otherLoss / sums.tokens,
+    }),
     seconds: (performance.now() - started) / 1000,
   }
 }
@@ -139,6 +145,7 @@ async function scoredStates(
 
 interface Sums {
   loss: number
+  otherLoss: number
   kl: number
   agreed: number
   tokens: number
@@ -166,6 +173,7 @@ async function score(
           sums.tokens += labels.size
           if (!otherWeights) return
           const wanted = logitsOf(other, otherWeights, states[1][i])
+          sums.otherLoss += crossEntropy(wanted, labels).sum().dataSync()[0]
           sums.kl += divergence(wanted, logits)
           sums.agreed += tf.equal(wanted.argMax(-1), logits.argMax(-1)).sum().dataSync()[0]
         })

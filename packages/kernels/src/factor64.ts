@@ -1,4 +1,4 @@
-import { doubles, engine, reserve } from './engine.ts'
+import { doubles, type Engine, engine, reserve } from './engine.ts'
 import * as twin from './reference/cholesky.ts'
 import { solveInPlace as solveTwin } from './reference/triangular.ts'
 
@@ -7,39 +7,70 @@ const [LARGEST, SMALLEST] = [6000, 16]
 
 const engineFor = (n: number) => (n > LARGEST || n < SMALLEST ? undefined : engine())
 
+/** The kernels take sides that are multiples of 4. */
+const padded = (n: number): number => Math.ceil(n / 4) * 4
+
+/** Copies `a` `[n, n]` to the kernels' memory, in the corner of a larger matrix that is 1 on the rest of its diagonal. */
+function putSquare(e: Engine, at: number, a: Float64Array, n: number): void {
+  const side = padded(n)
+  const there = doubles(e, at, side * side)
+  if (side === n) {
+    there.set(a)
+    return
+  }
+  there.fill(0)
+  for (let i = 0; i < n; i++) there.set(a.subarray(i * n, (i + 1) * n), i * side)
+  for (let i = n; i < side; i++) there[i * side + i] = 1
+}
+
+/** What `putSquare` put there, to `a`. */
+function getSquare(e: Engine, at: number, a: Float64Array, n: number): Float64Array {
+  const side = padded(n)
+  const there = doubles(e, at, side * side)
+  if (side === n) a.set(there)
+  else for (let i = 0; i < n; i++) a.set(there.subarray(i * side, i * side + n), i * n)
+  return a
+}
+
+/** Bytes of 16 sums. */
+const SUMS = 128
+
 /** Cholesky factorisation in the lower triangle of row-major `a`; false when it is not positive definite. */
 export function choleskyInPlace(a: Float64Array, n: number): boolean {
   const e = engineFor(n)
   if (!e) return twin.choleskyInPlace(a, n)
-  const [pa, ps] = reserve(e, 8 * n * n, 32)
-  doubles(e, pa, n * n).set(a)
-  if (!e.kernels.cholesky(pa, n, ps)) return false
-  a.set(doubles(e, pa, n * n))
+  const side = padded(n)
+  const [pa, ps] = reserve(e, 8 * side * side, SUMS)
+  putSquare(e, pa, a, n)
+  if (!e.kernels.cholesky(pa, side, ps)) return false
+  getSquare(e, pa, a, n)
   return true
 }
 
-/** Inverse of the lower triangle of `l`, in place. */
+/** Inverse of the lower triangle of `l`, in place; what is above it is lost. */
 export function invertLowerInPlace(l: Float64Array, n: number): void {
   const e = engineFor(n)
   if (!e) {
     twin.invertLowerInPlace(l, n)
     return
   }
-  const [pl, ps] = reserve(e, 8 * n * n, 32 * n)
-  doubles(e, pl, n * n).set(l)
-  e.kernels.invertLower(pl, n, ps)
-  l.set(doubles(e, pl, n * n))
+  const side = padded(n)
+  const [pl, ps] = reserve(e, 8 * side * side, 32 * side + SUMS)
+  putSquare(e, pl, l, n)
+  e.kernels.invertLower(pl, side, ps)
+  getSquare(e, pl, l, n)
 }
 
 /** LᵀL of the lower triangle of `l`. */
 export function lowerGram(l: Float64Array, n: number): Float64Array {
   const e = engineFor(n)
   if (!e) return twin.lowerGram(l, n)
-  const bytes = 8 * n * n
-  const [pl, po, pt, ps] = reserve(e, bytes, bytes, bytes, 32)
-  doubles(e, pl, n * n).set(l)
-  e.kernels.lowerGram(pl, n, po, pt, ps)
-  return doubles(e, po, n * n).slice()
+  const side = padded(n)
+  const bytes = 8 * side * side
+  const [pl, po, pt, ps] = reserve(e, bytes, bytes, bytes, SUMS)
+  putSquare(e, pl, l, n)
+  e.kernels.lowerGram(pl, side, po, pt, ps)
+  return getSquare(e, po, new Float64Array(n * n), n)
 }
 
 /** Right-hand sides that are copied to the kernels' memory at a time. */

@@ -101,11 +101,16 @@ let lastTable: IntegerTable | undefined
 
 /** A table in integers, at both scales of the search; kept, since matrices are searched tile by tile. */
 function integersOf(lut: Float32Array): IntegerTable {
-  const known = lastTable
-  if (known && known.lut.length === lut.length && known.lut.every((v, i) => v === lut[i])) return known
+  if (lastTable && isEqual(lastTable.lut, lut)) return lastTable
   const scale = lutScale(lut)
   lastTable = { lut: lut.slice(), scale, fine: scaledLut(lut, scale), coarse: scaledLut(lut, scale / 8) }
   return lastTable
+}
+
+function isEqual(a: Float32Array, b: Float32Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }: ViterbiOptions): void {
@@ -129,7 +134,10 @@ function checkViterbi(values: Float32Array, { bits, lut, length = 256, weights }
   if (weights && weights.length !== values.length) {
     throw new ReallmError('bad-tensor', `${values.length} values need as many weights, got ${weights.length}`)
   }
-  if (!values.every(Number.isFinite)) {
+  // Any NaN or infinity makes the sum of differences NaN: no call per value.
+  let nothing = 0
+  for (let i = 0; i < values.length; i++) nothing += values[i] - values[i]
+  if (nothing !== 0) {
     throw new ReallmError('numeric', 'the values to encode hold NaN or infinities')
   }
 }

@@ -3,13 +3,13 @@ import type { EncodeResult } from './encode.ts'
 
 /** What is sent back of a job that ran elsewhere. */
 export type Answer =
-  | { readonly result: EncodeResult }
+  | { readonly results: EncodeResult[] }
   | { readonly error: { code?: ErrorCode; message: string; hint?: string; stack?: string } }
 
 /** Runs a job and says how it ended; never throws. */
-export async function answerOf(run: () => Promise<EncodeResult>): Promise<Answer> {
+export async function answerOf(run: () => Promise<EncodeResult[]>): Promise<Answer> {
   try {
-    return { result: await run() }
+    return { results: await run() }
   } catch (error) {
     const { message, stack } = error as Error
     const known = error instanceof ReallmError
@@ -23,9 +23,9 @@ export async function answerOf(run: () => Promise<EncodeResult>): Promise<Answer
   }
 }
 
-/** The result, or the error as it was thrown there. */
-export function resultOf(answer: Answer): EncodeResult {
-  if ('result' in answer) return answer.result
+/** The results, or the error as it was thrown there. */
+export function resultsOf(answer: Answer): EncodeResult[] {
+  if ('results' in answer) return answer.results
   const { code, message, hint, stack } = answer.error
   const error = code ? new ReallmError(code, message, hint ? { hint } : {}) : new Error(message)
   if (stack) error.stack = stack

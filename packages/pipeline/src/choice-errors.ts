@@ -41,49 +41,54 @@ export async function choiceErrors(
   const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
   const errors: number[] = []
 
-  const encode = async (index: number, w: Matrix, trial?: number): Promise<Matrix> => {
-    const fitted = await shared(module, index)
-    const { decoded } = await pool.encode({
+  const encode = async (indices: readonly number[], w: Matrix, trial?: number): Promise<Matrix[]> => {
+    const tries = indices.map(async choice => {
+      const fitted = await shared(module, choice, trial)
+      return { choice, ...(trial !== undefined && { trial }), ...(fitted && { shared: fitted }) }
+    })
+    const results = await pool.encode({
       recipe: recipe.name,
       module: { ...module, shape: [w.rows, w.cols] },
       effort,
-      choice: index,
-      ...(trial !== undefined && { trial }),
-      ...(fitted && { shared: fitted }),
+      tries: await Promise.all(tries),
       w,
       seed: seedFor(seed, module.name),
       ...(recipe.calibrated && { hessian }),
     })
-    return { ...w, data: w.data.map((v, i) => v - decoded.data[i]) }
+    return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))
   }
   const spread = rowSample(whole, use ? sampleTokens : sampleRows)
   const weights = use
     ? shares(spread.rows.map(row => use[row]))
     : spread.rows.map(() => whole.rows / spread.rows.length)
-  const measure = async (index: number): Promise<number> => {
-    const lost = await encode(index, spread.w)
-    if (use) subtractMeanRow(lost, weights)
-    for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / lost.cols)])
-    return squaredNorm(lost, { hessian })
+  const measure = async (indices: readonly number[]): Promise<number[]> => {
+    const losses = await encode(indices, spread.w)
+    return losses.map(lost => {
+      if (use) subtractMeanRow(lost, weights)
+      for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / lost.cols)])
+      return squaredNorm(lost, { hessian })
+    })
   }
-  // networks see neighbours in both directions
+  // What is shared or trained may be a network, which sees neighbours in both directions.
   const adjacent = adjacentRows(whole, sampleRows)
   const [all, some] = [whole, adjacent].map(w => squaredNorm(w, { hessian }))
-  const measureTrial = async (index: number, trial: number): Promise<number> =>
-    (squaredNorm(await encode(index, adjacent, trial), { hessian }) * all) / Math.max(some, 1e-30)
+  const measureAdjacent = async (indices: readonly number[], trial?: number): Promise<number[]> => {
+    const losses = await encode(indices, adjacent, trial)
+    return losses.map(lost => (squaredNorm(lost, { hessian }) * all) / Math.max(some, 1e-30))
+  }
   const measureFamily = async (
     family: readonly number[],
     shares: readonly number[],
-    of: (index: number) => Promise<number>,
+    of: (indices: readonly number[]) => Promise<number[]>,
   ) => {
     const bySize = [...family].sort((a, b) => bits[a] - bits[b])
     const places = new Set(shares.map(share => Math.round((bySize.length - 1) * share)))
-    const points = await Promise.all(
-      [...places].map(async at => ({
-        bits: bits[bySize[at]],
-        log: Math.log(Math.max(await of(bySize[at]), 1e-30)),
-      })),
-    )
+    const measured = [...places].map(at => bySize[at])
+    const found = await of(measured)
+    const points = measured.map((index, p) => ({
+      bits: bits[index],
+      log: Math.log(Math.max(found[p], 1e-30)),
+    }))
     for (const index of family) errors[index] = Math.exp(interpolated(points, bits[index]))
   }
 
@@ -91,7 +96,9 @@ export async function choiceErrors(
   const trialsOf = (family: readonly number[]) => choices[family[0]].trials?.length ?? 0
   const known = families.filter(family => trialsOf(family) === 0)
   // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
-  for (const family of known) await measureFamily(family, [0, 1 / 3, 2 / 3], measure)
+  for (const family of known) {
+    await measureFamily(family, [0, 1 / 3, 2 / 3], choices[family[0]].shared ? measureAdjacent : measure)
+  }
   /** How much less a family loses, at its best rate, than the best of the others of at most that size. */
   const lead = (family: readonly number[]): number =>
     family.reduce((most, i) => {
@@ -101,7 +108,7 @@ export async function choiceErrors(
   let contenders = families.filter(family => trialsOf(family) > 0)
   for (let trial = 0; contenders.length > 0; trial++) {
     for (const family of contenders) {
-      await measureFamily(family, [1 / 3, 2 / 3], index => measureTrial(index, trial))
+      await measureFamily(family, [1 / 3, 2 / 3], indices => measureAdjacent(indices, trial))
     }
     contenders = contenders
       .filter(family => trial + 1 < trialsOf(family) && lead(family) * reach >= 1)

@@ -83,6 +83,7 @@ async function compressSession(
       },
   }
   await encodeModel(run)
+  await pool.close()
   const artifact = await writeArtifact(run, scan.plain, Math.min(2 ** 29, maxMemory / 4))
   const quality =
     options.evaluate === false

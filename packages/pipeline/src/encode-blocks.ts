@@ -11,6 +11,8 @@ import {
   inputOf,
   moment,
   runBlock,
+  symmetricMoment,
+  type WindowBatch,
 } from './forward.ts'
 import type { PlannedMatrix } from './plan.ts'
 import { type Prefix, readMatrix } from './prefix.ts'
@@ -27,8 +29,8 @@ export interface Prefixes {
 export interface OpenedBlock {
   /** The original's, to be replaced by what the matrices decode to. */
   readonly weights: Record<string, TfTensor>
-  /** The original's inputs of each group of layers, where the recipe wants them. */
-  readonly inputs: ReadonlyMap<string, Activations>
+  /** What the original says of each group of layers, by the first one, where the recipe wants it: see `passOriginal`. */
+  readonly originals: ReadonlyMap<string, Activations>
   /** What was encoded before, by module. */
   readonly known: ReadonlyMap<string, Matrix | undefined>
 }
@@ -40,8 +42,8 @@ export async function openBlock(run: Run, i: number, original: Prefix): Promise<
   for (const { module } of planned) known.set(module.name, await run.ledger.decoded(module.name))
   const open = new Set(planned.filter(m => !known.get(m.module.name)).map(m => m.module.name))
   const weights = await loadTensors(run.model, blockTensors(run.config, i).keys())
-  const inputs = await passOriginal(run, i, weights, original, open)
-  return { weights, inputs, known }
+  const originals = await passOriginal(run, i, weights, original, open)
+  return { weights, originals, known }
 }
 
 /**
@@ -51,7 +53,7 @@ export async function openBlock(run: Run, i: number, original: Prefix): Promise<
  */
 export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opened: OpenedBlock) {
   const { config, recipe } = run
-  const { weights, inputs, known } = opened
+  const { weights, originals, known } = opened
   const planned = run.plan.matrices.filter(m => m.module.block === i)
   const tuning = await keepForTuning(run, prefixes)
   let next: OpenedBlock | undefined
@@ -63,7 +65,7 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
       let moments: Moments = {}
       if (recipe.calibrated && members.some(m => !known.get(m.module.name))) {
         if (group === groups.at(-1)) last = await activations(run.spill(`${leader}.quantised`))
-        moments = await gather(run, i, weights, prefixes.quantised, leader, step, inputs.get(leader), last)
+        moments = await gather(run, i, weights, prefixes.quantised, leader, step, originals.get(leader), last)
       }
       const encoding = members.map(async m => {
         const { name } = m.module
@@ -84,7 +86,7 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
     await last?.close()
   }
   if (tuning) await tuneBlock(run, i, weights, tuning, prefixes.quantised)
-  for (const stored of inputs.values()) await stored.close()
+  for (const stored of originals.values()) await stored.close()
   tf.dispose(weights)
   return next
 }
@@ -101,15 +103,14 @@ export async function encodePlanned(
   const outputHessian = run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
   const fisher = run.recipe.fisher && block !== undefined ? await run.fisher(name) : undefined
   const shared = await run.shared(planned.module, planned.choice)
-  const result = await run.pool.encode({
+  const [result] = await run.pool.encode({
     ...moments,
-    ...(shared && { shared }),
     ...(fisher && { fisher }),
     ...(outputHessian && { outputHessian }),
     recipe: run.recipe.name,
     module: planned.module,
     effort: run.effort,
-    choice: planned.choice,
+    tries: [{ choice: planned.choice, ...(shared && { shared }) }],
     w: weights ?? (await readMatrix(run.model, `${name}.weight`)),
     seed: seedFor(run.seed, name),
     compare: run.recipe.feedback === true,
@@ -118,7 +119,11 @@ export async function encodePlanned(
   return result.decoded
 }
 
-/** The original block on all windows; keeps the inputs of what is to be encoded where the recipe wants them. */
+/**
+ * The original block on all windows. Keeps, where the recipe wants it, what the layers to be encoded are compared with: the
+ * inputs of each group, and of a half's last layer what the half makes of them, since that is added to the residual
+ * stream: the stream itself, or the layer's output where a norm comes between.
+ */
 async function passOriginal(
   run: Run,
   i: number,
@@ -126,25 +131,44 @@ async function passOriginal(
   prefix: Prefix,
   open: ReadonlySet<string>,
 ): Promise<Map<string, Activations>> {
+  const { config } = run
   const kept = new Map<string, Activations>()
   if (run.recipe.asymmetric) {
     for (const group of inputGroups) {
       if (!group.some(part => open.has(`model.layers.${i}.${part}`))) continue
       const leader = `model.layers.${i}.${group[0]}`
-      kept.set(leader, await activations(run.spill(`${leader}.inputs`)))
+      kept.set(leader, await activations(run.spill(`${leader}.original`)))
     }
   }
-  const pending: Promise<void>[] = []
-  await prefix.advance((x, batch) => {
+  await prefix.advance(async ({ values, length }, batch) => {
     throwIfAborted(run.signal)
-    return runBlock(run.config, weights, i, x, {
-      onInput(module, input) {
-        const store = kept.get(module)
-        if (store) pending.push(store.set(batch, input.dataSync() as Float32Array))
-      },
-    })
+    let x = values
+    for (const { run: step, groups } of halves) {
+      const [first, last] = groups.map(([part]) => `model.layers.${i}.${part}`)
+      const found = new Map<string, Float32Array>()
+      x = runBlock(
+        config,
+        weights,
+        i,
+        { values: x, length },
+        {
+          step,
+          onInput(module, input) {
+            if (module === first && kept.has(first)) found.set(first, input.dataSync() as Float32Array)
+          },
+          linear(module, _, base) {
+            const y = base()
+            if (config.sandwichNorms && kept.has(module) && module === last)
+              found.set(last, y.dataSync() as Float32Array)
+            return y
+          },
+        },
+      )
+      if (!config.sandwichNorms && kept.has(last)) found.set(last, x)
+      for (const [leader, seen] of found) await kept.get(leader)!.set(batch, seen)
+    }
+    return x
   })
-  await Promise.all(pending)
   return kept
 }
 
@@ -152,8 +176,8 @@ async function passOriginal(
 const plainShare = 0.15
 
 /**
- * Second moments of a group's input behind the quantised prefix, and with the original's input. Tokens are weighed by the
- * squared gradient at the group's outputs where it is known: a second-order expansion of the model's loss has that
+ * Second moments of a group's input behind the quantised prefix, and with what the original has there. Tokens are weighed
+ * by the squared gradient at the group's outputs where it is known: a second-order expansion of the model's loss has that
  * factor (the other half of YAQA's Kronecker product). Some of every token stays, since the largest activations
  * have the smallest gradients, and must survive all the same. The inputs are left in `keep`, where it is given.
  */
@@ -167,13 +191,15 @@ async function gather(
   originals: Activations | undefined,
   keep: Activations | undefined,
 ): Promise<Moments> {
-  const hessian = moment()
+  const hessian = symmetricMoment()
   const cross = moment()
   const tokens = await run.tokenWeights(leader)
+  const isLast = halves.some(({ groups }) => leader.endsWith(groups.at(-1)![0]))
   let seen = 0
   for (let b = 0; b < prefix.batches; b++) {
     throwIfAborted(run.signal)
-    const x = inputOf(run.config, weights, i, await prefix.get(b), leader, step)
+    const before = await prefix.get(b)
+    const x = inputOf(run.config, weights, i, before, leader, step)
     await keep?.set(b, x.dataSync() as Float32Array)
     const [positions] = x.shape
     const known = tokens?.data.subarray(seen, seen + positions)
@@ -183,19 +209,41 @@ async function gather(
     )
     hessian.add(weighed, x)
     if (originals) {
-      const original = tf.tensor2d(await originals.get(b), x.shape as [number, number])
-      cross.add(original, weighed)
-      original.dispose()
+      const original = await originals.get(b)
+      const wanted = tf.tidy(() => {
+        const there = tf.tensor2d(original, [positions, original.length / positions])
+        return isLast ? wantedOutput(run, weights, leader, there, before) : there
+      })
+      cross.add(wanted, weighed)
+      wanted.dispose()
     }
     tf.dispose([x, weighed])
   }
-  return { hessian: hessian.take(), ...(originals && { crossMoment: cross.take() }) }
+  if (!originals) return { hessian: hessian.take() }
+  return { hessian: hessian.take(), [isLast ? 'outputMoment' : 'crossMoment']: cross.take() }
+}
+
+/**
+ * What the last layer of a half block should give, `[positions, out]`: what takes the residual stream from where the quantised
+ * prefix has left it to where the original has it.
+ */
+function wantedOutput(
+  { config }: Run,
+  weights: Weights,
+  module: string,
+  original: TfTensor,
+  before: WindowBatch,
+): TfTensor {
+  if (config.sandwichNorms) return original
+  const branch = original.sub(tf.tensor2d(before.values, original.shape as [number, number]))
+  const bias = weights[`${module}.bias`]
+  return bias ? branch.sub(bias) : branch
 }
 
 /** Second moments of the head's input: of the prefix, and with another prefix's. */
 export async function gatherHead(run: Run, quantised: Prefix, original?: Prefix): Promise<Moments> {
   const norm = await loadTensors(run.model, ['model.norm.weight'])
-  const hessian = moment()
+  const hessian = symmetricMoment()
   const cross = moment()
   const inputAt = async (prefix: Prefix, b: number) => headInput(run.config, norm, await prefix.get(b))
   for (let b = 0; b < quantised.batches; b++) {

@@ -1,4 +1,4 @@
-import { outputError } from '@reallm/kernels'
+import { matmul, outputError } from '@reallm/kernels'
 import { type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
 import type { Fisher } from './gradients.ts'
 import type { Choice } from './recipe.ts'
@@ -11,8 +11,10 @@ export interface Moments {
   readonly hessian?: Matrix
   /** `E[g gᵀ]` of the outputs, `[out, out]`. */
   readonly outputHessian?: Matrix
-  /** `C = XᵀX̂ / tokens`: given, the asymmetric correction is made. */
+  /** `C = XᵀX̂ / tokens` with the original's inputs: given, the asymmetric correction is made. */
   readonly crossMoment?: Matrix
+  /** `YᵀX̂ / tokens`, `[out, in]`, Y being what the layer should give: in the place of `W C`. */
+  readonly outputMoment?: Matrix
   /** Given, the error to minimise is Σ rows[i] · cols[j] · ΔW[i, j]². */
   readonly fisher?: Fisher
 }
@@ -38,12 +40,13 @@ export async function encodeMatrix(
   { compare = false, ...work }: LongWork & { readonly seed: number; readonly compare?: boolean },
 ): Promise<EncodeResult> {
   const started = performance.now()
-  const { hessian, crossMoment, fisher } = moments
+  const { hessian, fisher } = moments
   const weights = fisher
     ? { hessian: diagonal(fisher.cols), outputHessian: diagonal(fisher.rows) }
     : { ...(hessian && { hessian }), ...(moments.outputHessian && { outputHessian: moments.outputHessian }) }
   try {
-    const target = hessian && crossMoment ? asymmetricTarget(w, crossMoment, hessian) : w
+    const wanted = moments.outputMoment ?? (moments.crossMoment && matmul(w, moments.crossMoment))
+    const target = hessian && wanted ? asymmetricTarget(w, wanted, hessian) : w
     const encoded = await choice.encode(target, { ...work, ...weights })
     const decoded = choice.decode(encoded)
     const plainError = outputError(target, decoded)

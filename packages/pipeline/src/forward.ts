@@ -3,6 +3,7 @@ import {
   attentionEnd,
   attentionHalf,
   block,
+  type Hooks,
   head,
   mlpEnd,
   mlpHalf,
@@ -45,9 +46,9 @@ export function runBlock(
   weights: Weights,
   i: number,
   x: WindowBatch,
-  { step = block, onInput }: { step?: BlockStep; onInput?: (module: string, x: TfTensor) => void } = {},
+  { step = block, ...hooks }: Hooks & { step?: BlockStep } = {},
 ): Float32Array {
-  return valuesOf(() => step(config, weights, i, tensorOf(config, x), onInput ? { onInput } : {}))
+  return valuesOf(() => step(config, weights, i, tensorOf(config, x), hooks))
 }
 
 /** The end of a half block, from its input and from what goes into its last layer, `[windows · positions, in]`. */
@@ -141,6 +142,47 @@ export function moment(): Moment {
       const data = valuesOf(() => sum!.mul(1 / positions))
       sum!.dispose()
       return { rows, cols, data: data.slice() }
+    },
+  }
+}
+
+/** Bands that a symmetric sum is computed in: of four, six of the sixteen blocks are the others' mirror images. */
+const BANDS = 4
+
+/** A sum that is symmetric, where `a` is `b` with its rows weighed: only blocks on and above the diagonal are computed. */
+export function symmetricMoment(): Moment {
+  const bands: Moment[] = []
+  let width = 0
+  return {
+    get positions() {
+      return bands[0]?.positions ?? 0
+    },
+    add(a, b) {
+      const [positions, n] = a.shape as [number, number]
+      width = Math.ceil(n / BANDS)
+      for (let from = 0, i = 0; from < n; from += width, i++) {
+        bands[i] ??= moment()
+        const [own, rest] = tf.tidy(() => [
+          a.slice([0, from], [positions, Math.min(width, n - from)]),
+          b.slice([0, from], [positions, n - from]),
+        ])
+        bands[i].add(own, rest)
+        tf.dispose([own, rest])
+      }
+    },
+    take() {
+      const parts = bands.map(band => band.take())
+      const n = parts[0].cols
+      const data = new Float32Array(n * n)
+      for (const [i, part] of parts.entries()) {
+        const from = i * width
+        for (let r = 0; r < part.rows; r++) {
+          const row = part.data.subarray(r * part.cols, (r + 1) * part.cols)
+          data.set(row.subarray(r), (from + r) * (n + 1))
+          for (let c = r; c < part.cols; c++) data[(from + c) * n + from + r] = row[c]
+        }
+      }
+      return { rows: n, cols: n, data }
     },
   }
 }

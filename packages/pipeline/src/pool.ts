@@ -3,27 +3,32 @@ import { availableParallelism, threadPool } from '#platform'
 import { type EncodeResult, encodeMatrix, type Moments } from './encode.ts'
 import { choicesFor, type Effort, type MatrixModule, type Recipe, type SharedTensors } from './recipe.ts'
 
-/** One matrix to encode: one job. Plain data, so that it can go to another thread. */
-export interface EncodeJob extends Moments {
-  readonly recipe: string
-  readonly module: MatrixModule
-  readonly effort: Effort
+/** One way to encode a job's matrix. */
+export interface EncodeTry {
   /** Index into the recipe's choices for this matrix. */
   readonly choice: number
   /** Index into the choice's trials: one of them in its place. */
   readonly trial?: number
   /** What was fitted to the matrix's group, where the choice shares anything. */
   readonly shared?: SharedTensors
+}
+
+/** One matrix to encode, in one or several ways: one job. Plain data, so that it can go to another thread. */
+export interface EncodeJob extends Moments {
+  readonly recipe: string
+  readonly module: MatrixModule
+  readonly effort: Effort
+  readonly tries: readonly EncodeTry[]
   readonly w: Matrix
   readonly seed: number
   /** Also measure what feedback rounding gains. */
   readonly compare?: boolean
 }
 
-/** Encodes matrices, several at a time; a job's result does not depend on how many. */
+/** Encodes matrices, several at a time; a job's results, one for each of its tries, do not depend on how many. */
 export interface EncodePool {
   readonly threads: number
-  encode(job: EncodeJob): Promise<EncodeResult>
+  encode(job: EncodeJob): Promise<EncodeResult[]>
   close(): Promise<void>
 }
 
@@ -52,14 +57,24 @@ function inThisThread(recipe: Recipe, signal: AbortSignal | undefined): EncodePo
 }
 
 /** Encodes one job; used by worker threads and by the pool without threads. */
-export function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult> {
-  const chosen = choicesFor(recipe, job.module, job.effort)[job.choice]
-  const tried = job.trial === undefined ? chosen : chosen.trials![job.trial]
-  const choice = job.shared ? tried.shared!.with(job.shared) : tried
-  return encodeMatrix(job.module.name, job.w, choice, job, {
-    seed: job.seed,
-    // networks know no feedback
-    compare: job.compare === true && chosen.trials === undefined,
-    ...(signal && { signal }),
-  })
+export async function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult[]> {
+  const choices = choicesFor(recipe, job.module, job.effort)
+  const results: EncodeResult[] = []
+  for (const { choice, trial, shared } of job.tries) {
+    const tried = trial === undefined ? choices[choice] : choices[choice].trials![trial]
+    const result = await encodeMatrix(
+      job.module.name,
+      job.w,
+      shared ? tried.shared!.with(shared) : tried,
+      job,
+      {
+        seed: job.seed,
+        // networks know no feedback
+        compare: job.compare === true && choices[choice].trials === undefined,
+        ...(signal && { signal }),
+      },
+    )
+    results.push(result)
+  }
+  return results
 }

@@ -15,12 +15,12 @@ export async function measureQuality(
   const rows = windows.heldOut.map(ids => [...ids])
   const compressed = await openWeights(await openModel(artifact, { registry }))
   try {
-    const before = await perplexity(streamed(original), rows, work)
-    const after = await perplexity(streamed(compressed), rows, { ...work, against: streamed(original) })
+    const found = await perplexity(streamed(compressed), rows, { ...work, against: streamed(original) })
+    const loss = found.otherLoss!
     return {
       protocol: `${rows.length} windows of ${windows.length} tokens that were held out from ${windows.source}, all positions after the first scored`,
-      original: { perplexity: before.perplexity, loss: before.loss, kl: 0, top1: 1 },
-      compressed: { perplexity: after.perplexity, loss: after.loss, kl: after.kl!, top1: after.top1! },
+      original: { perplexity: Math.exp(loss), loss, kl: 0, top1: 1 },
+      compressed: { perplexity: found.perplexity, loss: found.loss, kl: found.kl!, top1: found.top1! },
     }
   } finally {
     await compressed.close()

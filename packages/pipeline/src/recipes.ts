@@ -1,4 +1,10 @@
-import { autoencoder } from '@reallm/autoencoder'
+import {
+  autoencoder,
+  autoencoderWith,
+  fitDecoder,
+  type SharedDecoder,
+  sharedParts,
+} from '@reallm/autoencoder'
 import { ReallmError } from '@reallm/tensor-io'
 import { e8, fitShared, grid, kmeans, normalfloat, trellis, trellisWith } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
@@ -131,6 +137,29 @@ const decoderShapes = [
   { stages: 3, latentWidth: 16, decoderWidth: 6, latentBits: [2, 4] },
 ] as const
 
+/** Networks of which one decodes all matrices of a kind: its weights cost next to nothing. */
+const sharedNetworks = (effort: Effort): Choice[] =>
+  decoderShapes.flatMap(({ latentBits: rates, ...shape }) =>
+    rates.map(latentBits => {
+      const label = `shared autoencoder, ${shape.stages} stages, ${shape.latentWidth} latents of ${latentBits} bits`
+      const trained = (steps: number): Choice => {
+        const inner = { ...shape, latentBits, patch: 32 as const, weighted: true, steps }
+        const at = (codec: typeof autoencoder) =>
+          choice(label, codec, inner, `shared autoencoder of ${shape.stages} stages`)
+        return {
+          ...at(autoencoder),
+          shared: {
+            includes: part => sharedParts.some(name => name === part),
+            fit: (group, ctx) => fitDecoder(group, inner, ctx),
+            with: fitted => at(autoencoderWith(fitted as SharedDecoder)),
+          },
+        }
+      }
+      const steps = trainingSteps[effort]
+      return { ...trained(steps), trials: [trained(0), trained(Math.ceil(steps / 4))] }
+    }),
+  )
+
 /** All of the paper: a low-rank part beside vectors or a network, whichever a matrix loses less by. */
 function paper(module: MatrixModule, effort: Effort): Choice[] {
   const rank = rankFor(module)
@@ -146,7 +175,7 @@ function paper(module: MatrixModule, effort: Effort): Choice[] {
       return { ...trained(steps), trials: [trained(0), trained(Math.ceil(steps / 4))] }
     }),
   )
-  return [...vectorsWithRank(module), ...networks]
+  return [...vectorsWithRank(module), ...networks, ...sharedNetworks(effort)]
 }
 
 /** Every built-in recipe, the default one first. */

@@ -1,11 +1,22 @@
 import { type LongWork, seedFor } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/transformer'
 import { readMatrix } from './prefix.ts'
-import { choicesFor, type Effort, type MatrixModule, type Recipe, type SharedTensors } from './recipe.ts'
+import {
+  choicesFor,
+  type Effort,
+  type MatrixModule,
+  type Recipe,
+  type SharedFit,
+  type SharedTensors,
+} from './recipe.ts'
 import { adjacentRows } from './row-sample.ts'
 
 /** What a choice shares with its group, fitted when it is asked for first; undefined where it shares nothing. */
-export type SharedFits = (module: MatrixModule, choice: number) => Promise<SharedTensors | undefined>
+export type SharedFits = (
+  module: MatrixModule,
+  choice: number,
+  trial?: number,
+) => Promise<SharedTensors | undefined>
 
 export interface SharedFitsOptions extends LongWork {
   readonly model: ModelWeights
@@ -32,19 +43,19 @@ export function sharedFits({
   ...work
 }: SharedFitsOptions): SharedFits {
   const fits = new Map<string, Promise<SharedTensors>>()
-  const fit = async (module: MatrixModule, index: number, key: string): Promise<SharedTensors> => {
+  const fit = async (module: MatrixModule, shared: SharedFit, key: string): Promise<SharedTensors> => {
     const members = matrices.filter(m => m.kind === module.kind)
     const rows = tileRows * Math.ceil(groupRows / members.length / tileRows)
     const group = []
     for (const { name } of members) group.push(adjacentRows(await readMatrix(model, `${name}.weight`), rows))
-    const { shared } = choicesFor(recipe, module, effort)[index]
-    return shared!.fit(group, { ...work, seed: seedFor(seed, key) })
+    return shared.fit(group, { ...work, seed: seedFor(seed, key) })
   }
-  return async (module, index) => {
-    const choice = choicesFor(recipe, module, effort)[index]
-    if (!choice.shared) return undefined
-    const key = sharingKey(module, choice.label)
-    const found = fits.get(key) ?? fit(module, index, key)
+  return async (module, index, trial) => {
+    const whole = choicesFor(recipe, module, effort)[index]
+    const { label, shared } = trial === undefined ? whole : whole.trials![trial]
+    if (!shared) return undefined
+    const key = `${sharingKey(module, label)}${trial === undefined ? '' : `, trial ${trial}`}`
+    const found = fits.get(key) ?? fit(module, shared, key)
     fits.set(key, found)
     return found
   }

@@ -3,7 +3,7 @@ import { loadBlock, loadOuter, type ModelWeights, tf, valuesOf } from '@reallm/t
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from './activations.ts'
 import { choiceErrors } from './choice-errors.ts'
-import { headInput, inputGroups, moment, runBlock } from './forward.ts'
+import { headInput, inputGroups, runBlock, symmetricMoment } from './forward.ts'
 import { blockGradients, type Fisher, headGradients } from './gradients.ts'
 import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
@@ -44,7 +44,7 @@ export interface SurveyOptions extends LongWork {
 /** Windows of the survey, spread over those to fit; gradients need fewer than second moments of inputs. */
 const surveyWindows: Record<Effort, { count: number; length: number }> = {
   fast: { count: 8, length: 256 },
-  normal: { count: 16, length: 512 },
+  normal: { count: 8, length: 512 },
   best: { count: 32, length: 512 },
 }
 
@@ -100,7 +100,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   const outer = await loadOuter(model)
   const gradients = await activations(join(scratch, 'gradients.f32'))
   const stream = random(seedFor(options.seed, 'survey'))
-  const headMoment = moment()
+  const headMoment = symmetricMoment()
   // How often each token is predicted, and so, on average, read: no token is taken for quite unused.
   const use = new Float32Array(config.vocabSize).fill(0.01 / config.vocabSize)
   for (let w = 0; w < windows.length; w++) {
@@ -171,9 +171,11 @@ async function backward(
 ): Promise<BlockSurvey> {
   const weights = await loadBlock(model, i)
   const sensitivity = new Map(modules.map(m => [m.name, 0]))
-  const moments = new Map(keep && recipe.twoSided ? modules.map(m => [m.name, moment()]) : [])
+  const moments = new Map(keep && recipe.twoSided ? modules.map(m => [m.name, symmetricMoment()]) : [])
   const fisher = new Map<string, Fisher>()
-  const groups = new Map([...new Set(modules.map(m => leaderOf(m.name)))].map(leader => [leader, moment()]))
+  const groups = new Map(
+    [...new Set(modules.map(m => leaderOf(m.name)))].map(leader => [leader, symmetricMoment()]),
+  )
   const tokens = new Map([...groups.keys()].map(leader => [leader, zeroMatrix(fit.length, length)]))
   for (const [w, place] of looked.entries()) {
     throwIfAborted(signal)

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { ReallmError } from '@reallm/tensor-io'
-import { type Answer, resultOf } from './answer.ts'
+import { type Answer, resultsOf } from './answer.ts'
 import type { EncodeResult } from './encode.ts'
 import type { EncodeJob, EncodePool } from './pool.ts'
 
@@ -9,7 +9,7 @@ const retiringWeights = 1 << 23
 
 interface Waiting {
   readonly job: EncodeJob
-  resolve(result: EncodeResult): void
+  resolve(results: EncodeResult[]): void
   reject(error: Error): void
 }
 
@@ -29,7 +29,7 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
       if (job.w.data.length > retiringWeights) retire(worker)
       else idle.push(worker)
       try {
-        resolve(resultOf(answer))
+        resolve(resultsOf(answer))
       } catch (error) {
         reject(error as Error)
       }

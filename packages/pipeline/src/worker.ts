@@ -7,5 +7,6 @@ const port = parentPort!
 
 port.on('message', async (job: EncodeJob) => {
   const answer = await answerOf(() => runJob(builtInRecipe(job.recipe), job))
-  port.postMessage(answer, 'result' in answer ? [answer.result.decoded.data.buffer as ArrayBuffer] : [])
+  const decoded = 'results' in answer ? answer.results.map(r => r.decoded.data.buffer as ArrayBuffer) : []
+  port.postMessage(answer, decoded)
 })

@@ -2,7 +2,7 @@ import { nervLayers, storedLatents, storedLayers } from '@reallm/kernels'
 import { bitsOf, bitsPerWeight, f16ToF32, matrix } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { autoencoder, encodeGroup } from './codec.ts'
+import { autoencoder, autoencoderWith, encodeGroup, fitDecoder, sharedParts } from './codec.ts'
 import { fittedGrid } from './latents.ts'
 import { decode } from './network.ts'
 import { nervParams } from './params.ts'
@@ -90,6 +90,21 @@ describe('autoencoder', () => {
       expect(bitsOf(stored[i])).toBe(bitsOf(autoencoder.cost([w.rows, w.cols], { ...params, steps: 5 })))
       expect(relativeError(w.data, autoencoder.decode(stored[i]).data)).toBeLessThan(0.03)
     }
+  })
+
+  test('a decoder fitted to some matrices serves others like them; every decoder reads what it stores', async () => {
+    const settings = { ...params, steps: 5 }
+    const decoder = await fitDecoder([waves(64, 64), waves(96, 64)], settings, { seed: 1 })
+    const other = waves(160, 96)
+    const before = tf.memory().numTensors
+    const stored = await autoencoderWith(decoder).encode(other, settings, { seed: 2 })
+    expect(tf.memory().numTensors).toBe(before)
+    for (const name of sharedParts) expect(stored.parts[name]).toBe(decoder[name])
+    expect(bitsOf(stored)).toBe(bitsOf(autoencoder.cost([160, 96], settings)))
+    expect(relativeError(other.data, autoencoder.decode(stored).data)).toBeLessThan(0.03)
+    await expect(fitDecoder([other], { ...settings, start: 'encoder' }, { seed: 1 })).rejects.toMatchObject({
+      code: 'bad-option',
+    })
   })
 
   test('the search tries shapes of equal size, halves them, and is never worse than untrained', async () => {

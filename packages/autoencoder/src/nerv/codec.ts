@@ -1,4 +1,4 @@
-import { decodeNerv, nervForward, nervLayers, patchCount } from '@reallm/kernels'
+import { decodeNerv, nervForward, nervLayers, patchCount, storedLayers } from '@reallm/kernels'
 import {
   defineCodec,
   type EncodedMatrix,
@@ -8,6 +8,8 @@ import {
   type MatrixShape,
   packedBytes,
   parseParams,
+  ReallmError,
+  type Tensor,
   tensor,
   zeroMatrix,
 } from '@reallm/tensor-io'
@@ -27,25 +29,68 @@ import { trainNerv } from './train-nerv.ts'
  * @example
  * const stored = await autoencoder.encode(w, { latentWidth: 8, stages: 2 }, { seed: 1 })
  */
-export const autoencoder = defineCodec<NervInput, NervParams>({
-  name: 'autoencoder',
-  params: nervParams,
+export const autoencoder = autoencoderOf(undefined)
 
-  cost: (shape, params) => ({
-    latents: { dtype: 'U8', shape: [packedBytes(positions(shape, params) * bitsAt(params), 1)] },
-    latentBits: { dtype: 'U8', shape: [params.latentWidth] },
-    latentGains: { dtype: 'F16', shape: [params.latentWidth] },
-    scales: { dtype: 'F16', shape: [params.scaling === 'patch' ? patchCount(shape, params.patch) : 1] },
-    ...weightsCost(nervLayers(params), params.weightBits),
-  }),
+/** Parts that matrices with one decoder store alike: φ, and the grid of the latents. */
+export const sharedParts = ['latentBits', 'latentGains', 'weights', 'weight_scales', 'biases'] as const
+export type SharedDecoder = Readonly<Record<(typeof sharedParts)[number], Tensor>>
 
-  async encode(w, params, ctx) {
-    const [parts] = await encodeAll([w], params, { ...ctx, hessians: ctx.hessian ? [ctx.hessian] : [] })
-    return { parts }
-  },
+/**
+ * The same codec with a decoder that was fitted before, to a group of matrices: each stores the same tensors, which an
+ * artifact holds once.
+ *
+ * @example
+ * const decoder = await fitDecoder(queries, params, { seed: 1 })
+ * const stored = await autoencoderWith(decoder).encode(queries[0], params, { seed: 1 })
+ */
+export const autoencoderWith = (decoder: SharedDecoder) => autoencoderOf(decoder)
 
-  decode: ({ parts, shape, params }) => decodeNerv(parts, shape, params, nervForward),
-})
+/**
+ * Fits a decoder to all matrices of a group at once.
+ *
+ * @throws `bad-option` with `start: 'encoder'`, which leaves no way from a matrix to its latents
+ */
+export async function fitDecoder(
+  group: readonly Matrix[],
+  given: NervInput,
+  ctx: GroupContext,
+): Promise<SharedDecoder> {
+  const params = parseParams('autoencoder', nervParams, given)
+  if (params.start === 'encoder') {
+    throw new ReallmError(
+      'bad-option',
+      'a decoder for later matrices needs latents that are principal components',
+      {
+        hint: "use start: 'principal', or encodeGroup",
+      },
+    )
+  }
+  const [parts] = await encodeAll(group, params, ctx)
+  return Object.fromEntries(sharedParts.map(name => [name, parts[name]])) as unknown as SharedDecoder
+}
+
+function autoencoderOf(shared: SharedDecoder | undefined) {
+  return defineCodec<NervInput, NervParams>({
+    name: 'autoencoder',
+    params: nervParams,
+
+    cost: (shape, params) => ({
+      latents: { dtype: 'U8', shape: [packedBytes(positions(shape, params) * bitsAt(params), 1)] },
+      latentBits: { dtype: 'U8', shape: [params.latentWidth] },
+      latentGains: { dtype: 'F16', shape: [params.latentWidth] },
+      scales: { dtype: 'F16', shape: [params.scaling === 'patch' ? patchCount(shape, params.patch) : 1] },
+      ...weightsCost(nervLayers(params), params.weightBits),
+    }),
+
+    async encode(w, params, ctx) {
+      const hessians = ctx.hessian ? [ctx.hessian] : []
+      const [parts] = await encodeAll([w], params, { ...ctx, hessians }, shared)
+      return { parts }
+    },
+
+    decode: ({ parts, shape, params }) => decodeNerv(parts, shape, params, nervForward),
+  })
+}
 
 export interface GroupContext extends LongWork {
   readonly seed: number
@@ -74,7 +119,8 @@ async function encodeAll(
   group: readonly Matrix[],
   params: NervParams,
   { hessians = [], ...ctx }: GroupContext,
-) {
+  shared?: SharedDecoder,
+): Promise<Record<string, Tensor>[]> {
   const members = group.map((w, i) => {
     const shape = [w.rows, w.cols] as const
     const patches = toPatches(w, params.patch)
@@ -100,8 +146,19 @@ async function encodeAll(
     joined(members.map(m => m.importance)),
     params,
     ctx,
+    shared && {
+      grid: {
+        bits: shared.latentBits.data as Uint8Array<ArrayBuffer>,
+        gains: shared.latentGains.data as Uint16Array<ArrayBuffer>,
+      },
+      layers: storedLayers(shared, nervLayers(params), params.weightBits),
+    },
   )
-  const decoder = packWeights(layers, params.weightBits)
+  const decoder: Record<string, Tensor> = shared ?? {
+    latentBits: tensor('U8', [grid.bits.length], grid.bits),
+    latentGains: tensor('F16', [grid.gains.length], grid.gains),
+    ...packWeights(layers, params.weightBits),
+  }
   let at = 0
   return members.map(({ shape, scales }) => {
     const count = positions(shape, params) * params.latentWidth
@@ -109,8 +166,6 @@ async function encodeAll(
     at += count
     return {
       latents: tensor('U8', [latents.length], latents),
-      latentBits: tensor('U8', [grid.bits.length], grid.bits),
-      latentGains: tensor('F16', [grid.gains.length], grid.gains),
       scales: tensor('F16', [scales.length], scales),
       ...decoder,
     }

@@ -3,16 +3,20 @@ import { inverse, matmul, storedLayers } from '@reallm/kernels'
 import { type LongWork, type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
 import { embedding, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { packWeights } from '../decoder-weights.ts'
-import { minimise, type TrainedDense, toDense, variablesOf } from '../train.ts'
+import { minimise, setDense, type TrainedDense, toDense, variablesOf } from '../train.ts'
 import { evenGrid, fittedGrid, gainsOf, type LatentGrid, principalBasis } from './latents.ts'
 import { createDecoder, createEncoder, decode, encode, encoderLayers, quantiseLatents } from './network.ts'
 import type { NervParams } from './params.ts'
 
-/** Latent codes `[count, h, w, latentWidth]`, their grid, and the decoder's weights before storage. */
-export interface TrainedNerv {
-  readonly codes: Uint16Array
+/** A decoder as it is stored, with the grid of its latents: what matrices share. */
+export interface FittedDecoder {
   readonly grid: LatentGrid
-  readonly layers: Dense[]
+  readonly layers: readonly Dense[]
+}
+
+/** Latent codes `[count, h, w, latentWidth]`, their grid, and the decoder's weights before storage. */
+export interface TrainedNerv extends FittedDecoder {
+  readonly codes: Uint16Array
   /** Loss of every step: squared error relative to the patches' energy. */
   readonly losses: number[]
 }
@@ -23,12 +27,14 @@ export interface TrainedNerv {
  * the steps trains one; then it is dropped. What follows trains the latents themselves with the decoder.
  *
  * @param importance weight of each pixel's squared error, same length as the patches
+ * @param fitted a decoder that stays what it is: only latents are trained
  */
 export async function trainNerv(
   patches: Images,
   importance: Float32Array,
   params: NervParams,
   { seed, signal, onProgress }: LongWork & { readonly seed: number },
+  fitted?: FittedDecoder,
 ): Promise<TrainedNerv> {
   await useBackend()
   const rng = random(seed)
@@ -48,9 +54,10 @@ export async function trainNerv(
     const weights = keep(tf.tensor2d(importance, [count, pixels]))
     const energy = energyOf(patches.data, importance) / (count * pixels)
     const decoder = createDecoder(params, rng)
-    for (const { weight, bias } of decoder) {
+    for (const [i, { weight, bias }] of decoder.entries()) {
       keep(weight)
       keep(bias)
+      if (fitted) tf.tidy(() => setDense(decoder[i], fitted.layers[i]))
     }
     const images = (rows: TfTensor, channels: number, side: number) =>
       rows.reshape([-1, side, side, channels])
@@ -79,7 +86,10 @@ export async function trainNerv(
     const losses: number[] = []
     let grid: LatentGrid
     let start: Float32Array
-    if (linear) {
+    if (fitted) {
+      grid = fitted.grid
+      start = coordinatesOf(blocksOf(patches.data, height, 2 ** params.stages), fitted, params)
+    } else if (linear) {
       ;({ grid, start } = await startFromBlocks(patches, importance, decoder.at(-1)!, params))
     } else {
       grid = evenGrid(params.latentWidth, params.latentBits)
@@ -125,18 +135,20 @@ export async function trainNerv(
 
     const mayKeep = linear && params.steps > 0
     const untrained = mayKeep ? await wholeLoss() : Number.POSITIVE_INFINITY
+    // the linear path stays what it is, and with it what latents mean
+    const free = fitted ? [] : linear ? decoder.slice(0, -1) : decoder
     const trained = await minimise(
       () => {
         const ids = pick()
         return lossOf(latentsOf(ids), ids, grid)
       },
-      [change, ...variablesOf(linear ? decoder.slice(0, -1) : decoder)],
+      [change, ...variablesOf(free)],
       { ...options, ...report(half), steps: params.steps - half },
     )
     if (mayKeep && (await wholeLoss()) >= untrained) {
       // principal components alone were better
-      const head = decoder[params.stages + 1]
-      for (const v of [change, head.weight, head.bias]) tf.tidy(() => v.assign(tf.zerosLike(v)))
+      const head = fitted ? [] : variablesOf([decoder[params.stages + 1]])
+      for (const v of [change, ...head]) tf.tidy(() => v.assign(tf.zerosLike(v)))
     }
     const latents = keep(tf.tidy(() => tf.add(before, tf.mul(change, steps))))
     return {
@@ -172,16 +184,39 @@ async function startFromBlocks(
   for (let i = 0; i < block * block; i++)
     padded.data.set(basis.data.subarray(i * width, (i + 1) * width), i * latentWidth)
   tf.tidy(() => linear.weight.assign(tf.tensor2d(padded.data, [block * block, latentWidth])))
+  const latents = alongBasis(blocks, basis, latentWidth)
+  const grid = fittedGrid(latents, weights, latentWidth * latentBits)
+  return { grid, start: inGains(latents, grid) }
+}
+
+/** Latents of blocks `[n, pixels]` with a decoder that is given, in units of its gains. */
+function coordinatesOf(
+  blocks: Matrix,
+  { grid, layers }: FittedDecoder,
+  { latentWidth }: NervParams,
+): Float32Array {
+  const path = layers.at(-1)!.weight
+  const width = Math.min(latentWidth, path.rows)
+  const basis = zeroMatrix(path.rows, width)
+  for (let i = 0; i < path.rows; i++)
+    basis.data.set(path.data.subarray(i * latentWidth, i * latentWidth + width), i * width)
+  return inGains(alongBasis(blocks, basis, latentWidth), grid)
+}
+
+/** Least-squares coordinates of blocks along a basis that rounding has left not quite orthonormal, `[n, latentWidth]`. */
+function alongBasis(blocks: Matrix, basis: Matrix, latentWidth: number): Matrix {
   const along = matmul(blocks, basis)
-  // rounded, the components are not quite orthonormal
   const unmixed = inverse(matmul(basis, basis, { transposeA: true }))
   const coordinates = unmixed ? matmul(along, unmixed) : along
   const latents = zeroMatrix(blocks.rows, latentWidth)
   for (let i = 0; i < blocks.rows; i++)
-    latents.data.set(coordinates.data.subarray(i * width, (i + 1) * width), i * latentWidth)
-  const grid = fittedGrid(latents, weights, latentWidth * latentBits)
+    latents.data.set(coordinates.data.subarray(i * basis.cols, (i + 1) * basis.cols), i * latentWidth)
+  return latents
+}
+
+function inGains({ data, cols }: Matrix, grid: LatentGrid): Float32Array {
   const gains = gainsOf(grid)
-  return { grid, start: latents.data.map((v, i) => Math.max(-1, Math.min(1, v / gains[i % latentWidth]))) }
+  return data.map((v, i) => Math.max(-1, Math.min(1, v / gains[i % cols])))
 }
 
 /** A basis as it will be read back. */

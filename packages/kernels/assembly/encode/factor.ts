@@ -1,5 +1,9 @@
-// Cholesky factorisation and triangular inverses of row-major float64 matrices, in place in the lower triangle.
-// Four rows at a time, so that each earlier row is read once for them.
+// Cholesky factorisation and triangular inverses of row-major float64 matrices whose sides are multiples of 4.
+// All are made of dot products of four rows with four others; a band of rows stays in the cache while the others go by.
+import { madd64 } from '../inference/simd'
+
+/** Rows of a band. */
+const BAND: i32 = 64
 
 // @ts-expect-error: decorator
 @inline
@@ -7,58 +11,86 @@ function sum2(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1)
 }
 
-function dot(a: usize, b: usize, n: i32): f64 {
-  let sum = f64x2.splat(0)
-  const end = a + (<usize>n << 3)
-  for (; a + 16 <= end; a += 16, b += 16) sum = f64x2.add(sum, f64x2.mul(v128.load(a), v128.load(b)))
-  return sum2(sum) + (a < end ? load<f64>(a) * load<f64>(b) : 0)
-}
-
-/** Four dot products of rows at `a` (`ld` bytes apart) with `b`, left in the four doubles at `out`. */
-function dot4(a: usize, ld: usize, b: usize, n: i32, out: usize): void {
-  let s0 = f64x2.splat(0)
-  let s1 = s0
-  let s2 = s0
-  let s3 = s0
-  const end = a + (<usize>n << 3)
-  for (; a + 16 <= end; a += 16, b += 16) {
-    const v = v128.load(b)
-    s0 = f64x2.add(s0, f64x2.mul(v128.load(a), v))
-    s1 = f64x2.add(s1, f64x2.mul(v128.load(a + ld), v))
-    s2 = f64x2.add(s2, f64x2.mul(v128.load(a + 2 * ld), v))
-    s3 = f64x2.add(s3, f64x2.mul(v128.load(a + 3 * ld), v))
+/** The products of four rows at `a` with four at `b`, `ld` bytes apart, over `n` doubles: `[4, 4]` at `out`. */
+function dots(a: usize, b: usize, ld: usize, n: i32, out: usize): void {
+  const bytes = <usize>n << 3
+  for (const past = out + 32; out < past; out += 16, b += 2 * ld) {
+    let s00 = f64x2.splat(0)
+    let s01 = s00
+    let s10 = s00
+    let s11 = s00
+    let s20 = s00
+    let s21 = s00
+    let s30 = s00
+    let s31 = s00
+    let p = a
+    let q = b
+    for (const end = a + bytes; p < end; p += 16, q += 16) {
+      const u = v128.load(q)
+      const v = v128.load(q + ld)
+      let x = v128.load(p)
+      s00 = madd64(x, u, s00)
+      s01 = madd64(x, v, s01)
+      x = v128.load(p + ld)
+      s10 = madd64(x, u, s10)
+      s11 = madd64(x, v, s11)
+      x = v128.load(p + 2 * ld)
+      s20 = madd64(x, u, s20)
+      s21 = madd64(x, v, s21)
+      x = v128.load(p + 3 * ld)
+      s30 = madd64(x, u, s30)
+      s31 = madd64(x, v, s31)
+    }
+    store<f64>(out, sum2(s00))
+    store<f64>(out, sum2(s01), 8)
+    store<f64>(out, sum2(s10), 32)
+    store<f64>(out, sum2(s11), 40)
+    store<f64>(out, sum2(s20), 64)
+    store<f64>(out, sum2(s21), 72)
+    store<f64>(out, sum2(s30), 96)
+    store<f64>(out, sum2(s31), 104)
   }
-  const v = a < end ? load<f64>(b) : 0
-  const odd = a < end
-  store<f64>(out, sum2(s0) + (odd ? load<f64>(a) * v : 0))
-  store<f64>(out, sum2(s1) + (odd ? load<f64>(a + ld) * v : 0), 8)
-  store<f64>(out, sum2(s2) + (odd ? load<f64>(a + 2 * ld) * v : 0), 16)
-  store<f64>(out, sum2(s3) + (odd ? load<f64>(a + 3 * ld) * v : 0), 24)
 }
 
-/** L with A = L Lᵀ; false when A is not positive definite. `scratch` holds 4 doubles. */
+/** X with X Lᵀ = A − S, in place of A: `[4, 4]` blocks, `L` lower triangular. */
+function solve4(a: usize, l: usize, ld: usize, s: usize): void {
+  for (let r: usize = 0; r < 4; r++, a += ld, s += 32) {
+    for (let c: usize = 0; c < 4; c++) {
+      let v = load<f64>(a + (c << 3)) - load<f64>(s + (c << 3))
+      for (let k: usize = 0; k < c; k++) v -= load<f64>(a + (k << 3)) * load<f64>(l + c * ld + (k << 3))
+      store<f64>(a + (c << 3), v / load<f64>(l + c * ld + (c << 3)))
+    }
+  }
+}
+
+/** L with A − S = L Lᵀ, in place of A: `[4, 4]` blocks. False when there is none. */
+function factor4(a: usize, ld: usize, s: usize): bool {
+  for (let r: usize = 0; r < 4; r++) {
+    const row = a + r * ld
+    for (let c: usize = 0; c <= r; c++) {
+      let v = load<f64>(row + (c << 3)) - load<f64>(s + (r << 5) + (c << 3))
+      for (let k: usize = 0; k < c; k++) v -= load<f64>(row + (k << 3)) * load<f64>(a + c * ld + (k << 3))
+      if (c < r) store<f64>(row + (c << 3), v / load<f64>(a + c * ld + (c << 3)))
+      else if (v > 0 && v < Infinity) store<f64>(row + (c << 3), sqrt(v))
+      else return false
+    }
+  }
+  return true
+}
+
+/** L with A = L Lᵀ; false when A is not positive definite. `scratch` holds 16 doubles. */
 export function cholesky(a: usize, n: i32, scratch: usize): bool {
   const ld = <usize>n << 3
-  for (let i0 = 0; i0 < n; i0 += 4) {
-    const height = min(4, n - i0)
-    const rows = a + <usize>i0 * ld
-    for (let j = 0; j < i0 + height; j++) {
+  for (let top = 0; top < n; top += BAND) {
+    const bottom = min(n, top + BAND)
+    for (let j = 0; j < bottom; j += 4) {
       const row = a + <usize>j * ld
-      const diagonal = row + (<usize>j << 3)
-      if (height === 4 && j < i0) {
-        dot4(rows, ld, row, j, scratch)
-      } else {
-        for (let r = max(0, j - i0); r < height; r++) store<f64>(scratch + (<usize>r << 3), dot(rows + <usize>r * ld, row, j))
-      }
-      if (j >= i0) {
-        const pivot = load<f64>(diagonal) - load<f64>(scratch + (<usize>(j - i0) << 3))
-        if (!(pivot > 0 && pivot < Infinity)) return false
-        store<f64>(diagonal, sqrt(pivot))
-      }
-      const divisor = load<f64>(diagonal)
-      for (let r = max(0, j - i0 + 1); r < height; r++) {
-        const at = rows + <usize>r * ld + (<usize>j << 3)
-        store<f64>(at, (load<f64>(at) - load<f64>(scratch + (<usize>r << 3))) / divisor)
+      const corner = row + (<usize>j << 3)
+      for (let i = max(top, j); i < bottom; i += 4) {
+        const own = a + <usize>i * ld
+        dots(own, row, ld, j, scratch)
+        if (i > j) solve4(own + (<usize>j << 3), corner, ld, scratch)
+        else if (!factor4(corner, ld, scratch)) return false
       }
     }
   }
@@ -94,50 +126,90 @@ export function solve(t: usize, byRow: usize, byCol: usize, x: usize, n: i32, m:
   return true
 }
 
-/** L⁻¹ in place of L. `scratch` holds 4 rows. */
+/** Inverse of a lower triangular `[4, 4]` block at `l`, all 16 entries at `out`. */
+function invert4(l: usize, ld: usize, out: usize): void {
+  for (let r: usize = 0; r < 4; r++) {
+    const scale = 1 / load<f64>(l + r * ld + (r << 3))
+    for (let c: usize = 0; c < 4; c++) {
+      let v: f64 = c === r ? 1 : 0
+      for (let k = c; k < r; k++) v -= load<f64>(l + r * ld + (k << 3)) * load<f64>(out + (k << 5) + (c << 3))
+      store<f64>(out + (r << 5) + (c << 3), c > r ? 0 : v * scale)
+    }
+  }
+}
+
+/**
+ * L⁻¹ in place of L; its transpose is left in the upper triangle. `scratch` holds 4 n + 16 doubles: the inverses of the
+ * blocks on the diagonal, and sums.
+ */
 export function invertLower(l: usize, n: i32, scratch: usize): void {
   const ld = <usize>n << 3
-  for (let i0 = 0; i0 < n; i0 += 4) {
-    const height = min(4, n - i0)
-    memory.fill(scratch, 0, 4 * ld)
-    for (let j = 0; j < i0 + height; j++) {
-      const row = l + <usize>j * ld
-      for (let r = max(0, j - i0); r < height; r++) {
-        const i = i0 + r
-        const own = l + <usize>i * ld
-        const sums = scratch + <usize>r * ld
-        if (j < i) subtract(sums, row, load<f64>(own + (<usize>j << 3)), j + 1)
-        else {
-          const scale = 1 / load<f64>(own + (<usize>i << 3))
-          for (let c = 0; c < i; c++) store<f64>(own + (<usize>c << 3), load<f64>(sums + (<usize>c << 3)) * scale)
-          store<f64>(own + (<usize>i << 3), scale)
+  const sums = scratch + (<usize>n << 5)
+  for (let j = 0; j < n; j += 4) invert4(l + <usize>j * (ld + 8), ld, scratch + (<usize>j << 5))
+  for (let first = 0; first < n; first += BAND) {
+    for (let i = first + 4; i < n; i += 4) {
+      for (let j = first; j < min(i, first + BAND); j += 4) {
+        const own = l + <usize>i * ld + (<usize>j << 3)
+        dots(own + 32, l + <usize>j * (ld + 8) + 32, ld, i - j - 4, sums)
+        addProduct(own, ld, scratch + (<usize>j << 5), sums)
+        putTransposed(scratch + (<usize>i << 5), sums, l + <usize>j * ld + (<usize>i << 3), ld)
+      }
+    }
+  }
+  for (let i = 0; i < n; i++) {
+    const own = l + <usize>i * ld
+    const quad = i & ~3
+    for (let j = 0; j < quad; j++) store<f64>(own + (<usize>j << 3), load<f64>(l + <usize>j * ld + (<usize>i << 3)))
+    const inverted = scratch + (<usize>quad << 5) + (<usize>(i - quad) << 5)
+    for (let c = 0; c <= i - quad; c++) store<f64>(own + (<usize>(quad + c) << 3), load<f64>(inverted + (<usize>c << 3)))
+  }
+}
+
+/** sums += A B for `[4, 4]` blocks: rows of `a` `ld` bytes apart, `b` and `sums` dense. */
+function addProduct(a: usize, ld: usize, b: usize, sums: usize): void {
+  for (let r: usize = 0; r < 4; r++, a += ld, sums += 32) {
+    for (let c: usize = 0; c < 32; c += 8) {
+      let v = load<f64>(sums + c)
+      for (let k: usize = 0; k < 4; k++) v += load<f64>(a + (k << 3)) * load<f64>(b + (k << 5) + c)
+      store<f64>(sums + c, v)
+    }
+  }
+}
+
+/** (−M S)ᵀ for dense `[4, 4]` blocks, M lower triangular, to rows at `to`. */
+function putTransposed(m: usize, s: usize, to: usize, ld: usize): void {
+  for (let r: usize = 0; r < 4; r++) {
+    for (let c: usize = 0; c < 4; c++) {
+      let v: f64 = 0
+      for (let k: usize = 0; k <= r; k++) v -= load<f64>(m + (r << 5) + (k << 3)) * load<f64>(s + (k << 5) + (c << 3))
+      store<f64>(to + c * ld + (r << 3), v)
+    }
+  }
+}
+
+/** out = LᵀL, both triangles; `t` is for L transposed, `scratch` holds 16 doubles. */
+export function lowerGram(l: usize, n: i32, out: usize, t: usize, scratch: usize): void {
+  const ld = <usize>n << 3
+  for (let i = 0; i < n; i++) {
+    const band = min(n, (i & ~3) + 4)
+    for (let j = 0; j < band; j++) {
+      store<f64>(t + <usize>j * ld + (<usize>i << 3), j > i ? 0 : load<f64>(l + <usize>i * ld + (<usize>j << 3)))
+    }
+  }
+  for (let top = 0; top < n; top += BAND) {
+    const bottom = min(n, top + BAND)
+    for (let j = 0; j < bottom; j += 4) {
+      for (let i = max(top, j); i < bottom; i += 4) {
+        const skip = <usize>i << 3
+        dots(t + <usize>i * ld + skip, t + <usize>j * ld + skip, ld, n - i, scratch)
+        for (let r = 0; r < 4; r++) {
+          for (let c = 0; c < 4; c++) {
+            const value = load<f64>(scratch + (<usize>r << 5) + (<usize>c << 3))
+            store<f64>(out + <usize>(i + r) * ld + (<usize>(j + c) << 3), value)
+            store<f64>(out + <usize>(j + c) * ld + (<usize>(i + r) << 3), value)
+          }
         }
       }
     }
   }
-}
-
-/** out = LᵀL, both triangles; `t` holds a copy of L transposed, `scratch` 4 doubles. */
-export function lowerGram(l: usize, n: i32, out: usize, t: usize, scratch: usize): void {
-  const ld = <usize>n << 3
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      store<f64>(t + <usize>j * ld + (<usize>i << 3), load<f64>(l + <usize>i * ld + (<usize>j << 3)))
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    const skip = <usize>i << 3
-    const row = t + <usize>i * ld + skip
-    let j = 0
-    for (; j + 4 <= i + 1; j += 4) {
-      dot4(t + <usize>j * ld + skip, ld, row, n - i, scratch)
-      for (let r = 0; r < 4; r++) put(out, ld, i, j + r, load<f64>(scratch + (<usize>r << 3)))
-    }
-    for (; j <= i; j++) put(out, ld, i, j, dot(t + <usize>j * ld + skip, row, n - i))
-  }
-}
-
-function put(out: usize, ld: usize, i: i32, j: i32, value: f64): void {
-  store<f64>(out + <usize>i * ld + (<usize>j << 3), value)
-  store<f64>(out + <usize>j * ld + (<usize>i << 3), value)
 }

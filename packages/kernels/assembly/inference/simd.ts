@@ -8,6 +8,14 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c)
 }
 
+/** `madd` for two doubles. */
+// @ts-expect-error: decorator
+@inline
+export function madd64(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(a, b, c)
+  return f64x2.add(f64x2.mul(a, b), c)
+}
+
 /** Sum of the four lanes, ((0 + 2) + (1 + 3)). */
 // @ts-expect-error: decorator
 @inline

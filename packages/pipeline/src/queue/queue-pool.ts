@@ -3,7 +3,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { ReallmError, writeFileAtomic } from '@reallm/tensor-io'
-import { type Answer, resultOf } from '../answer.ts'
+import { type Answer, resultsOf } from '../answer.ts'
 import type { EncodePool } from '../pool.ts'
 import { connect, type QueuedJob, queueName } from './connection.ts'
 
@@ -63,7 +63,7 @@ export async function queuePool({ url, shared, signal }: QueueOptions): Promise<
             .then(resolve, reject)
             .finally(() => waiting.delete(reject))
         })
-        return resultOf(deserialize(await readFile(`${path}.answer`)) as Answer)
+        return resultsOf(deserialize(await readFile(`${path}.answer`)) as Answer)
       } finally {
         for (const made of [path, `${path}.answer`]) await rm(made, { force: true })
       }

@@ -50,7 +50,7 @@ describe.skipIf(!hasRedis)('the queue', () => {
     recipe: 'gptq',
     module: { name: `m${bits}`, kind: 'up', shape: [32, 48], block: 0 } as unknown as EncodeJob['module'],
     effort: 'fast',
-    choice: bits,
+    tries: [{ choice: bits }],
     w: matrix(data, [32, 48]),
     seed: 1,
   })
@@ -69,8 +69,8 @@ describe.skipIf(!hasRedis)('the queue', () => {
     const pool = await untilThere(() => queuePool({ url, shared }))
     const jobs = [0, 1, 2, 1].map(bits => job(bits))
     const results = await Promise.all(jobs.map(each => pool.encode(each)))
-    for (const [i, { encoded, decoded, error }] of results.entries()) {
-      const here = await runJob(builtInRecipe('gptq'), jobs[i])
+    for (const [i, [{ encoded, decoded, error }]] of results.entries()) {
+      const [here] = await runJob(builtInRecipe('gptq'), jobs[i])
       expect({ encoded, decoded, error }).toEqual({
         encoded: here.encoded,
         decoded: here.decoded,

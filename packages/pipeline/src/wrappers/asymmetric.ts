@@ -7,28 +7,28 @@ export interface AsymmetricOptions {
 }
 
 /**
- * The weights to encode when the layer will see inputs `X̂` behind an already quantised prefix, and should give what
- * it gave on the original inputs `X`: `W* = W + W (C − Ĥ)(Ĥ + λI)⁻¹`, the least-squares match of `X Wᵀ` that keeps
- * near `W`.
+ * The weights to encode when the layer will see inputs `X̂` behind an already quantised prefix, and should give `Y`, say what
+ * it gave on the original inputs: `W* = (YᵀX̂ + λW) (Ĥ + λI)⁻¹`, the least-squares match of `Y` by `X̂ Wᵀ` that keeps near `W`.
  *
  * @param w `[out, in]`
- * @param crossMoment `C = XᵀX̂ / tokens`, `[in, in]`
+ * @param wanted `YᵀX̂ / tokens`, `[out, in]`
  * @param hessian `Ĥ = X̂ᵀX̂ / tokens`, `[in, in]`
  * @throws ReallmError `numeric` when Ĥ + λI is not positive definite
  * @example
- * const target = asymmetricTarget(w, crossMoment, hessian)
+ * const target = asymmetricTarget(w, matmul(w, crossMoment), hessian)
  */
 export function asymmetricTarget(
   w: Matrix,
-  crossMoment: Matrix,
+  wanted: Matrix,
   hessian: Matrix,
   { lambda = 0.05 }: AsymmetricOptions = {},
 ): Matrix {
   const n = hessian.rows
   let trace = 0
   for (let i = 0; i < n; i++) trace += hessian.data[i * n + i]
+  const shift = trace > 0 ? (lambda * trace) / n : 1
   const damped = { ...hessian, data: hessian.data.slice() }
-  for (let i = 0; i < n; i++) damped.data[i * n + i] += trace > 0 ? (lambda * trace) / n : 1
+  for (let i = 0; i < n; i++) damped.data[i * n + i] += shift
   const inverted = inverse(damped)
   if (!inverted) {
     throw new ReallmError(
@@ -39,7 +39,8 @@ export function asymmetricTarget(
       },
     )
   }
-  const difference = { ...crossMoment, data: crossMoment.data.map((value, i) => value - hessian.data[i]) }
-  const out = { ...w, data: w.data.slice() }
-  return matmul(matmul(w, difference), inverted, { out, accumulate: true })
+  // W and what it lacks: nothing is lost where nothing has changed.
+  const lacking = matmul(w, hessian)
+  for (let i = 0; i < lacking.data.length; i++) lacking.data[i] = wanted.data[i] - lacking.data[i]
+  return matmul(lacking, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
 }

@@ -3,7 +3,7 @@ import { blockUnit } from './block-unit.ts'
 import { tileOf } from './tiles.ts'
 
 /** Columns whose errors are gathered before one product pushes them onto all that follow. */
-const BATCH = 128
+const BATCH = 32
 
 /** How the columns (or rows) after a block make up for its error under a second moment. */
 export interface Compensation {
@@ -31,7 +31,7 @@ export function compensation(factor: Matrix, block: number, group: number): Comp
   return { batch, unit, ahead: start => ahead[start / batch] }
 }
 
-/** A multiple of `unit` near 128, or 128 itself where it divides a larger `unit`. */
+/** A multiple of `unit` near 32, or 32 itself where it divides a larger `unit`. */
 function batchSize(unit: number): number {
   if (unit % BATCH === 0) return BATCH
   return unit * Math.max(1, Math.round(BATCH / unit))

@@ -40,8 +40,8 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
     async encode(w, params, ctx) {
       const { hessian, outputHessian } = ctx
       if (!hessian && !outputHessian) return codec.encode(w, params, ctx)
-      const overColumns = hessian && dampedFactor(hessian, damping).factor
-      const overRows = outputHessian && dampedFactor(outputHessian, outputDamping).factor
+      const overColumns = hessian && factorOf(hessian, damping)
+      const overRows = outputHessian && factorOf(outputHessian, outputDamping)
       const encoder = await codec.columns(w, params, {
         ...ctx,
         ...(overColumns && { columnLoss: block => blockLoss(overColumns, block) }),
@@ -56,6 +56,17 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
       )
     },
   }
+}
+
+/** Factors found last: a matrix is often encoded several times under one moment. */
+const factors = new WeakMap<Matrix, { readonly damping: number; readonly factor: Matrix }>()
+
+function factorOf(moment: Matrix, damping: number): Matrix {
+  const known = factors.get(moment)
+  if (known?.damping === damping) return known.factor
+  const { factor } = dampedFactor(moment, damping)
+  factors.set(moment, { damping, factor })
+  return factor
 }
 
 /** Rows of a product that are in the kernels' memory at one time: embeddings are tall. */

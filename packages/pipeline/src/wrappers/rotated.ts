@@ -103,7 +103,14 @@ function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output
   }
 }
 
+/** Moments that have been turned last: a matrix is often encoded several times under one. */
+const turnedMoments = new WeakMap<Matrix, { readonly signs: Float32Array; readonly turned: Matrix }>()
+
 /** `T H Tᵀ`. */
 function conjugated(moment: Matrix, signs: Float32Array): Matrix {
-  return hadamard(hadamard(copyMatrix(moment), { signs }), { signs, side: 'left' })
+  const known = turnedMoments.get(moment)
+  if (known?.signs.every((sign, i) => sign === signs[i])) return known.turned
+  const turned = hadamard(hadamard(copyMatrix(moment), { signs }), { signs, side: 'left' })
+  turnedMoments.set(moment, { signs, turned })
+  return turned
 }
