@@ -68,7 +68,7 @@ export async function encodeMatrix(
 }
 
 /** Rows that are encoded again to see what feedback gains. */
-const comparedRows = 48
+const comparedRows = 24
 
 /** Relative output error of the same choice when the codec knows no second moments, on evenly spread rows. */
 async function errorWithoutFeedback(

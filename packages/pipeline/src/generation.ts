@@ -1,6 +1,15 @@
 import { continuationAgreement, repetitionRate } from '@reallm/eval'
-import { type LongWork, openModel, type Registry } from '@reallm/tensor-io'
-import { generateIds, loadWeights, type ModelWeights, openWeights, tf } from '@reallm/transformer'
+import { type LongWork, openModel, type Registry, throwIfAborted } from '@reallm/tensor-io'
+import {
+  createKvCache,
+  head,
+  hiddenStates,
+  loadWeights,
+  type ModelWeights,
+  openWeights,
+  tf,
+} from '@reallm/transformer'
+import { pause } from '#platform'
 import { tokenizerOf } from './model-files.ts'
 import type { GenerationReport } from './report.ts'
 import type { Windows } from './windows.ts'
@@ -45,22 +54,34 @@ export async function measureGeneration(
   }
 }
 
+/** What a model writes after each of some prompts of one length, all of them at a time. */
 async function continuations(
   model: ModelWeights,
   prompts: readonly (readonly number[])[],
   signal: AbortSignal | undefined,
 ): Promise<number[][]> {
+  const { config } = model
   const weights = await loadWeights(model)
-  const options = { maxTokens: sizes.continuation, eos: [], ...(signal && { signal }) }
+  const cache = createKvCache()
+  const written: number[][] = prompts.map(() => [])
+  const most = Math.min(sizes.continuation, config.maxPositions - (prompts[0]?.length ?? 0) + 1)
+  let next = prompts
   try {
-    const all: number[][] = []
-    for (const prompt of prompts) {
-      const ids: number[] = []
-      for await (const id of generateIds(model.config, weights, prompt, options)) ids.push(id)
-      all.push(ids)
+    for (let made = 0; made < most && prompts.length > 0; made++) {
+      throwIfAborted(signal)
+      const likeliest = tf.tidy(() => {
+        const shape: [number, number] = [next.length, next[0].length]
+        const states = hiddenStates(config, weights, tf.tensor2d(next.flat(), shape, 'int32'), { cache })
+        const last = states.slice([0, shape[1] - 1], [shape[0], 1])
+        return head(config, weights, last).argMax(-1).dataSync()
+      })
+      for (const [p, id] of likeliest.entries()) written[p].push(id)
+      next = Array.from(likeliest, id => [id])
+      await pause()
     }
-    return all
+    return written
   } finally {
+    cache.dispose()
     tf.dispose(weights)
   }
 }

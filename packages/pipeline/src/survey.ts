@@ -118,18 +118,24 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   step('head')
 
   const damages: Record<string, readonly number[]> = {}
+  // The choices of a block are measured while the gradients go on.
+  let measuring: Promise<unknown> = Promise.resolve()
   for (let i = config.layers - 1; i >= 0; i--) {
     const modules = matrices.filter(m => m.block === i)
     const { sensitivity, hessians } = await backward(options, i, modules, inputs[i], gradients, looked)
     await inputs[i].close()
-    await Promise.all(
+    await measuring
+    measuring = Promise.all(
       modules.map(async module => {
         const errors = await choiceErrors(options, module, hessians.get(leaderOf(module.name))!)
         damages[module.name] = errors.map(error => 0.5 * sensitivity.get(module.name)! * error)
       }),
     )
+    // What stops the gradients is what is reported.
+    measuring.catch(() => {})
     step(`block ${i} backward`)
   }
+  await measuring
   let inputSensitivity = 0
   for (let w = 0; w < windows.length; w++)
     inputSensitivity += meanSquare(await gradients.get(w)) / windows.length
