@@ -1,4 +1,5 @@
-import { type Matrix, matrix, openModel, random } from '../../../packages/tensor-io/src/index.ts'
+import { type Matrix, matrix, random } from '../../../packages/tensor-io/src/index.ts'
+import { openWeights } from '../../../packages/transformer/src/index.ts'
 
 export interface StudyMatrix {
   readonly name: string
@@ -78,10 +79,10 @@ function real(spec: string, tensor: string, rows: number): StudyMatrix {
     name: `${spec.includes('SmolLM2') ? 'SmolLM2' : 'embedded model'} ${tensor.replace(/^model\.(layers\.)?|\.weight$/g, '')}`,
     kind: 'real',
     async load() {
-      const model = await openModel(spec)
-      const { shape, data } = await model.readFloat32(tensor, [0, rows])
+      const model = await openWeights(spec)
+      const { shape, data } = await model.read(tensor, [0, rows])
       await model.close()
-      return matrix(data as Float32Array<ArrayBuffer>, [shape[0], shape[1]])
+      return matrix(data, [shape[0], shape[1]])
     },
   }
 }
