@@ -108,7 +108,7 @@ export async function choiceErrors(
   let contenders = families.filter(family => trialsOf(family) > 0)
   for (let trial = 0; contenders.length > 0; trial++) {
     for (const family of contenders) {
-      await measureFamily(family, [1 / 3, 2 / 3], indices => measureAdjacent(indices, trial))
+      await measureFamily(family, [0, 2 / 3], indices => measureAdjacent(indices, trial))
     }
     contenders = contenders
       .filter(family => trial + 1 < trialsOf(family) && lead(family) * reach >= 1)
