@@ -18,8 +18,8 @@ function drawn(value: (y: number, x: number) => number, side = SIDE): Matrix {
 }
 
 /** A field of plane waves, amplitudes falling with frequency. */
-function field(waves: number, highest: number): Matrix {
-  const rng = random(1)
+function field(waves: number, highest: number, seed = 1): Matrix {
+  const rng = random(seed)
   const all = Array.from({ length: waves }, () => {
     const frequency = 0.5 + highest * rng.uniform() ** 2
     const angle = TURN * rng.uniform()
@@ -37,8 +37,8 @@ function field(waves: number, highest: number): Matrix {
 }
 
 /** Soft-edged discs over a gradient: what a photograph of plain objects is like. */
-function image(): Matrix {
-  const rng = random(2)
+function image(seed = 2): Matrix {
+  const rng = random(seed)
   const discs = Array.from({ length: 40 }, () => [
     SIDE * rng.uniform(),
     SIDE * rng.uniform(),
@@ -73,7 +73,7 @@ function normals(power: number): Matrix {
   })
 }
 
-/** Rows `from` to `from + rows` of a tensor. */
+/** The first rows of a tensor. */
 function real(spec: string, tensor: string, rows: number): StudyMatrix {
   return {
     name: `${spec.includes('SmolLM2') ? 'SmolLM2' : 'embedded model'} ${tensor.replace(/^model\.(layers\.)?|\.weight$/g, '')}`,
@@ -111,6 +111,34 @@ export const studyMatrices = (smollm: string | undefined, embedded: string): Stu
         real(smollm, 'model.layers.0.self_attn.k_proj.weight', 192),
         real(smollm, 'model.layers.15.mlp.up_proj.weight', 384),
         real(smollm, 'model.embed_tokens.weight', 512),
+      ]
+    : []),
+]
+
+/** Four matrices of one kind, as the layers of a model have them. */
+export const studyGroups = (smollm: string | undefined): { name: string; members: StudyMatrix[] }[] => [
+  {
+    name: 'four fields',
+    members: [1, 2, 3, 4].map(seed => ({
+      name: `field ${seed}`,
+      kind: 'structured',
+      load: async () => field(300, 30, seed),
+    })),
+  },
+  {
+    name: 'four images',
+    members: [1, 2, 3, 4].map(seed => ({
+      name: `image ${seed}`,
+      kind: 'structured',
+      load: async () => image(seed),
+    })),
+  },
+  ...(smollm
+    ? [
+        {
+          name: 'SmolLM2 q_proj, blocks 0 to 3',
+          members: [0, 1, 2, 3].map(i => real(smollm, `model.layers.${i}.self_attn.q_proj.weight`, 192)),
+        },
       ]
     : []),
 ]

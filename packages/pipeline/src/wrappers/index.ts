@@ -6,7 +6,7 @@ import { rotation } from './rotated.ts'
 export { type PlusLowRankOptions, type PlusLowRankParams, plusLowRank, plusMonarch } from '@reallm/lowrank'
 export { type AsymmetricOptions, asymmetricTarget } from './asymmetric.ts'
 export { type FeedbackOptions, withFeedback } from './feedback.ts'
-export { type PermutedParams, permuted } from './permuted.ts'
+export { type PermutationOptions, type PermutedParams, permuted } from './permuted.ts'
 export { type RotatedParams, type RotationOptions, rotated, turn } from './rotated.ts'
 
 /** For a registry: what decodes matrices that were stored by `rotated`, `permuted`, `plusLowRank` and `plusMonarch`. */
