@@ -172,14 +172,14 @@ async function passOriginal(
   return kept
 }
 
-/** What every token counts in second moments beside what the model's own gradients make of it, for a mean of 1. */
+/** What every token counts in second moments beside its weight, whose mean is 1. */
 const plainShare = 0.15
 
 /**
  * Second moments of a group's input behind the quantised prefix, and with what the original has there. Tokens are weighed
- * by the squared gradient at the group's outputs where it is known: a second-order expansion of the model's loss has that
- * factor (the other half of YAQA's Kronecker product). Some of every token stays, since the largest activations
- * have the smallest gradients, and must survive all the same. The inputs are left in `keep`, where it is given.
+ * by their gradients at the group's outputs where they are known (`tokenWeights`; the other half of YAQA's Kronecker
+ * product). Some of every token stays, since the largest activations have the smallest gradients, and must survive all the
+ * same. The inputs are left in `keep`, where it is given.
  */
 async function gather(
   run: Run,

@@ -31,8 +31,8 @@ export interface Run extends LongWork {
   /** Second moment of the gradients at a module's outputs, where the recipe is two-sided. */
   outputHessian(module: string): Promise<Matrix | undefined>
   /**
-   * How much each token matters at the outputs of a group of modules, by the first of them: `[windows, positions]`, 1 on
-   * average where known and 0 elsewhere; where the recipe is two-sided.
+   * How much each token counts in the second moments of a group of modules, by the first of them: `[windows, positions]`,
+   * 1 on average; where the recipe is two-sided.
    */
   tokenWeights(leader: string): Promise<Matrix | undefined>
   /** Fisher information of a module's weight, where the recipe asks for it. */

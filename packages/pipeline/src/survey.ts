@@ -9,6 +9,7 @@ import type { EncodePool } from './pool.ts'
 import { readMatrix, startPrefix } from './prefix.ts'
 import type { Effort, MatrixModule, Recipe } from './recipe.ts'
 import type { SharedFits } from './shared-fits.ts'
+import { tokenWeights } from './token-weights.ts'
 import type { Windows } from './windows.ts'
 
 /** Predicted KL divergence from the original, in nats per token, of each choice of each matrix. */
@@ -34,8 +35,7 @@ export interface SurveyOptions extends LongWork {
   readonly scratch: string
   /**
    * Keeps what a recipe wants of gradients: the second moment at a module's outputs `[out, out]`, under `<module>.tokens`
-   * of the first module of a group with the same input how much each token matters, `[windows, positions]`, 0 where the
-   * survey did not look and 1 on average where it did; or under `<module>.rows` and `<module>.cols` the Fisher
+   * of the first module of a group with the same input how much each token counts, see `tokenWeights`; or under `<module>.rows` and `<module>.cols` the Fisher
    * information of a weight, `[1, out]` and `[1, in]`.
    */
   readonly keep?: (name: string, values: Matrix) => Promise<void>
@@ -44,8 +44,8 @@ export interface SurveyOptions extends LongWork {
 /** Windows of the survey, spread over those to fit; gradients need fewer than second moments of inputs. */
 const surveyWindows: Record<Effort, { count: number; length: number }> = {
   fast: { count: 8, length: 256 },
-  normal: { count: 16, length: 512 },
-  best: { count: 32, length: 512 },
+  normal: { count: 8, length: 512 },
+  best: { count: 24, length: 512 },
 }
 
 /** What every token counts in the second moments beside its share of a window's squared gradient: few tokens carry most. */
@@ -224,12 +224,9 @@ async function backward(
   }
   const hessians = new Map<string, Matrix>()
   for (const [leader, m] of groups) {
-    const weighed = tokens.get(leader)!
-    const mean = weighed.data.reduce((sum, v) => sum + v, 0) / m.positions
     const hessian = m.take()
     hessians.set(leader, { ...hessian, data: hessian.data.map(v => v / (1 + plainShare)) })
-    if (keep && recipe.twoSided)
-      await keep(`${leader}.tokens`, { ...weighed, data: weighed.data.map(v => (mean > 0 ? v / mean : 0)) })
+    if (keep && recipe.twoSided) await keep(`${leader}.tokens`, tokenWeights(tokens.get(leader)!, looked))
   }
   return { sensitivity, hessians }
 }
