@@ -17,9 +17,9 @@ export interface ChoiceErrorOptions {
 }
 
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
-const sampleRows = 128
+const sampleRowsOf: Record<Effort, number> = { fast: 64, normal: 64, best: 128 }
 /** Rows of an embedding or head: they differ in how often they are used. */
-const sampleTokens = 4096
+const sampleTokensOf: Record<Effort, number> = { fast: 2048, normal: 2048, best: 4096 }
 /** A choice that is to be trained goes on to its next trial when it loses at most so many times what another one does. */
 const reach = 1.25
 
@@ -40,6 +40,7 @@ export async function choiceErrors(
   const choices = choicesFor(recipe, module, effort)
   const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
   const errors: number[] = []
+  const sampleRows = sampleRowsOf[effort]
 
   const encode = async (indices: readonly number[], w: Matrix, trial?: number): Promise<Matrix[]> => {
     const tries = indices.map(async choice => {
@@ -57,7 +58,7 @@ export async function choiceErrors(
     })
     return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))
   }
-  const spread = rowSample(whole, use ? sampleTokens : sampleRows)
+  const spread = rowSample(whole, use ? sampleTokensOf[effort] : sampleRows)
   const weights = use
     ? shares(spread.rows.map(row => use[row]))
     : spread.rows.map(() => whole.rows / spread.rows.length)
