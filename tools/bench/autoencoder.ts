@@ -1,7 +1,7 @@
 /**
  * Rate against error of neural decoders and of every other kind of codec, on structured, near-Gaussian and real matrices;
- * every stored bit counted, φ's too. Prints a table and writes `results.json` and `plot-<matrix>.svg`; what is in
- * `results.json` is not measured again.
+ * every stored bit counted, φ's too. Prints a table and writes `results.json`, `plot-<matrix>.svg` and, of decoders that
+ * were trained, `loss-<matrix>-<rate>.svg`; what is in `results.json` is not measured again.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/autoencoder.ts <out> [--smollm FILE.gguf] [--only NAME] [--steps 16]
  */
@@ -17,6 +17,7 @@ import {
   type EncodedMatrix,
   type Matrix,
   type MatrixCodec,
+  type ProgressEvent,
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
 import { relativeError } from '../../packages/vq/src/conformance/index.ts'
@@ -114,14 +115,33 @@ for (const { name, load } of studyMatrices(values.smollm, 'packages/tiny/model')
       await codec('low rank', `rank ${rank} of ${bits} bits`, lowrank, { rank, bits })
     }
     await measure('autoencoder', `autoencoder ${rate}`, async w => {
-      const { encoded, params } = await searchShape(w, rate, { patch: 64, steps: Number(values.steps) }, ctx)
-      const { stages, latentWidth, latentBits, decoderWidth, weightBits, scaling, steps } = params
+      const trainings: number[][] = []
+      const onProgress = ({ event, done, error }: ProgressEvent) => {
+        if (event !== 'step-end') return
+        if (done === 1) trainings.push([])
+        trainings.at(-1)!.push(error!)
+      }
+      const steps = Number(values.steps)
+      const { encoded, params } = await searchShape(w, rate, { patch: 64, steps }, { ...ctx, onProgress })
+      await writeLosses(`${name} ${rate}`, trainings)
+      const { stages, latentWidth, latentBits, decoderWidth, weightBits, scaling, steps: trained } = params
       console.error(
-        JSON.stringify({ stages, latentWidth, latentBits, decoderWidth, weightBits, scaling, steps }),
+        JSON.stringify({ stages, latentWidth, latentBits, decoderWidth, weightBits, scaling, trained }),
       )
       return { encoded, decoded: autoencoder.decode(encoded) }
     }).catch(error => console.error(`${name}, autoencoder ${rate}: ${error.message}`))
   }
+}
+
+/** The losses of every training of one search. */
+async function writeLosses(name: string, trainings: readonly (readonly number[])[]): Promise<void> {
+  const series = trainings.map((losses, i) => ({
+    name: `training ${i + 1}`,
+    points: losses.map((y, step) => ({ x: step + 1, y, title: `step ${step + 1}: ${y.toPrecision(3)}` })),
+    line: true,
+  }))
+  const svg = svgPlot(series, { title: name, x: 'step', y: 'squared error relative to the energy' })
+  if (svg) await writeFile(join(out, `loss-${name.replaceAll(/[^\w]+/g, '-')}.svg`), svg)
 }
 
 /** What the others reach at a rate: their upper convex hull from (0 bits, 0 dB) on, which favours them. */

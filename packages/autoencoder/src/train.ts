@@ -1,6 +1,13 @@
 import type { Dense } from '@reallm/kernels'
-import { type LongWork, type Random, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import {
+  type CheckpointStore,
+  type LongWork,
+  type Random,
+  ReallmError,
+  throwIfAborted,
+} from '@reallm/tensor-io'
 import { type TfTensor, tf } from '@reallm/transformer'
+import { restoreAdam, saveAdam } from './adam-state.ts'
 
 type Variable = ReturnType<typeof tf.variable>
 
@@ -49,7 +56,12 @@ export interface MinimiseOptions extends LongWork {
   readonly learningRate: number
   /** Stop when the smoothed loss has not fallen for this many steps. Default: never. */
   readonly patience?: number
+  /** Where to keep the state: a training that was killed goes on from there and ends in the same weights. */
+  readonly checkpoint?: CheckpointStore | undefined
 }
+
+/** Steps between two checkpoints. */
+const CHECKPOINT_EVERY = 50
 
 /**
  * Adam with cosine decay on a scalar loss. Changes `variables` in place, leaves no other tensor behind.
@@ -61,15 +73,22 @@ export interface MinimiseOptions extends LongWork {
 export async function minimise(
   loss: (step: number) => TfTensor,
   variables: readonly Variable[],
-  { steps, learningRate, patience = Number.POSITIVE_INFINITY, signal, onProgress }: MinimiseOptions,
+  {
+    steps,
+    learningRate,
+    patience = Number.POSITIVE_INFINITY,
+    checkpoint,
+    signal,
+    onProgress,
+  }: MinimiseOptions,
 ): Promise<number[]> {
   const optimizer = tf.train.adam(learningRate)
-  const losses: number[] = []
   const started = performance.now()
-  let smooth: number | undefined
-  let best = { loss: Number.POSITIVE_INFINITY, step: 0 }
   try {
-    for (let step = 0; step < steps && step - best.step < patience; step++) {
+    const before = checkpoint && (await restoreAdam(checkpoint, optimizer, variables))
+    const losses = [...(before?.losses ?? [])]
+    let { smooth, best = { loss: Number.POSITIVE_INFINITY, step: 0 } } = before ?? {}
+    for (let step = losses.length; step < steps && step - best.step < patience; step++) {
       throwIfAborted(signal)
       Object.assign(optimizer, {
         learningRate: 0.5 * learningRate * (1 + Math.cos((Math.PI * step) / steps)),
@@ -85,13 +104,17 @@ export async function minimise(
       losses.push(now)
       smooth = smooth === undefined ? now : 0.95 * smooth + 0.05 * now
       if (smooth < best.loss) best = { loss: smooth, step }
-      const eta = ((performance.now() - started) / 1000 / (step + 1)) * (steps - step - 1)
+      const done = losses.length - (before?.losses.length ?? 0)
+      const eta = ((performance.now() - started) / 1000 / done) * (steps - step - 1)
       onProgress?.({ event: 'step-end', done: step + 1, total: steps, error: now, eta })
+      const isLast = step + 1 === steps || step + 1 - best.step >= patience
+      if (checkpoint && (isLast || losses.length % CHECKPOINT_EVERY === 0))
+        await saveAdam(checkpoint, optimizer, variables, { losses, smooth, best })
     }
+    return losses
   } finally {
     optimizer.dispose()
   }
-  return losses
 }
 
 /**

@@ -1,4 +1,4 @@
-import { f16ToF32, type LongWork } from '@reallm/tensor-io'
+import { f16ToF32, fileStore, type LongWork } from '@reallm/tensor-io'
 import {
   loadWeights,
   type ModelWeights,
@@ -9,7 +9,6 @@ import {
 } from '@reallm/transformer'
 import type { AdamWOptions } from './adamw.ts'
 import { type Batch, collate, digest, shuffled, type Window } from './batches.ts'
-import { fileStore } from './checkpoint.ts'
 import type { SplitWindows } from './data/windows.ts'
 import { divergence } from './distill/divergence.ts'
 import { directionLoss } from './distill/hidden-states.ts'

@@ -1,9 +1,8 @@
-import { bytesSource, openFileSource, ReallmError, type Registry } from '@reallm/tensor-io'
+import { bytesSource, fileStore, openFileSource, ReallmError, type Registry } from '@reallm/tensor-io'
 import { loadWeights, type ModelWeights, tf } from '@reallm/transformer'
 import { assign } from './adamw.ts'
 import { digest } from './batches.ts'
 import { type BlockReport, type BlockwiseOptions, tuneBlockwise } from './blockwise/blockwise.ts'
-import { fileStore } from './checkpoint.ts'
 import { readWindows, type SplitWindows } from './data/windows.ts'
 import {
   type EndToEndResult,

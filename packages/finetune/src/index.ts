@@ -1,3 +1,4 @@
+export { type CheckpointStore, fileStore, memoryStore } from '@reallm/tensor-io'
 export { type AdamW, type AdamWOptions, adamW, type Parameters, type TfVariable } from './adamw.ts'
 export * from './additive/index.ts'
 export * from './batches.ts'
@@ -9,7 +10,6 @@ export {
 } from './blockwise/blockwise.ts'
 export type { MatchResult } from './blockwise/match-block.ts'
 export { createStream, type Stream } from './blockwise/streams.ts'
-export { type CheckpointStore, fileStore, memoryStore } from './checkpoint.ts'
 export * from './data/index.ts'
 export * from './distill/index.ts'
 export {

@@ -3,11 +3,11 @@ import { mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fileStore, memoryStore } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { toyRun, toyStream, valuesOf } from '../test/toy.ts'
 import { shuffled, windowsOf } from './batches.ts'
-import { fileStore, memoryStore } from './checkpoint.ts'
 import { type TrainOptions, train } from './train.ts'
 
 vi.setConfig({ testTimeout: 240_000 })

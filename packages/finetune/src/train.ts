@@ -1,7 +1,14 @@
-import { breather, type LongWork, ReallmError } from '@reallm/tensor-io'
+import {
+  breather,
+  type CheckpointStore,
+  checkUnchanged,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type LongWork,
+  ReallmError,
+} from '@reallm/tensor-io'
 import { type AdamWOptions, adamW, assign, toTensor } from './adamw.ts'
 import { bestWeights } from './best.ts'
-import { type CheckpointStore, checkUnchanged, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts'
 import { learningRateAt } from './schedule.ts'
 import { type UpdateOptions, updateOnce } from './update.ts'
 

@@ -1,5 +1,6 @@
 import { type Matrix, seedFor, throwIfAborted } from '@reallm/tensor-io'
 import { blockTensors, loadTensors, type TfTensor, tf, type Weights } from '@reallm/transformer'
+import { join, mkdir, rm } from '#platform'
 import { type Activations, activations } from './activations.ts'
 import type { Moments } from './encode.ts'
 import {
@@ -16,6 +17,7 @@ import {
 } from './forward.ts'
 import type { PlannedMatrix } from './plan.ts'
 import { type Prefix, readMatrix } from './prefix.ts'
+import { choicesFor } from './recipe.ts'
 import type { Run } from './run.ts'
 import { keepForTuning, tuneBlock } from './tune-block.ts'
 
@@ -103,6 +105,9 @@ export async function encodePlanned(
   const outputHessian = run.recipe.twoSided && block !== undefined ? await run.outputHessian(name) : undefined
   const fisher = run.recipe.fisher && block !== undefined ? await run.fisher(name) : undefined
   const shared = await run.shared(planned.module, planned.choice)
+  const trains = choicesFor(run.recipe, planned.module, run.effort)[planned.choice].trials !== undefined
+  const checkpoints = trains ? join(run.journal.folder, 'training', name) : undefined
+  if (checkpoints) await mkdir(checkpoints, { recursive: true })
   const [result] = await run.pool.encode({
     ...moments,
     ...(fisher && { fisher }),
@@ -114,8 +119,10 @@ export async function encodePlanned(
     w: weights ?? (await readMatrix(run.model, `${name}.weight`)),
     seed: seedFor(run.seed, name),
     compare: run.recipe.feedback === true,
+    ...(checkpoints && { checkpoints }),
   })
   await run.ledger.finish(planned, result)
+  if (checkpoints) await rm(checkpoints, { recursive: true })
   return result.decoded
 }
 

@@ -1,5 +1,11 @@
 import { matmul, outputError } from '@reallm/kernels'
-import { type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
+import {
+  type EncodeContext,
+  type EncodedMatrix,
+  type LongWork,
+  type Matrix,
+  ReallmError,
+} from '@reallm/tensor-io'
 import type { Fisher } from './gradients.ts'
 import type { Choice } from './recipe.ts'
 import { rowSample } from './row-sample.ts'
@@ -37,7 +43,10 @@ export async function encodeMatrix(
   w: Matrix,
   choice: Choice,
   moments: Moments,
-  { compare = false, ...work }: LongWork & { readonly seed: number; readonly compare?: boolean },
+  {
+    compare = false,
+    ...work
+  }: Omit<EncodeContext, 'hessian' | 'outputHessian'> & { readonly compare?: boolean },
 ): Promise<EncodeResult> {
   const started = performance.now()
   const { hessian, fisher } = moments

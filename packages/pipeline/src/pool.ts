@@ -1,5 +1,5 @@
-import type { Matrix } from '@reallm/tensor-io'
-import { availableParallelism, threadPool } from '#platform'
+import { fileStore, type Matrix } from '@reallm/tensor-io'
+import { availableParallelism, join, threadPool } from '#platform'
 import { type EncodeResult, encodeMatrix, type Moments } from './encode.ts'
 import { choicesFor, type Effort, type MatrixModule, type Recipe, type SharedTensors } from './recipe.ts'
 
@@ -23,6 +23,8 @@ export interface EncodeJob extends Moments {
   readonly seed: number
   /** Also measure what feedback rounding gains. */
   readonly compare?: boolean
+  /** Directory for the state of codecs that train. */
+  readonly checkpoints?: string
 }
 
 /** Encodes matrices, several at a time; a job's results, one for each of its tries, do not depend on how many. */
@@ -60,6 +62,7 @@ function inThisThread(recipe: Recipe, signal: AbortSignal | undefined): EncodePo
 export async function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult[]> {
   const choices = choicesFor(recipe, job.module, job.effort)
   const results: EncodeResult[] = []
+  const { checkpoints } = job
   for (const { choice, trial, shared } of job.tries) {
     const tried = trial === undefined ? choices[choice] : choices[choice].trials![trial]
     const result = await encodeMatrix(
@@ -72,6 +75,9 @@ export async function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSigna
         // networks know no feedback
         compare: job.compare === true && choices[choice].trials === undefined,
         ...(signal && { signal }),
+        ...(checkpoints && {
+          checkpoint: (name: string) => fileStore(join(checkpoints, `${name}.safetensors`)),
+        }),
       },
     )
     results.push(result)

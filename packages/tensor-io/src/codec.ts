@@ -1,4 +1,5 @@
 import type { ZodType } from 'zod'
+import type { CheckpointStore } from './checkpoint.ts'
 import { byteLength, type DType } from './dtype.ts'
 import type { LongWork } from './progress.ts'
 import { type Matrix, type Shape, sizeOf, type Tensor } from './tensor.ts'
@@ -28,6 +29,8 @@ export interface EncodeContext extends LongWork {
   /** `E[g gᵀ]` of the layer's output, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
   readonly outputHessian?: Matrix
   readonly seed: number
+  /** Where codecs that train keep their state, by a name of their own: encoding that was killed goes on from there. */
+  readonly checkpoint?: (name: string) => CheckpointStore
 }
 
 /** A way to store one matrix: `W ≈ decode(encode(W))`. `D_φ(E) ⊙ S` of the paper, §3.1. */

@@ -1,6 +1,7 @@
 export * from './artifact/index.ts'
 export * from './bits.ts'
 export * from './check.ts'
+export * from './checkpoint.ts'
 export * from './codec.ts'
 export * from './compact-tensor.ts'
 export * from './define-codec.ts'

@@ -3,7 +3,6 @@ import {
   defineCodec,
   type EncodedMatrix,
   f16ToF32,
-  type LongWork,
   type Matrix,
   type MatrixShape,
   packedBytes,
@@ -17,7 +16,7 @@ import { packWeights, weightsCost } from '../decoder-weights.ts'
 import { absmaxScales, inverseScales, scalePatches, toPatches } from '../patches.ts'
 import { packLatents } from './latents.ts'
 import { type NervInput, type NervParams, nervParams } from './params.ts'
-import { trainNerv } from './train-nerv.ts'
+import { type TrainingContext, trainNerv } from './train-nerv.ts'
 
 /**
  * The residual autoencoder of ReALLM §3.3: a matrix as image patches, latents E on b bits, a convolutional decoder D_φ
@@ -92,8 +91,7 @@ function autoencoderOf(shared: SharedDecoder | undefined) {
   })
 }
 
-export interface GroupContext extends LongWork {
-  readonly seed: number
+export interface GroupContext extends TrainingContext {
   /** Of each matrix's inputs, for `weighted`. */
   readonly hessians?: readonly Matrix[]
 }

@@ -1,6 +1,6 @@
 import type { Dense, Images } from '@reallm/kernels'
 import { inverse, matmul, storedLayers } from '@reallm/kernels'
-import { type LongWork, type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
+import { type EncodeContext, type Matrix, random, seedFor, zeroMatrix } from '@reallm/tensor-io'
 import { embedding, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { packWeights } from '../decoder-weights.ts'
 import { minimise, setDense, type TrainedDense, toDense, variablesOf } from '../train.ts'
@@ -13,6 +13,9 @@ export interface FittedDecoder {
   readonly grid: LatentGrid
   readonly layers: readonly Dense[]
 }
+
+/** What training takes of an encoding's context. */
+export type TrainingContext = Pick<EncodeContext, 'seed' | 'signal' | 'onProgress' | 'checkpoint'>
 
 /** Latent codes `[count, h, w, latentWidth]`, their grid, and the decoder's weights before storage. */
 export interface TrainedNerv extends FittedDecoder {
@@ -33,7 +36,7 @@ export async function trainNerv(
   patches: Images,
   importance: Float32Array,
   params: NervParams,
-  { seed, signal, onProgress }: LongWork & { readonly seed: number },
+  { seed, signal, onProgress, checkpoint }: TrainingContext,
   fitted?: FittedDecoder,
 ): Promise<TrainedNerv> {
   await useBackend()
@@ -61,11 +64,16 @@ export async function trainNerv(
     }
     const images = (rows: TfTensor, channels: number, side: number) =>
       rows.reshape([-1, side, side, channels])
-    const pick = () =>
-      tf.tensor1d(
-        Int32Array.from({ length: batch }, () => rng.integer(count)),
+    // A step's patches depend on its number alone, so that a training can go on anywhere.
+    const pick = (stage: string, step: number) => {
+      const { integer } = random(seedFor(seed, `${stage} ${step}`))
+      return tf.tensor1d(
+        Int32Array.from({ length: batch }, () => integer(count)),
         'int32',
       )
+    }
+    const storeOf = (stage: string) =>
+      checkpoint?.(`${stage}-${fingerprint(patches.data, importance, JSON.stringify([params, seed]))}`)
     const lossOf = (latents: TfTensor, ids: TfTensor, grid: LatentGrid) => {
       const output = decode(quantiseLatents(latents, grid.bits), gainsOf(grid), decoder, params)
       const squares = tf.square(tf.sub(output.reshape([batch, pixels]), embedding(targets, ids)))
@@ -99,12 +107,12 @@ export async function trainNerv(
         keep(bias)
       }
       const first = await minimise(
-        () => {
-          const ids = pick()
+        step => {
+          const ids = pick('encoder', step)
           return lossOf(tf.tanh(encode(images(embedding(targets, ids), 1, height), encoder)), ids, grid)
         },
         variablesOf([...decoder, ...encoderLayers(encoder)]),
-        { ...options, ...report(0), steps: half },
+        { ...options, ...report(0), steps: half, checkpoint: storeOf('encoder') },
       )
       losses.push(...first)
       const encoded = keep(tf.tidy(() => encodedLatents(targets, encoder, count, height, width)))
@@ -138,12 +146,12 @@ export async function trainNerv(
     // the linear path stays what it is, and with it what latents mean
     const free = fitted ? [] : linear ? decoder.slice(0, -1) : decoder
     const trained = await minimise(
-      () => {
-        const ids = pick()
+      step => {
+        const ids = pick('latents', step)
         return lossOf(latentsOf(ids), ids, grid)
       },
       [change, ...variablesOf(free)],
-      { ...options, ...report(half), steps: params.steps - half },
+      { ...options, ...report(half), steps: params.steps - half, checkpoint: storeOf('latents') },
     )
     if (mayKeep && (await wholeLoss()) >= untrained) {
       // principal components alone were better
@@ -270,4 +278,14 @@ function energyOf(values: Float32Array, importance: Float32Array): number {
   let energy = 1e-20
   for (let i = 0; i < values.length; i++) energy += importance[i] * values[i] ** 2
   return energy
+}
+
+/** Tells trainings apart: by what they are to reach, and how. */
+function fingerprint(patches: Float32Array, importance: Float32Array, settings: string): string {
+  let hash = seedFor(0, settings)
+  for (const values of [patches, importance]) {
+    const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
+    for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i], 16777619)
+  }
+  return (hash >>> 0).toString(16)
 }

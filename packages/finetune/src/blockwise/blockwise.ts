@@ -1,8 +1,15 @@
-import { breather, type LongWork, type Tensor } from '@reallm/tensor-io'
+import {
+  breather,
+  type CheckpointStore,
+  checkUnchanged,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type LongWork,
+  type Tensor,
+} from '@reallm/tensor-io'
 import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
 import { type AdamWOptions, assign, toTensor } from '../adamw.ts'
 import type { Window } from '../batches.ts'
-import { type CheckpointStore, checkUnchanged, decodeCheckpoint, encodeCheckpoint } from '../checkpoint.ts'
 import { tunedBlock } from '../lowrank/forward.ts'
 import { describePlan, type LowRankPlan } from '../lowrank/plan.ts'
 import { type Factors, type Trainable, trainable } from '../lowrank/trainable.ts'

@@ -1,5 +1,6 @@
 import {
   breather,
+  checkUnchanged,
   encodeSafetensors,
   f16ToF32,
   fromFloat32,
@@ -20,7 +21,6 @@ import {
   type Weights,
 } from '@reallm/transformer'
 import { type Batch, collate, type Window } from '../batches.ts'
-import { checkUnchanged } from '../checkpoint.ts'
 import type { TopK } from './divergence.ts'
 import { directions } from './hidden-states.ts'
 import { topK } from './top-k.ts'

@@ -46,7 +46,7 @@ export async function queuePool({ url, shared, signal }: QueueOptions): Promise<
   return {
     threads: workers,
     close,
-    async encode(job) {
+    async encode({ checkpoints: _, ...job }) {
       const file = `${randomUUID()}.job`
       const path = join(shared, file)
       await writeFileAtomic(path, serialize(job))

@@ -1,13 +1,7 @@
-import {
-  bytesSource,
-  encodeSafetensors,
-  openFileSource,
-  openSafetensors,
-  ReallmError,
-  readAll,
-  type Tensor,
-  writeFileAtomic,
-} from '@reallm/tensor-io'
+import { ReallmError } from './errors.ts'
+import { encodeSafetensors, openSafetensors } from './safetensors/index.ts'
+import { bytesSource, openFileSource, readAll, writeFileAtomic } from './source/index.ts'
+import type { Tensor } from './tensor.ts'
 
 /** Where a run keeps its state: a file, or whatever a page has (a `Map`, IndexedDB). */
 export interface CheckpointStore {
