@@ -2,7 +2,7 @@ import { inverse, matmul } from '@reallm/kernels'
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 
 export interface AsymmetricOptions {
-  /** Share of Ĥ's mean diagonal that is added before it is inverted; 0.1 by default. */
+  /** Share of Ĥ's mean diagonal that is added before it is inverted; 0.3 by default. */
   readonly lambda?: number
 }
 
@@ -21,7 +21,7 @@ export function asymmetricTarget(
   w: Matrix,
   wanted: Matrix,
   hessian: Matrix,
-  { lambda = 0.1 }: AsymmetricOptions = {},
+  { lambda = 0.3 }: AsymmetricOptions = {},
 ): Matrix {
   const n = hessian.rows
   let trace = 0

@@ -18,7 +18,7 @@ import { putTile, subtractTile, tileOf } from './tiles.ts'
 export interface FeedbackOptions {
   /** For `H`; 0.01 by default, raised by itself when the factorisation fails. */
   readonly damping?: number
-  /** For `H_out`, which is estimated from fewer samples and trusted less; 0.25 by default. */
+  /** For `H_out`, which is estimated from fewer samples and trusted less; 0.6 by default. */
   readonly outputDamping?: number
 }
 
@@ -34,7 +34,7 @@ export interface FeedbackOptions {
  * const stored = await withFeedback(grid).encode(w, { bits: 3, group: 64 }, { hessian, seed: 1 })
  */
 export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions = {}): MatrixCodec<P> {
-  const { damping = 0.01, outputDamping = 0.25 } = options
+  const { damping = 0.01, outputDamping = 0.6 } = options
   return {
     ...codec,
     async encode(w, params, ctx) {
