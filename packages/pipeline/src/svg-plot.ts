@@ -75,7 +75,7 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
         `<text x="${width - margin.right + 26}" y="${row + 4}">${escapeHtml(s.name)}</text>`,
     )
   }
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" font-family="system-ui,sans-serif" font-size="12">${parts.join('')}</svg>`
+  return `<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" font-family="system-ui,sans-serif" font-size="12">${parts.join('')}</svg>`
 }
 
 interface Range {

@@ -83,6 +83,5 @@ function plot(title: string, rows: readonly Row[]): string {
         title: `${name}: perplexity ${row.perplexity!.toPrecision(4)}`,
       })),
   }))
-  const svg = svgPlot(series, { title, x: 'weight files, MB', y: 'KL divergence, nats', log: true })
-  return svg.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff" ')
+  return svgPlot(series, { title, x: 'weight files, MB', y: 'KL divergence, nats', log: true })
 }
