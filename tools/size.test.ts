@@ -51,7 +51,7 @@ describe.each([
   ['lowrank', '{ lowrank }', 46, 60],
   ['runtime', '{ load }', 66, 66],
   ['transformer', '{ openWeights, useBackend }', 40, 70],
-  ['autoencoder', '{ implicit }', 78, 86],
+  ['autoencoder', '{ implicit }', 78, 87],
   ['finetune', '{ finetuneArtifact }', 53, 90],
   ['eval', '{ perplexity }', 35, 35],
 ])('%s', (name, part, least, all) => {

@@ -7,7 +7,6 @@ import {
   throwIfAborted,
 } from '@reallm/tensor-io'
 import { type TfTensor, tf } from '@reallm/transformer'
-import { restoreAdam, saveAdam } from './adam-state.ts'
 
 type Variable = ReturnType<typeof tf.variable>
 
@@ -85,7 +84,9 @@ export async function minimise(
   const optimizer = tf.train.adam(learningRate)
   const started = performance.now()
   try {
-    const before = checkpoint && (await restoreAdam(checkpoint, optimizer, variables))
+    // Pages that keep no checkpoints need not fetch what reads and writes them.
+    const state = checkpoint && (await import('./training-state.ts'))
+    const before = checkpoint && (await state!.restoreAdam(checkpoint, optimizer, variables))
     const losses = [...(before?.losses ?? [])]
     let { smooth, best = { loss: Number.POSITIVE_INFINITY, step: 0 } } = before ?? {}
     for (let step = losses.length; step < steps && step - best.step < patience; step++) {
@@ -109,7 +110,7 @@ export async function minimise(
       onProgress?.({ event: 'step-end', done: step + 1, total: steps, error: now, eta })
       const isLast = step + 1 === steps || step + 1 - best.step >= patience
       if (checkpoint && (isLast || losses.length % CHECKPOINT_EVERY === 0))
-        await saveAdam(checkpoint, optimizer, variables, { losses, smooth, best })
+        await state!.saveAdam(checkpoint, optimizer, variables, { losses, smooth, best })
     }
     return losses
   } finally {

@@ -72,8 +72,11 @@ export async function trainNerv(
         'int32',
       )
     }
-    const storeOf = (stage: string) =>
-      checkpoint?.(`${stage}-${fingerprint(patches.data, importance, JSON.stringify([params, seed]))}`)
+    const storeOf = async (stage: string) => {
+      if (!checkpoint) return undefined
+      const { fingerprint } = await import('../training-state.ts')
+      return checkpoint(`${stage}-${fingerprint([patches.data, importance], JSON.stringify([params, seed]))}`)
+    }
     const lossOf = (latents: TfTensor, ids: TfTensor, grid: LatentGrid) => {
       const output = decode(quantiseLatents(latents, grid.bits), gainsOf(grid), decoder, params)
       const squares = tf.square(tf.sub(output.reshape([batch, pixels]), embedding(targets, ids)))
@@ -112,7 +115,7 @@ export async function trainNerv(
           return lossOf(tf.tanh(encode(images(embedding(targets, ids), 1, height), encoder)), ids, grid)
         },
         variablesOf([...decoder, ...encoderLayers(encoder)]),
-        { ...options, ...report(0), steps: half, checkpoint: storeOf('encoder') },
+        { ...options, ...report(0), steps: half, checkpoint: await storeOf('encoder') },
       )
       losses.push(...first)
       const encoded = keep(tf.tidy(() => encodedLatents(targets, encoder, count, height, width)))
@@ -151,7 +154,7 @@ export async function trainNerv(
         return lossOf(latentsOf(ids), ids, grid)
       },
       [change, ...variablesOf(free)],
-      { ...options, ...report(half), steps: params.steps - half, checkpoint: storeOf('latents') },
+      { ...options, ...report(half), steps: params.steps - half, checkpoint: await storeOf('latents') },
     )
     if (mayKeep && (await wholeLoss()) >= untrained) {
       // principal components alone were better
@@ -278,14 +281,4 @@ function energyOf(values: Float32Array, importance: Float32Array): number {
   let energy = 1e-20
   for (let i = 0; i < values.length; i++) energy += importance[i] * values[i] ** 2
   return energy
-}
-
-/** Tells trainings apart: by what they are to reach, and how. */
-function fingerprint(patches: Float32Array, importance: Float32Array, settings: string): string {
-  let hash = seedFor(0, settings)
-  for (const values of [patches, importance]) {
-    const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
-    for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i], 16777619)
-  }
-  return (hash >>> 0).toString(16)
 }

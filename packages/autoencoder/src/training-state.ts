@@ -2,6 +2,7 @@ import {
   type CheckpointStore,
   decodeCheckpoint,
   encodeCheckpoint,
+  seedFor,
   type Tensor,
   tensor,
 } from '@reallm/tensor-io'
@@ -73,4 +74,14 @@ export async function restoreAdam(
     accBeta2.assign(read('power.1').asScalar())
   })
   return notes as unknown as Progress
+}
+
+/** Tells trainings apart: by what they are to reach, and how. */
+export function fingerprint(data: readonly Float32Array[], settings: string): string {
+  let hash = seedFor(0, settings)
+  for (const values of data) {
+    const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
+    for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i], 16777619)
+  }
+  return (hash >>> 0).toString(16)
 }
