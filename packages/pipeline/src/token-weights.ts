@@ -2,10 +2,11 @@ import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
 
 /**
  * How much each token counts in the second moments of a layer's inputs, 1 on average: the root of its squared gradient at
- * the layer's outputs. The square itself is what a second-order expansion of the loss has there, but it is known from
- * one sampled prediction, and a few large ones leave moments of 1536 columns a thousand tokens to stand on; the root
- * keeps most of the order and five times the tokens. Windows without gradients count for what the others have on
- * average, their first tokens apart: those are what attention rests on, and are unlike all others.
+ * the layer's outputs. The square itself is what a second-order expansion of the loss has there, but it is known from one
+ * sampled prediction, and a few large ones leave moments little to stand on: of SmolLM2-135M's 24,576 calibration tokens the
+ * effective number is 3,700 with squares and 22,000 with roots (medians of all layers, a share of 0.15 added). Windows without
+ * gradients count for what the others have on average, their first tokens apart: those are what attention rests on, and are
+ * unlike all others.
  *
  * @param squares of the gradients, `[windows, positions]`
  * @param looked the windows that they are known for

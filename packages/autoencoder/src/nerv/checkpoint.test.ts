@@ -1,7 +1,7 @@
 import { type CheckpointStore, matrix, memoryStore, type ProgressEvent } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
-import { autoencoder } from './codec.ts'
+import { autoencoder, autoencoderWith, fitDecoder } from './codec.ts'
 
 const data = Float32Array.from(
   { length: 64 * 96 },
@@ -53,4 +53,19 @@ test.for([
   const other = matrix(data.slice().reverse(), [64, 96])
   await autoencoder.encode(other, { ...params, steps: 4 }, { seed: 1, checkpoint })
   expect(all.size).toBe(2 * states.length)
+})
+
+test('with a decoder that is given, a training does not take the state of one without, or with another', async () => {
+  const { all, checkpoint } = stores()
+  const params = { ...shape, steps: 6 }
+  const other = matrix(data.slice().reverse(), [64, 96])
+  const decoders = [
+    await fitDecoder([w], params, { seed: 1 }),
+    await fitDecoder([other], params, { seed: 2 }),
+  ]
+  for (const codec of [autoencoder, ...decoders.map(autoencoderWith)]) {
+    const stored = await codec.encode(w, params, { seed: 1, checkpoint })
+    expect(stored.parts).toEqual((await codec.encode(w, params, { seed: 1 })).parts)
+  }
+  expect(all.size).toBe(3)
 })

@@ -75,7 +75,9 @@ export async function trainNerv(
     const storeOf = async (stage: string) => {
       if (!checkpoint) return undefined
       const { fingerprint } = await import('../training-state.ts')
-      return checkpoint(`${stage}-${fingerprint([patches.data, importance], JSON.stringify([params, seed]))}`)
+      const given = fitted ? fitted.layers.flatMap(({ weight, bias }) => [weight.data, bias]) : []
+      const reached = [patches.data, importance, ...given]
+      return checkpoint(`${stage}-${fingerprint(reached, JSON.stringify([params, seed]))}`)
     }
     const lossOf = (latents: TfTensor, ids: TfTensor, grid: LatentGrid) => {
       const output = decode(quantiseLatents(latents, grid.bits), gainsOf(grid), decoder, params)
