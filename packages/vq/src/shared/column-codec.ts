@@ -96,6 +96,8 @@ export async function encodeColumns(
   return encoder.finish()
 }
 
+const NARROW = 64
+
 /** Columns `col` to `col + count` of a matrix (or up to its edge), copied. */
 export function columnsOf(w: Matrix, col: number, count: number): Matrix {
   const cols = Math.min(count, w.cols - col)
@@ -103,7 +105,9 @@ export function columnsOf(w: Matrix, col: number, count: number): Matrix {
   const data = new Float32Array(w.rows * cols)
   for (let r = 0; r < w.rows; r++) {
     const at = r * w.cols + col
-    data.set(w.data.subarray(at, at + cols), r * cols)
+    // A view of each row costs more than a few of its weights.
+    if (cols > NARROW) data.set(w.data.subarray(at, at + cols), r * cols)
+    else for (let c = 0; c < cols; c++) data[r * cols + c] = w.data[at + c]
   }
   return { rows: w.rows, cols, data }
 }

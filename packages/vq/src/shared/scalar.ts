@@ -1,5 +1,6 @@
 import type { ColumnEncoder, EncodedMatrix, Matrix, MatrixShape, StorageCost } from '@reallm/tensor-io'
 import { tileCounter } from './column-codec.ts'
+import { LevelFinder } from './level-finder.ts'
 import { packedShape, packRows, unpackRow } from './pack-rows.ts'
 import { createScales, readScales, type ScaleFormat, scalesCost } from './scales.ts'
 
@@ -39,7 +40,8 @@ export function scalarEncoder(
   const codes = new Uint8Array(rows * cols)
   const zeros = new Uint8Array(rows * perRow)
   const importance = Float32Array.from({ length: cols }, (_, c) => (hessian ? hessian.data[c * cols + c] : 1))
-  const fit = groupFitter(o)
+  const finder = new LevelFinder(o.levels)
+  const fit = groupFitter(o, finder)
   const tiles = tileCounter(header.codec, [rows, cols])
   const initial = new Float32Array(rows * perRow)
   for (let i = 0; i < initial.length; i++) {
@@ -72,7 +74,7 @@ export function scalarEncoder(
         const at = (row + r) * perRow + Math.floor(col / o.group)
         const scale = scales.values[at]
         const shift = o.zeroPoint ? o.levels[zeros[at]] : 0
-        const code = nearestLevel(o.levels, (scale > 0 ? block.data[r] / scale : 0) + shift)
+        const code = finder.find((scale > 0 ? block.data[r] / scale : 0) + shift)
         codes[(row + r) * cols + col] = code
         out[r] = scale * (o.levels[code] - shift)
       }
@@ -111,25 +113,13 @@ export function decodeScalar(e: EncodedMatrix, o: ScalarOptions, from: number, t
   return { rows: to - from, cols, data }
 }
 
-/** Index of the level nearest to `x`. */
-function nearestLevel(levels: Float32Array, x: number): number {
-  let low = 0
-  let high = levels.length - 1
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (x > (levels[middle] + levels[middle + 1]) / 2) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
 /** Shares of the absmax scale that the search for the best clipping starts from. */
 const CLIP_STARTS = [1, 0.85, 0.7, 0.55, 0.42, 0.32]
 /** Least-squares refinements of each. */
 const CLIP_ROUNDS = 3
 
 /** Scale and zero point of one group. */
-function groupFitter({ levels, clip, zeroPoint }: ScalarOptions) {
+function groupFitter({ levels, clip, zeroPoint }: ScalarOptions, finder: LevelFinder) {
   const last = levels.length - 1
   const largest = Math.max(-levels[0], levels[last])
   const span = levels[last] - levels[0]
@@ -143,7 +133,7 @@ function groupFitter({ levels, clip, zeroPoint }: ScalarOptions) {
     }
     if (!zeroPoint) return { scale: (share * Math.max(-min, max)) / largest, zero: 0 }
     const scale = (share * (max - min)) / span
-    return { scale, zero: scale > 0 ? nearestLevel(levels, levels[0] - (share * min) / scale) : 0 }
+    return { scale, zero: scale > 0 ? finder.find(levels[0] - (share * min) / scale) : 0 }
   }
 
   return (x: Float32Array, importance: Float32Array): { scale: number; zero: number } => {
@@ -158,8 +148,9 @@ function groupFitter({ levels, clip, zeroPoint }: ScalarOptions) {
         let error = 0
         let xl = 0
         let ll = 0
+        const inverse = 1 / scale
         for (let i = 0; i < x.length; i++) {
-          const level = levels[nearestLevel(levels, x[i] / scale + shift)] - shift
+          const level = levels[finder.find(x[i] * inverse + shift)] - shift
           const d = x[i] - scale * level
           error += importance[i] * d * d
           xl += importance[i] * x[i] * level
