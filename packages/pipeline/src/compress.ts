@@ -75,6 +75,7 @@ async function compressSession(
     tuned: tunedBlocks(journal),
     spill: spillTo(journal, session, maxMemory),
     outputHessian: async module => outputs?.read(module),
+    headMoment: async () => (recipe.twoSided ? outputs?.read('head') : undefined),
     tokenWeights: async leader => (recipe.twoSided ? outputs?.read(`${leader}.tokens`) : undefined),
     fisher: async module =>
       outputs && {

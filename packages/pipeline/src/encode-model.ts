@@ -98,8 +98,8 @@ const prefixOf = (run: Run, table: Matrix, name: string) =>
 
 /** What the errors of a tied embedding meet, at the head and where tokens are read. */
 async function tiedMoment(run: Run, table: Matrix): Promise<Moments> {
-  const { hessian } = await headMomentOfOriginal(run, table)
-  return { hessian: withInput(hessian!, run.inputSensitivity) }
+  const hessian = (await run.headMoment()) ?? (await headMomentOfOriginal(run, table)).hessian!
+  return { hessian: withInput(hessian, run.inputSensitivity) }
 }
 
 /**

@@ -30,6 +30,8 @@ export interface Run extends LongWork {
   spill(name: string): string | undefined
   /** Second moment of the gradients at a module's outputs, where the recipe is two-sided. */
   outputHessian(module: string): Promise<Matrix | undefined>
+  /** Second moment of the head's inputs in the original model, where the recipe is two-sided. */
+  headMoment(): Promise<Matrix | undefined>
   /**
    * How much each token counts in the second moments of a group of modules, by the first of them: `[windows, positions]`,
    * 1 on average; where the recipe is two-sided.

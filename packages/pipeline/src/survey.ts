@@ -34,8 +34,9 @@ export interface SurveyOptions extends LongWork {
   /** Directory for what does not fit in memory. */
   readonly scratch: string
   /**
-   * Keeps what a recipe wants of gradients: the second moment at a module's outputs `[out, out]`, under `<module>.tokens`
-   * of the first module of a group with the same input how much each token counts, see `tokenWeights`; or under `<module>.rows` and `<module>.cols` the Fisher
+   * Keeps what a recipe wants of gradients: the second moment at a module's outputs `[out, out]`, under `head` that of the
+   * head's inputs, under `<module>.tokens` of the first module of a group with the same input how much each token
+   * counts, see `tokenWeights`; or under `<module>.rows` and `<module>.cols` the Fisher
    * information of a weight, `[1, out]` and `[1, in]`.
    */
   readonly keep?: (name: string, values: Matrix) => Promise<void>
@@ -59,7 +60,7 @@ const plainShare = 0.3
  * in memory.
  */
 export async function survey(options: SurveyOptions): Promise<Survey> {
-  const { model, matrices, effort, scratch, signal, onProgress } = options
+  const { model, matrices, recipe, effort, scratch, signal, onProgress } = options
   const { config } = model
   await mkdir(scratch, { recursive: true })
   const { count, length } = surveyWindows[effort]
@@ -141,6 +142,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     inputSensitivity += meanSquare(await gradients.get(w)) / windows.length
   await gradients.close()
   const atHead = headMoment.take()
+  if (recipe.twoSided) await options.keep?.('head', atHead)
   for (const module of matrices.filter(m => m.block === undefined)) {
     const asHead = module.tied || module.kind === 'lm_head'
     const hessian = asHead ? atHead : zeroMatrix(config.hiddenSize, config.hiddenSize)

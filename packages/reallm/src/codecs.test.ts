@@ -15,7 +15,7 @@ import {
   romCodec,
   ternaryCodec,
 } from '@reallm/lowrank'
-import { builtInRegistry, permuted, rotated } from '@reallm/pipeline'
+import { builtInRegistry, permuted, rotated, scaled } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
 import { createArtifactWriter, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
@@ -56,6 +56,8 @@ const cases: [MatrixCodec<never>, object][] = [
   [onebit, {}],
   [rotated(e8), { inner: { bits: 2 } }],
   [rotated(trellis), { inner: { bits: 3, stateBits: 8 } }],
+  [scaled(rotated(trellis)), { inner: { inner: { bits: 3, stateBits: 8 } } }],
+  [scaled(grid, { rows: false }), { inner: { bits: 3, group: 8 } }],
   [permuted(grid), { inner: { bits: 3, group: 8 } }],
   [plusLowRank({ rank: 3, bits: 8, rounds: 1 }, rotated(grid)), { inner: { inner: { bits: 2, group: 8 } } }],
   [plusLowRank({ rank: 3, bits: 16, rounds: 1 }, additive), { inner: { codebooks: 1, codebookBits: 4 } }],

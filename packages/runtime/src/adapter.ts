@@ -78,7 +78,7 @@ function adapted(engine: Engine, module: string, linear: Linear, change: Adapter
   const sum = lowRankLinear(engine, kept, [rows, cols], factors, scaling)
   if (!magnitude) return sum
   const ratios = magnitude.data.map((m, r) => m / rowNorm(engine, sum, r))
-  return scaledLinear(engine, sum, engine.upload(ratios))
+  return scaledLinear(engine, sum, { rows: engine.upload(ratios) })
 }
 
 function rowNorm(engine: Engine, linear: Linear, row: number): number {

@@ -1,34 +1,12 @@
 import { outputError } from '@reallm/kernels'
-import {
-  bitsOf,
-  createRegistry,
-  type EncodeContext,
-  type Matrix,
-  type MatrixCodec,
-  tensor,
-} from '@reallm/tensor-io'
+import { bitsOf, createRegistry, type Matrix } from '@reallm/tensor-io'
 import { grid } from '@reallm/vq'
 import { expect, test } from 'vitest'
-import * as z from 'zod'
 import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
+import { spy } from '../../test/spy.ts'
 import { withFeedback } from './feedback.ts'
 import { plusLowRank, wrappers } from './index.ts'
 import { rotated } from './rotated.ts'
-
-/** Keeps what it was handed, exactly. */
-function spy(): MatrixCodec<object> & { seen?: { w: Matrix; ctx: EncodeContext } } {
-  return {
-    name: 'spy',
-    params: z.object({}),
-    cost: ([rows, cols]) => ({ w: { dtype: 'F32', shape: [rows, cols] } }),
-    async encode(w, params, ctx) {
-      this.seen = { w, ctx }
-      const part = tensor('F32', [w.rows, w.cols], Float32Array.from(w.data))
-      return { codec: 'spy', params, shape: [w.rows, w.cols], parts: { w: part } }
-    },
-    decode: ({ shape, parts }) => ({ rows: shape[0], cols: shape[1], data: parts.w.data as Float32Array }),
-  }
-}
 
 const spread = (m: Matrix) =>
   Math.max(...m.data.map(Math.abs)) / Math.sqrt(m.data.reduce((s, v) => s + v * v, 0))

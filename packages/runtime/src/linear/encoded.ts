@@ -1,4 +1,4 @@
-import { type EncodedMatrix, f16ToF32, ReallmError } from '@reallm/tensor-io'
+import { type EncodedMatrix, ReallmError, type Tensor, toFloat32 } from '@reallm/tensor-io'
 import type { Engine } from '../engine.ts'
 import { codedLinear, codedMatrix, codedRows, exactCodes } from './codes.ts'
 import type { Linear, LinearWriter } from './linear.ts'
@@ -30,6 +30,7 @@ const known = [
   'rom',
   'rotation',
   'row-scaled',
+  'scaling',
   'trellis',
 ]
 
@@ -56,6 +57,7 @@ export const isKnown = ({ codec, params, inner }: Described): boolean =>
 export function encodedLinear(engine: Engine, e: EncodedMatrix, options: EncodedForm): Linear {
   const params = e.params as { rank: number; bits: number; input?: boolean; output?: boolean }
   const inner = () => encodedLinear(engine, e.inner!, options)
+  const uploaded = (factors: Tensor | undefined) => factors && engine.upload(toFloat32(factors))
   switch (e.codec) {
     case 'rotation': {
       const [seed] = e.parts.seed.data as Uint32Array
@@ -65,7 +67,12 @@ export function encodedLinear(engine: Engine, e: EncodedMatrix, options: Encoded
       })
     }
     case 'row-scaled':
-      return scaledLinear(engine, inner(), engine.upload(f16ToF32(e.parts.row_scale.data as Uint16Array)))
+      return scaledLinear(engine, inner(), { rows: uploaded(e.parts.row_scale) })
+    case 'scaling':
+      return scaledLinear(engine, inner(), {
+        rows: uploaded(e.parts.rowScales),
+        cols: uploaded(e.parts.colScales),
+      })
     case 'lowrank-residual':
       return params.rank === 0
         ? inner()
