@@ -52,6 +52,18 @@ interface EncodeKernels extends Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
     padded: number,
     out: Pointer,
   ): void
+  beamScratch(count: number, size: number, beam: number): number
+  beamSearch(
+    similar: Pointer,
+    products: Pointer,
+    norms: Pointer,
+    n: number,
+    count: number,
+    size: number,
+    beam: number,
+    out: Pointer,
+    scratch: Pointer,
+  ): void
   butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
   denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void
   cholesky(a: Pointer, n: number, scratch: Pointer): number

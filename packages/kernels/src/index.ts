@@ -1,3 +1,4 @@
+export * from './beam-search.ts'
 export * from './cholesky.ts'
 export * from './eigh.ts'
 export { chooseBuild } from './engine.ts'

@@ -3,12 +3,14 @@
 // memory and call `work`; operations named `…Part` run on all threads, each on its share.
 import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
 import { nervPart, putNerv } from '../inference/nerv'
+import { beamPart } from './beam'
 import { gemmPart } from './gemm'
 import { nearestPart } from './nearest'
 import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
 export { nervScratch } from '../inference/nerv'
+export { beamScratch } from './beam'
 export { accumulate, rotateRows, tridiagonalise } from './eigen'
 export { cholesky, invertLower, lowerGram, solve } from './factor'
 export { gemmScratch, mirror } from './gemm'
@@ -20,6 +22,7 @@ const GEMM: i32 = 1
 const VITERBI: i32 = 2
 const NEAREST: i32 = 3
 const NERV: i32 = 4
+const BEAM: i32 = 5
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -31,6 +34,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return nearestPart(part, parts)
     case NERV:
       return nervPart(part, parts)
+    case BEAM:
+      return beamPart(part, parts)
   }
 }
 
@@ -108,6 +113,21 @@ export function nearestCentroid(
   put(6, padded)
   put(7, out)
   run(NEAREST, <i64>n * d * padded)
+}
+
+export function beamSearch(
+  similar: usize, products: usize, norms: usize, n: i32, count: i32, size: i32, beam: i32, out: usize, scratch: usize,
+): void {
+  put(0, similar)
+  put(1, products)
+  put(2, norms)
+  put(3, n)
+  put(4, count)
+  put(5, size)
+  put(6, beam)
+  put(7, out)
+  put(8, scratch)
+  run(BEAM, <i64>n * count * size * beam)
 }
 
 export function nerv(

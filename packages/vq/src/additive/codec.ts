@@ -1,3 +1,4 @@
+import { beamSearch } from '@reallm/kernels'
 import {
   type ColumnEncoder,
   type EncodeContext,
@@ -16,11 +17,11 @@ import { deviations } from '../shared/deviations.ts'
 import { packedShape, packRows } from '../shared/pack-rows.ts'
 import { createScales, scalesCost } from '../shared/scales.ts'
 import { importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
-import { beamSearch, sumsOf } from './beam-search.ts'
 import { fitCodebooks } from './fit-codebooks.ts'
 import { type AdditiveParams, additiveParams } from './params.ts'
 import { type AdditiveCode, refine } from './refine.ts'
 import { additiveCodeOf } from './stored.ts'
+import { sumsOf } from './sums.ts'
 
 export type Full = z.output<typeof additiveParams>
 

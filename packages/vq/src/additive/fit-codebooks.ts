@@ -1,8 +1,8 @@
-import { kmeans } from '@reallm/kernels'
+import { beamSearch, type Codebooks, kmeans } from '@reallm/kernels'
 import { breather, type EncodeContext, type Matrix, zeroMatrix } from '@reallm/tensor-io'
 import { sampleRows } from '../shared/sample.ts'
-import { beamSearch, type Codebooks, sumsOf } from './beam-search.ts'
 import type { Full } from './codec.ts'
+import { sumsOf } from './sums.ts'
 
 /** Vectors per codeword that the codebooks are fitted to, and vectors in all at the least. */
 const SAMPLE = 64

@@ -1,4 +1,4 @@
-import { cholesky, inverse, matmul } from '@reallm/kernels'
+import { beamSearch, type Codebooks, cholesky, inverse, matmul } from '@reallm/kernels'
 import {
   breather,
   type EncodeContext,
@@ -9,7 +9,7 @@ import {
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { columnsOf } from '../shared/column-codec.ts'
-import { beamSearch, type Codebooks, sumsOf } from './beam-search.ts'
+import { sumsOf } from './sums.ts'
 
 /** A matrix as additive codes: `Ŵ[row, group] = scales[row] · Σ_m books[m][codes[row, group, m]]`. */
 export interface AdditiveCode {
