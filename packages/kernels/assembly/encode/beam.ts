@@ -40,8 +40,6 @@ function search(
   let path = parent + (<usize>beam << 2)
   let nextPath = path + <usize>beam * pathBytes
   const rows = nextPath + <usize>beam * pathBytes
-  const minusTwo = f32x4.splat(-2)
-  const two = f32x4.splat(2)
 
   let kept = 1
   store<f32>(distance, 0)
@@ -51,8 +49,8 @@ function search(
     let worst: f32 = Infinity
     // ‖x − Σ c‖² without ‖x‖²: each codeword adds ‖c‖² − 2xc and twice its products with those before.
     for (let k: usize = 0; k < bytes; k += 16) {
-      const turned = f32x4.mul(v128.load(similar + first + k), minusTwo)
-      v128.store(alone + k, f32x4.add(v128.load(norms + first + k), turned))
+      const product = v128.load(similar + first + k)
+      v128.store(alone + k, f32x4.sub(v128.load(norms + first + k), f32x4.add(product, product)))
     }
     for (let h = 0; h < kept; h++) {
       const base = f32x4.splat(load<f32>(distance + (<usize>h << 2)))
@@ -65,7 +63,7 @@ function search(
         for (let j: usize = 0; j < <usize>m << 2; j += 4) {
           crossed = f32x4.add(crossed, v128.load(load<usize>(rows + j) + k))
         }
-        let d = f32x4.add(f32x4.add(base, v128.load(alone + k)), f32x4.mul(crossed, two))
+        let d = f32x4.add(f32x4.add(base, v128.load(alone + k)), f32x4.add(crossed, crossed))
         if (!v128.any_true(f32x4.lt(d, f32x4.splat(worst)))) continue
         for (let lane = 0; lane < 4; lane++) {
           const value = f32x4.extract_lane(d, 0)
@@ -97,8 +95,6 @@ function search(
 }
 
 /** Puts a hypothesis in its place among the best so far; returns how many there are. */
-// @ts-expect-error: decorator
-@inline
 function insert(
   value: f32, code: i32, from: i32, filled: i32, beam: i32, distance: usize, word: usize, parent: usize,
 ): i32 {
