@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import {
+  beamSearch,
   cholesky,
   chooseBuild,
   eigh,
@@ -59,6 +60,8 @@ function algebra(): Row[] {
   const h = gram(randomMatrix(2000, 576))
   const [points, centroids] = [randomMatrix(50_000, 4), randomMatrix(256, 4)]
   const w = randomMatrix(1024, 576)
+  const books = { vectors: randomMatrix(3 * 256, 8), count: 3, size: 256 }
+  const targets = randomMatrix(512, 8)
   const n = 576
   return [
     { name: 'gram [1024, 576]', unit: 'GFLOPS', amount: (1024 * n * n) / 1e9, run: () => gram(x) },
@@ -71,6 +74,12 @@ function algebra(): Row[] {
       unit: 'GFLOPS',
       amount: (50_000 * 256 * 4 * 3) / 1e9,
       run: () => nearestCentroid(points, centroids),
+    },
+    {
+      name: 'beamSearch of 4, 3 × 256 of 8',
+      unit: 'µs/weight',
+      amount: targets.data.length / 1e6,
+      run: () => beamSearch(books, 4)(targets),
     },
   ]
 }
