@@ -7,13 +7,15 @@
  *     [--calib FILE] [--text FILE] [--seed 0] [--backend native]
  *
  * Every row is measured in a process of its own and kept as a line of FOLDER/rows.jsonl: a bench that was stopped goes on
- * behind its last row, and further models, recipes or sizes are added to those there. FOLDER/relatives.md,
- * relatives.json and an SVG for each model are written after each row. `--report` only writes them again.
+ * in the middle of a row (whose processor time and memory are then not known), and further models, recipes or sizes are
+ * added to those there. FOLDER/relatives.md, relatives.json and an SVG for each model are written after each row.
+ * `--report` only writes them again.
  *
  * Pruning and reduced-order models come at 90, 80 and 50 % of the blocks' parameters, on 8 bits each.
  */
 import { execFile } from 'node:child_process'
-import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { type Effort, recipes } from '../../packages/pipeline/src/index.ts'
@@ -92,15 +94,14 @@ await writeReport(out, rows)
 process.stdout.write(await readFile(join(out, 'relatives.md'), 'utf8'))
 
 async function measured(task: RowTask): Promise<Row> {
-  const folder = await mkdtemp(join(out, 'row-'))
-  try {
-    const script = new URL('relatives/row.ts', import.meta.url).pathname
-    const job = JSON.stringify({ task, to: join(folder, 'artifact') })
-    const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script, job])
-    return JSON.parse(stdout.trim().split('\n').at(-1)!)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  const name = createHash('sha256').update(JSON.stringify(task)).digest('hex').slice(0, 16)
+  const folder = join(out, `row-${name}`)
+  await mkdir(folder, { recursive: true })
+  const script = new URL('relatives/row.ts', import.meta.url).pathname
+  const job = JSON.stringify({ task, to: join(folder, 'artifact') })
+  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script, job])
+  await rm(folder, { recursive: true })
+  return JSON.parse(stdout.trim().split('\n').at(-1)!)
 }
 
 async function readRows(): Promise<Row[]> {

@@ -1,4 +1,5 @@
 /** One row of the comparison, in a process of its own so that its time and memory are its own. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { perplexity } from '../../../packages/eval/src/index.ts'
 import { builtInRegistry, compress, type Effort, type Scope } from '../../../packages/pipeline/src/index.ts'
@@ -38,7 +39,7 @@ export interface Row extends RowTask {
   /** Mean KL divergence from the original, nats per token. */
   readonly kl?: number
   readonly top1?: number
-  /** Processor time of `compress` without evaluation. */
+  /** Processor time of `compress` without evaluation; absent, as the memory, for a row that was stopped in between. */
   readonly cpuSeconds?: number
   /** Largest resident set until `compress` was done, in bytes. */
   readonly peakMemory?: number
@@ -57,7 +58,9 @@ async function measure(): Promise<Partial<Row>> {
   }
   const started = process.cpuUsage()
   try {
-    const options = { to, recipe, bits, scope, effort, seed, evaluate: false, threads: 0 }
+    const resume = existsSync(`${to}.work`)
+    const how = { evaluate: false, threads: 0, resume, force: true }
+    const options = { to, recipe, bits, scope, effort, seed, ...how }
     const { size, matrices, peakMemory } = await compress(model, {
       ...options,
       ...(calibration && { calibration }),
@@ -69,7 +72,8 @@ async function measure(): Promise<Partial<Row>> {
     const { kl, top1, perplexity } = await evaluate(to)
     return {
       ...{ bytes: size.bytes, bitsPerWeight: size.bitsPerWeight, perplexity, kl, top1 },
-      ...{ cpuSeconds: (user + system) / 1e6, peakMemory, choices },
+      ...(!resume && { cpuSeconds: (user + system) / 1e6, peakMemory }),
+      choices,
     }
   } catch (error) {
     if (error instanceof ReallmError && /cannot be reached/.test(error.message)) {
