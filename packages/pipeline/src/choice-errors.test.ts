@@ -1,14 +1,43 @@
 import { autoencoder } from '@reallm/autoencoder'
+import { squaredNorm } from '@reallm/kernels'
+import { romCodec } from '@reallm/lowrank'
+import type { Matrix } from '@reallm/tensor-io'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { expect, test } from 'vitest'
+import { correlatedMoment } from '../../lowrank/test/synthetic.ts'
 import { choiceErrors } from './choice-errors.ts'
 import { partsOfModel } from './modules.ts'
 import { encodePool } from './pool.ts'
-import { choice, recipe } from './recipe.ts'
+import { readMatrix } from './prefix.ts'
+import { type Choice, choice, type Recipe, recipe } from './recipe.ts'
 import { sharedFits } from './shared-fits.ts'
 
-test('rates of a family that is trained lose less the more bits they have, measured by their trials', async () => {
+/** Keys of the embedded model's first block. */
+const keys = 'model.layers.0.self_attn.k_proj'
+
+/** Errors of a recipe's choices for those keys. */
+async function errorsOf(own: Recipe, hessian: (width: number) => Matrix): Promise<number[]> {
   await useBackend('wasm')
+  const model = await openWeights('npm:@reallm/tiny')
+  const { matrices } = partsOfModel(model.config, 'blocks')
+  const about = { model, matrices, recipe: own, effort: 'fast' as const, seed: 1 }
+  const pool = encodePool(own, false)
+  const module = matrices.find(m => m.name === keys)!
+  try {
+    return await choiceErrors({ ...about, pool, shared: sharedFits(about) }, module, hessian(module.shape[1]))
+  } finally {
+    await pool.close()
+    await model.close()
+  }
+}
+
+const ofChoices = (choices: () => Choice[]): Recipe =>
+  recipe('own', {
+    ...{ what: 'some choices', source: 'this test', calibrated: true },
+    ...{ block: choices, embedding: choices },
+  })
+
+test('rates of a family that is trained lose less the more bits they have, measured by their trials', async () => {
   const trained = (latentBits: number, steps: number) =>
     choice(
       `${latentBits} bits`,
@@ -18,24 +47,26 @@ test('rates of a family that is trained lose less the more bits they have, measu
     )
   const networks = () =>
     [1, 2, 3].map(bits => ({ ...trained(bits, 8), trials: [trained(bits, 0), trained(bits, 2)] }))
-  const own = recipe('networks', {
-    ...{ what: 'networks at three rates', source: 'this test', calibrated: true },
-    ...{ block: networks, embedding: networks },
-  })
-  const model = await openWeights('npm:@reallm/tiny')
-  const { matrices } = partsOfModel(model.config, 'blocks')
-  const about = { model, matrices, recipe: own, effort: 'fast' as const, seed: 1 }
-  const pool = encodePool(own, false)
-  const module = matrices.find(m => m.name.endsWith('0.self_attn.k_proj'))!
-  const n = module.shape[1]
-  const identity = Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0))
-  const errors = await choiceErrors({ ...about, pool, shared: sharedFits(about) }, module, {
+  const errors = await errorsOf(ofChoices(networks), n => ({
     rows: n,
     cols: n,
-    data: identity,
-  })
-  await pool.close()
-  await model.close()
+    data: Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),
+  }))
   expect(errors[0]).toBeGreaterThan(1.5 * errors[1])
   expect(errors[1]).toBeGreaterThan(1.5 * errors[2])
+})
+
+test('a joint choice is measured on the whole matrix', async () => {
+  const shares = () =>
+    [0.3, 0.6].map(share => ({ ...choice(`${share}`, romCodec, { share }, 'rom'), joint: true }))
+  const errors = await errorsOf(ofChoices(shares), n => correlatedMoment(n, 2))
+  const model = await openWeights('npm:@reallm/tiny')
+  const w = await readMatrix(model, `${keys}.weight`)
+  await model.close()
+  const hessian = correlatedMoment(w.cols, 2)
+  for (const [i, share] of [0.3, 0.6].entries()) {
+    const decoded = romCodec.decode(await romCodec.encode(w, { share }, { hessian, seed: 1 }))
+    const lost = { ...w, data: w.data.map((v, k) => v - decoded.data[k]) }
+    expect(errors[i] / squaredNorm(lost, { hessian })).toBeCloseTo(1, 3)
+  }
 })

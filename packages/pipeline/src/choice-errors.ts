@@ -24,11 +24,11 @@ const sampleTokensOf: Record<Effort, number> = { fast: 2048, normal: 2048, best:
 const reach = 1.25
 
 /**
- * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix: three of each family measured on a sample of rows, the others between
- * them on a logarithmic scale. Families that are trained are measured by their trials, by successive halving: every trial is longer,
- * and only those that are not beaten so far, at most half of them, go on to the next. Without `use` the errors are those
- * of the whole matrix; with it, the mean over rows that are used so often (softmax's Fisher information is at most a
- * token's probability, and does not see what all logits gain or lose alike).
+ * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix: three of each family measured, on a sample of rows unless they are
+ * joint, the others between them on a logarithmic scale. Families that are trained are measured by their trials, by
+ * successive halving: every trial is longer, and only those that are not beaten so far, at most half of them, go on to the
+ * next. Without `use` the errors are those of the whole matrix; with it, the mean over rows that are used so often
+ * (softmax's Fisher information is at most a token's probability, and does not see what all logits gain or lose alike).
  */
 export async function choiceErrors(
   { model, recipe, effort, seed, pool, shared }: ChoiceErrorOptions,
@@ -77,6 +77,8 @@ export async function choiceErrors(
     const losses = await encode(indices, adjacent, trial)
     return losses.map(lost => (squaredNorm(lost, { hessian }) * all) / Math.max(some, 1e-30))
   }
+  const measureWhole = async (indices: readonly number[]): Promise<number[]> =>
+    (await encode(indices, whole)).map(lost => squaredNorm(lost, { hessian }))
   const measureFamily = async (
     family: readonly number[],
     shares: readonly number[],
@@ -98,7 +100,9 @@ export async function choiceErrors(
   const known = families.filter(family => trialsOf(family) === 0)
   // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
   for (const family of known) {
-    await measureFamily(family, [0, 1 / 3, 2 / 3], choices[family[0]].shared ? measureAdjacent : measure)
+    const { joint, shared } = choices[family[0]]
+    const rows = joint ? measureWhole : shared ? measureAdjacent : measure
+    await measureFamily(family, [0, 1 / 3, 2 / 3], rows)
   }
   /** How much less a family loses, at its best rate, than the best of the others of at most that size. */
   const lead = (family: readonly number[]): number =>

@@ -73,6 +73,8 @@ export interface Choice {
   readonly trials?: readonly Choice[]
   /** One decoder for all matrices of a kind that get a choice of this label, fitted before any of them is encoded. */
   readonly shared?: SharedFit
+  /** Rows are stored together, as a product of factors is: the search measures it on all of them. */
+  readonly joint?: boolean
   /** Every tensor it will store. Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape): StorageCost
   encode(w: Matrix, ctx: EncodeContext): Promise<EncodedMatrix>

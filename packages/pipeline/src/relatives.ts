@@ -2,7 +2,6 @@ import { lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from '@reallm/
 import { grid } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
 import { aqlm } from './relatives/aqlm.ts'
-import { keptBlocks, keptShares } from './relatives/budget.ts'
 import { gridRows } from './relatives/grid-rows.ts'
 import { pruneRecipes } from './relatives/prune.ts'
 import { trainedRecipes } from './relatives/trained.ts'
@@ -11,6 +10,9 @@ import { plusLowRank, rotated, withFeedback } from './wrappers/index.ts'
 /** Rank at which `factors` of a matrix take about `rate` bits per weight, each entry `bits`. */
 const rankAt = ({ shape: [rows, cols] }: MatrixModule, rate: number, bits: number): number =>
   Math.max(1, Math.min(rows, cols, Math.floor((rate * rows * cols) / (bits * (rows + cols)))))
+
+/** A structure that all rows are part of: a sample of them would tell nothing of its error. */
+const joint = (choice: Choice): Choice => ({ ...choice, joint: true })
 
 const fedGrid = rotated(withFeedback(grid))
 const gridBits = { fast: [1, 2, 3, 4], normal: [1, 2, 3, 4], best: [1, 2, 3, 4] } satisfies Record<
@@ -43,7 +45,7 @@ const lplrRates =
       const bits = rate < 4 ? 4 : 8
       const rank = rankAt(module, rate, bits)
       const params = { rank, leftBits: bits, rightBits: bits, sketch }
-      return choice(`rank ${rank}, ${bits} bits`, lplrCodec, params, `${bits} bits`)
+      return joint(choice(`rank ${rank}, ${bits} bits`, lplrCodec, params, `${bits} bits`))
     })
 
 /** More rows of T first; where there are as many as W has, more bits for C. */
@@ -52,19 +54,23 @@ const ternaryRates = ({ shape: [rows, cols] }: MatrixModule): Choice[] =>
     const most = Math.min(rows, cols)
     const bits = [4, 8].find(b => (rate * cols) / b <= most) ?? 16
     const rank = Math.max(1, Math.min(most, Math.floor((rate * cols) / bits)))
-    return choice(`rank ${rank}, C on ${bits} bits`, ternaryCodec, { rank, bits }, `${bits} bits`)
+    return joint(choice(`rank ${rank}, C on ${bits} bits`, ternaryCodec, { rank, bits }, `${bits} bits`))
   })
 
 const monarchRates = (): Choice[] =>
-  [1, 2, 4, 8, 12].map(rank => choice(`Monarch of rank ${rank}`, monarchCodec, { rank, bits: 8 }, '8 bits'))
+  [1, 2, 4, 8, 12].map(rank =>
+    joint(choice(`Monarch of rank ${rank}`, monarchCodec, { rank, bits: 8 }, '8 bits')),
+  )
 
-/** Parameter budgets of LLM-ROM on 8 bits; the first blocks are left alone, as in the paper. */
-const romBudgets = ({ block = 0 }: MatrixModule): Choice[] =>
-  block < keptBlocks
-    ? [whole]
-    : keptShares.map(share =>
-        choice(`${Math.round(100 * share)} % of the parameters, 8 bits`, romCodec, { share, bits: 8 }, 'rom'),
-      )
+/** On 8 bits each: the budget of parameters is split by what each matrix loses, many are left whole. */
+const romShares = (): Choice[] => [
+  whole,
+  ...[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map(share =>
+    joint(
+      choice(`${Math.round(100 * share)} % of the parameters, 8 bits`, romCodec, { share, bits: 8 }, 'rom'),
+    ),
+  ),
+]
 const whole = choice('whole, 8 bits', grid, { bits: 8, group: 'row' })
 
 const projected = rotated(withFeedback(lr2vq))
@@ -132,11 +138,10 @@ export const relatives: readonly Recipe[] = [
     embedding: gridRows,
   }),
   recipe('llm-rom', {
-    what: 'two layers for one, from the principal directions of its outputs; the same share everywhere',
+    what: 'two layers for one, from the principal directions of its outputs',
     source: 'LLM-ROM arXiv 2312.07046',
     calibrated: true,
-    uniform: true,
-    block: romBudgets,
+    block: romShares,
     embedding: () => [whole],
   }),
   ...pruneRecipes,

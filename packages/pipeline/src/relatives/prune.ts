@@ -10,9 +10,14 @@ import {
 } from '@reallm/transformer'
 import { readMatrix } from '../prefix.ts'
 import { type BlocksJob, type Choice, choice, type MatrixModule, type Recipe, recipe } from '../recipe.ts'
-import { keptBlocks, keptShares } from './budget.ts'
 
 const bits = 8
+
+/** Blocks at the start that are left alone: errors there pass through all others. */
+const keptBlocks = 2
+
+/** Shares of the heads and channels that may be kept, from 4 %. */
+const keptShares = Array.from({ length: 49 }, (_, i) => (i + 2) / 50)
 
 /** What is left out together: a head (rows of q, columns of o) or a channel (rows of gate and up, columns of down). */
 interface Units {
