@@ -141,6 +141,7 @@ export const relatives: readonly Recipe[] = [
     what: 'two layers for one, from the principal directions of its outputs',
     source: 'LLM-ROM arXiv 2312.07046',
     calibrated: true,
+    asymmetric: true,
     block: romShares,
     embedding: () => [whole],
   }),
