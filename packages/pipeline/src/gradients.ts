@@ -46,7 +46,6 @@ export function blockGradients(
 ): BlockGradients {
   const { hiddenSize } = config
   const positions = x.length / hiddenSize
-  const asTensor = (values: Float32Array) => tf.tensor3d(values, [1, positions, hiddenSize])
   const inputs = new Map<string, TfTensor>()
   const [input, ...outputs] = tf.tidy(() => {
     // A probe is a zero added to a layer's output: its gradient is that of the output.
@@ -58,7 +57,7 @@ export function blockGradients(
           return base().add(probes[modules.findIndex(m => m.name === name)])
         },
       })
-    return tf.grads(run)([asTensor(x), ...probes], asTensor(dy))
+    return tf.grads(run)([positionsOf(config, x), ...probes], positionsOf(config, dy))
   })
   const flat = new Map(modules.map(({ name, shape }, m) => [name, outputs[m].reshape([positions, shape[0]])]))
   const squares = new Map(
@@ -77,38 +76,54 @@ function squaredMeans(g: TfTensor, x: TfTensor): Fisher {
   return { rows, cols }
 }
 
-export interface HeadGradients {
-  /** Gradient at the head's input, `[positions · hidden]`. */
-  readonly input: Float32Array
+/** What a model predicts on a window. */
+export interface Predicted {
+  /** A token sampled from each prediction. */
+  readonly labels: Int32Array
   /** Mean predicted probability of each token. */
   readonly chances: Float32Array
 }
 
+/** Samples from the predictions at the head's input `x` `[positions · hidden]`. */
+export function predictedTokens(
+  config: TransformerConfig,
+  weights: Weights,
+  x: Float32Array,
+  random: Random,
+): Predicted {
+  return tf.tidy(() => {
+    const predicted = tf.softmax(logits(config, weights, positionsOf(config, x)))
+    const chances = Float32Array.from(predicted.mean(0).dataSync())
+    return { chances, labels: sampled(predicted.dataSync() as Float32Array, predicted.shape[0]!, random) }
+  })
+}
+
 /**
- * Gradient of −log p(token sampled from the model) at the head's input: its outer products are the model's Fisher
- * information (methods §11, two-sided feedback).
+ * Gradient of Σ −log p(label) at the head's input `x`, `[positions · hidden]`; 0 at positions behind the last label. Of
+ * labels sampled from the model its outer products are the model's Fisher information (methods §11, two-sided feedback).
  */
 export function headGradients(
   config: TransformerConfig,
   weights: Weights,
   x: Float32Array,
-  random: Random,
-): HeadGradients {
-  const { hiddenSize, vocabSize } = config
-  const positions = x.length / hiddenSize
-  let chances = new Float32Array(0)
-  const input = valuesOf(() => {
-    const input = tf.tensor3d(x, [1, positions, hiddenSize])
-    const predicted = tf.softmax(head(config, weights, input).reshape([positions, vocabSize]))
-    chances = Float32Array.from(predicted.mean(0).dataSync())
-    const picked = sampled(predicted.dataSync() as Float32Array, positions, random)
-    const labels = tf.tensor1d(picked, 'int32')
-    const loss = (x: TfTensor) =>
-      crossEntropy(head(config, weights, x).reshape([positions, vocabSize]), labels).sum()
-    return tf.grad(loss)(input)
+  labels: Int32Array,
+): Float32Array {
+  const scored = x.subarray(0, labels.length * config.hiddenSize)
+  const found = valuesOf(() => {
+    const loss = (x: TfTensor) => crossEntropy(logits(config, weights, x), tf.tensor1d(labels, 'int32')).sum()
+    return tf.grad(loss)(positionsOf(config, scored))
   })
-  return { input, chances }
+  const gradient = new Float32Array(x.length)
+  gradient.set(found)
+  return gradient
 }
+
+const positionsOf = ({ hiddenSize }: TransformerConfig, x: Float32Array): TfTensor =>
+  tf.tensor3d(x, [1, x.length / hiddenSize, hiddenSize])
+
+/** `[positions, vocabulary]` */
+const logits = (config: TransformerConfig, weights: Weights, x: TfTensor): TfTensor =>
+  head(config, weights, x).reshape([-1, config.vocabSize])
 
 /** One index per row of probabilities. */
 function sampled(chances: Float32Array, rows: number, { uniform }: Random): Int32Array {

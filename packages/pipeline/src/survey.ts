@@ -2,11 +2,11 @@ import { type LongWork, type Matrix, random, seedFor, throwIfAborted, zeroMatrix
 import { loadBlock, loadOuter, type ModelWeights, tf, valuesOf } from '@reallm/transformer'
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from './activations.ts'
+import { blockInputs } from './block-inputs.ts'
 import { choiceErrors } from './choice-errors.ts'
-import { headInput, inputGroups, runBlock, symmetricMoment } from './forward.ts'
-import { blockGradients, type Fisher, headGradients } from './gradients.ts'
+import { headInput, inputGroups, symmetricMoment } from './forward.ts'
+import { blockGradients, type Fisher, headGradients, predictedTokens } from './gradients.ts'
 import type { EncodePool } from './pool.ts'
-import { readMatrix, startPrefix } from './prefix.ts'
 import type { Effort, MatrixModule, Recipe } from './recipe.ts'
 import type { SharedFits } from './shared-fits.ts'
 import { tokenWeights } from './token-weights.ts'
@@ -77,25 +77,10 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     onProgress?.({ event: 'survey-end', name, done, total })
   }
 
-  // Forward: inputs of every block.
-  const table = await readMatrix(model, 'model.embed_tokens.weight')
-  const inputs: Activations[] = []
-  const start = await startPrefix(
-    config,
-    table,
-    windows.map(window => [window]),
-  )
-  for (let i = 0; i < config.layers; i++) {
-    const weights = await loadBlock(model, i)
-    inputs.push(await activations(join(scratch, `block-${i}.f32`)))
-    for (let w = 0; w < windows.length; w++) await inputs[i].set(w, (await start.get(w)).values)
-    await start.advance(x => {
-      throwIfAborted(signal)
-      return runBlock(config, weights, i, x)
-    })
-    tf.dispose(weights)
-    step(`block ${i} forward`)
-  }
+  const { inputs, behind } = await blockInputs(model, windows, scratch, {
+    ...(signal && { signal }),
+    onBlock: i => step(`block ${i} forward`),
+  })
 
   // Backward: gradients at the outputs of every layer, second moments of the inputs, and candidates measured.
   const outer = await loadOuter(model)
@@ -106,16 +91,16 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   const use = new Float32Array(config.vocabSize).fill(0.01 / config.vocabSize)
   for (let w = 0; w < windows.length; w++) {
     throwIfAborted(signal)
-    const x = await start.get(w)
+    const x = await behind.get(w)
     const input = headInput(config, outer, x)
     headMoment.add(input, input)
     input.dispose()
-    const { input: gradient, chances } = headGradients(config, outer, x.values, stream)
-    await gradients.set(w, gradient)
+    const { labels, chances } = predictedTokens(config, outer, x.values, stream)
+    await gradients.set(w, headGradients(config, outer, x.values, labels))
     for (let v = 0; v < use.length; v++) use[v] += chances[v] / windows.length
   }
   tf.dispose(outer)
-  await start.close()
+  await behind.close()
   step('head')
 
   const damages: Record<string, readonly number[]> = {}

@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { largest, prunedCodec } from '@reallm/lowrank'
@@ -75,8 +75,10 @@ test.each(pruneRecipes)(
     )
     const ids = (await model.tokenizer()).encode(text)
     const fit = [Int32Array.from(ids.slice(0, 30)), Int32Array.from(ids.slice(30, 60))]
-    const job = { model, choices, windows: { fit } } as unknown as BlocksJob
+    const work = await mkdtemp(join(folder, 'prune-'))
+    const job = { model, choices, windows: { fit }, work } as unknown as BlocksJob
     const encoded = await recipe.together!(job)
+    expect(await readdir(work)).toEqual([])
     const decoded = (name: string) => builtInRegistry().decode(encoded.get(`${block}${name}`)!)
     const rowsLeft = (name: string) =>
       largest([...rowNorms(decoded(name))], decoded(name).rows).filter(r => rowNorms(decoded(name))[r] > 0)
