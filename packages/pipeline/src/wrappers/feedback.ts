@@ -82,6 +82,7 @@ async function encodeColumns(
   const { tileCols, groupCols } = encoder
   const residual = copyMatrix(w)
   const batch = overColumns?.batch ?? w.cols
+  const product = reused(Math.min(w.rows, ROWS) * w.cols)
   for (let start = 0; start < w.cols; start += batch) {
     const end = Math.min(start + batch, w.cols)
     const errors = zeroMatrix(w.rows, end - start)
@@ -90,7 +91,7 @@ async function encodeColumns(
       if (col % groupCols === 0) encoder.startGroup?.(tileOf(residual, 0, col, w.rows, groupCols), col)
       const block = tileOf(residual, 0, col, w.rows, tileCols)
       const error = overRows
-        ? encodeRows(block, col, encoder, overRows)
+        ? encodeRows(block, col, encoder, overRows, product)
         : errorOf(block, encoder.quantise(block, 0, col))
       putTile(errors, error, 0, col - start)
       if (overColumns) pushRight(residual, error, col, end, overColumns.unit)
@@ -98,7 +99,8 @@ async function encodeColumns(
     if (overColumns && end < w.cols) {
       for (let row = 0; row < w.rows; row += ROWS) {
         const some = tileOf(errors, row, 0, ROWS, end - start)
-        subtractTile(residual, matmul(some, overColumns.ahead(start)), row, end)
+        const out = product(some.rows, w.cols - end)
+        subtractTile(residual, matmul(some, overColumns.ahead(start), { out }), row, end)
       }
     }
     ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
@@ -107,8 +109,23 @@ async function encodeColumns(
   return encoder.finish()
 }
 
+/** A matrix in the same memory as the one before, which is lost. */
+type Reused = (rows: number, cols: number) => Matrix
+
+/** Memory for one matrix of at most `size` entries after the other. */
+function reused(size: number): Reused {
+  const data = new Float32Array(size)
+  return (rows, cols) => ({ rows, cols, data: data.subarray(0, rows * cols) })
+}
+
 /** Feedback over the row tiles of one column block; returns the block's whole error, `[rows, tileCols]`. */
-function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, over: Compensation): Matrix {
+function encodeRows(
+  block: Matrix,
+  col: number,
+  encoder: ColumnEncoder,
+  over: Compensation,
+  product: Reused,
+): Matrix {
   const { tileRows } = encoder
   const { rows, cols } = block
   const residual = copyMatrix(block)
@@ -125,7 +142,8 @@ function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, over: Co
       pushDown(residual, error, row, end, over.unit)
     }
     if (end < rows) {
-      subtractTile(residual, matmul(over.ahead(start), errors, { transposeA: true }), end, 0)
+      const out = product(rows - end, cols)
+      subtractTile(residual, matmul(over.ahead(start), errors, { transposeA: true, out }), end, 0)
     }
   }
   return errorOf(block, decoded)
