@@ -9,6 +9,7 @@ import {
   cholesky,
   chooseBuild,
   eigh,
+  fitScales,
   gram,
   hadamard,
   hashLut,
@@ -20,7 +21,7 @@ import {
   type TfLibrary,
   viterbi,
 } from '../../packages/kernels/src/index.ts'
-import { type Matrix, random, zeroMatrix } from '../../packages/tensor-io/src/index.ts'
+import { type Matrix, matrix, random, zeroMatrix } from '../../packages/tensor-io/src/index.ts'
 
 interface Row {
   readonly name: string
@@ -62,6 +63,8 @@ function algebra(): Row[] {
   const w = randomMatrix(1024, 576)
   const books = { vectors: randomMatrix(3 * 256, 8), count: 3, size: 256 }
   const targets = randomMatrix(512, 8)
+  const ones = matrix(new Float32Array(64).fill(1), [1, 64])
+  const grid = (bits: number) => Float32Array.from({ length: 2 ** bits }, (_, i) => i)
   const n = 576
   return [
     { name: 'gram [1024, 576]', unit: 'GFLOPS', amount: (1024 * n * n) / 1e9, run: () => gram(x) },
@@ -81,6 +84,12 @@ function algebra(): Row[] {
       amount: targets.data.length / 1e6,
       run: () => beamSearch(books, 4)(targets),
     },
+    ...[3, 8].map(bits => ({
+      name: `fitScales ${bits} bits, groups of 64`,
+      unit: 'µs/weight' as const,
+      amount: w.data.length / 1e6,
+      run: () => fitScales({ rows: 9216, cols: 64, data: w.data }, ones, grid(bits), { zeroPoint: true }),
+    })),
   ]
 }
 

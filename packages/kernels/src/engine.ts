@@ -64,6 +64,22 @@ interface EncodeKernels extends Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
     out: Pointer,
     scratch: Pointer,
   ): void
+  fitScales(
+    values: Pointer,
+    weights: Pointer,
+    n: number,
+    m: number,
+    width: number,
+    levels: Pointer,
+    count: number,
+    perUnit: number,
+    shares: Pointer,
+    starts: number,
+    rounds: number,
+    hasZero: number,
+    scales: Pointer,
+    zeros: Pointer,
+  ): void
   butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
   denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void
   cholesky(a: Pointer, n: number, scratch: Pointer): number

@@ -6,6 +6,7 @@ import { nervPart, putNerv } from '../inference/nerv'
 import { beamPart } from './beam'
 import { gemmPart } from './gemm'
 import { nearestPart } from './nearest'
+import { scalesPart } from './scales'
 import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
@@ -23,6 +24,7 @@ const VITERBI: i32 = 2
 const NEAREST: i32 = 3
 const NERV: i32 = 4
 const BEAM: i32 = 5
+const SCALES: i32 = 6
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -36,6 +38,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return nervPart(part, parts)
     case BEAM:
       return beamPart(part, parts)
+    case SCALES:
+      return scalesPart(part, parts)
   }
 }
 
@@ -128,6 +132,27 @@ export function beamSearch(
   put(7, out)
   put(8, scratch)
   run(BEAM, <i64>n * count * size * beam)
+}
+
+export function fitScales(
+  values: usize, weights: usize, n: i32, m: i32, width: i32, levels: usize, count: i32, perUnit: f32, shares: usize,
+  starts: i32, rounds: i32, hasZero: i32, scales: usize, zeros: usize,
+): void {
+  put(0, values)
+  put(1, weights)
+  put(2, n)
+  put(3, m)
+  put(4, width)
+  put(5, levels)
+  put(6, count)
+  put(7, perUnit)
+  put(8, shares)
+  put(9, starts)
+  put(10, rounds)
+  put(11, hasZero)
+  put(12, scales)
+  put(13, zeros)
+  run(SCALES, <i64>n * width * starts * rounds)
 }
 
 export function nerv(

@@ -1,6 +1,6 @@
+import { fitScales, LevelFinder } from '@reallm/kernels'
 import type { ColumnEncoder, EncodedMatrix, Matrix, MatrixShape, StorageCost } from '@reallm/tensor-io'
 import { tileCounter } from './column-codec.ts'
-import { LevelFinder } from './level-finder.ts'
 import { packedShape, packRows, unpackRow } from './pack-rows.ts'
 import { createScales, readScales, type ScaleFormat, scalesCost } from './scales.ts'
 
@@ -38,27 +38,21 @@ export function scalarEncoder(
   const { rows, cols } = w
   const perRow = cols / o.group
   const codes = new Uint8Array(rows * cols)
-  const zeros = new Uint8Array(rows * perRow)
   const importance = Float32Array.from({ length: cols }, (_, c) => (hessian ? hessian.data[c * cols + c] : 1))
   const finder = new LevelFinder(o.levels)
-  const fit = groupFitter(o, finder)
   const tiles = tileCounter(header.codec, [rows, cols])
-  const initial = new Float32Array(rows * perRow)
-  for (let i = 0; i < initial.length; i++) {
-    const col = (i % perRow) * o.group
-    const best = fit(w.data.subarray(i * o.group, (i + 1) * o.group), importance.subarray(col, col + o.group))
-    initial[i] = best.scale
-    zeros[i] = best.zero
-  }
-  const scales = createScales(o.scales, initial, rows)
+  const fit = (values: Float32Array, weights: Float32Array) =>
+    fitScales(asGroups(values, o.group), asGroups(weights, o.group), o.levels, o)
+  const initial = fit(w.data, importance)
+  const zeros = initial.zeros
+  const scales = createScales(o.scales, initial.scales, rows)
 
   function startGroup(residual: Matrix, col: number): void {
-    const g = col / o.group
+    const found = fit(residual.data, importance.subarray(col, col + o.group))
     for (let r = 0; r < rows; r++) {
-      const values = residual.data.subarray(r * o.group, (r + 1) * o.group)
-      const best = fit(values, importance.subarray(col, col + o.group))
-      scales.set(r * perRow + g, best.scale)
-      zeros[r * perRow + g] = best.zero
+      const at = r * perRow + col / o.group
+      scales.set(at, found.scales[r])
+      zeros[at] = found.zeros[r]
     }
   }
 
@@ -95,6 +89,12 @@ export function scalarEncoder(
   }
 }
 
+const asGroups = (data: Float32Array, size: number): Matrix => ({
+  rows: data.length / size,
+  cols: size,
+  data,
+})
+
 /** Rows `from` to `to` of a scalar code. */
 export function decodeScalar(e: EncodedMatrix, o: ScalarOptions, from: number, to: number): Matrix {
   const cols = e.shape[1]
@@ -111,59 +111,4 @@ export function decodeScalar(e: EncodedMatrix, o: ScalarOptions, from: number, t
     }
   }
   return { rows: to - from, cols, data }
-}
-
-/** Shares of the absmax scale that the search for the best clipping starts from. */
-const CLIP_STARTS = [1, 0.85, 0.7, 0.55, 0.42, 0.32]
-/** Least-squares refinements of each. */
-const CLIP_ROUNDS = 3
-
-/** Scale and zero point of one group. */
-function groupFitter({ levels, clip, zeroPoint }: ScalarOptions, finder: LevelFinder) {
-  const last = levels.length - 1
-  const largest = Math.max(-levels[0], levels[last])
-  const span = levels[last] - levels[0]
-
-  function widest(x: Float32Array, share: number): { scale: number; zero: number } {
-    let min = 0
-    let max = 0
-    for (const v of x) {
-      if (v < min) min = v
-      if (v > max) max = v
-    }
-    if (!zeroPoint) return { scale: (share * Math.max(-min, max)) / largest, zero: 0 }
-    const scale = (share * (max - min)) / span
-    return { scale, zero: scale > 0 ? finder.find(levels[0] - (share * min) / scale) : 0 }
-  }
-
-  return (x: Float32Array, importance: Float32Array): { scale: number; zero: number } => {
-    if (clip === 'absmax') return widest(x, 1)
-    let best = { scale: 0, zero: 0 }
-    let least = Number.POSITIVE_INFINITY
-    for (const share of CLIP_STARTS) {
-      const start = widest(x, share)
-      const shift = zeroPoint ? levels[start.zero] : 0
-      let { scale } = start
-      for (let round = 0; round <= CLIP_ROUNDS && scale > 0; round++) {
-        let error = 0
-        let xl = 0
-        let ll = 0
-        const inverse = 1 / scale
-        for (let i = 0; i < x.length; i++) {
-          const level = levels[finder.find(x[i] * inverse + shift)] - shift
-          const d = x[i] - scale * level
-          error += importance[i] * d * d
-          xl += importance[i] * x[i] * level
-          ll += importance[i] * level * level
-        }
-        if (error < least) {
-          least = error
-          best = { scale, zero: start.zero }
-        }
-        if (!(ll > 0 && xl > 0)) break
-        scale = xl / ll
-      }
-    }
-    return least === Number.POSITIVE_INFINITY ? widest(x, 1) : best
-  }
 }
