@@ -28,6 +28,8 @@ export interface Evaluation {
 
 /** Tokens that go through a block at one time. */
 const batchTokens = 2048
+/** Positions whose predictions are held at a time: each has as many as the vocabulary. */
+const headTokens = 128
 
 /**
  * Perplexity of a model on tokens under a stated protocol, and how far it is from another model's predictions.
@@ -164,19 +166,23 @@ async function score(
     head(m.config, weights, rows.expandDims(0), m.hooks).squeeze([0])
   await model.with('head', async weights => {
     const compare = async (otherWeights?: Parameters<typeof head>[1]) => {
-      for (const [i, window] of windows.entries()) {
+      for (const [i, { ids, from }] of windows.entries()) {
         throwIfAborted(signal)
-        tf.tidy(() => {
-          const labels = tf.tensor1d(window.ids.slice(window.from), 'int32')
-          const logits = logitsOf(model, weights, states[0][i])
-          sums.loss += crossEntropy(logits, labels).sum().dataSync()[0]
-          sums.tokens += labels.size
-          if (!otherWeights) return
-          const wanted = logitsOf(other, otherWeights, states[1][i])
-          sums.otherLoss += crossEntropy(wanted, labels).sum().dataSync()[0]
-          sums.kl += divergence(wanted, logits)
-          sums.agreed += tf.equal(wanted.argMax(-1), logits.argMax(-1)).sum().dataSync()[0]
-        })
+        for (let at = from; at < ids.length; at += headTokens) {
+          const count = Math.min(headTokens, ids.length - at)
+          const rows = (x: TfTensor) => x.slice([at - from], [count])
+          tf.tidy(() => {
+            const labels = tf.tensor1d(ids.slice(at, at + count), 'int32')
+            const logits = logitsOf(model, weights, rows(states[0][i]))
+            sums.loss += crossEntropy(logits, labels).sum().dataSync()[0]
+            sums.tokens += count
+            if (!otherWeights) return
+            const wanted = logitsOf(other, otherWeights, rows(states[1][i]))
+            sums.otherLoss += crossEntropy(wanted, labels).sum().dataSync()[0]
+            sums.kl += divergence(wanted, logits)
+            sums.agreed += tf.equal(wanted.argMax(-1), logits.argMax(-1)).sum().dataSync()[0]
+          })
+        }
       }
     }
     return other ? other.with('head', compare) : compare()

@@ -84,6 +84,9 @@ export interface Predicted {
   readonly chances: Float32Array
 }
 
+/** Positions whose predictions are held at a time: each has as many as the vocabulary. */
+const headPositions = 128
+
 /** Samples from the predictions at the head's input `x` `[positions · hidden]`. */
 export function predictedTokens(
   config: TransformerConfig,
@@ -91,11 +94,19 @@ export function predictedTokens(
   x: Float32Array,
   random: Random,
 ): Predicted {
-  return tf.tidy(() => {
-    const predicted = tf.softmax(logits(config, weights, positionsOf(config, x)))
-    const chances = Float32Array.from(predicted.mean(0).dataSync())
-    return { chances, labels: sampled(predicted.dataSync() as Float32Array, predicted.shape[0]!, random) }
-  })
+  const positions = x.length / config.hiddenSize
+  const labels = new Int32Array(positions)
+  const chances = new Float32Array(config.vocabSize)
+  for (let from = 0; from < positions; from += headPositions) {
+    const some = x.subarray(from * config.hiddenSize, (from + headPositions) * config.hiddenSize)
+    const sums = valuesOf(() => {
+      const predicted = tf.softmax(logits(config, weights, positionsOf(config, some)))
+      labels.set(sampled(predicted.dataSync() as Float32Array, predicted.shape[0]!, random), from)
+      return predicted.sum(0)
+    })
+    for (let v = 0; v < chances.length; v++) chances[v] += sums[v] / positions
+  }
+  return { labels, chances }
 }
 
 /**
@@ -108,13 +119,18 @@ export function headGradients(
   x: Float32Array,
   labels: Int32Array,
 ): Float32Array {
-  const scored = x.subarray(0, labels.length * config.hiddenSize)
-  const found = valuesOf(() => {
-    const loss = (x: TfTensor) => crossEntropy(logits(config, weights, x), tf.tensor1d(labels, 'int32')).sum()
-    return tf.grad(loss)(positionsOf(config, scored))
-  })
+  const { hiddenSize } = config
   const gradient = new Float32Array(x.length)
-  gradient.set(found)
+  for (let from = 0; from < labels.length; from += headPositions) {
+    const wanted = labels.subarray(from, from + headPositions)
+    const some = x.subarray(from * hiddenSize, (from + wanted.length) * hiddenSize)
+    const found = valuesOf(() => {
+      const loss = (x: TfTensor) =>
+        crossEntropy(logits(config, weights, x), tf.tensor1d(wanted, 'int32')).sum()
+      return tf.grad(loss)(positionsOf(config, some))
+    })
+    gradient.set(found, from * hiddenSize)
+  }
   return gradient
 }
 
