@@ -4,7 +4,7 @@ import { type EncodeResult, encodeMatrix, type Moments } from './encode.ts'
 import { choicesFor, type Effort, type MatrixModule, type Recipe, type SharedTensors } from './recipe.ts'
 
 /** One way to encode a job's matrix. */
-export interface EncodeTry {
+interface EncodeTry {
   /** Index into the recipe's choices for this matrix. */
   readonly choice: number
   /** Index into the choice's trials: one of them in its place. */
