@@ -1,5 +1,4 @@
-import type { LongWork } from '@reallm/tensor-io'
-import { throwIfAborted } from '@reallm/tensor-io'
+import { type LongWork, throwIfAborted } from '@reallm/tensor-io'
 import { loadBlock, type ModelWeights, tf } from '@reallm/transformer'
 import { join } from '#platform'
 import { type Activations, activations } from './activations.ts'
