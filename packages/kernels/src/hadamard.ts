@@ -89,8 +89,9 @@ function transformBlock(
   copyOut(e, data, m, row, col, rows, cols)
 }
 
-function applySigns(m: Matrix, signs: ArrayLike<number>, side: 'right' | 'left'): void {
-  for (let i = 0; i < m.rows; i++) {
-    for (let j = 0; j < m.cols; j++) m.data[i * m.cols + j] *= signs[side === 'right' ? j : i]
+function applySigns({ rows, cols, data }: Matrix, signs: ArrayLike<number>, side: 'right' | 'left'): void {
+  for (let i = 0, at = 0; i < rows; i++, at += cols) {
+    if (side === 'right') for (let j = 0; j < cols; j++) data[at + j] *= signs[j]
+    else if (signs[i] < 0) for (let j = 0; j < cols; j++) data[at + j] = -data[at + j]
   }
 }

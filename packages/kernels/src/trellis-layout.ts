@@ -107,6 +107,31 @@ export function packTile(
   }
 }
 
+/** Where each state of a tile begins: in which of its words, in which one it ends, and how many of the first word's bits it leaves out. */
+interface StatePlaces {
+  readonly before: Uint8Array
+  readonly last: Uint8Array
+  readonly shift: Uint8Array
+}
+const placesOf = new Map<number, StatePlaces>()
+
+function statePlaces(bits: number): StatePlaces {
+  const known = placesOf.get(bits)
+  if (known) return known
+  const [before, last, shift] = Array.from({ length: 3 }, () => new Uint8Array(TILE_WEIGHTS))
+  const tileWords = 8 * bits
+  for (let t = 0; t < TILE_WEIGHTS; t++) {
+    const end = Math.floor((t + 1) * bits)
+    shift[t] = end & 31
+    before[t] = ((end >>> 5) + tileWords - 1) % tileWords
+    // A state that ends with a word has nothing of the next one: the shifts of the two halves cancel out.
+    last[t] = shift[t] === 0 ? before[t] : end >>> 5
+  }
+  const places = { before, last, shift }
+  placesOf.set(bits, places)
+  return places
+}
+
 /** The 256 states (`stateBits` bits each) of the tile at `(tileRow, tileCol)`. */
 export function unpackTile(
   words: Uint32Array,
@@ -117,15 +142,11 @@ export function unpackTile(
   states: Uint16Array = new Uint16Array(TILE_WEIGHTS),
 ): Uint16Array {
   const { first, stride } = tileAt(layout, tileRow, tileCol)
-  const { bits, tileWords } = layout
+  const { before, last, shift } = statePlaces(layout.bits)
   const mask = 2 ** stateBits - 1
   for (let t = 0; t < TILE_WEIGHTS; t++) {
-    const end = Math.floor((t + 1) * bits)
-    const shift = end & 31
-    const w = end >>> 5
-    const before = words[first + ((w + tileWords - 1) % tileWords) * stride]
-    states[t] =
-      (shift === 0 ? before : (before << shift) | (words[first + w * stride] >>> (32 - shift))) & mask
+    const high = words[first + before[t] * stride] << shift[t]
+    states[t] = (high | (words[first + last[t] * stride] >>> (32 - shift[t]))) & mask
   }
   return states
 }

@@ -72,10 +72,11 @@ export async function choiceErrors(
   }
   // What is shared or trained may be a network, which sees neighbours in both directions.
   const adjacent = adjacentRows(whole, sampleRows)
-  const [all, some] = [whole, adjacent].map(w => squaredNorm(w, { hessian }))
+  let share: number | undefined
   const measureAdjacent = async (indices: readonly number[], trial?: number): Promise<number[]> => {
+    share ??= squaredNorm(adjacent, { hessian }) / Math.max(squaredNorm(whole, { hessian }), 1e-30)
     const losses = await encode(indices, adjacent, trial)
-    return losses.map(lost => (squaredNorm(lost, { hessian }) * all) / Math.max(some, 1e-30))
+    return losses.map(lost => squaredNorm(lost, { hessian }) / Math.max(share!, 1e-30))
   }
   const measureWhole = async (indices: readonly number[]): Promise<number[]> =>
     (await encode(indices, whole)).map(lost => squaredNorm(lost, { hessian }))

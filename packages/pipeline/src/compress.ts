@@ -1,14 +1,13 @@
 import type { ModelFiles } from '@reallm/tensor-io'
 import { cpuSeconds, createHash, engineName, join, mkdir, peakMemory, resolve } from '#platform'
 import { writeArtifact } from './assemble.ts'
+import { checkArtifact } from './check-artifact.ts'
 import { encodeModel } from './encode-model.ts'
-import { measureGeneration } from './generation.ts'
 import { type Journal, type JournalOptions, openJournal, requireEmpty } from './journal.ts'
 import { openLedger } from './ledger.ts'
 import { matrixFiles } from './matrix-files.ts'
 import { frontierOf, type PlanTable, planBudget } from './plan.ts'
 import { damageUnit } from './plan-model.ts'
-import { measureQuality } from './quality.ts'
 import { builtInRegistry } from './registry.ts'
 import type { CompressReport } from './report.ts'
 import type { Run } from './run.ts'
@@ -86,15 +85,11 @@ async function compressSession(
   await encodeModel(run)
   await pool.close()
   const artifact = await writeArtifact(run, scan.plain, Math.min(2 ** 29, maxMemory / 4))
-  const quality =
-    options.evaluate === false
-      ? undefined
-      : await measureQuality(model, artifact.folder, registry, windows, options)
   const fits = 4 * parts.parameters <= maxMemory / 2
-  const generation =
-    options.evaluate === false || !fits
-      ? undefined
-      : await measureGeneration(model, artifact.folder, registry, windows, options)
+  const checks =
+    options.evaluate === false
+      ? {}
+      : await checkArtifact(model, artifact.folder, registry, windows, { ...options, fits })
   const report: CompressReport = {
     version: 1,
     model: model.files.spec,
@@ -108,8 +103,7 @@ async function compressSession(
       bitsPerWeight: (8 * artifact.bytes) / parts.parameters,
     },
     calibration: `${windows.fit.length} windows of ${windows.length} tokens from ${windows.source}`,
-    ...(quality && { quality }),
-    ...(generation && { generation }),
+    ...checks,
     matrices: plan.matrices.map(({ module }) => run.ledger.matrices.get(module.name)!),
     damageUnit: damageUnit(session),
     predictedDamage: plan.damage,

@@ -1,67 +1,62 @@
 import { continuationAgreement, repetitionRate } from '@reallm/eval'
-import { type LongWork, openModel, type Registry, throwIfAborted } from '@reallm/tensor-io'
+import { type LongWork, throwIfAborted } from '@reallm/tensor-io'
 import {
   createKvCache,
   head,
   hiddenStates,
-  loadWeights,
-  type ModelWeights,
-  openWeights,
+  type TextTokenizer,
+  type TransformerConfig,
   tf,
+  type Weights,
 } from '@reallm/transformer'
 import { pause } from '#platform'
-import { tokenizerOf } from './model-files.ts'
 import type { GenerationReport } from './report.ts'
 import type { Windows } from './windows.ts'
 
 /** Prompts, and tokens of each prompt and continuation. */
 const sizes = { prompts: 4, prompt: 32, continuation: 48 }
 
+const promptLength = (windows: Windows): number => Math.min(sizes.prompt, Math.floor(windows.length / 2))
+
+/** Beginnings of held-out windows. */
+const promptsOf = (windows: Windows): number[][] =>
+  windows.heldOut.slice(0, sizes.prompts).map(ids => [...ids.subarray(0, promptLength(windows))])
+
 /**
- * What both models write greedily after the beginnings of held-out windows: likelihood can look fine while running text
- * falls apart. Holds one model's weights in memory at a time.
+ * What two models wrote (`continuations`) greedily after the beginnings of held-out windows: likelihood can look fine while
+ * running text falls apart.
  */
-export async function measureGeneration(
-  original: ModelWeights,
-  artifact: string,
-  registry: Registry,
+export function compareGeneration(
+  wanted: readonly (readonly number[])[],
+  got: readonly (readonly number[])[],
   windows: Windows,
-  { signal }: LongWork,
-): Promise<GenerationReport> {
-  const length = Math.min(sizes.prompt, Math.floor(windows.length / 2))
-  const prompts = windows.heldOut.slice(0, sizes.prompts).map(ids => [...ids.subarray(0, length)])
-  const compressed = await openWeights(await openModel(artifact, { registry }))
-  try {
-    const wanted = await continuations(original, prompts, signal)
-    const got = await continuations(compressed, prompts, signal)
-    const tokenizer = await tokenizerOf(original)
-    const text = (ids: readonly number[]) => tokenizer?.decode(ids) ?? ids.join(' ')
-    return {
-      protocol: `${prompts.length} greedy continuations of ${sizes.continuation} tokens after ${length} tokens of held-out windows`,
-      repetition: {
-        original: meanOf(wanted.map(c => repetitionRate(c))),
-        compressed: meanOf(got.map(c => repetitionRate(c))),
-      },
-      agreement: meanOf(got.map((c, i) => continuationAgreement(c, wanted[i]))),
-      samples: prompts.map((prompt, i) => ({
-        prompt: text(prompt),
-        original: text(wanted[i]),
-        compressed: text(got[i]),
-      })),
-    }
-  } finally {
-    await compressed.close()
+  tokenizer: TextTokenizer | undefined,
+): GenerationReport {
+  const prompts = promptsOf(windows)
+  const text = (ids: readonly number[]) => tokenizer?.decode(ids) ?? ids.join(' ')
+  return {
+    protocol: `${prompts.length} greedy continuations of ${sizes.continuation} tokens after ${promptLength(windows)} tokens of held-out windows`,
+    repetition: {
+      original: meanOf(wanted.map(c => repetitionRate(c))),
+      compressed: meanOf(got.map(c => repetitionRate(c))),
+    },
+    agreement: meanOf(got.map((c, i) => continuationAgreement(c, wanted[i]))),
+    samples: prompts.map((prompt, i) => ({
+      prompt: text(prompt),
+      original: text(wanted[i]),
+      compressed: text(got[i]),
+    })),
   }
 }
 
-/** What a model writes after each of some prompts of one length, all of them at a time. */
-async function continuations(
-  model: ModelWeights,
-  prompts: readonly (readonly number[])[],
-  signal: AbortSignal | undefined,
+/** What a model writes greedily after the beginning of each of some held-out windows, all of them at a time. */
+export async function continuations(
+  config: TransformerConfig,
+  weights: Weights,
+  windows: Windows,
+  { signal }: LongWork,
 ): Promise<number[][]> {
-  const { config } = model
-  const weights = await loadWeights(model)
+  const prompts = promptsOf(windows)
   const cache = createKvCache()
   const written: number[][] = prompts.map(() => [])
   const most = Math.min(sizes.continuation, config.maxPositions - (prompts[0]?.length ?? 0) + 1)
@@ -82,7 +77,6 @@ async function continuations(
     return written
   } finally {
     cache.dispose()
-    tf.dispose(weights)
   }
 }
 

@@ -47,8 +47,12 @@ function run(op: Op, inputs: Inputs, attrs: Attributes): TfTensor {
  * const y = linear(tf.ones([2, 5, 576]), tf.ones([1536, 576])) // [2, 5, 1536]
  */
 export function linear(x: TfTensor, w: TfTensor): TfTensor {
-  const [out, width] = w.shape
-  const y = tf.matMul(x.reshape([-1, width]), w, false, true)
+  const [out, width] = w.shape as [number, number]
+  const flat = x.reshape([-1, width])
+  const [rows] = flat.shape
+  // The native product packs all of its right side for a few rows of its left: the larger one belongs on the left.
+  const isTall = tf.getBackend() === 'tensorflow' && rows > 1 && 2 * rows <= out
+  const y = isTall ? tf.matMul(w, flat, false, true).transpose() : tf.matMul(flat, w, false, true)
   return y.reshape([...x.shape.slice(0, -1), out])
 }
 

@@ -72,6 +72,19 @@ describe.each(testedBackends)('on %s', backend => {
       })
       cache.dispose()
     })
+
+    it('attends in chunks to a long text as piece by piece', () => {
+      const { config, weights } = model
+      const cache = createKvCache()
+      tf.tidy(() => {
+        const long = tf.tile(ids, [1, 7]).slice([0, 0], [2, 150])
+        const pieces = [0, 50, 100].map(from =>
+          forward(config, weights, long.slice([0, from], [2, 50]), { cache }),
+        )
+        expect(distance(tf.concat(pieces, 1), forward(config, weights, long))).toBeLessThan(1e-4)
+      })
+      cache.dispose()
+    })
   })
 })
 
@@ -117,11 +130,11 @@ describe('hooks and partial weights', () => {
     })
   })
 
-  it('differentiates the embedding through head and lookup', () => {
+  it.each([1, 7])('differentiates the embedding through head and lookup, the text %i times', times => {
     const { config, weights, ids } = model
     const name = 'model.embed_tokens.weight'
     tf.tidy(() => {
-      const tokens = tf.tensor2d(ids, undefined, 'int32')
+      const tokens = tf.tile(tf.tensor2d(ids, undefined, 'int32'), [1, times])
       const loss = (w: TfTensor) => nextTokenLoss(config, { ...weights, [name]: w }, tokens)
       const gradient = tf.grad(loss as (w: TfTensor) => TfTensor)(weights[name])
       const direction = tf.randomNormal(gradient.shape, 0, 1, 'float32', 5)

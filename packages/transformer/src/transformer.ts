@@ -172,6 +172,9 @@ export function nextTokenLoss(
   })
 }
 
+/** Queries that attend at one time. */
+const attentionChunk = 128
+
 /** What the heads of block `i` read, `[batch, positions, heads · headDim]`. */
 function attention(
   config: TransformerConfig,
@@ -197,12 +200,25 @@ function attention(
   let v = split('v', kvHeads).reshape([batch * kvHeads, length, headDim])
   if (options.cache) [k, v] = options.cache.append(i, k, v)
 
-  // The heads that share one key-value head are rows of one product: [batch · kvHeads, group · length, headDim].
-  const attended = attend(q.reshape([batch * kvHeads, -1, headDim]), k, v, {
-    softcap: config.attentionSoftcap,
-    hide: scores => hide(scores, length, past, config.windows[i]),
-  })
-  const mixed = attended.reshape([batch, heads, length, headDim])
+  // By chunks of queries, each with the keys that it may see: most of what lies ahead is never computed.
+  const seen = (x: TfTensor, keys: number) =>
+    keys === x.shape[1] ? x : x.slice([0, 0, 0], [batch * kvHeads, keys, headDim])
+  const chunks: TfTensor[] = []
+  for (let from = 0; from < length; from += attentionChunk) {
+    const rows = Math.min(attentionChunk, length - from)
+    const keys = past + from + rows
+    // The heads that share one key-value head are rows of one product: [batch · kvHeads, group · rows, headDim].
+    const attended = tf.tidy(() => {
+      const chunk = rows === length ? q : q.slice([0, 0, from, 0], [batch, heads, rows, headDim])
+      const grouped = chunk.reshape([batch * kvHeads, -1, headDim])
+      return attend(grouped, seen(k, keys), seen(v, keys), {
+        softcap: config.attentionSoftcap,
+        hide: scores => hide(scores, rows, past + from, config.windows[i]),
+      })
+    })
+    chunks.push(attended.reshape([batch, heads, rows, headDim]))
+  }
+  const mixed = chunks.length === 1 ? chunks[0] : tf.concat(chunks, 2)
   return mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
 }
 

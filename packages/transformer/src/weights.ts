@@ -9,7 +9,8 @@ export async function loadTensors(
   const loaded: Record<string, TfTensor> = {}
   for (const name of names) {
     const { data, shape } = await model.read(name)
-    loaded[name] = tf.tensor(data, [...shape], 'float32')
+    // As the result of an operation: of a tensor that is given, the native backend keeps the array until it is first used.
+    loaded[name] = tf.tidy(() => tf.tensor(data, [...shape], 'float32').mul(1))
   }
   return loaded
 }

@@ -9,7 +9,7 @@ const BATCH = 32
 export interface Compensation {
   /** Columns between two products: a whole number of blocks, and of groups or a part of one. */
   readonly batch: number
-  /** `V` of `blockUnit`, `[n, n]`: `W_rest −= E_B V_B,rest`. */
+  /** `V` of `blockUnit`, `[n, n]`: `W_rest += E_B V_B,rest`, `E` being what was decoded less what was wanted. */
   readonly unit: Matrix
   /** `V[start … start + batch, start + batch …]` of the batch that begins at `start`. */
   ahead(start: number): Matrix

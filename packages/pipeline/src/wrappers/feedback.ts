@@ -1,4 +1,4 @@
-import { dampedFactor, matmul } from '@reallm/kernels'
+import { dampedFactor, matmul, transpose } from '@reallm/kernels'
 import {
   type ColumnCodec,
   type ColumnEncoder,
@@ -12,7 +12,7 @@ import {
 } from '@reallm/tensor-io'
 import { blockLoss } from './block-unit.ts'
 import { type Compensation, compensation } from './compensation.ts'
-import { putTile, subtractTile, tileOf } from './tiles.ts'
+import { putTile, tileOf } from './tiles.ts'
 
 /** Shares of the mean diagonal that are added to the second moments before they are factorised. */
 export interface FeedbackOptions {
@@ -69,9 +69,6 @@ function factorOf(moment: Matrix, damping: number): Matrix {
   return factor
 }
 
-/** Rows of a product that are in the kernels' memory at one time: embeddings are tall. */
-const ROWS = 8192
-
 async function encodeColumns(
   w: Matrix,
   encoder: ColumnEncoder,
@@ -80,52 +77,34 @@ async function encodeColumns(
   ctx: EncodeContext,
 ): Promise<EncodedMatrix> {
   const { tileCols, groupCols } = encoder
-  const residual = copyMatrix(w)
+  // On its side, so that the columns to come are one piece of memory.
+  const residual = transpose(w)
+  const columns = (from: number, count: number) => transpose(tileOf(residual, from, 0, count, w.rows))
   const batch = overColumns?.batch ?? w.cols
-  const product = reused(Math.min(w.rows, ROWS) * w.cols)
   for (let start = 0; start < w.cols; start += batch) {
     const end = Math.min(start + batch, w.cols)
-    const errors = zeroMatrix(w.rows, end - start)
+    const errors = zeroMatrix(end - start, w.rows)
     for (let col = start; col < end; col += tileCols) {
       throwIfAborted(ctx.signal)
-      if (col % groupCols === 0) encoder.startGroup?.(tileOf(residual, 0, col, w.rows, groupCols), col)
-      const block = tileOf(residual, 0, col, w.rows, tileCols)
-      const error = overRows
-        ? encodeRows(block, col, encoder, overRows, product)
-        : errorOf(block, encoder.quantise(block, 0, col))
-      putTile(errors, error, 0, col - start)
-      if (overColumns) pushRight(residual, error, col, end, overColumns.unit)
+      if (col % groupCols === 0) encoder.startGroup?.(columns(col, groupCols), col)
+      const block = columns(col, tileCols)
+      const error = transpose(
+        overRows
+          ? encodeRows(block, col, encoder, overRows)
+          : errorOf(block, encoder.quantise(block, 0, col)),
+      )
+      putTile(errors, error, col - start, 0)
+      if (overColumns) pushNear(residual, error, col, end, overColumns)
     }
-    if (overColumns && end < w.cols) {
-      for (let row = 0; row < w.rows; row += ROWS) {
-        const some = tileOf(errors, row, 0, ROWS, end - start)
-        const out = product(some.rows, w.cols - end)
-        subtractTile(residual, matmul(some, overColumns.ahead(start), { out }), row, end)
-      }
-    }
+    if (overColumns) pushFar(residual, errors, start, overColumns)
     ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
     if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
   }
   return encoder.finish()
 }
 
-/** A matrix in the same memory as the one before, which is lost. */
-type Reused = (rows: number, cols: number) => Matrix
-
-/** Memory for one matrix of at most `size` entries after the other. */
-function reused(size: number): Reused {
-  const data = new Float32Array(size)
-  return (rows, cols) => ({ rows, cols, data: data.subarray(0, rows * cols) })
-}
-
 /** Feedback over the row tiles of one column block; returns the block's whole error, `[rows, tileCols]`. */
-function encodeRows(
-  block: Matrix,
-  col: number,
-  encoder: ColumnEncoder,
-  over: Compensation,
-  product: Reused,
-): Matrix {
+function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, over: Compensation): Matrix {
   const { tileRows } = encoder
   const { rows, cols } = block
   const residual = copyMatrix(block)
@@ -139,42 +118,34 @@ function encodeRows(
       putTile(decoded, got, row, 0)
       const error = errorOf(tile, got)
       putTile(errors, error, row - start, 0)
-      pushDown(residual, error, row, end, over.unit)
+      pushNear(residual, error, row, end, over)
     }
-    if (end < rows) {
-      const out = product(rows - end, cols)
-      subtractTile(residual, matmul(over.ahead(start), errors, { transposeA: true, out }), end, 0)
-    }
+    pushFar(residual, errors, start, over)
   }
   return errorOf(block, decoded)
 }
 
 function errorOf(wanted: Matrix, got: Matrix): Matrix {
   const data = new Float32Array(wanted.data.length)
-  for (let i = 0; i < data.length; i++) data[i] = wanted.data[i] - got.data[i]
+  for (let i = 0; i < data.length; i++) data[i] = got.data[i] - wanted.data[i]
   return { rows: wanted.rows, cols: wanted.cols, data }
 }
 
-/** Pushes the error of the columns at `col` onto those after them and before `end`. */
-function pushRight(residual: Matrix, error: Matrix, col: number, end: number, unit: Matrix): void {
-  const { rows, cols, data } = residual
-  for (let r = 0; r < rows; r++) {
-    const row = r * cols
-    for (let e = 0; e < error.cols; e++) {
-      const value = error.data[r * error.cols + e]
-      const from = (col + e) * cols
-      for (let c = col + error.cols; c < end; c++) data[row + c] -= value * unit.data[from + c]
-    }
-  }
-}
-
 /** Pushes the error of the rows at `row` onto those after them and before `end`. */
-function pushDown(residual: Matrix, error: Matrix, row: number, end: number, unit: Matrix): void {
+function pushNear(residual: Matrix, error: Matrix, row: number, end: number, { unit }: Compensation): void {
   const { cols, data } = residual
   for (let e = 0; e < error.rows; e++) {
     for (let r = row + error.rows; r < end; r++) {
       const factor = unit.data[(row + e) * unit.cols + r]
-      for (let c = 0; c < cols; c++) data[r * cols + c] -= factor * error.data[e * cols + c]
+      for (let c = 0; c < cols; c++) data[r * cols + c] += factor * error.data[e * cols + c]
     }
   }
+}
+
+/** Pushes the errors of the batch of rows at `start` onto all rows behind it. */
+function pushFar(residual: Matrix, errors: Matrix, start: number, { ahead }: Compensation): void {
+  const end = start + errors.rows
+  if (end === residual.rows) return
+  const rest = { ...residual, rows: residual.rows - end, data: residual.data.subarray(end * residual.cols) }
+  matmul(ahead(start), errors, { transposeA: true, out: rest, accumulate: true })
 }

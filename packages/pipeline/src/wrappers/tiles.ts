@@ -24,12 +24,3 @@ export function putTile(m: Matrix, tile: Matrix, row: number, col: number): void
     else for (let c = 0; c < tile.cols; c++) m.data[to + c] = tile.data[from + c]
   }
 }
-
-/** Subtracts `tile` from `m` with its top left at (`row`, `col`). */
-export function subtractTile(m: Matrix, tile: Matrix, row: number, col: number): void {
-  for (let r = 0; r < tile.rows; r++) {
-    const at = (row + r) * m.cols + col
-    const from = r * tile.cols
-    for (let c = 0; c < tile.cols; c++) m.data[at + c] -= tile.data[from + c]
-  }
-}
