@@ -30,9 +30,7 @@ export async function checkArtifact(
       got: await continuations(config, weights, windows, work),
     }))
     const originals = await loadWeights(original)
-    const wanted = await disposing(originals, () =>
-      continuations(original.config, originals, windows, work),
-    )
+    const wanted = await disposing(originals, () => continuations(original.config, originals, windows, work))
     const generation = compareGeneration(wanted, found.got, windows, await tokenizerOf(original))
     return { quality: found.quality, generation }
   } finally {
