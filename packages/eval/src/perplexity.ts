@@ -1,5 +1,14 @@
 import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import { block, crossEntropy, embed, head, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
+import {
+  block,
+  crossEntropy,
+  embed,
+  head,
+  type TfTensor,
+  tf,
+  valuesOf,
+  type WeightSource,
+} from '@reallm/transformer'
 import { type Protocol, type Window, windowsOf } from './windows.ts'
 
 export interface PerplexityOptions extends Protocol, LongWork {
@@ -29,7 +38,7 @@ export interface Evaluation {
 /** Tokens that go through a block at one time. */
 const batchTokens = 2048
 /** Positions whose predictions are held at a time: each has as many as the vocabulary. */
-const headTokens = 128
+const headTokens = 64
 
 /**
  * Perplexity of a model on tokens under a stated protocol, and how far it is from another model's predictions.
@@ -191,12 +200,11 @@ async function score(
 
 /** Sum over rows of KL(p ‖ q), from logits `[rows, vocabulary]`. */
 function divergence(p: TfTensor, q: TfTensor): number {
-  const logP = tf.logSoftmax(p)
-  return logP
-    .exp()
-    .mul(logP.sub(tf.logSoftmax(q)))
-    .sum()
-    .dataSync()[0]
+  return valuesOf(() => {
+    const logP = tf.logSoftmax(p)
+    const ratio = tf.tidy(() => logP.sub(tf.logSoftmax(q)))
+    return logP.exp().mul(ratio).sum()
+  })[0]
 }
 
 const scoredTokens = ({ ids, from }: Window) => ids.length - from

@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from '#platform'
 
-/** Activations of every batch of windows between two blocks, set in order; in memory, or in a file. */
+/** Activations of every batch of windows between two blocks, set in order and not changed afterwards; in memory, or in a file. */
 export interface Activations {
   get(batch: number): Promise<Float32Array>
   set(batch: number, values: Float32Array): Promise<void>
@@ -16,7 +16,7 @@ function inMemory(): Activations {
   const kept: Float32Array[] = []
   return {
     get: async batch => kept[batch],
-    set: async (batch, values) => void (kept[batch] = values.slice()),
+    set: async (batch, values) => void (kept[batch] = values),
     close: async () => void (kept.length = 0),
   }
 }

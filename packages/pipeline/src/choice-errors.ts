@@ -100,11 +100,13 @@ export async function choiceErrors(
   const trialsOf = (family: readonly number[]) => choices[family[0]].trials?.length ?? 0
   const known = families.filter(family => trialsOf(family) === 0)
   // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
-  for (const family of known) {
-    const { joint, shared } = choices[family[0]]
-    const rows = joint ? measureWhole : shared ? measureAdjacent : measure
-    await measureFamily(family, [0, 1 / 3, 2 / 3], rows)
-  }
+  await Promise.all(
+    known.map(family => {
+      const { joint, shared } = choices[family[0]]
+      const rows = joint ? measureWhole : shared ? measureAdjacent : measure
+      return measureFamily(family, [0, 1 / 3, 2 / 3], rows)
+    }),
+  )
   /** How much less a family loses, at its best rate, than the best of the others of at most that size. */
   const lead = (family: readonly number[]): number =>
     family.reduce((most, i) => {

@@ -141,7 +141,7 @@ export function moment(): Moment {
       const [rows, cols] = sum!.shape as [number, number]
       const data = valuesOf(() => sum!.mul(1 / positions))
       sum!.dispose()
-      return { rows, cols, data: data.slice() }
+      return { rows, cols, data }
     },
   }
 }

@@ -85,7 +85,7 @@ export interface Predicted {
 }
 
 /** Positions whose predictions are held at a time: each has as many as the vocabulary. */
-const headPositions = 128
+const headPositions = 64
 
 /** Samples from the predictions at the head's input `x` `[positions · hidden]`. */
 export function predictedTokens(

@@ -13,6 +13,7 @@ import { plusLowRank, rotated, type ScalingOptions, scaled, turn, withFeedback }
 
 /** Feedback behind a rotation of both sides: entries become Gaussian, and one code fits all. */
 const turned = rotated(withFeedback(trellis))
+const turnedScaled = scaled(turned)
 /** Only the columns are turned, so that rows can still be read one by one. */
 const turnedColumns = rotated(withFeedback(trellis), { output: false })
 const turnedE8 = rotated(withFeedback(e8))
@@ -66,7 +67,7 @@ const scaledTrellis =
       const params = { ...sides, inner: { inner } }
       const label = `trellis ${rate} bits, L=${inner.stateBits}`
       return sides.rows || sides.cols
-        ? choice(`${label}, scaled`, scaled(turned), params, 'trellis')
+        ? choice(`${label}, scaled`, turnedScaled, params, 'trellis')
         : choice(label, turned, { inner }, 'trellis')
     })
   }

@@ -52,7 +52,9 @@ export function linear(x: TfTensor, w: TfTensor): TfTensor {
   const [rows] = flat.shape
   // The native product packs all of its right side for a few rows of its left: the larger one belongs on the left.
   const isTall = tf.getBackend() === 'tensorflow' && rows > 1 && 2 * rows <= out
-  const y = isTall ? tf.matMul(w, flat, false, true).transpose() : tf.matMul(flat, w, false, true)
+  const y = isTall
+    ? tf.tidy(() => tf.matMul(w, flat, false, true).transpose())
+    : tf.matMul(flat, w, false, true)
   return y.reshape([...x.shape.slice(0, -1), out])
 }
 
