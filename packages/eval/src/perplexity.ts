@@ -38,7 +38,7 @@ export interface Evaluation {
 /** Tokens that go through a block at one time. */
 const batchTokens = 2048
 /** Positions whose predictions are held at a time: each has as many as the vocabulary. */
-const headTokens = 64
+const headTokens = 32
 
 /**
  * Perplexity of a model on tokens under a stated protocol, and how far it is from another model's predictions.

@@ -8,7 +8,7 @@ import { randomWindows, type WindowOptions, type Windows, windowsOfText } from '
 /** Calibration windows by effort. */
 const windowsOf: Record<Effort, WindowOptions> = {
   fast: { windows: 16, heldOut: 4, length: 256 },
-  normal: { windows: 24, heldOut: 4, length: 512 },
+  normal: { windows: 32, heldOut: 4, length: 384 },
   best: { windows: 128, heldOut: 8, length: 512 },
 }
 

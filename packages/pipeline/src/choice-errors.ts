@@ -17,7 +17,9 @@ export interface ChoiceErrorOptions {
 }
 
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
-const sampleRowsOf: Record<Effort, number> = { fast: 64, normal: 64, best: 128 }
+const sampleRowsOf: Record<Effort, number> = { fast: 32, normal: 32, best: 128 }
+/** Neighbouring rows that networks are fitted to. */
+const adjacentRowsOf: Record<Effort, number> = { fast: 64, normal: 64, best: 128 }
 /** Rows of an embedding or head: they differ in how often they are used. */
 const sampleTokensOf: Record<Effort, number> = { fast: 2048, normal: 2048, best: 4096 }
 /** A choice that is to be trained goes on to its next trial when it loses at most so many times what another one does. */
@@ -71,7 +73,7 @@ export async function choiceErrors(
     })
   }
   // What is shared or trained may be a network, which sees neighbours in both directions.
-  const adjacent = adjacentRows(whole, sampleRows)
+  const adjacent = adjacentRows(whole, adjacentRowsOf[effort])
   let share: number | undefined
   const measureAdjacent = async (indices: readonly number[], trial?: number): Promise<number[]> => {
     share ??= squaredNorm(adjacent, { hessian }) / Math.max(squaredNorm(whole, { hessian }), 1e-30)

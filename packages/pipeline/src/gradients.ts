@@ -85,7 +85,7 @@ export interface Predicted {
 }
 
 /** Positions whose predictions are held at a time: each has as many as the vocabulary. */
-const headPositions = 64
+const headPositions = 32
 
 /** Samples from the predictions at the head's input `x` `[positions · hidden]`. */
 export function predictedTokens(

@@ -45,7 +45,7 @@ export interface SurveyOptions extends LongWork {
 /** Windows of the survey, spread over those to fit; gradients need fewer than second moments of inputs. */
 const surveyWindows: Record<Effort, { count: number; length: number }> = {
   fast: { count: 8, length: 256 },
-  normal: { count: 6, length: 512 },
+  normal: { count: 8, length: 384 },
   best: { count: 24, length: 512 },
 }
 

@@ -9,8 +9,11 @@ export async function loadTensors(
   const loaded: Record<string, TfTensor> = {}
   for (const name of names) {
     const { data, shape } = await model.read(name)
-    // As the result of an operation: of a tensor that is given, the native backend keeps the array until it is first used.
-    loaded[name] = tf.tidy(() => tf.tensor(data, [...shape], 'float32').mul(1))
+    const tensor = tf.tensor(data, [...shape], 'float32')
+    // Until an operation first reads a tensor, the native backend keeps the array that it was made of.
+    const [start, one] = [0, 1].map(v => shape.map(() => v))
+    tf.slice(tensor, start, one).dispose()
+    loaded[name] = tensor
   }
   return loaded
 }
