@@ -14,7 +14,7 @@ import type { GenerationReport } from './report.ts'
 import type { Windows } from './windows.ts'
 
 /** Prompts, and tokens of each prompt and continuation; products of eight rows are no slower than of four. */
-const sizes = { prompts: 8, prompt: 32, continuation: 48 }
+const sizes = { prompts: 8, prompt: 32, continuation: 32 }
 
 const promptLength = (windows: Windows): number => Math.min(sizes.prompt, Math.floor(windows.length / 2))
 
