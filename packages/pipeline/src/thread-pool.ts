@@ -22,7 +22,7 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
   let closed = false
 
   function start(): Worker {
-    const worker = new Worker(new URL('./worker.js', import.meta.url))
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { threads } })
     all.add(worker)
     worker.on('message', (answer: Answer) => {
       const { job, resolve, reject } = take(worker)

@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { createPool } from '@reallm/kernels'
 import { answerOf } from './answer.ts'
 import { type EncodeJob, runJob } from './pool.ts'
@@ -8,9 +7,8 @@ import { builtInRecipe } from './recipes.ts'
 const port = parentPort!
 
 port.on('message', async (job: EncodeJob) => {
-  // Embedding and head are encoded while nothing else is.
-  const threads = job.module.block === undefined ? availableParallelism() : 1
-  const helpers = await createPool({ threads })
+  // Embedding and head are so large, and alone so often, that each is worked on by as many threads as the pool has.
+  const helpers = await createPool({ threads: job.module.block === undefined ? workerData.threads : 1 })
   const answer = await answerOf(() => runJob(builtInRecipe(job.recipe), job))
   helpers.close()
   const decoded = 'results' in answer ? answer.results.map(r => r.decoded.data.buffer as ArrayBuffer) : []

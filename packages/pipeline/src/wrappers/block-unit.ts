@@ -2,8 +2,8 @@ import type { Matrix } from '@reallm/tensor-io'
 
 /**
  * Scales the rows of an upper triangular `U` (`[n, n]`, `H⁻¹ = UᵀU`) by the inverses of its diagonal blocks, so
- * that every `block × block` diagonal block becomes the identity: `V_B = U_BB⁻¹ U_B,:`. The error `E_B` of a block
- * of columns is then compensated by `W_rest −= E_B V_B,rest` (methods: feedback rounding).
+ * that every `block × block` diagonal block becomes the identity: `V_B = U_BB⁻¹ U_B,:`. The error `E_B` (decoded less wanted) of a block
+ * of columns is then compensated by `W_rest += E_B V_B,rest` (methods: feedback rounding).
  */
 export function blockUnit(u: Matrix, block: number): Matrix {
   const n = u.cols
