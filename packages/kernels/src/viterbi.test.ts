@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { randomMatrix, withTwin } from '../test/random-matrix.ts'
 import { hashLut } from './trellis-lut.ts'
+import { trellisTable } from './trellis-tables.ts'
 import { viterbi } from './viterbi.ts'
 
 const values = randomMatrix(6, 256).data
@@ -77,6 +78,18 @@ test('outliers far beyond the table, zero weights and constant values still give
       if (bits === 4) expect(states).toEqual(withTwin(() => viterbi(x, options)))
     }
   }
+})
+
+test('above 4 bits no value is left for another one that is as dear to the search', () => {
+  const lut = trellisTable('gauss', 10, 4)
+  const most = Math.max(...lut)
+  const x = randomMatrix(64, 256).data.map(v => 1.15 * v)
+  const states = viterbi(x, { bits: 4.25, lut })
+  const within = x.map(v => Math.max(-most, Math.min(most, v)))
+  expect(Math.max(...within.map((v, i) => Math.abs(v - lut[states[i]])))).toBeLessThan(0.8)
+  const weights = new Float32Array(1024).fill(1).fill(0, 0, 16)
+  const some = { bits: 4.25, lut, weights }
+  expect(viterbi(x.subarray(0, 1024), some)).toEqual(withTwin(() => viterbi(x.subarray(0, 1024), some)))
 })
 
 test('what cannot be encoded is refused', () => {

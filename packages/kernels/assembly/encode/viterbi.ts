@@ -140,9 +140,17 @@ function stepAt(
   return step(2, 0, weighted, cost, next, lut, to, groups, x, weight, base)
 }
 
-/** Finds the path of `length` scaled values; with `overlap` ≥ 0 it begins after and ends in that overlap. False: none. */
+/** Largest difference that a step's cost can tell from larger ones; at low rates every one that there is. */
+function largestTold(rate: i32): i32 {
+  return rate > 16 ? 4095 : rate > 8 ? 16383 : 65535
+}
+
+/**
+ * Finds the path of `length` scaled values; with `overlap` ≥ 0 it begins after and ends in that overlap. False where there
+ * is none, or where it has a difference larger than `told`, whose cost is too low.
+ */
 function search(
-  x: usize, w: usize, length: i32, rate: i32, lut: usize, size: i32, scratch: usize, path: usize, overlap: i32,
+  x: usize, w: usize, length: i32, rate: i32, lut: usize, size: i32, scratch: usize, path: usize, overlap: i32, told: i32,
 ): bool {
   const most = size >> (rate >> 2)
   let cost = scratch
@@ -182,7 +190,10 @@ function search(
   }
   if (least === NO_PATH) return false
   for (let t = length - 1; t >= 0; t--) {
-    store<u16>(path + (<usize>t << 1), state)
+    const at = <usize>t << 1
+    store<u16>(path + at, state)
+    const difference = abs(<i32>load<i16>(lut + (<usize>state << 1)) - <i32>load<i16>(x + at))
+    if (difference > told && (w === 0 || load<i16>(w + at) !== 0)) return false
     const bits = stepBits(t, rate)
     const g = state >> bits
     state = g + <i32>load<u8>(choices + <usize>t * <usize>most + <usize>g) * (size >> bits)
@@ -237,13 +248,13 @@ export function viterbiPart(part: i32, parts: i32): void {
     if (tailBiting) {
       scaled(values, length - half, 2 * half, length, scale, 32767, x)
       if (weighted) scaled(weights, length - half, 2 * half, length, weightScale, 32767, w)
-      search(x, used, 2 * half, rate, lut, size, scratch, path, -1)
+      search(x, used, 2 * half, rate, lut, size, scratch, path, -1, 65535)
       overlap = <i32>load<u16>(path + (<usize>(half - 1) << 1)) & ((size >> bits) - 1)
     }
     scaled(values, 0, length, length, scale, 32767, x)
     if (weighted) scaled(weights, 0, length, length, weightScale, 32767, w)
-    if (search(x, used, length, rate, lut, size, scratch, path, overlap)) continue
+    if (search(x, used, length, rate, lut, size, scratch, path, overlap, largestTold(rate))) continue
     scaled(values, 0, length, length, scale / 8, 4096, x)
-    search(x, used, length, rate, coarse, size, scratch, path, overlap)
+    search(x, used, length, rate, coarse, size, scratch, path, overlap, 65535)
   }
 }

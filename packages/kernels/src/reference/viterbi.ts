@@ -2,6 +2,8 @@ import { stepBits } from '../trellis-layout.ts'
 import type { ViterbiOptions } from '../viterbi.ts'
 
 const NO_PATH = 65535
+/** Any difference of two int16. */
+const EVERY = 65535
 
 /** Factor that brings a table to the range of int16. */
 export const lutScale = (lut: Float32Array): number => {
@@ -34,7 +36,7 @@ export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Ar
       search(fine, seam, importance && aroundSeam(importance, half), path)
       overlap = path[half - 1] & ((lut.length >> low) - 1)
     }
-    if (search(fine, scaled(x, scale, 32767), importance, path, overlap)) continue
+    if (search(fine, scaled(x, scale, 32767), importance, path, overlap, largestTold(bits))) continue
     // Differences of an eighth cannot saturate, whatever the path.
     search(scaledLut(lut, scale / 8), scaled(x, scale / 8, 4096), importance, path, overlap)
   }
@@ -64,6 +66,9 @@ const clamp16 = (v: number): number => Math.max(-32768, Math.min(32767, v))
 /** Product of 15-bit fractions, rounded. */
 const multiply15 = (a: number, b: number): number => Math.min(32767, (a * b + 0x4000) >> 15)
 
+/** Largest difference that a step's cost can tell from larger ones; at low rates every one that there is. */
+const largestTold = (bits: number): number => (bits > 4 ? 4095 : bits > 2 ? 16383 : EVERY)
+
 function createSearch(bits: number, size: number, longest: number) {
   const most = size >> Math.floor(bits)
   const choices = new Uint8Array(longest * most)
@@ -72,7 +77,14 @@ function createSearch(bits: number, size: number, longest: number) {
   const best = new Uint16Array(most)
   const factor = bits > 4 ? 8 : bits > 2 ? 2 : 1
 
-  return (lut: Int16Array, x: Int16Array, w: Int16Array | undefined, path: Uint16Array, overlap?: number) => {
+  return (
+    lut: Int16Array,
+    x: Int16Array,
+    w: Int16Array | undefined,
+    path: Uint16Array,
+    overlap?: number,
+    told = EVERY,
+  ) => {
     for (let s = 0; s < size; s++)
       cost[s] = overlap === undefined || (s & (most - 1)) === overlap ? 0 : NO_PATH
     let base = 0
@@ -108,6 +120,8 @@ function createSearch(bits: number, size: number, longest: number) {
     if (least === NO_PATH) return false
     for (let t = x.length - 1; t >= 0; t--) {
       path[t] = state
+      // Its cost is too low.
+      if (Math.abs(lut[state] - x[t]) > told && w?.[t] !== 0) return false
       const k = stepBits(t, bits)
       const g = state >> k
       state = g + choices[t * most + g] * (size >> k)
