@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { randomMatrix } from '../test/random-matrix.ts'
 import { trellisRates, trellisSegments, trellisWords } from './trellis-segments.ts'
 import { GAUSS_STEP } from './trellis-tables.data.ts'
 import { gaussStateBits, trellisTable } from './trellis-tables.ts'
+import { viterbi } from './viterbi.ts'
 
 describe('trellisTable', () => {
   it('is odd, in the same steps of at most 127 at all rates, with the variance a code at its rate reproduces', () => {
@@ -27,13 +29,24 @@ describe('trellisTable', () => {
       }
       return sum >>> 0
     }
-    expect(gaussStateBits.map(hash)).toEqual([3466221713, 3242430489, 4066241437])
+    expect([...gaussStateBits, 9, 11, 14].map(hash)).toEqual([
+      3466221713, 3242430489, 4066241437, 402702864, 1929957180, 1654096826,
+    ])
   })
 
-  it('names the tables there are', () => {
-    expect(() => trellisTable('gauss', 11, 2)).toThrow(/no gauss table of 11/)
-    expect(trellisTable('hash', 11, 2).length).toBe(2048)
-  })
+  it.each([2, 3, 4, 4.25])(
+    'is computed as well as trained at %f bits, and better for longer states',
+    bits => {
+      const x = randomMatrix(40, 256).data
+      const error = (stateBits: number) => {
+        const lut = trellisTable('gauss', stateBits, bits)
+        return viterbi(x, { bits, lut }).reduce((sum, s, i) => sum + (x[i] - lut[s]) ** 2, 0)
+      }
+      const trained = error(12)
+      expect(error(11)).toBeLessThan(1.1 * trained)
+      expect(error(14)).toBeLessThan(0.99 * trained)
+    },
+  )
 })
 
 describe('trellisRates and trellisSegments', () => {

@@ -19,7 +19,7 @@ const turnedColumns = rotated(withFeedback(trellis), { output: false })
 const turnedE8 = rotated(withFeedback(e8))
 
 /** Bits of a trellis state: the longer the search, the nearer to the rate-distortion limit. */
-const stateBits: Record<Effort, number> = { fast: 8, normal: 10, best: 12 }
+const stateBits: Record<Effort, number> = { fast: 8, normal: 10, best: 14 }
 
 /**
  * Shares of the error under both moments that equal norms take away, before their bits: means of SmolLM2-135M's blocks 5, 15

@@ -9,10 +9,10 @@ export const trellisParams = z.strictObject({
   /** L: bits of a state. Two more take about four times as long and lower the error by 3–5 %. */
   stateBits: z.int().min(8).max(16).default(10),
   /**
-   * What states stand for. `gauss`: a fixed table optimised for normal weights (L 8, 10 and 12; nothing stored).
-   * `hash`: computed from the state (QTIP's 1MAD; any L; nothing stored). `trained`: fitted to the matrix and
-   * stored with 8 or 16 bits a value, for weights that no rotation has made normal. `network`: a small network on the
-   * state's bits, fitted to the matrix or to a group of them, corrects the fixed table (any L; 8 bits a weight are stored).
+   * What states stand for. `gauss`: a fixed table optimised for normal weights (any L; nothing stored). `hash`: computed
+   * from the state (QTIP's 1MAD; any L; nothing stored). `trained`: fitted to the matrix and stored with 8 or 16 bits a
+   * value, for weights that no rotation has made normal. `network`: a small network on the state's bits, fitted to the
+   * matrix or to a group of them, corrects the fixed table (any L; 8 bits a weight are stored).
    */
   values: z.enum(['gauss', 'hash', 'trained', 'network']).default('gauss'),
   /** Bits of a stored value of a trained table. */

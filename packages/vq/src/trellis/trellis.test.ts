@@ -11,6 +11,7 @@ conformance(
       { params: { bits: 2, stateBits: 8 }, gaussian: 0.078, real: 0.2 },
       { params: { bits: 2, stateBits: 10 }, gaussian: 0.074, real: 0.2 },
       { params: { bits: 2, stateBits: 12 }, gaussian: 0.072, real: 0.2 },
+      { params: { bits: 2, stateBits: 14 }, gaussian: 0.0705, real: 0.2 },
       { params: { bits: 3, stateBits: 10 }, gaussian: 0.0198, real: 0.06 },
       { params: { bits: 3, stateBits: 12 }, gaussian: 0.0192, real: 0.06 },
       { params: { bits: 2, stateBits: 10, values: 'hash' }, gaussian: 0.081, real: 0.2 },
@@ -26,8 +27,8 @@ conformance(
     ],
     badShape: {
       shape: [16, 16],
-      params: { bits: 2, stateBits: 11 },
-      says: /no gauss table of 11 state bits for 2 bits; use 8, 10, 12/,
+      params: { bits: 5.5, stateBits: 8 },
+      says: /8 state bits code at most 5 bits per weight; raise stateBits to 9 or more/,
     },
   },
 )
