@@ -24,7 +24,9 @@ async function errorsOf(own: Recipe, hessian: (width: number) => Matrix): Promis
   const pool = encodePool(own, false)
   const module = matrices.find(m => m.name === keys)!
   try {
-    return await choiceErrors({ ...about, pool, shared: sharedFits(about) }, module, hessian(module.shape[1]))
+    const moment = hessian(module.shape[1])
+    const moments = { rounding: moment, damage: moment }
+    return await choiceErrors({ ...about, pool, shared: sharedFits(about) }, module, moments)
   } finally {
     await pool.close()
     await model.close()

@@ -16,6 +16,17 @@ export interface ChoiceErrorOptions {
   readonly shared: SharedFits
 }
 
+/**
+ * Second moments of a matrix's inputs, of different tokens: rounding makes errors small under the tokens that it knows,
+ * and few carry most of the damage, so that only others can tell what they cost.
+ */
+export interface SplitMoments {
+  /** What choices are encoded under. */
+  readonly rounding: Matrix
+  /** What their errors are measured under. */
+  readonly damage: Matrix
+}
+
 /** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
 const sampleRowsOf: Record<Effort, number> = { fast: 32, normal: 32, best: 128 }
 /** Neighbouring rows that networks are fitted to. */
@@ -26,7 +37,7 @@ const sampleTokensOf: Record<Effort, number> = { fast: 2048, normal: 2048, best:
 const reach = 1.25
 
 /**
- * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix: three of each family measured, on a sample of rows unless they are
+ * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix, H being `moments.damage`: three of each family measured, on a sample of rows unless they are
  * joint, the others between them on a logarithmic scale. Families that are trained are measured by their trials, by
  * successive halving: every trial is longer, and only those that are not beaten so far, at most half of them, go on to the
  * next. Without `use` the errors are those of the whole matrix; with it, the mean over rows that are used so often
@@ -35,7 +46,7 @@ const reach = 1.25
 export async function choiceErrors(
   { model, recipe, effort, seed, pool, shared }: ChoiceErrorOptions,
   module: MatrixModule,
-  hessian: Matrix,
+  moments: SplitMoments,
   use?: Float32Array,
 ): Promise<number[]> {
   const whole = await readMatrix(model, `${module.name}.weight`)
@@ -43,6 +54,7 @@ export async function choiceErrors(
   const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
   const errors: number[] = []
   const sampleRows = sampleRowsOf[effort]
+  const hessian = moments.damage
 
   const encode = async (indices: readonly number[], w: Matrix, trial?: number): Promise<Matrix[]> => {
     const tries = indices.map(async choice => {
@@ -56,7 +68,7 @@ export async function choiceErrors(
       tries: await Promise.all(tries),
       w,
       seed: seedFor(seed, module.name),
-      ...(recipe.calibrated && { hessian }),
+      ...(recipe.calibrated && { hessian: moments.rounding }),
     })
     return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))
   }

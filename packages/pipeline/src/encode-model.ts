@@ -16,7 +16,7 @@ import { batchesOf, readMatrix, startPrefix } from './prefix.ts'
 import { choicesFor, type Recipe } from './recipe.ts'
 import { builtInRegistry } from './registry.ts'
 import type { Run } from './run.ts'
-import { withInput } from './survey.ts'
+import { plusDiagonal } from './survey.ts'
 
 /** Encodes every matrix of the plan that is not in the ledger: embedding, blocks in order, head. */
 export async function encodeModel(run: Run): Promise<void> {
@@ -99,7 +99,7 @@ const prefixOf = (run: Run, table: Matrix, name: string) =>
 /** What the errors of a tied embedding meet, at the head and where tokens are read. */
 async function tiedMoment(run: Run, table: Matrix): Promise<Moments> {
   const hessian = (await run.headMoment()) ?? (await headMomentOfOriginal(run, table)).hessian!
-  return { hessian: withInput(hessian, run.inputSensitivity) }
+  return { hessian: plusDiagonal(hessian, run.inputSensitivity) }
 }
 
 /**

@@ -80,7 +80,7 @@ function keyOf(
   { matrices, recipe, effort, seed, windows }: Omit<SurveyOptions, 'scratch' | 'keep'>,
 ): string {
   const hash = createHash('sha256').update(
-    JSON.stringify([11, digest, recipe.name, effort, seed, activeBackend()?.name]),
+    JSON.stringify([12, digest, recipe.name, effort, seed, activeBackend()?.name]),
   )
   for (const ids of windows.fit) hash.update(ids)
   for (const module of matrices) {

@@ -1,10 +1,10 @@
 import { type LongWork, type Matrix, random, seedFor, throwIfAborted, zeroMatrix } from '@reallm/tensor-io'
-import { loadBlock, loadOuter, type ModelWeights, tf, valuesOf } from '@reallm/transformer'
+import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf, valuesOf } from '@reallm/transformer'
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from './activations.ts'
 import { blockInputs } from './block-inputs.ts'
-import { choiceErrors } from './choice-errors.ts'
-import { headInput, inputGroups, symmetricMoment } from './forward.ts'
+import { choiceErrors, type SplitMoments } from './choice-errors.ts'
+import { headInput, inputGroups, type Moment, symmetricMoment } from './forward.ts'
 import { blockGradients, type Fisher, headGradients, predictedTokens } from './gradients.ts'
 import type { EncodePool } from './pool.ts'
 import type { Effort, MatrixModule, Recipe } from './recipe.ts'
@@ -52,11 +52,14 @@ const surveyWindows: Record<Effort, { count: number; length: number }> = {
 /** What every token counts in the second moments beside its share of a window's squared gradient: few tokens carry most. */
 const plainShare = 0.3
 
+/** Share of the mean diagonal that is added to the moment that choices are rounded under: it knows few tokens. */
+const roundingDamping = 0.1
+
 /**
  * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
  * that the model's own predictions send back there. To second order `KL ≈ ½ · mean((g ΔW x)²)` nats per token, which is
  * taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being, but for a share that all tokens have, the
- * mean of `‖g‖² x xᵀ` over that of `‖g‖²`. One forward and one backward pass over a few windows, one block
+ * mean of `‖g‖² x xᵀ` over that of `‖g‖²`. ΔW is rounded under every other window and measured under those between. One forward and one backward pass over a few windows, one block
  * in memory.
  */
 export async function survey(options: SurveyOptions): Promise<Survey> {
@@ -87,6 +90,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   const gradients = await activations(join(scratch, 'gradients.f32'))
   const stream = random(seedFor(options.seed, 'survey'))
   const headMoment = symmetricMoment()
+  const splitHead = splitMoment(windows.length)
   // How often each token is predicted, and so, on average, read: no token is taken for quite unused.
   const use = new Float32Array(config.vocabSize).fill(0.01 / config.vocabSize)
   for (let w = 0; w < windows.length; w++) {
@@ -94,6 +98,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     const x = await behind.get(w)
     const input = headInput(config, outer, x)
     headMoment.add(input, input)
+    splitHead.add(w, input)
     input.dispose()
     const { labels, chances } = predictedTokens(config, outer, x.values, stream)
     await gradients.set(w, headGradients(config, outer, x.values, labels))
@@ -108,12 +113,12 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   let measuring: Promise<unknown> = Promise.resolve()
   for (let i = config.layers - 1; i >= 0; i--) {
     const modules = matrices.filter(m => m.block === i)
-    const { sensitivity, hessians } = await backward(options, i, modules, inputs[i], gradients, looked)
+    const { sensitivity, moments } = await backward(options, i, modules, inputs[i], gradients, looked)
     await inputs[i].close()
     await measuring
     measuring = Promise.all(
       modules.map(async module => {
-        const errors = await choiceErrors(options, module, hessians.get(leaderOf(module.name))!)
+        const errors = await choiceErrors(options, module, moments.get(leaderOf(module.name))!)
         damages[module.name] = errors.map(error => 0.5 * sensitivity.get(module.name)! * error)
       }),
     )
@@ -128,20 +133,53 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   await gradients.close()
   const atHead = headMoment.take()
   if (recipe.twoSided) await options.keep?.('head', atHead)
+  const { rounding, damage } = splitHead.take()
   for (const module of matrices.filter(m => m.block === undefined)) {
     const asHead = module.tied || module.kind === 'lm_head'
-    const hessian = asHead ? atHead : zeroMatrix(config.hiddenSize, config.hiddenSize)
-    const whole = module.kind === 'embed_tokens' ? withInput(hessian, inputSensitivity) : hessian
-    const errors = await choiceErrors(options, module, whole, use)
+    const none = zeroMatrix(config.hiddenSize, config.hiddenSize)
+    const at = (moment: Matrix) => {
+      const hessian = asHead ? moment : none
+      return module.kind === 'embed_tokens' ? plusDiagonal(hessian, inputSensitivity) : hessian
+    }
+    const errors = await choiceErrors(options, module, { rounding: at(rounding), damage: at(damage) }, use)
     damages[module.name] = errors.map(error => 0.5 * error)
   }
   return { damages, inputSensitivity }
 }
 
-/** The moment that a tied embedding is encoded under: at the head, and where tokens are read. */
-export function withInput(hessian: Matrix, inputSensitivity: number): Matrix {
+/** Sums what choices are rounded under over every other window, and what they are measured under over those between. */
+function splitMoment(windows: number) {
+  const rounding = symmetricMoment()
+  const damage = symmetricMoment()
+  const isOnly = windows === 1
+  return {
+    /** Inputs `x` `[positions, in]` of window `w`; weights of its tokens where they differ. */
+    add(
+      w: number,
+      x: TfTensor,
+      weights?: { readonly rounding: Float32Array; readonly damage: Float32Array },
+    ) {
+      const addTo = (moment: Moment, of: Float32Array | undefined) => {
+        const weighed = tf.tidy(() => (of ? x.mul(tf.tensor2d(of, [of.length, 1])) : x.clone()))
+        moment.add(weighed, x)
+        weighed.dispose()
+      }
+      if (w % 2 === 0) addTo(rounding, weights?.rounding)
+      if (w % 2 === 1 || isOnly) addTo(damage, weights?.damage)
+    },
+    take(): SplitMoments {
+      const known = rounding.take()
+      let trace = 0
+      for (let i = 0; i < known.data.length; i += known.cols + 1) trace += known.data[i]
+      return { rounding: plusDiagonal(known, (roundingDamping * trace) / known.cols), damage: damage.take() }
+    },
+  }
+}
+
+/** `H + value · I` */
+export function plusDiagonal(hessian: Matrix, value: number): Matrix {
   const data = hessian.data.slice()
-  for (let i = 0; i < data.length; i += hessian.cols + 1) data[i] += inputSensitivity
+  for (let i = 0; i < data.length; i += hessian.cols + 1) data[i] += value
   return { ...hessian, data }
 }
 
@@ -149,8 +187,8 @@ export function withInput(hessian: Matrix, inputSensitivity: number): Matrix {
 interface BlockSurvey {
   /** Mean squared gradient at each layer's outputs. */
   readonly sensitivity: ReadonlyMap<string, number>
-  /** Second moments of the inputs of each group of layers, by its first one, tokens mostly weighed by the squared gradient. */
-  readonly hessians: ReadonlyMap<string, Matrix>
+  /** Second moments of the inputs of each group of layers, by its first one. */
+  readonly moments: ReadonlyMap<string, SplitMoments>
 }
 
 /** Takes the gradients of all windows over block `i`; `looked` are the windows' places among those to fit. */
@@ -164,10 +202,10 @@ async function backward(
 ): Promise<BlockSurvey> {
   const weights = await loadBlock(model, i)
   const sensitivity = new Map(modules.map(m => [m.name, 0]))
-  const moments = new Map(keep && recipe.twoSided ? modules.map(m => [m.name, symmetricMoment()]) : [])
+  const outputs = new Map(keep && recipe.twoSided ? modules.map(m => [m.name, symmetricMoment()]) : [])
   const fisher = new Map<string, Fisher>()
   const groups = new Map(
-    [...new Set(modules.map(m => leaderOf(m.name)))].map(leader => [leader, symmetricMoment()]),
+    [...new Set(modules.map(m => leaderOf(m.name)))].map(leader => [leader, splitMoment(looked.length)]),
   )
   const tokens = new Map([...groups.keys()].map(leader => [leader, zeroMatrix(fit.length, length)]))
   for (const [w, place] of looked.entries()) {
@@ -189,33 +227,31 @@ async function backward(
         row[t] += v
         sensitivity.set(name, sensitivity.get(name)! + v / squares.length / g.shape[1]! / looked.length)
       }
-      moments.get(name)?.add(g, g)
+      outputs.get(name)?.add(g, g)
     }
     for (const [leader, m] of groups) {
       const x = found.inputs.get(leader)!
       const squares = tokens.get(leader)!.data.subarray(place * length, place * length + x.shape[0])
       const mean = squares.reduce((sum, v) => sum + v, 0) / squares.length
-      const shares = squares.map(v => Math.sqrt((mean > 0 ? v / mean : 1) + plainShare))
-      const weighed = tf.tidy(() => x.mul(tf.tensor2d(shares, [x.shape[0], 1])))
-      m.add(weighed, weighed)
-      weighed.dispose()
+      const share = squares.map(v => (mean > 0 ? v / mean : 1))
+      const rounding = share.map(v => Math.sqrt(v) + plainShare)
+      m.add(w, x, { rounding, damage: share.map(v => (v + plainShare) / (1 + plainShare)) })
     }
     tf.dispose([...found.outputs.values(), ...found.inputs.values()])
     await gradients.set(w, found.input)
   }
   tf.dispose(weights)
-  for (const [name, m] of moments) await keep!(name, m.take())
+  for (const [name, m] of outputs) await keep!(name, m.take())
   for (const [name, { rows, cols }] of fisher) {
     await keep!(`${name}.rows`, { rows: 1, cols: rows.length, data: rows })
     await keep!(`${name}.cols`, { rows: 1, cols: cols.length, data: cols })
   }
-  const hessians = new Map<string, Matrix>()
+  const moments = new Map<string, SplitMoments>()
   for (const [leader, m] of groups) {
-    const hessian = m.take()
-    hessians.set(leader, { ...hessian, data: hessian.data.map(v => v / (1 + plainShare)) })
+    moments.set(leader, m.take())
     if (keep && recipe.twoSided) await keep(`${leader}.tokens`, tokenWeights(tokens.get(leader)!, looked))
   }
-  return { sensitivity, hessians }
+  return { sensitivity, moments }
 }
 
 /** The first of the modules that see the same input. */
