@@ -1,11 +1,10 @@
 import { autoencoder } from '@reallm/autoencoder'
 import { squaredNorm } from '@reallm/kernels'
 import { romCodec } from '@reallm/lowrank'
-import type { Matrix } from '@reallm/tensor-io'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { expect, test } from 'vitest'
 import { correlatedMoment } from '../../lowrank/test/synthetic.ts'
-import { choiceErrors } from './choice-errors.ts'
+import { choiceErrors, type SplitMoments } from './choice-errors.ts'
 import { partsOfModel } from './modules.ts'
 import { encodePool } from './pool.ts'
 import { readMatrix } from './prefix.ts'
@@ -16,7 +15,7 @@ import { sharedFits } from './shared-fits.ts'
 const keys = 'model.layers.0.self_attn.k_proj'
 
 /** Errors of a recipe's choices for those keys. */
-async function errorsOf(own: Recipe, hessian: (width: number) => Matrix): Promise<number[]> {
+async function errorsOf(own: Recipe, moments: (width: number) => SplitMoments): Promise<number[]> {
   await useBackend('wasm')
   const model = await openWeights('npm:@reallm/tiny')
   const { matrices } = partsOfModel(model.config, 'blocks')
@@ -24,9 +23,8 @@ async function errorsOf(own: Recipe, hessian: (width: number) => Matrix): Promis
   const pool = encodePool(own, false)
   const module = matrices.find(m => m.name === keys)!
   try {
-    const moment = hessian(module.shape[1])
-    const moments = { rounding: moment, damage: moment }
-    return await choiceErrors({ ...about, pool, shared: sharedFits(about) }, module, moments)
+    const options = { ...about, pool, shared: sharedFits(about) }
+    return await choiceErrors(options, module, moments(module.shape[1]))
   } finally {
     await pool.close()
     await model.close()
@@ -49,26 +47,27 @@ test('rates of a family that is trained lose less the more bits they have, measu
     )
   const networks = () =>
     [1, 2, 3].map(bits => ({ ...trained(bits, 8), trials: [trained(bits, 0), trained(bits, 2)] }))
-  const errors = await errorsOf(ofChoices(networks), n => ({
-    rows: n,
-    cols: n,
-    data: Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),
-  }))
+  const errors = await errorsOf(ofChoices(networks), n => {
+    const data = Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0))
+    const identity = { rows: n, cols: n, data }
+    return { rounding: identity, damage: identity }
+  })
   expect(errors[0]).toBeGreaterThan(1.5 * errors[1])
   expect(errors[1]).toBeGreaterThan(1.5 * errors[2])
 })
 
-test('a joint choice is measured on the whole matrix', async () => {
+test('a joint choice is measured on the whole matrix, under other tokens than it is made for', async () => {
   const shares = () =>
     [0.3, 0.6].map(share => ({ ...choice(`${share}`, romCodec, { share }, 'rom'), joint: true }))
-  const errors = await errorsOf(ofChoices(shares), n => correlatedMoment(n, 2))
+  const moments = (n: number) => ({ rounding: correlatedMoment(n, 2), damage: correlatedMoment(n, 3) })
+  const errors = await errorsOf(ofChoices(shares), moments)
   const model = await openWeights('npm:@reallm/tiny')
   const w = await readMatrix(model, `${keys}.weight`)
   await model.close()
-  const hessian = correlatedMoment(w.cols, 2)
+  const { rounding, damage } = moments(w.cols)
   for (const [i, share] of [0.3, 0.6].entries()) {
-    const decoded = romCodec.decode(await romCodec.encode(w, { share }, { hessian, seed: 1 }))
+    const decoded = romCodec.decode(await romCodec.encode(w, { share }, { hessian: rounding, seed: 1 }))
     const lost = { ...w, data: w.data.map((v, k) => v - decoded.data[k]) }
-    expect(errors[i] / squaredNorm(lost, { hessian })).toBeCloseTo(1, 3)
+    expect(errors[i] / squaredNorm(lost, { hessian: damage })).toBeCloseTo(1, 3)
   }
 })
