@@ -1,4 +1,4 @@
-import { gaussStateBits, trellisTable } from './trellis-tables.ts'
+import { trellisTable } from './trellis-tables.ts'
 
 /** What a hidden unit reads beside the state's bits: the fixed table's value, and one. */
 const EXTRA_INPUTS = 2
@@ -6,9 +6,9 @@ const EXTRA_INPUTS = 2
 /** Weights of each hidden unit: its inputs, then its way out. */
 export const networkWidth = (stateBits: number): number => stateBits + EXTRA_INPUTS + 1
 
-/** The fixed table that a trellis network corrects: `gauss` where there is one of `stateBits`, else `hash`. */
+/** The fixed table that a trellis network corrects. */
 export const networkBase = (stateBits: number, bits: number): Float32Array =>
-  trellisTable(gaussStateBits.includes(stateBits) ? 'gauss' : 'hash', stateBits, bits)
+  trellisTable('gauss', stateBits, bits)
 
 /** The inputs of state `s`: its bits as ±1, its fixed value, and one. Written to `out`. */
 export function networkInputs(s: number, stateBits: number, fixed: number, out: Float64Array): void {

@@ -1,3 +1,4 @@
+import { checkTrellisBits } from './trellis-layout.ts'
 import { checkStateBits, hashLut } from './trellis-lut.ts'
 import { GAUSS_STEP, gaussTables } from './trellis-tables.data.ts'
 
@@ -17,9 +18,6 @@ export const HASH_SPREAD: Readonly<Record<number, number>> = {
   6: 1.28,
 }
 
-/** Values of L whose `gauss` table comes from Lloyd's algorithm. */
-export const gaussStateBits: readonly number[] = Object.keys(gaussTables).map(Number)
-
 /** The table whose values all others are made of. */
 const LONGEST = 12
 
@@ -34,11 +32,13 @@ const LONGEST = 12
  *
  * @param stateBits L, 4 to 16
  * @param bits bits per weight, 1 to 6; a fractional rate shares the table of the whole one below
+ * @throws ReallmError `bad-option` for other numbers of bits
  * @example
  * const states = viterbi(values, { bits: 2, lut: trellisTable('gauss', 10, 2) })
  */
 export function trellisTable(values: TrellisValues, stateBits: number, bits: number): Float32Array {
   checkStateBits(stateBits)
+  checkTrellisBits(bits)
   const whole = Math.floor(bits)
   if (values === 'hash') return hashLut(stateBits).map(v => v * HASH_SPREAD[whole])
   const key = `${stateBits} ${whole}`

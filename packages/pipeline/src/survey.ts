@@ -59,8 +59,8 @@ const roundingDamping = 0.1
  * Measures what each choice would do to the model: the error of the outputs under H, times the squared gradient
  * that the model's own predictions send back there. To second order `KL ≈ ½ · mean((g ΔW x)²)` nats per token, which is
  * taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being, but for a share that all tokens have, the
- * mean of `‖g‖² x xᵀ` over that of `‖g‖²`. ΔW is rounded under every other window and measured under those between. One forward and one backward pass over a few windows, one block
- * in memory.
+ * mean of `‖g‖² x xᵀ` over that of `‖g‖²`. ΔW is rounded under every other window and measured under those between. One
+ * forward and one backward pass over a few windows, one block in memory.
  */
 export async function survey(options: SurveyOptions): Promise<Survey> {
   const { model, matrices, recipe, effort, scratch, signal, onProgress } = options

@@ -1,12 +1,4 @@
-import {
-  gaussStateBits,
-  hashLut,
-  networkBase,
-  TILE,
-  TILE_WEIGHTS,
-  trellisTable,
-  viterbi,
-} from '@reallm/kernels'
+import { TILE, TILE_WEIGHTS, trellisTable, viterbi } from '@reallm/kernels'
 import { breather, type LongWork, type Matrix, random, type Tensor } from '@reallm/tensor-io'
 import type { Full } from './codec.ts'
 import { networkFitter, type StateMeans } from './fit-network.ts'
@@ -51,10 +43,7 @@ export async function fitValues(
   const breathe = breather(ctx)
   const size = 2 ** stateBits
   const network = values === 'network' ? networkFitter(params, bits, rng) : undefined
-  const fixed = gaussStateBits.includes(stateBits)
-    ? trellisTable('gauss', stateBits, bits)
-    : hashLut(stateBits)
-  let table = network ? networkBase(stateBits, bits) : fixed
+  let table = trellisTable('gauss', stateBits, bits)
   const wanted = Math.ceil((WEIGHTS_PER_STATE[values] * size) / TILE_WEIGHTS)
   const sample = sampler(members, part, wanted, () => rng.uniform())
   for (let round = 0; round < ROUNDS && sample; round++) {

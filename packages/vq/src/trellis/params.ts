@@ -6,7 +6,7 @@ export const trellisParams = z.strictObject({
    * or the nearest two, behind feedback rounding more where an error costs more.
    */
   bits: z.number().min(1).max(6),
-  /** L: bits of a state. Two more take about four times as long and lower the error by 3–5 %. */
+  /** L: bits of a state. Two more take about four times as long and lower the error by 1–7 %. */
   stateBits: z.int().min(8).max(16).default(10),
   /**
    * What states stand for. `gauss`: a fixed table optimised for normal weights (any L; nothing stored). `hash`: computed
