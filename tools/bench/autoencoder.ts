@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { autoencoder, searchShape } from '../../packages/autoencoder/src/index.ts'
 import { lowrank } from '../../packages/lowrank/src/index.ts'
-import { svgPlot } from '../../packages/pipeline/src/svg-plot.ts'
+import { svgPlot } from '../../packages/pipeline/src/output/svg-plot.ts'
 import { plusLowRank, rotated } from '../../packages/pipeline/src/wrappers/index.ts'
 import {
   bitsPerWeight,

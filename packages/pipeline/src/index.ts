@@ -1,16 +1,18 @@
-export { type Allocation, allocate, type Candidate, frontier } from './allocate.ts'
+export { type Allocation, allocate, type Candidate, frontier } from './allocate/knapsack.ts'
+export { requireEmpty } from './checkpoint/journal.ts'
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
-export { finetune, summaryOf, type TuneOptions } from './finetune.ts'
-export { requireEmpty } from './journal.ts'
-export type { Scope } from './modules.ts'
+export { finetune, summaryOf, type TuneOptions } from './finetune/finetune.ts'
+export type { Scope } from './open/model-parts.ts'
+export type { CompressReport, FrontierPoint, MatrixReport, QualityReport } from './output/report.ts'
+export { reportHtml } from './output/report-html.ts'
 export {
   type CompressPlan,
   type FrontierPlan,
   frontierSvg,
   planCompression,
   planFrontier,
-} from './plan-model.ts'
+} from './plan.ts'
 export {
   type Choice,
   choice,
@@ -24,9 +26,7 @@ export {
   recipe,
   type SharedFit,
   type SharedTensors,
-} from './recipe.ts'
-export { builtInRecipe, recipes } from './recipes.ts'
-export { builtInRegistry } from './registry.ts'
-export type { CompressReport, FrontierPoint, MatrixReport, QualityReport } from './report.ts'
-export { reportHtml } from './report-html.ts'
+} from './recipes/recipe.ts'
+export { builtInRecipe, recipes } from './recipes/recipes.ts'
+export { builtInRegistry } from './recipes/registry.ts'
 export * from './wrappers/index.ts'

@@ -1,14 +1,14 @@
 import type { LongWork, Matrix } from '@reallm/tensor-io'
 import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
-import type { Fisher } from './gradients.ts'
-import type { Journal } from './journal.ts'
-import type { Ledger } from './ledger.ts'
-import type { Plan } from './plan.ts'
-import type { EncodePool } from './pool.ts'
-import type { Effort, Recipe } from './recipe.ts'
-import type { SharedFits } from './shared-fits.ts'
-import type { TunedBlocks } from './tuned-blocks.ts'
-import type { Windows } from './windows.ts'
+import type { Plan } from './allocate/allocate-bits.ts'
+import type { Fisher } from './calibrate/gradients.ts'
+import type { Windows } from './calibrate/sequences.ts'
+import type { Journal } from './checkpoint/journal.ts'
+import type { Ledger } from './checkpoint/ledger.ts'
+import type { TunedBlocks } from './checkpoint/tuned-layer.ts'
+import type { EncodePool } from './encoder/encoder.ts'
+import type { SharedFits } from './encoder/shared-decoders.ts'
+import type { Effort, Recipe } from './recipes/recipe.ts'
 
 /** Everything that the steps of one compression share. */
 export interface Run extends LongWork {

@@ -1,8 +1,8 @@
 import { ReallmError } from '@reallm/tensor-io'
-import type { Scope } from './modules.ts'
-import type { Budget } from './plan.ts'
-import { type Effort, efforts, type Recipe } from './recipe.ts'
-import { builtInRecipe } from './recipes.ts'
+import type { Budget } from './allocate/allocate-bits.ts'
+import type { Scope } from './open/model-parts.ts'
+import { type Effort, efforts, type Recipe } from './recipes/recipe.ts'
+import { builtInRecipe } from './recipes/recipes.ts'
 
 /** How to compress, wherever it is asked. */
 export interface RecipeOptions {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { svgPlot } from '../../../packages/pipeline/src/svg-plot.ts'
+import { svgPlot } from '../../../packages/pipeline/src/output/svg-plot.ts'
 import type { Row } from './row.ts'
 
 /** Writes the rows as JSON, as a table in Markdown, and for each model as a plot; files are named without their folders. */

@@ -14,8 +14,8 @@ import {
 } from '@reallm/tensor-io'
 import { allTensors, ggufName, type ModelWeights, permuteHeads } from '@reallm/transformer'
 import { dirname, join, mkdir } from '#platform'
-import { requireEmpty } from '../journal.ts'
-import { tokenizerFiles, tokenizerOf } from '../model-files.ts'
+import { requireEmpty } from '../checkpoint/journal.ts'
+import { tokenizerFiles, tokenizerOf } from '../open/tokenizer-files.ts'
 import { ggufMetadata } from './gguf-metadata.ts'
 
 export const convertDtypes = ['f32', 'f16', 'bf16', 'q8_0'] as const

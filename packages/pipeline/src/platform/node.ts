@@ -6,10 +6,10 @@ export { createHash } from 'node:crypto'
 export { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 export { availableParallelism, tmpdir } from 'node:os'
 export { basename, dirname, join, resolve } from 'node:path'
-export { threadPool } from '../thread-pool.ts'
+export { threadPool } from '../encoder/threads.ts'
 
 /** Loads BullMQ only when it is asked for. */
-export const queues = () => import('../queue/index.ts')
+export const queues = () => import('../encoder/queue/index.ts')
 
 /** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
 export const cacheFolder = (): string =>

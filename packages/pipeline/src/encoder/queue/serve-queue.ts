@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { basename, join } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
+import { type LongWork, writeFileAtomic } from '@reallm/tensor-io'
+import { builtInRecipe } from '../../recipes/recipes.ts'
+import { answerOf } from '../answer.ts'
+import { type EncodeJob, type EncodePool, encodePool } from '../encoder.ts'
+import { connect, type QueuedJob, queueName } from './connection.ts'
+
+export interface ServeQueueOptions extends LongWork {
+  /** `redis://host:6379` */
+  readonly url: string
+  /** The directory that the machine with `compress --queue` writes to. */
+  readonly shared: string
+  /** Matrices at a time; default one per core. */
+  readonly threads?: number
+}
+
+/**
+ * Encodes matrices for runs on other machines until `signal` aborts; what was begun is finished first. `onProgress`
+ * hears of `matrix-end`.
+ *
+ * @throws `unsupported` without bullmq, `io` when Redis does not answer
+ */
+export async function serveQueue({
+  url,
+  shared,
+  signal,
+  onProgress,
+  ...options
+}: ServeQueueOptions): Promise<void> {
+  const threads = options.threads ?? availableParallelism()
+  const { bullmq, connection } = await connect(url)
+  const pools = new Map<string, EncodePool>()
+  const poolFor = (recipe: string) => {
+    const known = pools.get(recipe) ?? encodePool(builtInRecipe(recipe), true, { threads })
+    pools.set(recipe, known)
+    return known
+  }
+  let done = 0
+  const worker = new bullmq.Worker<QueuedJob>(
+    queueName,
+    async ({ data, name }) => {
+      const path = join(shared, basename(data.file))
+      const job = deserialize(await readFile(path)) as EncodeJob
+      await writeFileAtomic(
+        `${path}.answer`,
+        serialize(await answerOf(() => poolFor(job.recipe).encode(job))),
+      )
+      onProgress?.({ event: 'matrix-end', name, done: ++done, total: done })
+    },
+    // a machine that says nothing for half a minute is taken for dead, and its job given to another
+    { connection, concurrency: Math.max(1, threads), lockDuration: 30_000, maxStalledCount: 3 },
+  )
+  worker.on('error', () => {}) // the connection comes back by itself
+  await worker.waitUntilReady()
+  if (!signal?.aborted)
+    await new Promise(resolve => signal?.addEventListener('abort', resolve, { once: true }))
+  await worker.close()
+  await Promise.all([...pools.values()].map(pool => pool.close()))
+  connection.disconnect()
+}

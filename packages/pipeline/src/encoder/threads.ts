@@ -1,0 +1,92 @@
+import { Worker } from 'node:worker_threads'
+import { ReallmError } from '@reallm/tensor-io'
+import { type Answer, resultsOf } from './answer.ts'
+import type { EncodeResult } from './encode-matrix.ts'
+import type { EncodeJob, EncodePool } from './encoder.ts'
+
+/** Weights of a matrix after which its thread ends: WebAssembly never gives memory back. */
+const retiringWeights = 1 << 23
+
+interface Waiting {
+  readonly job: EncodeJob
+  resolve(results: EncodeResult[]): void
+  reject(error: Error): void
+}
+
+/** A pool of worker threads that know the built-in recipes. */
+export function threadPool(threads: number, signal: AbortSignal | undefined): EncodePool {
+  const idle: Worker[] = []
+  const all = new Set<Worker>()
+  const busy = new Map<Worker, Waiting>()
+  const queue: Waiting[] = []
+  let closed = false
+
+  function start(): Worker {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { threads } })
+    all.add(worker)
+    worker.on('message', (answer: Answer) => {
+      const { job, resolve, reject } = take(worker)
+      if (job.w.data.length > retiringWeights) retire(worker)
+      else idle.push(worker)
+      try {
+        resolve(resultsOf(answer))
+      } catch (error) {
+        reject(error as Error)
+      }
+      next()
+    })
+    worker.on('error', error => fail(worker, error))
+    worker.on('exit', code => {
+      if (!closed) fail(worker, new ReallmError('io', `an encoding thread ended with code ${code}`))
+    })
+    return worker
+  }
+
+  function take(worker: Worker): Waiting {
+    const waiting = busy.get(worker)!
+    busy.delete(worker)
+    return waiting
+  }
+
+  function retire(worker: Worker): void {
+    all.delete(worker)
+    worker.removeAllListeners('exit')
+    void worker.terminate()
+  }
+
+  function fail(worker: Worker, error: Error): void {
+    all.delete(worker)
+    if (busy.has(worker)) take(worker).reject(error)
+    if (!closed) next()
+  }
+
+  function next(): void {
+    while (queue.length > 0 && (idle.length > 0 || all.size < threads)) {
+      const worker = idle.pop() ?? start()
+      const waiting = queue.shift()!
+      busy.set(worker, waiting)
+      worker.postMessage(waiting.job)
+    }
+  }
+
+  async function close(): Promise<void> {
+    closed = true
+    const stopped = new ReallmError('aborted', 'stopped on request')
+    for (const waiting of [...queue.splice(0), ...busy.values()]) waiting.reject(stopped)
+    busy.clear()
+    await Promise.all([...all].map(worker => worker.terminate()))
+    all.clear()
+  }
+  signal?.addEventListener('abort', close, { once: true })
+
+  return {
+    threads,
+    close,
+    encode: job =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(new ReallmError('aborted', 'stopped on request'))
+        queue.push({ job, resolve, reject })
+        next()
+      }),
+  }
+}

@@ -1,0 +1,90 @@
+import type { JournalOptions } from '../checkpoint/journal.ts'
+
+/** How one matrix was stored. */
+export interface MatrixReport {
+  readonly name: string
+  /** `[out, in]` */
+  readonly shape: readonly [number, number]
+  /** The composition and its parameters in short: `trellis k=3 L=10`. */
+  readonly codec: string
+  /** Bits per weight, every stored tensor counted, those shared with other matrices by their share. */
+  readonly bits: number
+  readonly bytes: number
+  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the share of the output's energy that is lost. */
+  readonly error: number
+  /** The same without feedback rounding, measured on a sample of rows; absent where there is none. */
+  readonly errorBefore?: number
+  /** ‖ΔW‖² / ‖W‖² */
+  readonly plainError: number
+  readonly seconds: number
+}
+
+/** One model on the held-out windows. */
+export interface QualityReport {
+  readonly perplexity: number
+  /** Mean cross-entropy, nats per token. */
+  readonly loss: number
+  /** Mean KL divergence from the original's predictions, nats per token; 0 for the original. */
+  readonly kl: number
+  /** Share of positions where the most likely token is the original's. */
+  readonly top1: number
+}
+
+/** What original and compressed model write, each left to itself. */
+export interface GenerationReport {
+  readonly protocol: string
+  /** Mean share of 4-grams that came before in the same continuation: near 1 for a model that is stuck. */
+  readonly repetition: { readonly original: number; readonly compressed: number }
+  /** Mean share of the original's continuation that the compressed model repeats from its start, token for token. */
+  readonly agreement: number
+  readonly samples: readonly {
+    readonly prompt: string
+    readonly original: string
+    readonly compressed: string
+  }[]
+}
+
+/** A model size that can be had, and what it is predicted to cost. */
+export interface FrontierPoint {
+  /** Sum of the weight files, in bytes. */
+  readonly bytes: number
+  readonly bitsPerWeight: number
+  readonly damage: number
+}
+
+/** What `compress` returns and writes as `reallm-report.json`. */
+export interface CompressReport {
+  readonly version: 1
+  readonly model: string
+  readonly recipe: string
+  readonly seed: number
+  readonly options: JournalOptions
+  readonly size: {
+    /** Sum of the weight files. */
+    readonly bytes: number
+    readonly originalBytes: number
+    readonly parameters: number
+    /** 8 · bytes / parameters: file header, norms, embeddings and head included. */
+    readonly bitsPerWeight: number
+  }
+  readonly calibration: string
+  /** Measured on the calibration windows that were held out; absent with `--no-eval`. */
+  readonly quality?: {
+    readonly protocol: string
+    readonly original: QualityReport
+    readonly compressed: QualityReport
+  }
+  /** Absent with `--no-eval`, and for models whose weights do not fit in half of the memory aimed for. */
+  readonly generation?: GenerationReport
+  readonly matrices: readonly MatrixReport[]
+  /** What `predictedDamage` and the frontier's damages are counted in. */
+  readonly damageUnit: string
+  readonly predictedDamage: number
+  readonly frontier: readonly FrontierPoint[]
+  readonly seconds: number
+  /** Processor time of all threads. */
+  readonly cpuSeconds: number
+  /** Largest resident set of the process, in bytes. */
+  readonly peakMemory: number
+  readonly machine: { readonly node: string; readonly backend: string; readonly threads: number }
+}

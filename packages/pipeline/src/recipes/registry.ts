@@ -1,0 +1,18 @@
+import { autoencoder, implicit } from '@reallm/autoencoder'
+import { onebit, rowScaled } from '@reallm/finetune'
+import { lowrank, lplrCodec, lr2vq, monarchCodec, prunedCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
+import { createRegistry, type MatrixCodec, type Registry } from '@reallm/tensor-io'
+import { additive, e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
+import { wrappers } from '../wrappers/index.ts'
+
+/** Every codec that an artifact may hold. */
+const codecs = [
+  ...[grid, normalfloat, kmeans, e8, trellis, additive],
+  ...[lowrank, lplrCodec, lr2vq, monarchCodec, prunedCodec, romCodec, ternaryCodec],
+  ...[autoencoder, implicit, onebit],
+] as readonly MatrixCodec[]
+
+let made: Registry | undefined
+
+/** Every codec and wrapper of this project: reads every artifact. */
+export const builtInRegistry = (): Registry => (made ??= createRegistry(codecs, [...wrappers, rowScaled]))

@@ -1,0 +1,56 @@
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { useBackend } from '@reallm/transformer'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { writeToyModels } from '../../../../finetune/test/toy-artifact.ts'
+import { type CompressOptions, compress } from '../../compress.ts'
+import { aqlm } from './aqlm.ts'
+
+vi.setConfig({ testTimeout: 240_000 })
+
+const folder = mkdtempSync(join(tmpdir(), 'reallm-aqlm-'))
+const text = 'It is a way I have of driving off the spleen, and regulating the circulation. '.repeat(40)
+let original: string
+const options = {
+  ...({ effort: 'fast', bits: 12, threads: 0, backend: 'wasm' } as const),
+  calibration: join(folder, 'text.txt'),
+}
+const run = (name: string, more: Partial<CompressOptions>) =>
+  compress(original, { ...options, recipe: 'aqlm', to: join(folder, name), ...more })
+const weights = (name: string) => readFileSync(join(folder, name, 'model.safetensors'))
+
+beforeAll(async () => {
+  process.env.REALLM_CACHE = join(folder, 'cache')
+  await useBackend('wasm')
+  original = (await writeToyModels(folder)).original
+  await writeFile(join(folder, 'text.txt'), text)
+})
+
+test('tuning the blocks brings the model nearer to the original, in no more bytes', async () => {
+  const { tune: _, ...untuned } = aqlm
+  const plain = await run('untuned', { recipe: untuned })
+  const tuned = await run('tuned', {})
+  expect(tuned.size.bytes).toBeLessThanOrEqual(plain.size.bytes)
+  expect(tuned.quality!.compressed.kl).toBeLessThan(plain.quality!.compressed.kl!)
+})
+
+test('a run that was stopped behind a tuned block goes on, and ends in the same bytes', async () => {
+  const stop = new AbortController()
+  const stopped = run('stopped', {
+    evaluate: false,
+    signal: stop.signal,
+    onProgress({ event, done }) {
+      if (event === 'block-end' && done === 1) stop.abort()
+    },
+  })
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' })
+  const blocks: (number | undefined)[] = []
+  await run('stopped', {
+    ...{ evaluate: false, resume: true },
+    onProgress: ({ event, done }) => void (event === 'block-end' && blocks.push(done)),
+  })
+  expect(blocks).toEqual([2])
+  expect(weights('stopped')).toEqual(weights('tuned'))
+})

@@ -1,0 +1,114 @@
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { largest, prunedCodec } from '@reallm/lowrank'
+import { useBackend } from '@reallm/transformer'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { openToy, writeToyModels } from '../../../../finetune/test/toy-artifact.ts'
+import { readMatrix } from '../../calibrate/hidden-states.ts'
+import { compress } from '../../compress.ts'
+import { type BlocksJob, choice } from '../recipe.ts'
+import { builtInRegistry } from '../registry.ts'
+import { pruneRecipes } from './prune.ts'
+
+vi.setConfig({ testTimeout: 120_000 })
+
+const folder = mkdtempSync(join(tmpdir(), 'reallm-together-'))
+const text = 'It is a way I have of driving off the spleen, and regulating the circulation. '.repeat(40)
+let original: string
+
+beforeAll(async () => {
+  process.env.REALLM_CACHE = join(folder, 'cache')
+  await useBackend('wasm')
+  original = (await writeToyModels(folder)).original
+  await writeFile(join(folder, 'text.txt'), text)
+})
+
+test('lr-qat: a training that was stopped goes on, and ends in the same bytes', async () => {
+  const options = {
+    ...({ recipe: 'lr-qat', effort: 'fast', bits: 12, threads: 0, evaluate: false } as const),
+    ...{ calibration: join(folder, 'text.txt'), backend: 'wasm' as const },
+  }
+  const weights = (name: string) => readFileSync(join(folder, name, 'model.safetensors'))
+  const { matrices } = await compress(original, { ...options, to: join(folder, 'whole') })
+  expect(matrices.filter(m => m.codec.startsWith('integers')).length).toBe(14)
+
+  const stop = new AbortController()
+  const onProgress = ({ event, done = 0 }: { event: string; done?: number }) => {
+    if (event === 'step-end' && done === 7) stop.abort()
+  }
+  const to = join(folder, 'stopped')
+  const stopped = compress(original, { ...options, to, onProgress, signal: stop.signal })
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' })
+  const steps: number[] = []
+  await compress(original, {
+    ...{ ...options, to, resume: true },
+    onProgress: ({ event, done = 0 }) => void (event === 'step-end' && steps.push(done)),
+  })
+  expect(steps[0]).toBe(8)
+  expect(weights('stopped')).toEqual(weights('whole'))
+})
+
+test('onebit: one bit for each weight of the blocks and two vectors, in an artifact that is measured', async () => {
+  const { matrices, quality } = await compress(original, {
+    ...{ to: join(folder, 'one'), recipe: 'onebit', effort: 'fast', bits: 8, threads: 0, backend: 'wasm' },
+    calibration: join(folder, 'text.txt'),
+  })
+  for (const { codec, bytes, shape } of matrices.filter(m => m.name.includes('layers'))) {
+    expect(codec).toBe('1 bit')
+    expect(bytes).toBe(Math.ceil((shape[0] * shape[1]) / 8) + 2 * (shape[0] + shape[1]))
+  }
+  expect(quality!.compressed.kl).toBeGreaterThan(0)
+})
+
+test.each(pruneRecipes)(
+  '$name leaves out whole channels and heads, those of the lowest score',
+  async recipe => {
+    const model = await openToy(original)
+    const { headDim, hiddenSize, intermediateSize } = model.config
+    const block = 'model.layers.0.'
+    const names = ['mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj', 'self_attn.q_proj', 'self_attn.o_proj']
+    const kept = [{ rows: 20 }, { rows: 20 }, { cols: 20 }, { rows: headDim }, { cols: headDim }]
+    const choices = new Map(
+      names.map((name, i) => [`${block}${name}`, choice('', prunedCodec, { ...kept[i], bits: 8 })]),
+    )
+    const ids = (await model.tokenizer()).encode(text)
+    const fit = [Int32Array.from(ids.slice(0, 30)), Int32Array.from(ids.slice(30, 60))]
+    const work = await mkdtemp(join(folder, 'prune-'))
+    const job = { model, choices, windows: { fit }, work } as unknown as BlocksJob
+    const encoded = await recipe.together!(job)
+    expect(await readdir(work)).toEqual([])
+    const decoded = (name: string) => builtInRegistry().decode(encoded.get(`${block}${name}`)!)
+    const rowsLeft = (name: string) =>
+      largest([...rowNorms(decoded(name))], decoded(name).rows).filter(r => rowNorms(decoded(name))[r] > 0)
+    const colsLeft = (name: string) => {
+      const { rows, cols, data } = decoded(name)
+      return Array.from({ length: cols }, (_, c) => c).filter(c =>
+        Array.from({ length: rows }, (_, r) => data[r * cols + c]).some(v => v !== 0),
+      )
+    }
+    expect(rowsLeft('mlp.gate_proj').length).toBe(20)
+    expect(rowsLeft('mlp.up_proj')).toEqual(rowsLeft('mlp.gate_proj'))
+    expect(colsLeft('mlp.down_proj')).toEqual(rowsLeft('mlp.gate_proj'))
+    expect(colsLeft('self_attn.o_proj')).toEqual(rowsLeft('self_attn.q_proj'))
+    expect(new Set(colsLeft('self_attn.o_proj').map(c => Math.floor(c / headDim))).size).toBe(1)
+    if (recipe.name === 'prune-magnitude') {
+      const [gate, up, down] = await Promise.all(
+        names.slice(0, 3).map(name => readMatrix(model, `${block}${name}.weight`)),
+      )
+      const score = Float64Array.from(
+        { length: intermediateSize },
+        (_, i) => rowNorms(gate)[i] + rowNorms(up)[i],
+      )
+      for (let i = 0; i < hiddenSize * intermediateSize; i++) score[i % intermediateSize] += down.data[i] ** 2
+      expect(rowsLeft('mlp.gate_proj')).toEqual(largest(score, 20))
+    }
+    await model.close()
+  },
+)
+
+const rowNorms = ({ rows, cols, data }: { rows: number; cols: number; data: Float32Array }) =>
+  Float64Array.from({ length: rows }, (_, r) =>
+    data.subarray(r * cols, (r + 1) * cols).reduce((sum, v) => sum + v * v, 0),
+  )

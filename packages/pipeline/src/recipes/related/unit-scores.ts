@@ -1,0 +1,108 @@
+import { throwIfAborted } from '@reallm/tensor-io'
+import {
+  linearModules,
+  loadBlock,
+  loadOuter,
+  type TransformerConfig,
+  tf,
+  valuesOf,
+} from '@reallm/transformer'
+import { join } from '#platform'
+import { activations } from '../../calibrate/activations.ts'
+import { blockGradients, headGradients } from '../../calibrate/gradients.ts'
+import { readMatrix } from '../../calibrate/hidden-states.ts'
+import { blockInputs } from '../../calibrate/layer-inputs.ts'
+import type { BlocksJob } from '../recipe.ts'
+
+/** What is left out together: a head (rows of q, columns of o) or a channel (rows of gate and up, columns of down). */
+export interface Units {
+  /** Module, without its block, whose columns they are. */
+  readonly input: string
+  /** Modules whose rows they are. */
+  readonly outputs: readonly string[]
+  readonly count: number
+  /** Rows or columns of each. */
+  readonly width: number
+}
+
+export const unitsOf = ({ heads, headDim, intermediateSize }: TransformerConfig): Units[] => [
+  { input: 'self_attn.o_proj', outputs: ['self_attn.q_proj'], count: heads, width: headDim },
+  { input: 'mlp.down_proj', outputs: ['mlp.gate_proj', 'mlp.up_proj'], count: intermediateSize, width: 1 },
+]
+
+/** Scores of the units of each block, by the whole name of the module whose columns they are. */
+export type Scores = (job: BlocksJob) => Promise<ReadonlyMap<string, Float32Array>>
+
+/** Sum of squares of a unit's weights in all its matrices. */
+export async function magnitudes({ model }: BlocksJob): Promise<Map<string, Float32Array>> {
+  const scores = new Map<string, Float32Array>()
+  for (let i = 0; i < model.config.layers; i++) {
+    for (const { input, outputs, count, width } of unitsOf(model.config)) {
+      const sums = new Float32Array(count)
+      for (const part of [input, ...outputs]) {
+        const { data, cols } = await readMatrix(model, `model.layers.${i}.${part}.weight`)
+        for (let k = 0; k < data.length; k++) {
+          sums[Math.floor((part === input ? k % cols : Math.floor(k / cols)) / width)] += data[k] ** 2
+        }
+      }
+      scores.set(`model.layers.${i}.${input}`, sums)
+    }
+  }
+  return scores
+}
+
+/**
+ * The squared first-order change of a window's loss when a unit is left out (Molchanov et al., arXiv 1906.10771), summed
+ * over the calibration windows: with a gate of 1 on the unit it is the square of the gate's gradient, of the unit's inputs
+ * times their gradients. One forward and one backward pass, one block in memory.
+ */
+export async function taylor({
+  model,
+  windows: { fit },
+  work,
+  signal,
+  onProgress,
+}: BlocksJob): Promise<Map<string, Float32Array>> {
+  const { config } = model
+  const { inputs, behind } = await blockInputs(model, fit, work, signal ? { signal } : {})
+  const gradients = await activations(join(work, 'gradients.f32'))
+  const outer = await loadOuter(model)
+  for (const [w, ids] of fit.entries()) {
+    throwIfAborted(signal)
+    const { values } = await behind.get(w)
+    await gradients.set(w, headGradients(config, outer, values, ids.subarray(1)))
+  }
+  tf.dispose(outer)
+  await behind.close()
+  const scores = new Map<string, Float32Array>()
+  for (let i = config.layers - 1; i >= 0; i--) {
+    const weights = await loadBlock(model, i)
+    for (let w = 0; w < fit.length; w++) {
+      throwIfAborted(signal)
+      const [x, dy] = [await inputs[i].get(w), await gradients.get(w)]
+      const found = blockGradients(config, weights, i, linearModules(config, i), x, dy)
+      for (const { input, count, width } of unitsOf(config)) {
+        const name = `model.layers.${i}.${input}`
+        const gates = valuesOf(() => {
+          const atInput = found.outputs.get(name)!.matMul(weights[`${name}.weight`])
+          return atInput.mul(found.inputs.get(name)!).sum(0).reshape([count, width]).sum(1)
+        })
+        const sums = scores.get(name) ?? new Float32Array(count)
+        scores.set(name, sums)
+        for (const [u, v] of gates.entries()) sums[u] += v ** 2
+      }
+      tf.dispose([...found.outputs.values(), ...found.inputs.values()])
+      await gradients.set(w, found.input)
+    }
+    tf.dispose(weights)
+    await inputs[i].close()
+    onProgress?.({
+      event: 'survey-end',
+      name: `scores of block ${i}`,
+      done: config.layers - i,
+      total: config.layers,
+    })
+  }
+  await gradients.close()
+  return scores
+}
