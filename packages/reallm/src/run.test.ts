@@ -100,10 +100,28 @@ describe('help', () => {
 
   test('a wrong option fails and points to the help', async () => {
     const { code, err, out } = await reallm(['compress', golden, '-o', join(folder, 'x'), '-b', 'three'])
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(out).toBe('')
     expect(err).toMatch(/Give a number.*\(reallm compress --help/s)
-    expect((await reallm(['compres'])).err).toMatch(/Did you mean compress/)
+    expect(await reallm(['compres'])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/Did you mean compress/),
+    })
+  })
+
+  test('help on a command is its --help; an unknown topic is named', async () => {
+    expect(await reallm(['help', 'compress'])).toEqual(await reallm(['compress', '--help']))
+    const { code, err } = await reallm(['help', 'compres'])
+    expect(code).toBe(2)
+    expect(err).toMatch(/unknown command 'compres'\n\(Did you mean compress/)
+  })
+
+  test.each(['-v', '--version', '-V'])('%s prints the version and nothing else', async flag => {
+    expect(await reallm([flag])).toEqual({
+      code: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/),
+      err: '',
+    })
   })
 })
 
@@ -173,6 +191,18 @@ describe('models', () => {
     const { backend, findings } = await json('doctor')
     expect(backend).toEqual(expect.any(String))
     for (const { found, why, how } of findings) expect(found || (why && how)).toBeTruthy()
+  })
+
+  test('bench measures a backend, the kernels and a recipe', async () => {
+    const { code, out, err } = await reallm(['bench', 'wasm', 'kernels', 'gptq', '--json'])
+    expect(code, err).toBe(0)
+    const speeds: { what: string; value: number; unit: string }[] = JSON.parse(out).speeds
+    expect(speeds.map(({ what, unit }) => `${what.split(':')[0]} ${unit}`)).toEqual([
+      ...['wasm GFLOPS', 'kernels GFLOPS'],
+      ...['gptq M weights/s', 'gptq M weights/s'],
+    ])
+    for (const { value } of speeds) expect(value).toBeGreaterThan(0)
+    await refused(['bench', 'magic'], /magic is no backend and no recipe/, /known: .*wasm.*gptq/)
   })
 })
 

@@ -50,11 +50,14 @@ Examples:
   $ reallm doctor                                         what this machine offers
 `
 
-/** Runs one command line and returns its exit code: 0 only on success, 130 when stopped. Never throws. */
+/**
+ * Runs one command line and returns its exit code: 0 only on success, 2 for wrong usage, 130 when stopped, 1 otherwise.
+ * Never throws.
+ */
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const program = new Command('reallm')
-    .description('Compress, adapt and run language models at 2-3 bits per weight.')
-    .version(version)
+    .description('Compress, adapt and run language models at 2–4 bits per weight.')
+    .version(version, '-v, --version')
     .option('--verbose', 'errors with their stacks')
     .addHelpText('after', examples)
   for (const create of commands) program.addCommand(create(io))
@@ -67,15 +70,23 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   }
   io.verbose = args.includes('--verbose')
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync(withAliases(args, program), { from: 'user' })
     return 0
   } catch (error) {
     return report(error, io)
   }
 }
 
+/** `-V` as in earlier versions; help on an unknown topic says that there is no such command. */
+function withAliases(args: readonly string[], program: Command): string[] {
+  const [first, topic] = args
+  if (first === '-V') return ['--version']
+  const isCommand = program.commands.some(command => command.name() === topic)
+  return first === 'help' && topic !== undefined && !isCommand ? [topic] : [...args]
+}
+
 function report(error: unknown, io: Io): number {
-  if (error instanceof CommanderError) return error.exitCode
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   const stopped = io.signal.aborted || (error instanceof ReallmError && error.code === 'aborted')
   io.err(`reallm: ${messageOf(error)}\n`)
   if (error instanceof ReallmError && error.hint) io.err(`  hint: ${error.hint}\n`)

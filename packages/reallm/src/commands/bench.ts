@@ -1,3 +1,4 @@
+import type { Recipe } from '@reallm/pipeline'
 import { Command } from 'commander'
 import { type Io, print, table } from '../io.ts'
 
@@ -8,23 +9,49 @@ interface Speed {
   readonly unit: string
 }
 
-/** `reallm bench` */
+/** `reallm bench [name…]` */
 export const benchCommand = (io: Io): Command =>
   new Command('bench')
     .description(
       'Measure what this machine does: matrix products on each backend, encoding and decoding by each recipe.',
     )
+    .argument('[names...]', 'only these backends and recipes')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
       'after',
       `
 Examples:
   $ reallm bench
+  $ reallm bench wasm reallm gptq                       one backend, two recipes
   $ reallm bench --json | jq '.speeds[] | select(.unit == "GFLOPS")'
 `,
     )
-    .action(async (options: { json?: boolean }) => {
-      const speeds = [...(await backendSpeeds(io)), ...(await codecSpeeds(io))]
+    .action(async (names: string[], options: { json?: boolean }) => {
+      const transformer = await import('@reallm/transformer')
+      const { recipes } = await import('@reallm/pipeline')
+      const { ReallmError } = await import('@reallm/tensor-io')
+      const known = [...transformer.backendNames, 'kernels', ...recipes.map(recipe => recipe.name)]
+      const unknown = names.find(name => !known.includes(name))
+      if (unknown !== undefined) {
+        throw new ReallmError('bad-option', `${unknown} is no backend and no recipe`, {
+          hint: `known: ${known.join(', ')}`,
+        })
+      }
+      const wanted = (name: string) => !io.signal.aborted && (names.length === 0 || names.includes(name))
+      const speeds: Speed[] = []
+      for (const { name, found } of await transformer.listBackends()) {
+        // Plain JavaScript takes too long to be of interest unless it is asked for.
+        if (!found || !wanted(name) || (name === 'cpu' && names.length === 0)) continue
+        io.err(`backend ${name} …\n`)
+        await transformer.useBackend(name)
+        speeds.push(await backendSpeed(name))
+      }
+      if (wanted('kernels')) speeds.push(await kernelSpeed())
+      for (const recipe of recipes) {
+        if (!wanted(recipe.name)) continue
+        io.err(`recipe ${recipe.name} …\n`)
+        speeds.push(...(await recipeSpeeds(recipe, io.signal)))
+      }
       print(io, options, { speeds }, () =>
         table([['what', 'speed', 'unit'], ...speeds.map(s => [s.what, s.value.toPrecision(3), s.unit])]),
       )
@@ -42,50 +69,54 @@ async function best(work: () => unknown): Promise<number> {
   return least
 }
 
-async function backendSpeeds(io: Io): Promise<Speed[]> {
-  const { linear, listBackends, tf, useBackend } = await import('@reallm/transformer')
-  const { matmul } = await import('@reallm/kernels')
-  const { random } = await import('@reallm/tensor-io')
-  const speeds: Speed[] = []
-  const n = 512
-  const { normal } = random(1)
-  const values = Float32Array.from({ length: n * n }, normal)
-  const gflops = (seconds: number) => (2 * n ** 3) / seconds / 1e9
-  for (const { name, found } of await listBackends()) {
-    // One native library in a process; plain JavaScript takes too long to be of interest.
-    if (!found || name === 'cpu') continue
-    if (io.signal.aborted) break
-    io.err(`backend ${name} …\n`)
-    await useBackend(name)
-    const [x, w] = [tf.tensor2d(values, [n, n]), tf.tensor2d(values, [n, n])]
-    const seconds = await best(() => tf.tidy(() => linear(x, w).dataSync()))
-    tf.dispose([x, w])
-    speeds.push({ what: `${name}: x Wᵀ, ${n}³`, value: gflops(seconds), unit: 'GFLOPS' })
-  }
-  const m = { rows: n, cols: n, data: values }
-  const seconds = await best(() => matmul(m, m))
-  return [...speeds, { what: `kernels: A B, ${n}³, one thread`, value: gflops(seconds), unit: 'GFLOPS' }]
+/** Edge of the square matrices that are multiplied. */
+const edge = 512
+const gflops = (seconds: number) => (2 * edge ** 3) / seconds / 1e9
+
+async function backendSpeed(name: string): Promise<Speed> {
+  // `tf` is a live binding: this reads the one that `useBackend` has just set.
+  const { linear, tf } = await import('@reallm/transformer')
+  const operand = () => tf.randomNormal([edge, edge])
+  const [x, w] = [operand(), operand()]
+  const seconds = await best(() => tf.tidy(() => void linear(x, w).dataSync()))
+  tf.dispose([x, w])
+  return { what: `${name}: x Wᵀ, ${edge}³`, value: gflops(seconds), unit: 'GFLOPS' }
 }
 
-async function codecSpeeds(io: Io): Promise<Speed[]> {
-  const { choicesFor, recipes } = await import('@reallm/pipeline')
-  const { bitsPerWeight, random } = await import('@reallm/tensor-io')
-  const speeds: Speed[] = []
-  const shape = [256, 256] as const
-  const { normal } = random(1)
-  const w = { rows: 256, cols: 256, data: Float32Array.from({ length: 256 * 256 }, normal) }
-  for (const recipe of recipes) {
-    if (io.signal.aborted) break
-    io.err(`recipe ${recipe.name} …\n`)
-    const choices = choicesFor(recipe, { name: 'w', kind: 'q_proj', shape, block: 0 }, 'normal')
-    const choice = choices[Math.floor(choices.length / 2)]
-    const encode = () => choice.encode(w, { seed: 1, signal: io.signal })
-    const stored = await encode()
-    const what = `${recipe.name}: ${choice.label}, ${bitsPerWeight(stored).toFixed(2)} bpw`
-    const weights = 256 * 256
-    speeds.push({ what: `${what}, encode`, value: weights / (await best(encode)) / 1e6, unit: 'M weights/s' })
-    const seconds = await best(() => choice.decode(stored))
-    speeds.push({ what: `${what}, decode`, value: weights / seconds / 1e6, unit: 'M weights/s' })
+async function kernelSpeed(): Promise<Speed> {
+  const { matmul } = await import('@reallm/kernels')
+  const m = await normalMatrix(edge)
+  return {
+    what: `kernels: A B, ${edge}³, one thread`,
+    value: gflops(await best(() => matmul(m, m))),
+    unit: 'GFLOPS',
   }
-  return speeds
+}
+
+/** Encoding and decoding a matrix in the middle one of a recipe's choices. */
+async function recipeSpeeds(recipe: Recipe, signal: AbortSignal): Promise<Speed[]> {
+  const { choicesFor } = await import('@reallm/pipeline')
+  const { bitsPerWeight } = await import('@reallm/tensor-io')
+  const w = await normalMatrix(256)
+  const choices = choicesFor(
+    recipe,
+    { name: 'w', kind: 'q_proj', shape: [w.rows, w.cols], block: 0 },
+    'normal',
+  )
+  const choice = choices[Math.floor(choices.length / 2)]
+  const encode = () => choice.encode(w, { seed: 1, signal })
+  const stored = await encode()
+  const what = `${recipe.name}: ${choice.label}, ${bitsPerWeight(stored).toFixed(2)} bpw`
+  const speed = async (verb: string, work: () => unknown): Promise<Speed> => ({
+    what: `${what}, ${verb}`,
+    value: w.data.length / (await best(work)) / 1e6,
+    unit: 'M weights/s',
+  })
+  return [await speed('encode', encode), await speed('decode', () => choice.decode(stored))]
+}
+
+async function normalMatrix(rows: number) {
+  const { random } = await import('@reallm/tensor-io')
+  const { normal } = random(1)
+  return { rows, cols: rows, data: Float32Array.from({ length: rows * rows }, normal) }
 }
