@@ -7,7 +7,7 @@ import {
   type LoadOptions as RuntimeOptions,
 } from '@reallm/runtime'
 import { ReallmError } from '@reallm/tensor-io'
-import type { TransformerConfig } from '@reallm/tensor-io/decoder'
+import type { TransformerConfig } from '@reallm/tensor-io/models'
 
 export interface LoadOptions extends Omit<RuntimeOptions, 'registry' | 'tokenizer'> {
   /** Directory of a LoRA, rsLoRA or DoRA adapter in PEFT's layout. */

@@ -5,7 +5,7 @@ import {
   configName,
   type ModelWeights,
   parseAdapter,
-} from '@reallm/tensor-io/decoder'
+} from '@reallm/tensor-io/models'
 import type { Block, DecoderWeights, Projection } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import type { Linear } from './linear/linear.ts'

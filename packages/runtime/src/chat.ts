@@ -1,5 +1,5 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
-import type { ChatMessage, TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import type { ChatMessage, TextTokenizer } from '@reallm/tensor-io/models'
 import { Generation } from './generation.ts'
 import type { Session } from './session.ts'
 

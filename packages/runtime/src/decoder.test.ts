@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { bf16ToF32, f32ToBf16, openModel } from '@reallm/tensor-io'
-import { openWeights, type TransformerConfig } from '@reallm/tensor-io/decoder'
+import { openWeights, type TransformerConfig } from '@reallm/tensor-io/models'
 import { describe, expect, it } from 'vitest'
 import { Decoder } from './decoder.ts'
 import { Engine } from './engine.ts'

@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import type { TransformerConfig } from '@reallm/tensor-io/decoder'
+import type { TransformerConfig } from '@reallm/tensor-io/models'
 import { Activations, BATCH, type Engine } from './engine.ts'
 import type { KvCache } from './kv-cache.ts'
 import type { Linear } from './linear/linear.ts'

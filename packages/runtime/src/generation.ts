@@ -6,7 +6,7 @@ import {
   textStream,
   throwIfAborted,
 } from '@reallm/tensor-io'
-import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import type { TextTokenizer } from '@reallm/tensor-io/models'
 import { pause } from './pause.ts'
 import type { Session } from './session.ts'
 

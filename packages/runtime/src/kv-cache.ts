@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import type { TransformerConfig } from '@reallm/tensor-io/decoder'
+import type { TransformerConfig } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 
 const FIRST_CAPACITY = 256

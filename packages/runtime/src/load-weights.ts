@@ -1,6 +1,6 @@
 import type { Pointer } from '@reallm/kernels/inference'
 import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/tensor-io/decoder'
+import type { ModelWeights } from '@reallm/tensor-io/models'
 import type { Block, DecoderWeights, Projection } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import { encodedLinear, isKnown } from './linear/encoded.ts'

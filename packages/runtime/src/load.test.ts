@@ -11,7 +11,7 @@ import {
   openModel,
   type ProgressEvent,
 } from '@reallm/tensor-io'
-import { openWeights } from '@reallm/tensor-io/decoder'
+import { openWeights } from '@reallm/tensor-io/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rotated } from '../../pipeline/src/wrappers/rotated.ts'
 import { e8, grid } from '../../vq/src/index.ts'

@@ -1,6 +1,5 @@
 import { type LongWork, ReallmError, type Registry } from '@reallm/tensor-io'
-import { type ModelWeights, openWeights } from '@reallm/tensor-io/decoder'
-import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import { type ModelWeights, openWeights, type TextTokenizer } from '@reallm/tensor-io/models'
 import { Engine } from './engine.ts'
 import { isKnown } from './linear/encoded.ts'
 import { loadWeights, type WeightForm } from './load-weights.ts'

@@ -1,6 +1,5 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
-import type { TransformerConfig } from '@reallm/tensor-io/decoder'
-import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
 import { adaptedWeights, freeAdapted, readAdapterFiles } from './adapter.ts'
 import { Chat, type ChatOptions } from './chat.ts'
 import { Decoder, type DecoderWeights } from './decoder.ts'

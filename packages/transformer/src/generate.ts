@@ -6,8 +6,7 @@ import {
   textStream,
   throwIfAborted,
 } from '@reallm/tensor-io'
-import type { TransformerConfig } from '@reallm/tensor-io/decoder'
-import type { TextTokenizer } from '@reallm/tensor-io/tokenizer'
+import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
 import { createKvCache } from './kv-cache.ts'
 import { tf } from './tf.ts'
 import { type Hooks, head, hiddenStates, type Weights } from './transformer.ts'

@@ -8,7 +8,7 @@ import {
   parseConfig,
   permuteHeads,
   rope,
-} from '@reallm/tensor-io/decoder'
+} from '@reallm/tensor-io/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeAsGguf } from '../test/as-gguf.ts'
 import { fixture, goldenModels } from '../test/fixtures.ts'

@@ -1,4 +1,4 @@
-export * from '@reallm/tensor-io/decoder'
+export * from '@reallm/tensor-io/models'
 export * from '@reallm/tensor-io/tokenizer'
 export * from './adapter/index.ts'
 export { type GenerateOptions, generate, generateIds } from './generate.ts'

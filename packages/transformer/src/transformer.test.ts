@@ -1,4 +1,4 @@
-import { linearModules } from '@reallm/tensor-io/decoder'
+import { linearModules } from '@reallm/tensor-io/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   distance,

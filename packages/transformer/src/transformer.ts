@@ -1,5 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
-import type { Rope, TransformerConfig } from '@reallm/tensor-io/decoder'
+import type { Rope, TransformerConfig } from '@reallm/tensor-io/models'
 import type { KvCache } from './kv-cache.ts'
 import { attend, crossEntropy, embedding, linear, rmsNorm, rotate, swiglu } from './ops.ts'
 import { type TfTensor, tf } from './tf.ts'

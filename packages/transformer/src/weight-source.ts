@@ -1,4 +1,4 @@
-import { blockTensors, type ModelWeights, type TransformerConfig } from '@reallm/tensor-io/decoder'
+import { blockTensors, type ModelWeights, type TransformerConfig } from '@reallm/tensor-io/models'
 import { tf } from './tf.ts'
 import type { Hooks, Weights } from './transformer.ts'
 import { loadTensors } from './weights.ts'

@@ -1,4 +1,4 @@
-import { blockTensors, type ModelWeights, outerTensors } from '@reallm/tensor-io/decoder'
+import { blockTensors, type ModelWeights, outerTensors } from '@reallm/tensor-io/models'
 import { type TfTensor, tf } from './tf.ts'
 
 /** Loads the named tensors onto the backend; the caller disposes of them. */

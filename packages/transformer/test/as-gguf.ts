@@ -1,6 +1,5 @@
 import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/tensor-io/decoder'
-import { allTensors, familyOf, ggufName, permuteHeads } from '@reallm/tensor-io/decoder'
+import { allTensors, familyOf, ggufName, type ModelWeights, permuteHeads } from '@reallm/tensor-io/models'
 
 /** Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added. */
 export async function writeAsGguf(model: ModelWeights, path: string, more: Record<string, GgufValue> = {}) {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { bf16ToF32, f32ToBf16, openFileSource, openSafetensors } from '@reallm/tensor-io'
-import { parseConfig, type TransformerConfig } from '@reallm/tensor-io/decoder'
+import { parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
 import { type BackendName, listBackends, type TfTensor, tf } from '../src/tf.ts'
 
 /** Backends that the golden tests run on: those of native, wasm and cpu that are here. */

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesSource, encodeSafetensors, openSafetensors, tensor } from '@reallm/tensor-io'
-import { openWeights, parseConfig } from '@reallm/tensor-io/decoder'
+import { openWeights, parseConfig } from '@reallm/tensor-io/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   distance,

@@ -1,1 +1,1 @@
-export { type Adapter, type AdapterModule, configName, weightsName } from '@reallm/tensor-io/decoder'
+export { type Adapter, type AdapterModule, configName, weightsName } from '@reallm/tensor-io/models'

@@ -1,5 +1,5 @@
 import { ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/tensor-io/decoder'
+import type { ModelWeights } from '@reallm/tensor-io/models'
 import { linear } from '../ops.ts'
 import { type TfTensor, tf } from '../tf.ts'
 import type { Hooks, Weights } from '../transformer.ts'

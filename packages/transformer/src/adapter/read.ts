@@ -1,5 +1,5 @@
 import { openFileSource, openSafetensors, ReallmError, readAll } from '@reallm/tensor-io'
-import { type Adapter, configName, parseAdapter, weightsName } from '@reallm/tensor-io/decoder'
+import { type Adapter, configName, parseAdapter, weightsName } from '@reallm/tensor-io/models'
 
 export { parseAdapter }
 

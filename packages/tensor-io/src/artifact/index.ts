@@ -1,5 +1,0 @@
-export { loadEncoded, saveEncoded } from './encoded-file.ts'
-export type { ArtifactModule } from './manifest.ts'
-export { type Artifact, readArtifact } from './read.ts'
-export type { StoredMatrix } from './stored-matrix.ts'
-export { type ArtifactOptions, type ArtifactWriter, createArtifactWriter, SMALLEST_SHARED } from './write.ts'

@@ -1,0 +1,108 @@
+import type { ZodType } from 'zod'
+import type { CheckpointStore } from '../core/checkpoint-store.ts'
+import { byteLength, type DType } from '../core/dtype.ts'
+import type { LongWork } from '../core/progress.ts'
+import { type Matrix, type MatrixShape, type Shape, sizeOf, type Tensor } from '../core/tensor.ts'
+
+/** dtype and shape of every tensor that storing one matrix takes; inner codecs' parts included. */
+export type StorageCost = Readonly<Record<string, { readonly dtype: DType; readonly shape: Shape }>>
+
+/**
+ * One matrix as it is stored. A codec that wraps another (rotation, low-rank + residual) keeps its own tensors
+ * in `parts` and the wrapped codec's result in `inner`; on disk the parts are named `<module>.<part>`,
+ * `<module>.inner.<part>`, …
+ */
+export interface EncodedMatrix<Params = unknown> {
+  readonly codec: string
+  readonly params: Params
+  readonly shape: MatrixShape
+  readonly parts: Readonly<Record<string, Tensor>>
+  readonly inner?: EncodedMatrix
+}
+
+export interface EncodeContext extends LongWork {
+  /** `H = XᵀX / tokens`, `[in, in]`: the error to minimise is tr(ΔW H ΔWᵀ). Absent: plain squared error. */
+  readonly hessian?: Matrix
+  /** `E[g gᵀ]` of the layer's output, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
+  readonly outputHessian?: Matrix
+  readonly seed: number
+  /** Where codecs that train keep their state, by a name of their own: encoding that was killed goes on from there. */
+  readonly checkpoint?: (name: string) => CheckpointStore
+}
+
+/** A way to store one matrix: `W ≈ decode(encode(W))`. `D_φ(E) ⊙ S` of the paper, §3.1. */
+export interface MatrixCodec<Params = unknown> {
+  readonly name: string
+  /** Schema = validation = documentation of the parameters. */
+  readonly params: ZodType<Params>
+  /** Every tensor that `encode` will store: the exact cost before any work. Throws `bad-option` when the shape does not fit. */
+  cost(shape: MatrixShape, params: Params): StorageCost
+  encode(w: Matrix, params: Params, ctx: EncodeContext): Promise<EncodedMatrix>
+  /** One lookup and one forward pass. */
+  decode(e: EncodedMatrix): Matrix
+  /** Decodes rows `from` to `to` (exclusive) only: how embeddings are looked up. Absent: rows can't be read alone. */
+  decodeRows?(e: EncodedMatrix, from: number, to: number): Matrix
+}
+
+/** What feedback rounding tells of the columns that it will hand in. */
+export interface ColumnContext extends EncodeContext {
+  /**
+   * What an error of each column costs when those after its block of `block` columns make up for it as they can, `[in]`.
+   * Absent: unknown.
+   */
+  readonly columnLoss?: (block: number) => Float32Array
+}
+
+/** A codec that can take a matrix column block by column block, and so can be used with feedback rounding. */
+export interface ColumnCodec<Params = unknown> extends MatrixCodec<Params> {
+  /** Fits what is global (codebooks, scales) on `w`, then quantises blocks in any values the caller hands in. */
+  columns(w: Matrix, params: Params, ctx: ColumnContext): Promise<ColumnEncoder>
+}
+
+/**
+ * Quantises tiles of `tileRows × tileCols`; columns left to right, and every tile of a column block before the next.
+ * At the right and bottom edges tiles are cut to what is left of the matrix: the last column block is
+ * `cols % tileCols` wide, the last call of a block may end at `rows`, and the last group may be narrower.
+ */
+export interface ColumnEncoder {
+  /** Columns quantised together: 1 for scalar grids, d for vectors, 16 for trellis tiles. */
+  readonly tileCols: number
+  /** Rows that depend on each other: a call's rows are a multiple of this and start at one. */
+  readonly tileRows: number
+  /** Columns that share a scale: the residual must be up to date over a whole group when its first column comes. */
+  readonly groupCols: number
+  /** Called at each group's first column with the current residual `[rows, groupCols]`, for scales chosen on the way. */
+  startGroup?(residual: Matrix, col: number): void
+  /**
+   * Stores `block` (`[n·tileRows, tileCols]` or cut by an edge, top left at `row`, `col`; `row` is a multiple of
+   * `tileRows`, `col` of `tileCols`) and returns what it decodes to. Hand in all rows at once where possible:
+   * tiles of one call are independent of each other and quantised as a batch.
+   */
+  quantise(block: Matrix, row: number, col: number): Matrix
+  /** The stored matrix; throws `bad-option` when a tile is missing. */
+  finish(): EncodedMatrix
+}
+
+/** Bits that a cost or a stored matrix takes, every tensor counted in whole bytes, as on disk. */
+export function bitsOf(stored: StorageCost | EncodedMatrix): number {
+  const tensors = isEncoded(stored) ? partsOf(stored) : stored
+  return Object.values(tensors).reduce((bits, t) => bits + 8 * byteLength(t.dtype, sizeOf(t.shape)), 0)
+}
+
+/** Bits per weight of a stored matrix. */
+export const bitsPerWeight = (e: EncodedMatrix): number => bitsOf(e) / sizeOf(e.shape)
+
+/** All tensors of a stored matrix by their name on disk (without the module's name). */
+export function partsOf(e: EncodedMatrix): Record<string, Tensor> {
+  const parts: Record<string, Tensor> = { ...e.parts }
+  if (e.inner) Object.assign(parts, prefixed(partsOf(e.inner)))
+  return parts
+}
+
+/** Puts `inner.` before the names of a wrapped codec's parts. */
+export const prefixed = <T>(parts: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(parts).map(([name, part]) => [`inner.${name}`, part]))
+
+function isEncoded(x: StorageCost | EncodedMatrix): x is EncodedMatrix {
+  return typeof (x as EncodedMatrix).codec === 'string'
+}

@@ -1,0 +1,48 @@
+import type { ZodType } from 'zod'
+import { ReallmError } from './errors.ts'
+import type { Matrix, MatrixShape } from './tensor.ts'
+
+/** A shape as in error messages: `[576×1536]`. */
+export const shapeText = ([rows, cols]: MatrixShape): string => `[${rows}×${cols}]`
+
+/** Parameters with defaults filled in; throws `bad-option` naming the codec, the parameter and what it may be. */
+export function parseParams<Full>(codec: string, schema: ZodType<Full>, params: unknown): Full {
+  const result = schema.safeParse(params)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const name = issue.path.join('.')
+  throw new ReallmError('bad-option', `${codec}: ${name ? `${name}: ` : ''}${issue.message}`, {
+    hint: `see the schema of ${codec}.params`,
+  })
+}
+
+/** Throws `bad-option` unless both sides are whole numbers of at least 1. */
+export function checkShape([rows, cols]: MatrixShape): void {
+  if (!Number.isInteger(rows) || !Number.isInteger(cols) || rows < 1 || cols < 1) {
+    throw new ReallmError('bad-option', `${shapeText([rows, cols])}: a matrix needs at least one weight`)
+  }
+}
+
+/** Throws `numeric` for NaN and infinities, naming the first place. */
+export function checkWeights(w: Matrix): void {
+  const { data, rows, cols } = w
+  for (let i = 0; i < data.length; i++) {
+    if (!Number.isFinite(data[i])) {
+      const [row, col] = [Math.floor(i / cols), i % cols]
+      throw new ReallmError('numeric', `${shapeText([rows, cols])}: weight [${row}, ${col}] is ${data[i]}`, {
+        hint: 'the source tensor is damaged or overflowed: check it before compressing',
+      })
+    }
+  }
+}
+
+/** Throws `bad-tensor` when a second moment does not fit the columns it belongs to. */
+export function checkHessian(hessian: Matrix | undefined, cols: number): void {
+  if (hessian && (hessian.rows !== cols || hessian.cols !== cols)) {
+    throw new ReallmError(
+      'bad-tensor',
+      `the Hessian is ${shapeText([hessian.rows, hessian.cols])}, the weights have ${cols} columns`,
+      { hint: `H = XᵀX / tokens of the layer's inputs is ${shapeText([cols, cols])}` },
+    )
+  }
+}

@@ -1,6 +1,0 @@
-export { type Adapter, type AdapterModule, configName, parseAdapter, weightsName } from './adapter.ts'
-export * from './config.ts'
-export { type Family, families, type HuggingFaceConfig } from './families.ts'
-export { configFromGguf, type GgufMetadata, ggufName, permuteHeads } from './gguf.ts'
-export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes } from './rope.ts'
-export * from './weights.ts'

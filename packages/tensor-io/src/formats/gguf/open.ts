@@ -1,0 +1,69 @@
+import { type DType, storageOf } from '../../core/dtype.ts'
+import { ReallmError } from '../../core/errors.ts'
+import { toFloat32 } from '../../core/float.ts'
+import { type Tensor, tensor } from '../../core/tensor.ts'
+import type { ModelFiles, OpenOptions } from '../model-files.ts'
+import type { ByteSource } from '../source/source.ts'
+import { findTensor, type Rows, rowShape } from '../store.ts'
+import { decodeBlocks } from './decode.ts'
+import { type GgufHeader, readHeader } from './header.ts'
+
+/** An open GGUF file. Tensors keep their GGUF names; metadata values that exceed 2⁵³ are bigints. */
+export interface GgufFile extends ModelFiles {
+  readonly kind: 'gguf'
+  readonly version: number
+  /** Types of the metadata values; those of the elements for arrays. */
+  readonly types: GgufHeader['types']
+  readonly tensors: GgufHeader['tensors']
+  /** One tensor, or rows `from` to `to` (exclusive) of its first axis; blocks come decoded to F32. */
+  read(name: string, rows?: Rows): Promise<Tensor>
+}
+
+/**
+ * Opens a GGUF file (version 2 or 3): reads and checks its header; tensors are read when asked for.
+ * `close` closes the source; so does a header that is refused.
+ *
+ * @example
+ * const file = await openGguf(await openFileSource('model.gguf'))
+ * const firstTen = await file.readFloat32('token_embd.weight', [0, 10])
+ */
+export async function openGguf(
+  source: ByteSource,
+  options: Pick<OpenOptions, 'signal'> & { readonly spec?: string } = {},
+): Promise<GgufFile> {
+  const header = await readHeader(source, options).catch(async (error: unknown) => {
+    await source.close()
+    throw error
+  })
+
+  async function read(name: string, rows?: Rows): Promise<Tensor> {
+    const entry = findTensor(header.tensors, name, source.name)
+    const shape = rows ? rowShape(name, entry, rows) : entry.shape
+    const rowBytes = entry.shape[0] > 0 ? entry.bytes / entry.shape[0] : 0
+    const [from, to] = rows ? [rows[0] * rowBytes, rows[1] * rowBytes] : [0, entry.bytes]
+    const bytes = await source.read(entry.start + from, entry.start + to, options)
+    if (entry.type.block > 1) return tensor('F32', shape, decodeBlocks(entry.type, bytes))
+    const dtype = entry.type.name as DType
+    return tensor<DType>(dtype, shape, storageOf(dtype, bytes.buffer))
+  }
+
+  return {
+    ...header,
+    spec: options.spec ?? source.name,
+    kind: 'gguf',
+    bytes: source.size,
+    config: {},
+    files: [],
+    read,
+    async readFloat32(name, rows) {
+      const stored = await read(name, rows)
+      return tensor('F32', stored.shape, toFloat32(stored))
+    },
+    async readFile(name) {
+      throw new ReallmError('not-found', `${source.name}: a GGUF file has no ${name} beside it`, {
+        hint: 'configuration and tokenizer are in its metadata',
+      })
+    },
+    close: () => source.close(),
+  }
+}

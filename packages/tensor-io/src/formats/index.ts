@@ -1,0 +1,8 @@
+export * from './artifact/index.ts'
+export * from './checkpoint.ts'
+export * from './gguf/index.ts'
+export * from './model-files.ts'
+export * from './open/index.ts'
+export * from './safetensors/index.ts'
+export * from './source/index.ts'
+export type { TensorInfo, TensorStore } from './store.ts'

@@ -1,0 +1,48 @@
+import type { Registry } from '../codec/registry.ts'
+import type { OnProgress } from '../core/progress.ts'
+import type { Artifact } from './artifact/artifact.ts'
+import type { TensorStore } from './store.ts'
+
+/** A model wherever it lives: a Hugging Face directory, a GGUF or safetensors file, an artifact, `hf:`, `npm:`. */
+export interface ModelFiles extends TensorStore {
+  readonly spec: string
+  readonly kind: 'huggingface' | 'gguf' | 'safetensors' | 'artifact'
+  /** Sum of the weight files, in bytes. */
+  readonly bytes: number
+  /** Contents of `config.json`; for GGUF empty, see `metadata`. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** GGUF or safetensors metadata. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** Names of the small files beside the weights (`tokenizer.json`, `generation_config.json`, …). */
+  readonly files: readonly string[]
+  readFile(name: string): Promise<Uint8Array<ArrayBuffer>>
+  /** Of an artifact: its matrices as they are stored. */
+  readonly artifact?: Artifact
+}
+
+export interface OpenOptions {
+  /** Codecs to decode an artifact's matrices with: `<module>.weight` then reads as if it were stored plainly. */
+  readonly registry?: Registry
+  /**
+   * Whether the checksums of an artifact's shards are compared, which reads all of them; sizes always are. Unless
+   * told otherwise: for files on disk of less than 1 GB in all.
+   */
+  readonly verify?: boolean
+  /** Stops opening and downloading. */
+  readonly signal?: AbortSignal
+  /** Told of downloads: `file-start`, `bytes-read`, `file-end`. */
+  readonly onProgress?: OnProgress
+  /** For http(s) URLs and the hub, instead of the global `fetch`. */
+  readonly fetch?: typeof fetch
+  /**
+   * Where `npm:` packages are served, for example `https://cdn.jsdelivr.net/npm/`; in a page it may be relative to it.
+   * Without it they are looked for in `node_modules`.
+   */
+  readonly base?: string
+  /** Where `hf:` downloads from; the Hugging Face hub unless told otherwise. */
+  readonly hubUrl?: string
+  /** Where `hf:` downloads to; the cache that Python's huggingface_hub uses unless told otherwise. */
+  readonly cacheDir?: string
+  /** For gated and private models of `hf:`. */
+  readonly accessToken?: string
+}

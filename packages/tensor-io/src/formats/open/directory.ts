@@ -1,0 +1,86 @@
+import { ReallmError } from '../../core/errors.ts'
+import { type ByteSource, openFileSource, openUrlSource, type UrlOptions } from '../source/index.ts'
+import { fileError, nodeModule } from '../source/node.ts'
+import { urlExists } from '../source/url-source.ts'
+
+/** Files side by side: a directory on disk, behind a URL, or what was dropped on a page. */
+export interface Directory {
+  /** What errors call it. */
+  readonly name: string
+  /** Names of its files, sorted. */
+  readonly names: readonly string[]
+  /** On disk, where reading everything is cheap. */
+  readonly local: boolean
+  /** Throws `not-found` for a file that is not there. */
+  open(name: string): Promise<ByteSource>
+}
+
+/** A named source, for example of a dropped file: `{ name: file.name, source: blobSource(file.name, file) }`. */
+export interface NamedSource {
+  readonly name: string
+  readonly source: ByteSource
+}
+
+/** A directory on disk. */
+export async function diskDirectory(path: string): Promise<Directory> {
+  const { join } = nodeModule('path')
+  try {
+    const entries = await nodeModule('fs/promises').readdir(path, { withFileTypes: true })
+    const names = entries.filter(entry => !entry.isDirectory()).map(entry => entry.name)
+    return { name: path, names: names.sort(), local: true, open: name => openFileSource(join(path, name)) }
+  } catch (cause) {
+    throw fileError(cause, path, 'read')
+  }
+}
+
+/** The files of a model that are looked for behind a URL, which has no listing. */
+const wellKnown = [
+  'adapter_config.json',
+  'adapter_model.safetensors',
+  'added_tokens.json',
+  'chat_template.jinja',
+  'config.json',
+  'generation_config.json',
+  'merges.txt',
+  'model.safetensors',
+  'model.safetensors.index.json',
+  'reallm-report.json',
+  'special_tokens_map.json',
+  'tokenizer.json',
+  'tokenizer.model',
+  'tokenizer_config.json',
+  'vocab.json',
+]
+
+/** A directory behind HTTP(S); of the well-known files of a model, those that are there. */
+export async function urlDirectory(url: string, options: UrlOptions): Promise<Directory> {
+  const base = new URL(url)
+  if (!base.pathname.endsWith('/')) base.pathname += '/'
+  const urlOf = (name: string) => {
+    const file = new URL(encodeURIComponent(name), base)
+    file.search = base.search
+    return file.href
+  }
+  const there = await Promise.all(wellKnown.map(name => urlExists(urlOf(name), options)))
+  return {
+    name: url,
+    names: wellKnown.filter((_, i) => there[i]),
+    local: false,
+    open: name => openUrlSource(urlOf(name), options),
+  }
+}
+
+/** Sources that lie in memory or were dropped on a page; folders in their names are left out. */
+export function sourcesDirectory(name: string, files: readonly NamedSource[]): Directory {
+  const sources = new Map(files.map(file => [file.name.replace(/^.*[/\\]/, ''), file.source]))
+  return {
+    name,
+    names: [...sources.keys()].sort(),
+    local: false,
+    async open(file) {
+      const source = sources.get(file)
+      if (!source) throw new ReallmError('not-found', `${name}: ${file} is not among the files`)
+      return source
+    },
+  }
+}

@@ -1,0 +1,182 @@
+import type { downloadFile, ListFileEntry } from '@huggingface/hub'
+import { ReallmError } from '../../core/errors.ts'
+import { throwIfAborted } from '../../core/progress.ts'
+import type { OpenOptions } from '../model-files.ts'
+import { createAtomicFile, writeFileAtomic } from '../source/atomic-file.ts'
+import { fileError, nodeModule } from '../source/node.ts'
+import type { HubSpec } from './parse-hub-spec.ts'
+
+interface HubParams {
+  readonly repo: string
+  readonly hubUrl?: string
+  readonly accessToken?: string
+  readonly fetch: typeof fetch
+  readonly revision?: string
+}
+
+/**
+ * Downloads what is needed of a model into the cache that Python's huggingface_hub uses too (`blobs`, `refs`,
+ * `snapshots`) and returns the snapshot's directory. Files that are there are not downloaded again; without a
+ * network the last downloaded revision is used.
+ */
+export async function downloadModel(
+  { repo, revision, file }: HubSpec,
+  options: OpenOptions,
+): Promise<string> {
+  const hub = await import('@huggingface/hub')
+  const { join } = nodeModule('path')
+  const fs = nodeModule('fs/promises')
+  const home = join(
+    options.cacheDir ?? hub.getHFHubCachePath(),
+    hub.getRepoFolderName({ type: 'model', name: repo }),
+  )
+  const ref = join(home, 'refs', revision)
+  const params: HubParams = {
+    repo,
+    ...(options.hubUrl === undefined ? {} : { hubUrl: options.hubUrl }),
+    ...(options.accessToken === undefined ? {} : { accessToken: options.accessToken }),
+    fetch: (input, init) => (options.fetch ?? fetch)(input, { ...init, signal: options.signal ?? null }),
+  }
+
+  let commit: string
+  try {
+    const info = await hub.modelInfo({ ...params, name: repo, additionalFields: ['sha'], revision })
+    commit = checkedHash(info.sha)
+  } catch (error) {
+    throwIfAborted(options.signal)
+    const known = await fs.readFile(ref, 'utf8').catch(() => undefined)
+    if (known === undefined || error instanceof hub.HubApiError) throw hubError(repo, revision, error)
+    return join(home, 'snapshots', known.trim())
+  }
+  const snapshot = join(home, 'snapshots', commit)
+  try {
+    const entries: ListFileEntry[] = []
+    for await (const entry of hub.listFiles({ ...params, recursive: file !== undefined, revision: commit })) {
+      if (entry.type === 'file') entries.push(entry)
+    }
+    for (const entry of neededFiles(repo, entries, file)) {
+      const target = join(snapshot, entry.path)
+      if (await exists(target)) continue
+      const blob = join(home, 'blobs', checkedHash(entry.lfs?.oid ?? entry.oid))
+      if (!(await exists(blob)))
+        await download(hub.downloadFile, { ...params, revision: commit }, entry, blob, options)
+      await link(blob, target)
+    }
+  } catch (error) {
+    throwIfAborted(options.signal)
+    throw hubError(repo, revision, error)
+  }
+  await writeFileAtomic(ref, commit)
+  return snapshot
+}
+
+/** The files to download: the one asked for, or weights and small files at the top of the repository. */
+function neededFiles(
+  repo: string,
+  entries: readonly ListFileEntry[],
+  file: string | undefined,
+): ListFileEntry[] {
+  if (file !== undefined) {
+    const found = entries.filter(entry => entry.path === file)
+    if (found.length === 1) return found
+    throw new ReallmError('not-found', `hf:${repo}: there is no file ${file} in it`)
+  }
+  const top = entries.filter(entry => !/[/\\]/.test(entry.path))
+  const weights = top.filter(entry => entry.path.endsWith('.safetensors'))
+  if (weights.length === 0) {
+    const ggufs = top.filter(entry => entry.path.endsWith('.gguf')).map(entry => entry.path)
+    throw new ReallmError('not-found', `hf:${repo}: it has no safetensors`, {
+      hint: ggufs.length > 0 ? `name one of its GGUF files: hf:${repo}/${ggufs[0]}` : 'choose another model',
+    })
+  }
+  const sharded = top.some(entry => entry.path === 'model.safetensors.index.json')
+  const wanted = sharded ? /^model-\d+-of-\d+\.safetensors$/ : /^model\.safetensors$/
+  const chosen = weights.filter(entry => wanted.test(entry.path))
+  const small = top.filter(entry => /\.(json|jinja|txt|model)$/.test(entry.path))
+  return [...small, ...(chosen.length > 0 ? chosen : weights)]
+}
+
+async function download(
+  get: typeof downloadFile,
+  params: HubParams,
+  entry: ListFileEntry,
+  path: string,
+  { signal, onProgress }: OpenOptions,
+): Promise<void> {
+  const blob = await get({ ...params, path: entry.path })
+  if (!blob) throw new ReallmError('not-found', `hf:${params.repo}: ${entry.path} cannot be downloaded`)
+  const report = (event: string, done: number) =>
+    onProgress?.({ event, name: entry.path, done, total: blob.size })
+  report('file-start', 0)
+  const file = await createAtomicFile(path)
+  const hash = nodeModule('crypto').createHash('sha256')
+  try {
+    let done = 0
+    for await (const chunk of blob.stream()) {
+      throwIfAborted(signal)
+      await file.write(chunk, done)
+      hash.update(chunk)
+      done += chunk.length
+      report('bytes-read', done)
+    }
+    const altered = entry.lfs !== undefined && hash.digest('hex') !== entry.lfs.oid
+    if (done !== entry.size || altered) {
+      const what = altered ? 'bytes with another checksum' : `${done} of ${entry.size} bytes`
+      throw new ReallmError('integrity', `hf:${params.repo}: ${entry.path} came as ${what}`, {
+        hint: 'try again',
+      })
+    }
+    await file.commit()
+    report('file-end', done)
+  } catch (error) {
+    await file.abort()
+    throw error
+  }
+}
+
+async function link(blob: string, target: string): Promise<void> {
+  const { dirname, relative } = nodeModule('path')
+  const fs = nodeModule('fs/promises')
+  try {
+    await fs.mkdir(dirname(target), { recursive: true })
+    // symbolic links need a privilege on Windows
+    await fs.symlink(relative(dirname(target), blob), target).catch(() => fs.link(blob, target))
+  } catch (cause) {
+    throw fileError(cause, target, 'write')
+  }
+}
+
+/** Hashes name files of the cache, so they must be nothing else. */
+function checkedHash(hash: string | undefined): string {
+  if (hash !== undefined && /^[0-9a-f]{8,64}$/.test(hash)) return hash
+  throw new ReallmError('bad-file', `the hub sent ${JSON.stringify(hash)} where a hash is due`)
+}
+
+function hubError(repo: string, revision: string, cause: unknown): ReallmError {
+  if (cause instanceof ReallmError) return cause
+  const { statusCode, message } = cause as { statusCode?: number; message: string }
+  if (statusCode === 404) {
+    return new ReallmError('not-found', `hf:${repo}: there is no such model, or no revision ${revision}`, {
+      cause,
+    })
+  }
+  if (statusCode === 401 || statusCode === 403) {
+    return new ReallmError('io', `hf:${repo}: the hub refuses access, or there is no such model`, {
+      cause,
+      hint: 'pass an access token of an account that has accepted the licence of the model',
+    })
+  }
+  const reason = (cause as { cause?: Error }).cause?.message ?? message
+  return new ReallmError('io', `hf:${repo}: the hub cannot be reached (${reason})`, {
+    cause,
+    hint: 'check the network, or download the model elsewhere and name its directory',
+  })
+}
+
+const exists = (path: string) =>
+  nodeModule('fs/promises')
+    .access(path)
+    .then(
+      () => true,
+      () => false,
+    )

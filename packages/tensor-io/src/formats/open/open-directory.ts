@@ -1,0 +1,134 @@
+import { ReallmError } from '../../core/errors.ts'
+import { parseJson } from '../../core/json.ts'
+import { isArtifact, parseModules } from '../artifact/manifest.ts'
+import { artifactOf, decodedStore } from '../artifact/read.ts'
+import { checkSize, checkSum, shardSums } from '../artifact/verify.ts'
+import type { ModelFiles, OpenOptions } from '../model-files.ts'
+import { openSafetensors } from '../safetensors/open.ts'
+import { openShards, parseShardIndex } from '../safetensors/shards.ts'
+import { type ByteSource, readAll } from '../source/source.ts'
+import type { TensorStore } from '../store.ts'
+import type { Directory } from './directory.ts'
+
+const indexName = 'model.safetensors.index.json'
+const adapterName = 'adapter_model.safetensors'
+
+/** The weights in a directory before anybody knows what kind of model they are. */
+interface Weights extends TensorStore {
+  readonly bytes: number
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly sources: ReadonlyMap<string, ByteSource>
+}
+
+/**
+ * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors
+ * or GGUF file there is). `weightFile` chooses one file; of an artifact, all files are opened in any case.
+ */
+export async function openDirectory(
+  dir: Directory,
+  spec: string,
+  options: OpenOptions,
+  weightFile?: string,
+): Promise<ModelFiles> {
+  const chosen = weightFile ?? chooseWeights(dir)
+  if (chosen.endsWith('.gguf')) {
+    const { openGguf } = await import('../gguf/open.ts')
+    return openGguf(await dir.open(chosen), { spec, ...options })
+  }
+  const readFile = async (name: string) => {
+    const source = await dir.open(name)
+    try {
+      return await readAll(source, options)
+    } finally {
+      await source.close()
+    }
+  }
+  const config = dir.names.includes('config.json')
+    ? parseJson(`${dir.name}: config.json`, await readFile('config.json'))
+    : {}
+  const opened = {
+    spec,
+    config,
+    files: dir.names.filter(
+      name => !/\.(safetensors|index\.json|gguf|bin|pt|pth|onnx|h5|msgpack)$/.test(name),
+    ),
+    readFile,
+  }
+  if (isArtifact(config)) return openArtifact(dir, opened, options)
+  const { sources: _, ...weights } = await openWeights(dir, chosen, options)
+  return { ...opened, ...weights, kind: weightFile === undefined ? 'huggingface' : 'safetensors' }
+}
+
+async function openArtifact(
+  dir: Directory,
+  opened: Pick<ModelFiles, 'spec' | 'config' | 'files' | 'readFile'>,
+  options: OpenOptions,
+): Promise<ModelFiles> {
+  const { sources, ...weights } = await openWeights(dir, chooseWeights(dir), options)
+  try {
+    const sums = shardSums(weights.metadata)
+    for (const [file, source] of sources) {
+      if (options.verify ?? (dir.local && weights.bytes < 1e9))
+        await checkSum(dir.name, file, source, sums, options)
+    }
+    const artifact = artifactOf(dir.name, parseModules(dir.name, opened.config, weights.tensors), weights)
+    const { registry } = options
+    const store = registry ? decodedStore(dir.name, weights, artifact, registry) : weights
+    return { ...opened, ...weights, ...store, kind: 'artifact', artifact }
+  } catch (error) {
+    await weights.close()
+    throw error
+  }
+}
+
+function chooseWeights(dir: Directory): string {
+  if (dir.names.includes(indexName)) return indexName
+  if (dir.names.includes('model.safetensors')) return 'model.safetensors'
+  // an adapter in PEFT's layout
+  if (dir.names.includes('adapter_config.json') && dir.names.includes(adapterName)) return adapterName
+  for (const ending of ['.safetensors', '.gguf']) {
+    const candidates = dir.names.filter(name => name.endsWith(ending))
+    if (candidates.length === 1) return candidates[0]
+    if (candidates.length > 1) {
+      throw new ReallmError(
+        'bad-file',
+        `${dir.name}: which of its ${candidates.length} ${ending} files is meant?`,
+        {
+          hint: `name one: ${candidates.slice(0, 3).join(', ')}${candidates.length > 3 ? ', …' : ''}`,
+        },
+      )
+    }
+  }
+  const pickled = dir.names.find(name => /\.(bin|pt|pth)$/.test(name))
+  throw new ReallmError('not-found', `${dir.name}: there is no model.safetensors in it`, {
+    hint: pickled
+      ? `${pickled} is a pickle file: save the model as safetensors`
+      : 'a model directory has config.json and model.safetensors (or its index and shards)',
+  })
+}
+
+async function openWeights(dir: Directory, chosen: string, options: OpenOptions): Promise<Weights> {
+  if (chosen !== indexName) {
+    const { source, ...file } = await openSafetensors(await dir.open(chosen), options)
+    return { ...file, bytes: source.size, sources: new Map([[chosen, source]]) }
+  }
+  const name = `${dir.name}: ${indexName}`
+  const source = await dir.open(indexName)
+  const index = parseShardIndex(name, parseJson(name, await readAll(source, options)))
+  await source.close()
+  const sums = shardSums(index.metadata)
+  const open = async (file: string) => {
+    const shard = await dir.open(file)
+    try {
+      checkSize(dir.name, file, shard, sums)
+      return shard
+    } catch (error) {
+      await shard.close()
+      throw error
+    }
+  }
+  const shards = await openShards(name, index, open, options)
+  const { files, ...store } = shards
+  const sources = new Map([...files].map(([file, { source }]) => [file, source]))
+  return { ...store, metadata: index.metadata, sources }
+}

@@ -1,0 +1,36 @@
+import { ReallmError } from '../../core/errors.ts'
+import type { ModelFiles, OpenOptions } from '../model-files.ts'
+import { hasNode } from '../source/node.ts'
+import { urlExists } from '../source/url-source.ts'
+import { diskDirectory, urlDirectory } from './directory.ts'
+import { openDirectory } from './open-directory.ts'
+import { type PackageSpec, parsePackageSpec } from './parse-package-spec.ts'
+
+/** Opens the model of an npm package: behind `options.base` when that is given, else in `node_modules`. */
+export async function openNpm(spec: string, options: OpenOptions): Promise<ModelFiles> {
+  const wanted = parsePackageSpec(spec)
+  if (options.base !== undefined) {
+    const root = packageUrl(wanted, options.base)
+    const folder = (await urlExists(`${root}config.json`, options)) ? root : `${root}model/`
+    return openDirectory(await urlDirectory(folder, options), spec, options)
+  }
+  if (!hasNode()) {
+    throw new ReallmError('unsupported', `${spec}: a page has no node_modules to look into`, {
+      hint: "say where packages are served, for example { base: 'https://cdn.jsdelivr.net/npm/' }",
+    })
+  }
+  const { findPackage } = await import('./find-package.ts')
+  return openDirectory(await diskDirectory(await findPackage(wanted)), spec, options)
+}
+
+function packageUrl({ name, version }: PackageSpec, base: string): string {
+  const path = `${base.replace(/\/?$/, '/')}${name}${version === undefined ? '' : `@${version}`}/`
+  try {
+    return new URL(path, globalThis.location?.href).href
+  } catch (cause) {
+    throw new ReallmError('bad-option', `base ${JSON.stringify(base)}: that is no URL`, {
+      hint: 'for example https://cdn.jsdelivr.net/npm/; in a page it may be relative to it',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,11 @@
+export { type Adapter, type AdapterModule, configName, parseAdapter, weightsName } from './adapter.ts'
+export * from './config.ts'
+export { type Family, families, type HuggingFaceConfig } from './families.ts'
+export { configFromGguf, type GgufMetadata, ggufName, permuteHeads } from './gguf.ts'
+export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes } from './rope.ts'
+export * from './sample.ts'
+export * from './text-stream.ts'
+// createTokenizer is exported by `@reallm/tensor-io/tokenizer`: it brings the libraries that a page may never need.
+export type { ChatMessage, TextTokenizer, TokenizerFiles } from './tokenizer/create-tokenizer.ts'
+export { openTokenizer } from './tokenizer/open-tokenizer.ts'
+export * from './weights.ts'

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { random } from '../core/random.ts'
+import { type SampleOptions, sample } from './sample.ts'
+
+const logits = [0, Math.log(4), Math.log(2), Math.log(1), Math.log(2)] // shares 1, 4, 2, 1, 2 of 10
+
+function shares(options: SampleOptions, draws = 20_000): number[] {
+  const stream = random(3)
+  const counts = logits.map(() => 0)
+  for (let i = 0; i < draws; i++) counts[sample(logits, options, stream)]++
+  return counts.map(c => c / draws)
+}
+
+const expectShares = (got: number[], want: number[]) => {
+  for (const [i, share] of want.entries()) expect(got[i]).toBeCloseTo(share, 1.7)
+}
+
+describe('sample', () => {
+  it('takes the likeliest, the first of equals, by default', () => {
+    expect(sample(logits, {}, random(1))).toBe(1)
+    expect(sample([1, 3, 3], {}, random(1))).toBe(1)
+  })
+
+  it('draws by probability', () => expectShares(shares({ temperature: 1 }), [0.1, 0.4, 0.2, 0.1, 0.2]))
+
+  it('sharpens with a low temperature', () =>
+    expectShares(shares({ temperature: 0.5 }), [1 / 26, 16 / 26, 4 / 26, 1 / 26, 4 / 26]))
+
+  it('keeps the k likeliest', () =>
+    expectShares(shares({ temperature: 1, topK: 2 }), [0, 2 / 3, 1 / 3, 0, 0]))
+
+  it('keeps the likeliest that reach p', () =>
+    expectShares(shares({ temperature: 1, topP: 0.55 }), [0, 2 / 3, 1 / 3, 0, 0]))
+
+  it('keeps those not too far from the likeliest', () =>
+    expectShares(shares({ temperature: 1, minP: 0.3 }), [0, 0.5, 0.25, 0, 0.25]))
+
+  it('weakens what was there before', () => {
+    const draw = (repetitionPenalty: number) =>
+      sample([2, 3, -1], { repetitionPenalty }, random(1), [1, 1, 2])
+    expect([draw(1), draw(1.4), draw(1.6)]).toEqual([1, 1, 0])
+    expect(sample([-1, -2], { repetitionPenalty: 3 }, random(1), [0])).toBe(1)
+  })
+
+  it('is quick on a vocabulary of 50 000', () => {
+    const stream = random(1)
+    const wide = Float32Array.from({ length: 50_000 }, () => 3 * stream.normal())
+    const start = performance.now()
+    for (let i = 0; i < 20; i++) sample(wide, { temperature: 0.7, topK: 40, topP: 0.9 }, stream)
+    expect((performance.now() - start) / 20).toBeLessThan(50)
+  })
+
+  it('repeats itself with the same seed', () => {
+    const draw = () => {
+      const stream = random(9)
+      return Array.from({ length: 20 }, () => sample(logits, { temperature: 1 }, stream))
+    }
+    expect(draw()).toEqual(draw())
+  })
+
+  it.each([
+    { temperature: -1 },
+    { topK: 1.5 },
+    { topP: 0 },
+    { minP: 2 },
+    { repetitionPenalty: 0 },
+    { temperature: Number.NaN },
+  ])('refuses %o', options => {
+    expect(() => sample(logits, options, random(1))).toThrow(/must be/)
+  })
+})

@@ -1,0 +1,114 @@
+import { ReallmError } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+
+/** How the next token is chosen. */
+export interface SampleOptions {
+  /** Logits are divided by it; 0 (default) takes the likeliest token. */
+  readonly temperature?: number
+  /** Only the k likeliest tokens; 0 (default) for all. */
+  readonly topK?: number
+  /** Only the likeliest tokens that together reach this probability; 1 (default) for all. */
+  readonly topP?: number
+  /** Only tokens at least this probable relative to the likeliest; 0 (default) for all. */
+  readonly minP?: number
+  /** Positive logits of tokens in `previous` are divided by it, negative ones multiplied; 1 (default) for none. */
+  readonly repetitionPenalty?: number
+}
+
+/** How a text is continued. */
+export interface GenerateOptions extends SampleOptions {
+  /** Tokens at most; generation also ends where the model's positions do. */
+  readonly maxTokens?: number
+  /** Of the draws when `temperature` is over 0. Default 0. */
+  readonly seed?: number
+  /** Texts that end the generation; they are left out. */
+  readonly stop?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+/** How many nats below the likeliest the tokens are looked for that top-k and top-p keep: sorting all takes long. */
+const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
+
+/**
+ * Draws a token id from logits `[vocabulary]`: repetition penalty, temperature, min-p, top-k, then top-p, then one
+ * number of `random`.
+ *
+ * @param previous ids that the repetition penalty applies to
+ * @throws `bad-option` for a negative temperature, a fractional k, p outside (0, 1], or a penalty of 0 or less
+ * @example
+ * const id = sample(logits, { temperature: 0.8, topK: 40 }, random(1))
+ */
+export function sample(
+  logits: ArrayLike<number>,
+  options: SampleOptions,
+  random: Random,
+  previous: Iterable<number> = [],
+): number {
+  const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options
+  check(options)
+  const scores = repetitionPenalty === 1 ? logits : penalised(logits, repetitionPenalty, previous)
+  let best = 0
+  for (let i = 1; i < scores.length; i++) if (scores[i] > scores[best]) best = i
+  if (temperature === 0 || topK === 1) return best
+
+  const weightOf = (i: number) => Math.exp((scores[i] - scores[best]) / temperature)
+  const above = (depth: number): number[] => {
+    const floor = scores[best] - Math.min(depth, -Math.log(minP)) * temperature
+    const found: number[] = []
+    for (let i = 0; i < scores.length; i++) if (scores[i] >= floor) found.push(i)
+    return found
+  }
+  const limited = topK > 0 && topK < scores.length
+  let ids: number[] = []
+  let total = 0
+  if (limited) {
+    for (let d = 0; ids.length < topK && d < depths.length; d++) ids = above(depths[d])
+    ids = likeliest(ids, scores).slice(0, topK)
+    for (const i of ids) total += weightOf(i)
+  } else {
+    ids = above(Number.POSITIVE_INFINITY)
+    for (const i of ids) total += weightOf(i)
+  }
+  if (topP < 1) {
+    let kept = 0
+    let reached = 0
+    for (let d = 0; reached < topP * total && d < depths.length; d++) {
+      if (!limited) ids = likeliest(above(depths[d]), scores)
+      for ([kept, reached] = [0, 0]; kept < ids.length && reached < topP * total; )
+        reached += weightOf(ids[kept++])
+    }
+    ids.length = kept
+    total = reached
+  }
+  let left = random.uniform() * total
+  for (let at = 0; at < ids.length; at++) {
+    left -= weightOf(ids[at])
+    if (left < 0) return ids[at]
+  }
+  return ids[ids.length - 1]
+}
+
+const likeliest = (ids: number[], scores: ArrayLike<number>): number[] =>
+  ids.sort((a, b) => scores[b] - scores[a] || a - b)
+
+function check({
+  temperature = 0,
+  topK = 0,
+  topP = 1,
+  minP = 0,
+  repetitionPenalty = 1,
+}: SampleOptions): void {
+  const bad = (what: string) => new ReallmError('bad-option', what)
+  if (!(temperature >= 0)) throw bad(`temperature must be 0 or more, got ${temperature}`)
+  if (!Number.isInteger(topK) || topK < 0) throw bad(`top-k must be 0 or a positive integer, got ${topK}`)
+  if (!(topP > 0 && topP <= 1)) throw bad(`top-p must be over 0 and at most 1, got ${topP}`)
+  if (!(minP >= 0 && minP <= 1)) throw bad(`min-p must be from 0 to 1, got ${minP}`)
+  if (!(repetitionPenalty > 0)) throw bad(`the repetition penalty must be over 0, got ${repetitionPenalty}`)
+}
+
+function penalised(logits: ArrayLike<number>, penalty: number, previous: Iterable<number>): Float32Array {
+  const scores = Float32Array.from(logits)
+  for (const id of new Set(previous))
+    scores[id] = scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty
+  return scores
+}

@@ -1,0 +1,94 @@
+import { Template } from '@huggingface/jinja'
+import { Tokenizer } from '@huggingface/tokenizers'
+import { ReallmError } from '../../core/errors.ts'
+
+/** Contents of `tokenizer.json` and `tokenizer_config.json`. */
+export interface TokenizerFiles {
+  readonly tokenizer: Readonly<Record<string, unknown>>
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+export interface ChatMessage {
+  readonly role: string
+  readonly content: string
+}
+
+export interface TextTokenizer {
+  /** Token ids of a text; `special` adds what the model wants around a text (BOS). */
+  encode(text: string, options?: { special?: boolean }): number[]
+  /** Text of token ids, special tokens left out unless `special`. */
+  decode(ids: readonly number[], options?: { special?: boolean }): string
+  /** A conversation as the model was trained to read it, up to where its answer starts. */
+  chat(messages: readonly ChatMessage[], options?: { answer?: boolean }): string
+  readonly hasChatTemplate: boolean
+  readonly bos?: number
+  /** Ids that end a text. */
+  readonly eos: readonly number[]
+  /** What to store beside converted weights. */
+  readonly files: TokenizerFiles
+}
+
+const absentParts = {
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: null,
+  added_tokens: [],
+}
+
+/** A tokenizer from the contents of its two files; `eos` adds ids that end a text. */
+export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = []): TextTokenizer {
+  const { config } = files
+  const inner = new Tokenizer(
+    { ...absentParts, ...files.tokenizer },
+    { ...config, clean_up_tokenization_spaces: false },
+  )
+  const idOf = (token: unknown): number[] => {
+    const content =
+      typeof token === 'object' && token !== null ? (token as { content?: string }).content : token
+    const id = typeof content === 'string' ? inner.token_to_id(content) : undefined
+    return id === undefined ? [] : [id]
+  }
+  const [bos] = idOf(config.bos_token)
+  const ends = [
+    ...new Set([
+      ...idOf(config.eos_token),
+      ...eos,
+      ...['<|im_end|>', '<|eot_id|>', '<end_of_turn>'].flatMap(idOf),
+    ]),
+  ]
+  const source = templateOf(config.chat_template)
+  let template: Template | undefined
+
+  return {
+    encode: (text, { special = false } = {}) => inner.encode(text, { add_special_tokens: special }).ids,
+    decode: (ids, { special = false } = {}) =>
+      ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: !special }),
+    chat(messages, { answer = true } = {}) {
+      if (source === undefined) {
+        throw new ReallmError('unsupported', 'this model has no chat template', {
+          hint: 'give it plain text to continue',
+        })
+      }
+      template ??= new Template(source)
+      const name = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
+      return template.render({
+        messages,
+        add_generation_prompt: answer,
+        bos_token: name(config.bos_token),
+        eos_token: name(config.eos_token),
+      })
+    },
+    hasChatTemplate: source !== undefined,
+    ...(bos !== undefined && { bos }),
+    eos: ends,
+    files,
+  }
+}
+
+/** `chat_template` is a text, or a list of named ones. */
+function templateOf(given: unknown): string | undefined {
+  if (typeof given === 'string') return given
+  if (!Array.isArray(given)) return undefined
+  return (given.find(t => t.name === 'default') ?? given[0])?.template
+}

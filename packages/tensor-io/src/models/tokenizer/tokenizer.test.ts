@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises'
+import { gunzipSync } from 'node:zlib'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { createTokenizer, type TextTokenizer } from './create-tokenizer.ts'
+import { tokenizerFromGguf } from './gguf-tokenizer.ts'
+
+const fixture = (name: string) => new URL(`../../../test/fixtures/${name}`, import.meta.url)
+
+describe('SmolLM2’s tokenizer from GGUF metadata', () => {
+  let tokenizer: TextTokenizer
+  beforeAll(async () => {
+    const metadata = JSON.parse(gunzipSync(await readFile(fixture('smollm2-tokenizer.json.gz'))).toString())
+    tokenizer = createTokenizer(tokenizerFromGguf(metadata))
+  })
+
+  it('gives the reference ids, and the texts back', async () => {
+    const cases: { text: string; ids: number[] }[] = JSON.parse(
+      await readFile(fixture('smollm2-tokens.json'), 'utf8'),
+    )
+    expect(cases).toHaveLength(9)
+    for (const { text, ids } of cases) {
+      expect(tokenizer.encode(text)).toEqual(ids)
+      expect(tokenizer.decode(ids, { special: true })).toBe(text)
+    }
+  })
+
+  it('leaves special tokens out of decoded text', () => {
+    expect(tokenizer.decode(tokenizer.encode('<|im_start|>user\nHi<|im_end|>\n'))).toBe('user\nHi\n')
+  })
+
+  it('writes a conversation by its template', () => {
+    const messages = [{ role: 'user', content: 'Hi' }]
+    const system = 'You are a helpful AI assistant named SmolLM, trained by Hugging Face'
+    const said = `<|im_start|>system\n${system}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n`
+    expect(tokenizer.chat(messages)).toBe(`${said}<|im_start|>assistant\n`)
+    expect(tokenizer.chat(messages, { answer: false })).toBe(said)
+    expect(tokenizer.eos).toEqual([2])
+  })
+})
+
+describe('SentencePiece from GGUF metadata', () => {
+  const pieces: [string, number, number][] = [
+    ['<unk>', 2, 0],
+    ['<s>', 3, 0],
+    ['</s>', 3, 0],
+    ['<0xC3>', 6, 0],
+    ['<0xA9>', 6, 0],
+    ['▁the', 1, -1],
+    ['he', 1, -2],
+    ['▁t', 1, -3],
+    ['▁', 1, -4],
+    ['t', 1, -5],
+    ['h', 1, -6],
+    ['e', 1, -7],
+  ]
+  const metadata = {
+    'tokenizer.ggml.model': 'llama',
+    'tokenizer.ggml.tokens': pieces.map(p => p[0]),
+    'tokenizer.ggml.token_type': pieces.map(p => p[1]),
+    'tokenizer.ggml.scores': pieces.map(p => p[2]),
+    'tokenizer.ggml.bos_token_id': 1,
+    'tokenizer.ggml.eos_token_id': 2,
+    'tokenizer.ggml.unknown_token_id': 0,
+  }
+  const tokenizer = createTokenizer(tokenizerFromGguf(metadata))
+
+  it('merges by score, puts a space in front and falls back to bytes', () => {
+    expect(tokenizer.encode('the the')).toEqual([5, 5])
+    expect(tokenizer.encode('hé')).toEqual([8, 10, 3, 4])
+    expect(tokenizer.decode([8, 10, 3, 4])).toBe('hé')
+    expect(tokenizer.decode([5, 5])).toBe('the the')
+  })
+
+  it('adds BOS when special tokens are asked for', () => {
+    expect(tokenizer.encode('the', { special: true })).toEqual([1, 5])
+    expect(tokenizer.bos).toBe(1)
+    expect(tokenizer.eos).toEqual([2])
+  })
+
+  it('adds no space when told so', () => {
+    const plain = createTokenizer(
+      tokenizerFromGguf({ ...metadata, 'tokenizer.ggml.add_space_prefix': false }),
+    )
+    expect(plain.encode('the')).toEqual([9, 6])
+    expect(plain.decode([5])).toBe(' the')
+  })
+})
+
+describe('word splitters', () => {
+  const bytes = [...'0123456789abcdefghijklmnopqrstuvwxyz', 'Ġ', "'"]
+  const merged = ['12', '123', 'ab']
+  const make = (pre: string) =>
+    createTokenizer(
+      tokenizerFromGguf({
+        'tokenizer.ggml.model': 'gpt2',
+        'tokenizer.ggml.pre': pre,
+        'tokenizer.ggml.tokens': [...bytes, ...merged],
+        'tokenizer.ggml.merges': ['1 2', '12 3', 'a b'],
+      }),
+    )
+  const texts = (pre: string, text: string) =>
+    make(pre)
+      .encode(text)
+      .map(id => [...bytes, ...merged][id])
+
+  it.each([
+    ['gpt-2', ['123', '4', 'Ġ', 'ab']],
+    ['smollm', ['1', '2', '3', '4', 'Ġ', 'ab']],
+    ['qwen2', ['1', '2', '3', '4', 'Ġ', 'ab']],
+    ['llama-bpe', ['123', '4', 'Ġ', 'ab']],
+  ])('%s', (pre, want) => expect(texts(pre, '1234 ab')).toEqual(want))
+
+  it('refuses an unknown one', () => {
+    expect(() => make('tekken')).toThrow('tekken')
+  })
+})
+
+describe('refusals', () => {
+  it('of kinds of tokenizer, and of chat without a template', () => {
+    const metadata = { 'tokenizer.ggml.tokens': ['a'], 'tokenizer.ggml.model': 'bert' }
+    expect(() => tokenizerFromGguf(metadata)).toThrow('bert')
+    expect(() => tokenizerFromGguf({})).toThrow('no tokenizer')
+    const bare = createTokenizer({
+      tokenizer: { model: { type: 'BPE', vocab: { a: 0 }, merges: [] } },
+      config: {},
+    })
+    expect(() => bare.chat([{ role: 'user', content: 'a' }])).toThrow('no chat template')
+    expect(bare.decode([])).toBe('')
+  })
+})
