@@ -47,7 +47,7 @@ async function initialBundle(name: string, what: string, platform: 'browser' | '
 describe.each([
   ['tensor-io', '{ openModel }', 10, 27],
   ['kernels', '{ matmul }', 17, 52],
-  ['vq', '{ trellis }', 65, 79],
+  ['vq', '{ trellis }', 65, 84],
   ['lowrank', '{ lowrank }', 48, 60],
   ['runtime', '{ load }', 66, 66],
   ['transformer', '{ openWeights, useBackend }', 40, 70],
@@ -63,6 +63,13 @@ describe.each([
     expect(files.filter(path => path.includes('@tensorflow'))).toEqual([])
     expect(bytes).toBeLessThan(1000 * kB)
   })
+})
+
+test('vq: rounding with rotation and error feedback costs at most 71 kB, without TensorFlow.js and the pipeline', async () => {
+  const { bytes, files } = await initialBundle('vq', '{ trellis, rotated, withFeedback }')
+  expect(files.filter(path => /@tensorflow|packages\/(pipeline|transformer)\//.test(path))).toEqual([])
+  expect(files.some(path => path.endsWith('transforms/rotate.ts'))).toBe(true)
+  expect(bytes).toBeLessThan(71_000)
 })
 
 test('the runtime brings its wasm, and neither schemas nor tokenizer before a model needs them', async () => {

@@ -1,6 +1,6 @@
-import { allocate, rotated, withFeedback } from '@reallm/pipeline'
+import { allocate } from '@reallm/pipeline'
 import { matrix, random } from '@reallm/tensor-io'
-import { trellis } from '@reallm/vq'
+import { rotated, trellis, withFeedback } from '@reallm/vq'
 
 // Codecs are made of codecs. Heavy columns: rotation spreads them, feedback pushes errors on to columns to come.
 const { normal } = random(1)

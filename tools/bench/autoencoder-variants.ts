@@ -17,7 +17,6 @@ import {
   sharedParts,
 } from '../../packages/autoencoder/src/index.ts'
 import { builtInRegistry } from '../../packages/pipeline/src/index.ts'
-import { type PermutedParams, permuted } from '../../packages/pipeline/src/wrappers/index.ts'
 import {
   bitsOf,
   type EncodedMatrix,
@@ -30,7 +29,7 @@ import {
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
 import { relativeError } from '../../packages/vq/src/conformance/index.ts'
-import { trellis } from '../../packages/vq/src/index.ts'
+import { type PermutedParams, permuted, trellis } from '../../packages/vq/src/index.ts'
 import { studyGroups, studyMatrices } from './autoencoder/matrices.ts'
 
 const { values } = parseArgs({ options: { smollm: { type: 'string' } } })

@@ -9,9 +9,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { autoencoder, searchShape } from '../../packages/autoencoder/src/index.ts'
-import { lowrank } from '../../packages/lowrank/src/index.ts'
+import { lowrank, plusLowRank } from '../../packages/lowrank/src/index.ts'
 import { svgPlot } from '../../packages/pipeline/src/output/svg-plot.ts'
-import { plusLowRank, rotated } from '../../packages/pipeline/src/wrappers/index.ts'
 import {
   bitsPerWeight,
   type EncodedMatrix,
@@ -21,7 +20,7 @@ import {
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
 import { relativeError } from '../../packages/vq/src/conformance/index.ts'
-import { e8, kmeans, trellis } from '../../packages/vq/src/index.ts'
+import { e8, kmeans, rotated, trellis } from '../../packages/vq/src/index.ts'
 import { studyMatrices } from './autoencoder/matrices.ts'
 
 const { values, positionals } = parseArgs({

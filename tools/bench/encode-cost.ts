@@ -8,9 +8,8 @@
  * One thread. Only `q_proj`, `up_proj` and `down_proj` are encoded: the others of a block have the same shapes or smaller
  * ones. Of matrices over 2²⁴ weights the first rows that make up that many.
  */
-import { rotated, withFeedback } from '../../packages/pipeline/src/wrappers/index.ts'
 import { type Matrix, random, zeroMatrix } from '../../packages/tensor-io/src/index.ts'
-import { trellis } from '../../packages/vq/src/index.ts'
+import { rotated, trellis, withFeedback } from '../../packages/vq/src/index.ts'
 
 const [bits = '2', stateBits = '12', wanted = '135M,1B,7B'] = process.argv.slice(2)
 const codec = rotated(withFeedback(trellis))

@@ -29,4 +29,3 @@ export {
 } from './recipes/recipe.ts'
 export { builtInRecipe, recipes } from './recipes/recipes.ts'
 export { builtInRegistry } from './recipes/registry.ts'
-export * from './wrappers/index.ts'

@@ -15,11 +15,11 @@ import {
   romCodec,
   ternaryCodec,
 } from '@reallm/lowrank'
-import { builtInRegistry, permuted, rotated, scaled } from '@reallm/pipeline'
+import { builtInRegistry } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
 import { createArtifactWriter, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
-import { additive, e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
+import { additive, e8, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const model = fileURLToPath(new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url))

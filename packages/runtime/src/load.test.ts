@@ -13,8 +13,7 @@ import {
 } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rotated } from '../../pipeline/src/wrappers/rotated.ts'
-import { e8, grid } from '../../vq/src/index.ts'
+import { e8, grid, rotated } from '../../vq/src/index.ts'
 import { load, type Model } from './index.ts'
 
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))

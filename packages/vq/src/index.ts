@@ -11,6 +11,7 @@ export * from './e8/index.ts'
 export * from './grid/index.ts'
 export * from './kmeans/index.ts'
 export * from './normalfloat/index.ts'
+export * from './transforms/index.ts'
 export * from './trellis/index.ts'
 
 /** Every codec of this package, for `createRegistry`. */

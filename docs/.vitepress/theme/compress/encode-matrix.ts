@@ -1,7 +1,7 @@
 import { outputError } from '@reallm/kernels'
-import { type Choice, choice, rotated } from '@reallm/pipeline'
+import { type Choice, choice } from '@reallm/pipeline'
 import { bitsPerWeight, type Matrix } from '@reallm/tensor-io'
-import { e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
+import { e8, grid, kmeans, normalfloat, rotated, trellis } from '@reallm/vq'
 import type { CodecChoice } from './codecs.ts'
 
 /** One corner of a matrix, to be looked at. */

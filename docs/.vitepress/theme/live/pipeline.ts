@@ -1,3 +1,2 @@
 /** What of @reallm/pipeline needs no file system. */
 export { allocate, frontier } from '../../../../packages/pipeline/src/allocate/knapsack.ts'
-export * from '../../../../packages/pipeline/src/wrappers/index.ts'

@@ -6,9 +6,9 @@ import {
   type Matrix,
   ReallmError,
 } from '@reallm/tensor-io'
+import { asymmetricTarget } from '@reallm/vq'
 import type { Fisher } from '../calibrate/gradients.ts'
 import type { Choice } from '../recipes/recipe.ts'
-import { asymmetricTarget } from '../wrappers/index.ts'
 import { rowSample } from './row-sample.ts'
 
 /** What is known about a matrix's surroundings when it is encoded. */

@@ -5,9 +5,22 @@ import {
   type SharedDecoder,
   sharedParts,
 } from '@reallm/autoencoder'
+import { plusLowRank } from '@reallm/lowrank'
 import { ReallmError } from '@reallm/tensor-io'
-import { e8, fitShared, grid, kmeans, normalfloat, trellis, trellisWith } from '@reallm/vq'
-import { plusLowRank, rotated, type ScalingOptions, scaled, turn, withFeedback } from '../wrappers/index.ts'
+import {
+  e8,
+  fitShared,
+  grid,
+  kmeans,
+  normalfloat,
+  rotate,
+  rotated,
+  type ScalingOptions,
+  scaled,
+  trellis,
+  trellisWith,
+  withFeedback,
+} from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from './recipe.ts'
 import { relatives } from './related/related.ts'
 
@@ -85,7 +98,7 @@ const neuralTrellis = (_: MatrixModule, effort: Effort): Choice[] =>
         includes: part => /^inner\.network\d/.test(part),
         fit: (group, ctx) =>
           fitShared(
-            group.map(w => turn(w, ctx.seed, { input: true, output: true })),
+            group.map(w => rotate(w, ctx.seed, { input: true, output: true })),
             inner,
             ctx,
           ),

@@ -1,9 +1,18 @@
 import { autoencoder, implicit } from '@reallm/autoencoder'
 import { onebit, rowScaled } from '@reallm/finetune'
-import { lowrank, lplrCodec, lr2vq, monarchCodec, prunedCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
+import {
+  lowRankResidual,
+  lowrank,
+  lplrCodec,
+  lr2vq,
+  monarchCodec,
+  monarchResidual,
+  prunedCodec,
+  romCodec,
+  ternaryCodec,
+} from '@reallm/lowrank'
 import { createRegistry, type MatrixCodec, type Registry } from '@reallm/tensor-io'
-import { additive, e8, grid, kmeans, normalfloat, trellis } from '@reallm/vq'
-import { wrappers } from '../wrappers/index.ts'
+import { additive, e8, grid, kmeans, normalfloat, transforms, trellis } from '@reallm/vq'
 
 /** Every codec that an artifact may hold. */
 const codecs = [
@@ -15,4 +24,5 @@ const codecs = [
 let made: Registry | undefined
 
 /** Every codec and wrapper of this project: reads every artifact. */
-export const builtInRegistry = (): Registry => (made ??= createRegistry(codecs, [...wrappers, rowScaled]))
+export const builtInRegistry = (): Registry =>
+  (made ??= createRegistry(codecs, [...transforms, lowRankResidual, monarchResidual, rowScaled]))

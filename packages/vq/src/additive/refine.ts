@@ -8,7 +8,7 @@ import {
   ReallmError,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { columnsOf } from '../shared/column-codec.ts'
+import { tileOf } from '../shared/tiles.ts'
 import { sumsOf } from './sums.ts'
 
 /** A matrix as additive codes: `Ŵ[row, group] = scales[row] · Σ_m books[m][codes[row, group, m]]`. */
@@ -65,7 +65,7 @@ function updateGroup(code: AdditiveCode, h: Matrix, pull: Matrix, col: number, b
     cols: h.cols,
     data: h.data.subarray(col * h.cols, (col + dim) * h.cols),
   }
-  const own = columnsOf(across, col, dim)
+  const own = tileOf(across, 0, col, across.rows, dim)
   const [factor, inverted] = [cholesky(own), inverse(own)]
   if (!factor || !inverted) {
     throw new ReallmError('numeric', `the Hessian of columns ${col} to ${col + dim} is not positive definite`)
@@ -75,7 +75,7 @@ function updateGroup(code: AdditiveCode, h: Matrix, pull: Matrix, col: number, b
   })
   const before = sumsOf(old, books)
   // With all other groups as they are, the best values of this one are q + ΔW·H·(H of the group)⁻¹.
-  const target = matmul(columnsOf(pull, col, dim), inverted)
+  const target = matmul(tileOf(pull, 0, col, pull.rows, dim), inverted)
   for (let i = 0; i < target.data.length; i++) {
     const scale = scales[Math.floor(i / dim)]
     target.data[i] = before.data[i] + (scale > 0 ? target.data[i] / scale : 0)

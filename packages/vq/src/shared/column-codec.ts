@@ -7,7 +7,6 @@ import {
   checkParts,
   checkShape,
   checkWeights,
-  copyMatrix,
   type EncodeContext,
   type EncodedMatrix,
   type Matrix,
@@ -19,6 +18,7 @@ import {
   throwIfAborted,
 } from '@reallm/tensor-io'
 import type { ZodType } from 'zod'
+import { tileOf } from './tiles.ts'
 
 /** What a codec of this package defines; `Full` are its parameters with the defaults filled in. */
 export interface ColumnCodecSpec<Params, Full extends Params> {
@@ -90,26 +90,10 @@ export async function encodeColumns(
   const breathe = breather(ctx)
   for (let col = 0; col < w.cols; col += encoder.tileCols) {
     await breathe()
-    encoder.quantise(columnsOf(w, col, encoder.tileCols), 0, col)
+    encoder.quantise(tileOf(w, 0, col, w.rows, encoder.tileCols), 0, col)
     ctx.onProgress?.({ event: 'columns-end', done: Math.min(w.cols, col + encoder.tileCols), total: w.cols })
   }
   return encoder.finish()
-}
-
-const NARROW = 64
-
-/** Columns `col` to `col + count` of a matrix (or up to its edge), copied. */
-export function columnsOf(w: Matrix, col: number, count: number): Matrix {
-  const cols = Math.min(count, w.cols - col)
-  if (cols === w.cols) return copyMatrix(w)
-  const data = new Float32Array(w.rows * cols)
-  for (let r = 0; r < w.rows; r++) {
-    const at = r * w.cols + col
-    // A view of each row costs more than a few of its weights.
-    if (cols > NARROW) data.set(w.data.subarray(at, at + cols), r * cols)
-    else for (let c = 0; c < cols; c++) data[r * cols + c] = w.data[at + c]
-  }
-  return { rows: w.rows, cols, data }
 }
 
 /** Counts the tiles that came in, so that a matrix with holes is never stored. */

@@ -1,5 +1,4 @@
-import { grid } from '@reallm/vq'
-import { withFeedback } from '../../wrappers/index.ts'
+import { grid, withFeedback } from '@reallm/vq'
 import { type Choice, choice } from '../recipe.ts'
 
 /** Embeddings are looked up row by row: grids with feedback. */

@@ -1,6 +1,5 @@
-import { lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from '@reallm/lowrank'
-import { grid } from '@reallm/vq'
-import { plusLowRank, rotated, withFeedback } from '../../wrappers/index.ts'
+import { lplrCodec, lr2vq, monarchCodec, plusLowRank, romCodec, ternaryCodec } from '@reallm/lowrank'
+import { grid, rotated, withFeedback } from '@reallm/vq'
 import { type Choice, choice, type Effort, type MatrixModule, type Recipe, recipe } from '../recipe.ts'
 import { aqlm } from './aqlm.ts'
 import { gridRows } from './grid-rows.ts'

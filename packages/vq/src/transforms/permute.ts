@@ -12,10 +12,10 @@ import {
   zeroMatrix,
 } from '@reallm/tensor-io'
 import * as z from 'zod'
-import { tileOf } from './tiles.ts'
+import { tileOf } from '../shared/tiles.ts'
 
 export interface PermutationOptions {
-  /** What the columns are sorted by: how much they matter, or how alike they are, in every 64 rows anew. */
+  /** Sort columns by the diagonal of H, or by similarity in every 64 rows anew; `importance` by default. */
   readonly by?: 'importance' | 'similarity'
 }
 
@@ -25,18 +25,17 @@ type Full<Inner> = Required<PermutationOptions> & { inner: Inner }
 
 const NAME = 'permutation'
 
-/** Rows that share an order by similarity (ReALLM §3.2). */
+/** Rows that share one order by similarity (ReALLM, arXiv 2405.13155 §3.2). */
 const BLOCK_ROWS = 64
 
 /**
- * Sorts the columns before the inner codec sees them, and back after it. `options` become the parameters' defaults.
+ * Sorts the columns before the inner codec and restores their order after it. `options` become the parameters' defaults.
  *
- * - By importance, the default: `diag(H)` descending, so that feedback rounding begins with the columns that others can make
- *   up for best (GPTQ's activation order), on ⌈log₂ in⌉ bits per column. Behind a rotation all columns matter alike, and it
- *   gains nothing. On SmolLM2-135M's block 15, grids of 2 and 3 bits with groups of 64, the output error falls by 10 to 23 %.
- * - By similarity (ReALLM §3.2): in every block of 64 rows each column is followed by the nearest one left, so that
- *   a code of patches sees smooth ones; ⌈log₂ in⌉ / 64 bits per weight. The inner codec is not told of H then: each
- *   block would have another.
+ * - `importance`: `diag(H)` descending, so that error feedback begins with the columns of largest error (GPTQ's activation
+ *   order). Stores ⌈log₂ in⌉ bits per column. Useless after a rotation, which makes all columns equally important.
+ * - `similarity` (ReALLM, arXiv 2405.13155 §3.2): in every block of 64 rows each column is followed by the nearest one left,
+ *   so that a code of patches sees smooth ones. Stores ⌈log₂ in⌉ / 64 bits per weight. H is not passed to the inner codec,
+ *   because each block would need another one.
  *
  * @example
  * const stored = await permuted(withFeedback(grid)).encode(w, { inner: { bits: 3 } }, { hessian, seed: 1 })
@@ -49,7 +48,7 @@ export function permuted<Inner>(
     by: z
       .enum(['importance', 'similarity'])
       .default(options.by ?? 'importance')
-      .describe('what the columns are sorted by'),
+      .describe('what columns are sorted by'),
     inner: codec.params,
   })
   return defineCodec<PermutedParams<Inner>, Full<Inner>>({
@@ -61,7 +60,7 @@ export function permuted<Inner>(
       return { order: { dtype: 'U8', shape: [packedBytes(orders * cols, widthOf(cols))] } }
     },
     async encode(w, { by, inner }, { hessian, ...ctx }) {
-      const order = by === 'similarity' ? chains(w) : importance(w.cols, hessian)
+      const order = by === 'similarity' ? similarity(w) : importance(w.cols, hessian)
       const packed = packBits(order, widthOf(w.cols))
       const known = by === 'importance' && hessian ? { hessian: sorted(hessian, order) } : {}
       return {
@@ -76,18 +75,18 @@ export function permuted<Inner>(
   })
 }
 
-/** `permuted` for the registry. */
+/** `permuted` for the registry: decodes what any of them stored. */
 export const permutation: CodecWrapper = { name: NAME, wrap: codec => permuted(codec) }
 
 const widthOf = (cols: number): number => Math.max(1, Math.ceil(Math.log2(cols)))
 
-/** `[orders, cols]`: one for all rows, or one for each block of them. */
+/** `[orders, cols]`: one order for all rows, or one for each block of rows. */
 function orderOf({ parts, shape: [rows, cols], params }: EncodedMatrix<PermutationOptions>): Uint16Array {
   const orders = params.by === 'similarity' ? Math.ceil(rows / BLOCK_ROWS) : 1
   return unpackBits(parts.order.data as Uint8Array, widthOf(cols), orders * cols)
 }
 
-/** Column indices by falling diagonal of H; as they are without H. */
+/** Column indices by falling diagonal of H; in their own order without H. */
 function importance(cols: number, hessian: Matrix | undefined): Uint16Array {
   const order = Uint16Array.from({ length: cols }, (_, i) => i)
   if (!hessian) return order
@@ -95,8 +94,8 @@ function importance(cols: number, hessian: Matrix | undefined): Uint16Array {
   return order.sort((a, b) => weight(b) - weight(a) || a - b)
 }
 
-/** For each block of rows a walk over its columns, from the largest one always to the nearest. */
-function chains(w: Matrix): Uint16Array {
+/** For each block of rows a greedy walk: from the column of largest norm to the nearest one left, until none is. */
+function similarity(w: Matrix): Uint16Array {
   const { rows, cols } = w
   const orders = new Uint16Array(Math.ceil(rows / BLOCK_ROWS) * cols)
   for (let from = 0, at = 0; from < rows; from += BLOCK_ROWS, at += cols) {
@@ -123,7 +122,7 @@ function chains(w: Matrix): Uint16Array {
   return orders
 }
 
-/** Where in `order` that of a row begins. */
+/** Where the order of a row begins in `order`. */
 const startOf = (order: Uint16Array, row: number, cols: number): number =>
   order.length === cols ? 0 : Math.floor(row / BLOCK_ROWS) * cols
 
@@ -136,7 +135,7 @@ function gathered(w: Matrix, order: Uint16Array): Matrix {
   return out
 }
 
-/** @param from number of the first row */
+/** Inverse of `gathered`, for rows from number `from` on. */
 function scattered(w: Matrix, order: Uint16Array, from = 0): Matrix {
   const out = zeroMatrix(w.rows, w.cols)
   for (let r = 0; r < w.rows; r++) {
@@ -146,12 +145,12 @@ function scattered(w: Matrix, order: Uint16Array, from = 0): Matrix {
   return out
 }
 
-/** Rows and columns of a moment in the same order. */
-function sorted(moment: Matrix, order: Uint16Array): Matrix {
-  const rows = zeroMatrix(moment.rows, moment.cols)
+/** Rows and columns of H in the same order. */
+function sorted(hessian: Matrix, order: Uint16Array): Matrix {
+  const rows = zeroMatrix(hessian.rows, hessian.cols)
   for (let r = 0; r < rows.rows; r++) {
     const from = order[r] * rows.cols
-    rows.data.set(moment.data.subarray(from, from + rows.cols), r * rows.cols)
+    rows.data.set(hessian.data.subarray(from, from + rows.cols), r * rows.cols)
   }
   return gathered(rows, order)
 }

@@ -12,9 +12,9 @@ import {
 import * as z from 'zod'
 
 export interface RotationOptions {
-  /** Turn the columns of W (the layer's input); true by default. */
+  /** Rotate the columns of W (the layer's input); true by default. */
   readonly input?: boolean
-  /** Turn the rows of W (the layer's output); true by default. */
+  /** Rotate the rows of W (the layer's output); true by default. */
   readonly output?: boolean
 }
 
@@ -23,9 +23,9 @@ export type RotatedParams<Inner> = RotationOptions & { readonly inner: Inner }
 const NAME = 'rotation'
 
 /**
- * Incoherence: both sides are turned by random signs and a Hadamard transform before the inner codec sees them, and back
- * after it: `W' = T_out W T_inᵀ`, `H' = T_in H T_inᵀ`. Outliers spread over everything, entries become Gaussian, and one
- * codebook fits all. Stores a seed of 32 bits. `options` become the parameters' defaults.
+ * Incoherence processing (QuIP#, arXiv 2402.04396 §3): random signs and a Hadamard rotation on both sides before the inner
+ * codec, undone after it: `W' = T_out W T_inᵀ`, `H' = T_in H T_inᵀ`. Outliers spread over all entries, which become
+ * Gaussian, so that one codebook fits every matrix. Stores a seed of 32 bits. `options` become the parameters' defaults.
  *
  * @example
  * const stored = await rotated(withFeedback(trellis)).encode(w, { inner: { bits: 3 } }, { hessian, seed: 1 })
@@ -38,11 +38,11 @@ export function rotated<Inner>(
     input: z
       .boolean()
       .default(options.input ?? true)
-      .describe('turn the columns'),
+      .describe('rotate the columns'),
     output: z
       .boolean()
       .default(options.output ?? true)
-      .describe('turn the rows'),
+      .describe('rotate the rows'),
     inner: codec.params,
   })
   return defineCodec<RotatedParams<Inner>, Required<RotationOptions> & { inner: Inner }>({
@@ -55,10 +55,10 @@ export function rotated<Inner>(
     cost: () => ({ seed: { dtype: 'U32', shape: [1] } }),
     async encode(w, { input, output, inner }, ctx) {
       const seed = seedFor(ctx.seed, NAME)
-      const turned = turn(w, seed, { input, output })
+      const incoherent = rotate(w, seed, { input, output })
       return {
         parts: { seed: tensor('U32', [1], Uint32Array.of(seed)) },
-        inner: await codec.encode(turned, inner, rotatedContext(ctx, seed, input, output)),
+        inner: await codec.encode(incoherent, inner, rotatedContext(ctx, seed, input, output)),
       }
     },
     decode({ parts, params: { input, output } }, inner) {
@@ -79,8 +79,8 @@ export function rotated<Inner>(
 /** `rotated` for the registry: decodes what any of them stored. */
 export const rotation: CodecWrapper = { name: NAME, wrap: codec => rotated(codec) }
 
-/** Both sides of a matrix turned, as `rotated` hands it to the inner codec. */
-export const turn = (w: Matrix, seed: number, { input, output }: Required<RotationOptions>): Matrix =>
+/** A copy of `w`, rotated as `rotated` hands it to the inner codec. */
+export const rotate = (w: Matrix, seed: number, { input, output }: Required<RotationOptions>): Matrix =>
   rotateRows(rotateColumns(copyMatrix(w), seed, input), seed, output)
 
 function rotateColumns(w: Matrix, seed: number, on: boolean, inverse = false): Matrix {
@@ -95,22 +95,22 @@ function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output
   const { hessian, outputHessian } = ctx
   return {
     ...ctx,
-    ...(hessian && input && { hessian: conjugated(hessian, rotationSigns(seed, 'input', hessian.rows)) }),
+    ...(hessian && input && { hessian: conjugate(hessian, rotationSigns(seed, 'input', hessian.rows)) }),
     ...(outputHessian &&
       output && {
-        outputHessian: conjugated(outputHessian, rotationSigns(seed, 'output', outputHessian.rows)),
+        outputHessian: conjugate(outputHessian, rotationSigns(seed, 'output', outputHessian.rows)),
       }),
   }
 }
 
-/** Moments that have been turned last: a matrix is often encoded several times under one. */
-const turnedMoments = new WeakMap<Matrix, { readonly signs: Float32Array; readonly turned: Matrix }>()
+/** The last rotation of each Hessian: one matrix is often encoded several times under the same one. */
+const conjugates = new WeakMap<Matrix, { readonly signs: Float32Array; readonly rotated: Matrix }>()
 
 /** `T H Tᵀ`. */
-function conjugated(moment: Matrix, signs: Float32Array): Matrix {
-  const known = turnedMoments.get(moment)
-  if (known?.signs.every((sign, i) => sign === signs[i])) return known.turned
-  const turned = hadamard(hadamard(copyMatrix(moment), { signs }), { signs, side: 'left' })
-  turnedMoments.set(moment, { signs, turned })
-  return turned
+function conjugate(hessian: Matrix, signs: Float32Array): Matrix {
+  const known = conjugates.get(hessian)
+  if (known?.signs.every((sign, i) => sign === signs[i])) return known.rotated
+  const rotated = hadamard(hadamard(copyMatrix(hessian), { signs }), { signs, side: 'left' })
+  conjugates.set(hessian, { signs, rotated })
+  return rotated
 }

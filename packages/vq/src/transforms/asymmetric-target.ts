@@ -7,15 +7,16 @@ export interface AsymmetricOptions {
 }
 
 /**
- * The weights to encode when the layer will see inputs `X̂` behind an already quantised prefix, and should give `Y`, say what
- * it gave on the original inputs: `W* = (YᵀX̂ + λW) (Ĥ + λI)⁻¹`, the least-squares match of `Y` by `X̂ Wᵀ` that keeps near `W`.
+ * Asymmetric calibration (GPTAQ, arXiv 2504.02692): the weights to encode when the layer's inputs `X̂` come from layers that
+ * are already quantised and its outputs should be `Y`, for instance those of the original model:
+ * `W* = (YᵀX̂ + λW) (Ĥ + λI)⁻¹`, the least-squares fit of `Y` by `X̂ Wᵀ`, regularised towards `W`.
  *
  * @param w `[out, in]`
  * @param wanted `YᵀX̂ / tokens`, `[out, in]`
  * @param hessian `Ĥ = X̂ᵀX̂ / tokens`, `[in, in]`
  * @throws ReallmError `numeric` when Ĥ + λI is not positive definite
  * @example
- * const target = asymmetricTarget(w, matmul(w, crossMoment), hessian)
+ * const target = asymmetricTarget(w, matmul(w, cross), hessian) // cross: XᵀX̂ / tokens
  */
 export function asymmetricTarget(
   w: Matrix,
@@ -31,16 +32,12 @@ export function asymmetricTarget(
   for (let i = 0; i < n; i++) damped.data[i * n + i] += shift
   const inverted = inverse(damped)
   if (!inverted) {
-    throw new ReallmError(
-      'numeric',
-      `the second moment of the inputs [${n}, ${n}] is not positive definite`,
-      {
-        hint: 'raise lambda or use more calibration text',
-      },
-    )
+    throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite`, {
+      hint: 'raise lambda or use more calibration text',
+    })
   }
-  // W and what it lacks: nothing is lost where nothing has changed.
-  const lacking = matmul(w, hessian)
-  for (let i = 0; i < lacking.data.length; i++) lacking.data[i] = wanted.data[i] - lacking.data[i]
-  return matmul(lacking, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
+  // As W plus a correction, so that equal inputs give W to the bit.
+  const correction = matmul(w, hessian)
+  for (let i = 0; i < correction.data.length; i++) correction.data[i] = wanted.data[i] - correction.data[i]
+  return matmul(correction, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
 }

@@ -9,10 +9,11 @@ import {
   random,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { type GridParams, grid, type TrellisParams, trellis } from '@reallm/vq'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
-import { withFeedback } from './feedback.ts'
+import { correlatedMoment, normals } from '../../../../lowrank/test/synthetic.ts'
+import { type GridParams, grid } from '../../grid/index.ts'
+import { type TrellisParams, trellis } from '../../trellis/index.ts'
+import { withFeedback } from './with-feedback.ts'
 
 const w = normals(48, 200, 1)
 const hessian = correlatedMoment(200, 2)
@@ -20,8 +21,8 @@ const outputHessian = correlatedMoment(48, 3)
 const seed = 1
 
 async function errorOf(codec: MatrixCodec<GridParams>, params: GridParams, ctx: EncodeContext) {
-  const moments = { hessian, outputHessian: ctx.outputHessian }
-  return outputError(w, codec.decode(await codec.encode(w, params, ctx)), moments)
+  const hessians = { hessian, outputHessian: ctx.outputHessian }
+  return outputError(w, codec.decode(await codec.encode(w, params, ctx)), hessians)
 }
 
 test.each([8, 40, 200])('lowers the output error by half or more, groups of %i', async group => {
@@ -30,15 +31,15 @@ test.each([8, 40, 200])('lowers the output error by half or more, groups of %i',
   expect(fed).toBeLessThan(0.5 * plain)
 })
 
-test('two-sided feedback lowers the error under both moments further', async () => {
+test('two-sided feedback lowers the error under both Hessians further', async () => {
   const codec = withFeedback(grid, { outputDamping: 0.01 })
   const params = { bits: 3, group: 40 }
-  const moments = { hessian, outputHessian }
+  const hessians = { hessian, outputHessian }
   const oneSided = await codec.encode(w, params, { hessian, seed })
   const twoSided = await codec.encode(w, params, { hessian, outputHessian, seed })
   const onlyRows = await codec.encode(w, params, { outputHessian, seed })
   const plain = await grid.encode(w, params, { seed })
-  const error = (e: typeof plain) => outputError(w, grid.decode(e), moments)
+  const error = (e: typeof plain) => outputError(w, grid.decode(e), hessians)
   expect(error(twoSided)).toBeLessThan(0.8 * error(oneSided))
   expect(error(onlyRows)).toBeLessThan(0.8 * error(plain))
 })
@@ -59,13 +60,13 @@ test('a trellis gives more bits to the columns whose errors nothing repairs, at 
   expect(error(split)).toBeLessThan(0.95 * error(shared))
 })
 
-test('without moments nothing changes', async () => {
+test('without Hessians nothing changes', async () => {
   const params = { bits: 2, group: 40 }
   const fed = await withFeedback(grid).encode(w, params, { seed })
   expect(partsOf(fed)).toEqual(partsOf(await grid.encode(w, params, { seed })))
 })
 
-test('a singular second moment is damped', async () => {
+test('a singular Hessian is damped', async () => {
   const rankOne = zeroMatrix(200, 200)
   const { normal } = random(4)
   const x = Float32Array.from({ length: 200 }, normal)

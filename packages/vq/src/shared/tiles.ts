@@ -1,9 +1,9 @@
 import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
 
-/** Columns up to which a loop is quicker than a view of each row, and leaves no garbage. */
+/** Columns up to which a loop is quicker than a view of each row. */
 const NARROW = 64
 
-/** Copies the `[rows, cols]` window at (`row`, `col`) out of `m`, cut at the edges of `m`. */
+/** A copy of the `[rows, cols]` tile of `m` at (`row`, `col`), cut off at the edges of `m`. */
 export function tileOf(m: Matrix, row: number, col: number, rows: number, cols: number): Matrix {
   const tile = zeroMatrix(Math.min(rows, m.rows - row), Math.min(cols, m.cols - col))
   for (let r = 0; r < tile.rows; r++) {
@@ -15,7 +15,7 @@ export function tileOf(m: Matrix, row: number, col: number, rows: number, cols: 
   return tile
 }
 
-/** Writes `tile` into `m` with its top left at (`row`, `col`). */
+/** Writes `tile` into `m` at (`row`, `col`). */
 export function putTile(m: Matrix, tile: Matrix, row: number, col: number): void {
   for (let r = 0; r < tile.rows; r++) {
     const from = r * tile.cols

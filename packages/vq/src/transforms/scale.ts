@@ -25,17 +25,17 @@ type Full<Inner> = Required<ScalingOptions> & { inner: Inner }
 
 const NAME = 'scaling'
 
-/** Passes over both sides until rows and columns have one norm each. */
+/** Sinkhorn passes over rows and columns. */
 const PASSES = 4
-/** Scales are relative to their geometric mean; what e4m3 has in full precision. */
+/** Bounds of a scale over the geometric mean: the range of e4m3's normal numbers. */
 const LEAST = 2 ** -6
 const MOST = 2 ** 8
 
 /**
- * Equal norms: rows and columns are divided by scales before the inner codec sees them, and multiplied after it:
- * `W = R W' C`, `H' = C H C`, `H_out' = R H_out R`. One code at one rate makes the same error everywhere; under feedback what it
- * costs is the mean of the squared norms, and with scales their geometric mean, which is less the more they differ.
- * The scales need no precision, since W is divided by what is stored: 8 bits each (e4m3).
+ * Divides rows and columns by scales before the inner codec, so that all have about the same norm, and multiplies after it:
+ * `W = R W' C`, `H' = C H C`, `H_out' = R H_out R`. A code of one rate makes the same error in every row. Under error feedback
+ * its cost is proportional to the mean of the squared norms, with scales to their geometric mean, which is smaller where
+ * norms differ. Scales are stored in 8 bits (e4m3), and W is divided by the stored values, so their rounding costs nothing.
  * `options` become the parameters' defaults.
  *
  * @example
@@ -67,12 +67,12 @@ export function scaled<Inner>(
     async encode(w, { inner, ...sides }, { hessian, outputHessian, ...ctx }) {
       const parts = equalise(w, sides)
       const [rows, cols] = scalesOf(parts)
-      const moments: Pick<EncodeContext, 'hessian' | 'outputHessian'> = {
+      const hessians: Pick<EncodeContext, 'hessian' | 'outputHessian'> = {
         ...(hessian && { hessian: scaledBy(hessian, cols, cols) }),
         ...(outputHessian && { outputHessian: scaledBy(outputHessian, rows, rows) }),
       }
-      const even = scaledBy(w, rows && inverses(rows), cols && inverses(cols))
-      return { parts, inner: await codec.encode(even, inner, { ...ctx, ...moments }) }
+      const equalised = scaledBy(w, rows && inverses(rows), cols && inverses(cols))
+      return { parts, inner: await codec.encode(equalised, inner, { ...ctx, ...hessians }) }
     },
     decode: (e, inner) => scaledBy(codec.decode(inner), ...scalesOf(e.parts)),
     ...(codec.decodeRows && {
@@ -84,7 +84,7 @@ export function scaled<Inner>(
   })
 }
 
-/** `scaled` for the registry. */
+/** `scaled` for the registry: decodes what any of them stored. */
 export const scaling: CodecWrapper = { name: NAME, wrap: codec => scaled(codec) }
 
 type Scales = readonly [rows: Float32Array | undefined, cols: Float32Array | undefined]
@@ -94,7 +94,7 @@ function scalesOf({ rowScales, colScales }: EncodedMatrix['parts']): Scales {
   return [values(rowScales), values(colScales)]
 }
 
-/** Scales as they are stored, found by turns: the norms of the rows of what the columns' scales leave, and the reverse. */
+/** The stored scales: by turns, row norms after the column scales are divided out, and the reverse. */
 function equalise(w: Matrix, sides: Required<ScalingOptions>): Record<string, Tensor> {
   let rows: Float32Array | undefined
   let cols: Float32Array | undefined
@@ -106,7 +106,7 @@ function equalise(w: Matrix, sides: Required<ScalingOptions>): Record<string, Te
   return { ...(rows && { rowScales: stored(rows) }), ...(cols && { colScales: stored(cols) }) }
 }
 
-/** Mean square of each row or column, the other side's scales divided out. */
+/** Mean square of each row or column after the other side's scales are divided out. */
 function meanSquares(w: Matrix, others: Float32Array | undefined, side: 'rows' | 'cols'): Float64Array {
   const sums = new Float64Array(w[side])
   const count = w.data.length / sums.length
@@ -121,7 +121,7 @@ function meanSquares(w: Matrix, others: Float32Array | undefined, side: 'rows' |
   return sums
 }
 
-/** Roots of mean squares over their geometric mean, within what is stored; 1 for what is all zero. */
+/** Roots of mean squares over their geometric mean, within the stored range; 1 for a row or column of zeros. */
 function relative(squares: Float64Array): Float32Array {
   const logs = Float64Array.from(squares, Math.log2).filter(Number.isFinite)
   const middle = logs.reduce((sum, v) => sum + v, 0) / Math.max(1, logs.length)
@@ -132,7 +132,7 @@ function relative(squares: Float64Array): Float32Array {
 
 const inverses = (scales: Float32Array): Float32Array => scales.map(s => 1 / s)
 
-/** `diag(rows) M diag(cols)`; a side without factors stays as it is. */
+/** `diag(rows) M diag(cols)`; a side without scales is unchanged. */
 function scaledBy(m: Matrix, rows: Float32Array | undefined, cols: Float32Array | undefined): Matrix {
   const data = new Float32Array(m.data.length)
   for (let r = 0, i = 0; r < m.rows; r++) {

@@ -1,11 +1,14 @@
 import type { Matrix } from '@reallm/tensor-io'
 
 /**
- * Scales the rows of an upper triangular `U` (`[n, n]`, `H⁻¹ = UᵀU`) by the inverses of its diagonal blocks, so
- * that every `block × block` diagonal block becomes the identity: `V_B = U_BB⁻¹ U_B,:`. The error `E_B` (decoded less wanted) of a block
- * of columns is then compensated by `W_rest += E_B V_B,rest` (methods: feedback rounding).
+ * The unit factor `V` of a block LDL decomposition (QuIP#, arXiv 2402.04396 §4): the rows of `U` scaled by the inverses of
+ * its diagonal blocks, `V_B = U_BB⁻¹ U_B,:`, so that every `block × block` diagonal block is the identity. An error `E_B`
+ * (decoded less wanted) in a block of columns is made up for by `W_later += E_B V_B,later`.
+ *
+ * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`
+ * @returns `[n, n]`
  */
-export function blockUnit(u: Matrix, block: number): Matrix {
+export function unitFactor(u: Matrix, block: number): Matrix {
   const n = u.cols
   const v = u.data.slice()
   for (let start = 0; start < n; start += block) {
@@ -24,10 +27,11 @@ export function blockUnit(u: Matrix, block: number): Matrix {
 }
 
 /**
- * What an error of each column costs when the columns after its block make up for it: the diagonal of
- * `(U_BBᵀ U_BB)⁻¹`, the part of the block's inputs that later ones cannot tell.
+ * The cost of an error in each column after the columns behind its block have made up for it: the diagonal of
+ * `(U_BBᵀ U_BB)⁻¹`, which is the Schur complement of the later columns in H.
  *
  * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`
+ * @returns `[n]`, in units of H
  */
 export function blockLoss(u: Matrix, block: number): Float32Array<ArrayBuffer> {
   const n = u.cols

@@ -1,12 +1,12 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, type Matrix } from '@reallm/tensor-io'
-import { trellis } from '@reallm/vq'
 import { expect, test } from 'vitest'
 import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
-import { spy } from '../../test/spy.ts'
-import { withFeedback } from './feedback.ts'
-import { rotated } from './rotated.ts'
-import { scaled } from './scaled.ts'
+import { recorder } from '../../test/recorder.ts'
+import { trellis } from '../trellis/index.ts'
+import { withFeedback } from './feedback/index.ts'
+import { rotated } from './rotate.ts'
+import { scaled } from './scale.ts'
 
 /** Rows and columns that differ in norm by up to a factor of 16. */
 function uneven(rows: number, cols: number): Matrix {
@@ -25,14 +25,14 @@ test.each([
   { rows: true, cols: false },
   { rows: false, cols: true },
   { rows: false, cols: false },
-])('scales the sides %o of a matrix and its moments, and undoes it', async sides => {
+])('scales the sides %o of a matrix and its Hessians, and undoes it', async sides => {
   const w = uneven(12, 20)
-  const inner = spy()
+  const inner = recorder()
   const codec = scaled(inner, sides)
-  const moments = { hessian: correlatedMoment(20, 2), outputHessian: correlatedMoment(12, 3) }
-  const stored = await codec.encode(w, { inner: {} }, { ...moments, seed: 5 })
+  const hessians = { hessian: correlatedMoment(20, 2), outputHessian: correlatedMoment(12, 3) }
+  const stored = await codec.encode(w, { inner: {} }, { ...hessians, seed: 5 })
   const { w: even, ctx } = inner.seen!
-  expect(outputError(w, codec.decode(stored), moments)).toBeLessThan(1e-10)
+  expect(outputError(w, codec.decode(stored), hessians)).toBeLessThan(1e-10)
   // tr(H_out ΔW H ΔWᵀ) / tr(H_out W H Wᵀ) is the same before and after.
   const shifted = { ...even, data: even.data.map(v => 0.5 * v) }
   expect(outputError(even, shifted, ctx)).toBeCloseTo(0.25, 5)
@@ -46,24 +46,24 @@ test.each([
 test('rows alone, and rows of zeros', async () => {
   const w = uneven(12, 20)
   w.data.fill(0, 40, 60)
-  const inner = spy()
+  const inner = recorder()
   const codec = scaled({ ...inner, decodeRows: (e, from, to) => rowsOf(inner.decode(e), from, to) })
   const stored = await codec.encode(w, { inner: {} }, { seed: 5 })
   expect(codec.decodeRows!(stored, 1, 5)).toEqual(rowsOf(codec.decode(stored), 1, 5))
   expect(outputError(w, codec.decode(stored))).toBeLessThan(1e-10)
 })
 
-test('lowers the error under both moments where norms differ, its bits counted', async () => {
+test('lowers the error under both Hessians where norms differ, its bits counted', async () => {
   const w = uneven(128, 192)
-  const moments = { hessian: correlatedMoment(192, 2), outputHessian: correlatedMoment(128, 3), seed: 1 }
+  const hessians = { hessian: correlatedMoment(192, 2), outputHessian: correlatedMoment(128, 3), seed: 1 }
   const plain = rotated(withFeedback(trellis))
   const error = async (codec: typeof plain, params: Parameters<typeof plain.encode>[1]) =>
-    outputError(w, codec.decode(await codec.encode(w, params, moments)), moments)
+    outputError(w, codec.decode(await codec.encode(w, params, hessians)), hessians)
   const without = await error(plain, { inner: { bits: 2.25, stateBits: 8 } })
   const both = scaled(plain)
-  const stored = await both.encode(w, { inner: { inner: { bits: 2, stateBits: 8 } } }, moments)
+  const stored = await both.encode(w, { inner: { inner: { bits: 2, stateBits: 8 } } }, hessians)
   expect(bitsOf(stored)).toBeLessThan(bitsOf(plain.cost([128, 192], { inner: { bits: 2.25, stateBits: 8 } })))
-  expect(outputError(w, both.decode(stored), moments)).toBeLessThan(0.8 * without)
+  expect(outputError(w, both.decode(stored), hessians)).toBeLessThan(0.8 * without)
 })
 
 function rowsOf({ cols, data }: Matrix, from: number, to: number): Matrix {

@@ -1,10 +1,10 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, createRegistry, type EncodedMatrix, type Matrix } from '@reallm/tensor-io'
-import { grid } from '@reallm/vq'
 import { expect, test } from 'vitest'
 import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
-import { withFeedback } from './feedback.ts'
-import { permutation, permuted } from './permuted.ts'
+import { grid } from '../grid/index.ts'
+import { withFeedback } from './feedback/index.ts'
+import { permutation, permuted } from './permute.ts'
 
 const w = normals(48, 200, 1)
 const moment = correlatedMoment(200, 2)

@@ -1,0 +1,42 @@
+import { inverse, inverseUpperFactor, matmul } from '@reallm/kernels'
+import { expect, test } from 'vitest'
+import { correlatedMoment, normals } from '../../../../lowrank/test/synthetic.ts'
+import { tileOf } from '../../shared/tiles.ts'
+import { blockLoss, unitFactor } from './block-ldl.ts'
+
+test.each([1, 3, 4])(
+  'blocks of %i: error feedback is the least-squares answer of the later columns',
+  block => {
+    const h = correlatedMoment(10, 1)
+    const v = unitFactor(inverseUpperFactor(h)!, block)
+    const error = normals(2, block, 2)
+    // min over R of tr([E R] H [E R]ᵀ) is R = −E H_B,rest H_rest,rest⁻¹
+    const rest = 10 - block
+    const wanted = matmul(
+      matmul(error, tileOf(h, 0, block, block, rest)),
+      inverse(tileOf(h, block, block, rest, rest))!,
+    )
+    const got = matmul(error, tileOf(v, 0, block, block, rest))
+    for (const [i, value] of got.data.entries()) expect(-value).toBeCloseTo(wanted.data[i], 3)
+  },
+)
+
+test('diagonal blocks become the identity', () => {
+  const v = unitFactor(inverseUpperFactor(correlatedMoment(7, 1))!, 3)
+  expect(Array.from(tileOf(v, 3, 3, 3, 3).data)).toEqual([1, 0, 0, 0, 1, 0, 0, 0, 1])
+  expect(Array.from(tileOf(v, 6, 6, 3, 3).data)).toEqual([1])
+})
+
+test.each([1, 3])('loss of blocks of %i: the Schur complement of the later columns', block => {
+  const h = correlatedMoment(9, 1)
+  const loss = blockLoss(inverseUpperFactor(h)!, block)
+  const rest = 9 - block
+  const after = tileOf(h, 0, block, block, rest)
+  const told = matmul(matmul(after, inverse(tileOf(h, block, block, rest, rest))!), after, {
+    transposeB: true,
+  })
+  for (let i = 0; i < block; i++) {
+    expect(loss[i]).toBeCloseTo(h.data[i * 9 + i] - told.data[i * block + i], 4)
+  }
+  if (block === 1) expect(loss[8]).toBeCloseTo(h.data[80], 4)
+})

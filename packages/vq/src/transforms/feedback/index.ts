@@ -1,0 +1,1 @@
+export { type FeedbackOptions, withFeedback } from './with-feedback.ts'

@@ -1,0 +1,152 @@
+import { dampedFactor, matmul, transpose } from '@reallm/kernels'
+import {
+  type ColumnCodec,
+  type ColumnEncoder,
+  copyMatrix,
+  type EncodeContext,
+  type EncodedMatrix,
+  type Matrix,
+  type MatrixCodec,
+  throwIfAborted,
+  zeroMatrix,
+} from '@reallm/tensor-io'
+import { putTile, tileOf } from '../../shared/tiles.ts'
+import { blockLoss } from './block-ldl.ts'
+import { type ErrorFeedback, errorFeedback } from './error-feedback.ts'
+
+/** Damping: shares of the mean diagonal that are added to the Hessians before they are factorised. */
+export interface FeedbackOptions {
+  /** For `H`; 0.01 by default, raised by itself when the factorisation fails. */
+  readonly damping?: number
+  /** For `H_out`, which is estimated from fewer samples than `H`; 0.6 by default. */
+  readonly outputDamping?: number
+}
+
+/**
+ * Error feedback (GPTQ, arXiv 2210.17323; LDLQ, QuIP, arXiv 2307.13304): encodes column blocks from left to right and pushes
+ * each block's rounding error onto the columns not yet encoded, which make up for it under `ctx.hessian`
+ * (`H = XᵀX / tokens`, `[in, in]`). With `ctx.outputHessian` (`[out, out]`) the same happens over the row tiles inside every
+ * column block (two-sided, YAQA, arXiv 2505.22988). Parameters, cost and decoder are the inner codec's: nothing of this is
+ * stored. Without either Hessian it is the inner codec's plain `encode`.
+ *
+ * Throws `numeric` when a Hessian cannot be factorised, and what the inner codec throws.
+ *
+ * @example
+ * const stored = await withFeedback(grid).encode(w, { bits: 3, group: 64 }, { hessian, seed: 1 })
+ */
+export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions = {}): MatrixCodec<P> {
+  const { damping = 0.01, outputDamping = 0.6 } = options
+  return {
+    ...codec,
+    async encode(w, params, ctx) {
+      const { hessian, outputHessian } = ctx
+      if (!hessian && !outputHessian) return codec.encode(w, params, ctx)
+      const columnFactor = hessian && factorOf(hessian, damping)
+      const rowFactor = outputHessian && factorOf(outputHessian, outputDamping)
+      const encoder = await codec.columns(w, params, {
+        ...ctx,
+        ...(columnFactor && { columnLoss: block => blockLoss(columnFactor, block) }),
+      })
+      const { tileCols, groupCols, tileRows } = encoder
+      return encodeColumns(
+        w,
+        encoder,
+        columnFactor && errorFeedback(columnFactor, tileCols, groupCols),
+        rowFactor && errorFeedback(rowFactor, tileRows, tileRows),
+        ctx,
+      )
+    },
+  }
+}
+
+/** The last factor of each Hessian: one matrix is often encoded several times under the same one. */
+const factors = new WeakMap<Matrix, { readonly damping: number; readonly factor: Matrix }>()
+
+function factorOf(hessian: Matrix, damping: number): Matrix {
+  const known = factors.get(hessian)
+  if (known?.damping === damping) return known.factor
+  const { factor } = dampedFactor(hessian, damping)
+  factors.set(hessian, { damping, factor })
+  return factor
+}
+
+async function encodeColumns(
+  w: Matrix,
+  encoder: ColumnEncoder,
+  overColumns: ErrorFeedback | undefined,
+  overRows: ErrorFeedback | undefined,
+  ctx: EncodeContext,
+): Promise<EncodedMatrix> {
+  const { tileCols, groupCols } = encoder
+  // Transposed, so that the later columns are one piece of memory.
+  const target = transpose(w)
+  const columns = (from: number, count: number) => transpose(tileOf(target, from, 0, count, w.rows))
+  const batch = overColumns?.batch ?? w.cols
+  for (let start = 0; start < w.cols; start += batch) {
+    const end = Math.min(start + batch, w.cols)
+    const errors = zeroMatrix(end - start, w.rows)
+    for (let col = start; col < end; col += tileCols) {
+      throwIfAborted(ctx.signal)
+      if (col % groupCols === 0) encoder.startGroup?.(columns(col, groupCols), col)
+      const block = columns(col, tileCols)
+      const error = transpose(
+        overRows
+          ? encodeRows(block, col, encoder, overRows)
+          : errorOf(block, encoder.quantise(block, 0, col)),
+      )
+      putTile(errors, error, col - start, 0)
+      if (overColumns) pushInBatch(target, error, col, end, overColumns)
+    }
+    if (overColumns) pushBehindBatch(target, errors, start, overColumns)
+    ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
+    if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
+  }
+  return encoder.finish()
+}
+
+/** Error feedback over the row tiles of one column block; returns the block's whole error, `[rows, tileCols]`. */
+function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, feedback: ErrorFeedback): Matrix {
+  const { tileRows } = encoder
+  const { rows, cols } = block
+  const target = copyMatrix(block)
+  const decoded = zeroMatrix(rows, cols)
+  for (let start = 0; start < rows; start += feedback.batch) {
+    const end = Math.min(start + feedback.batch, rows)
+    const errors = zeroMatrix(end - start, cols)
+    for (let row = start; row < end; row += tileRows) {
+      const tile = tileOf(target, row, 0, tileRows, cols)
+      const got = encoder.quantise(tile, row, col)
+      putTile(decoded, got, row, 0)
+      const error = errorOf(tile, got)
+      putTile(errors, error, row - start, 0)
+      pushInBatch(target, error, row, end, feedback)
+    }
+    pushBehindBatch(target, errors, start, feedback)
+  }
+  return errorOf(block, decoded)
+}
+
+function errorOf(wanted: Matrix, got: Matrix): Matrix {
+  const data = new Float32Array(wanted.data.length)
+  for (let i = 0; i < data.length; i++) data[i] = got.data[i] - wanted.data[i]
+  return { rows: wanted.rows, cols: wanted.cols, data }
+}
+
+/** Pushes the error of the rows at `row` onto the rows between them and `end`, where their batch ends. */
+function pushInBatch(target: Matrix, error: Matrix, row: number, end: number, { unit }: ErrorFeedback): void {
+  const { cols, data } = target
+  for (let e = 0; e < error.rows; e++) {
+    for (let r = row + error.rows; r < end; r++) {
+      const factor = unit.data[(row + e) * unit.cols + r]
+      for (let c = 0; c < cols; c++) data[r * cols + c] += factor * error.data[e * cols + c]
+    }
+  }
+}
+
+/** Pushes the errors of the batch of rows at `start` onto all rows behind the batch. */
+function pushBehindBatch(target: Matrix, errors: Matrix, start: number, { later }: ErrorFeedback): void {
+  const end = start + errors.rows
+  if (end === target.rows) return
+  const rest = { ...target, rows: target.rows - end, data: target.data.subarray(end * target.cols) }
+  matmul(later(start), errors, { transposeA: true, out: rest, accumulate: true })
+}
