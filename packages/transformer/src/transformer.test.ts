@@ -11,7 +11,7 @@ import {
 import { createKvCache } from './kv-cache.ts'
 import { linear } from './ops.ts'
 import { type TfTensor, tf, useBackend } from './tf.ts'
-import { block, embed, forward, hiddenStates, nextTokenLoss } from './transformer.ts'
+import { block, embed, forward, hiddenStates, nextTokenLoss, sublayers } from './transformer.ts'
 
 describe.each(testedBackends)('on %s', backend => {
   describe.each(goldenModels)('%s', name => {
@@ -52,6 +52,39 @@ describe.each(testedBackends)('on %s', backend => {
         for (const [i, n] of names.entries())
           expect(relativeError(got.grads[i], gradients[n])).toBeLessThan(1e-3)
       })
+    })
+
+    it('takes a layer apart into sublayers, which end from the input of their last group', () => {
+      const { config, weights, expected } = model
+      const steps = sublayers(config, 0)
+      const inputs = new Map<string, TfTensor>()
+      const outputs = new Map<string, TfTensor>()
+      const kept = (x: TfTensor) => tf.keep(x.clone())
+      tf.tidy(() => {
+        let x = embed(config, weights, ids)
+        for (const { groups, forward, finish, lastOutput } of steps) {
+          const y = forward(weights, x, {
+            onInput: (module, input) => void inputs.set(module, kept(input)),
+            linear: (module, _, base) => {
+              const z = base()
+              outputs.set(module, kept(z))
+              return z
+            },
+          })
+          const last = groups.at(-1)![0]
+          expect([...inputs.keys()].at(-1)).toBe(last)
+          expect(distance(finish!(weights, x, inputs.get(last)!), y)).toBe(0)
+          if (lastOutput) expect(distance(lastOutput(weights, x, y), outputs.get(last)!)).toBeLessThan(1e-5)
+          x = y
+        }
+        expect(distance(x, expected.hidden_1)).toBeLessThan(1e-4)
+      })
+      const groups = steps.flatMap(({ groups }) => groups)
+      expect(groups.flat()).toEqual(linearModules(config, 0).map(({ name }) => name))
+      for (const [leader, ...others] of groups) {
+        for (const name of others) expect(distance(inputs.get(name)!, inputs.get(leader)!)).toBe(0)
+      }
+      tf.dispose([...inputs.values(), ...outputs.values()])
     })
 
     it('continues from a cache as if it had seen all at once', () => {

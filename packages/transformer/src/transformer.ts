@@ -32,7 +32,7 @@ export function embed(config: TransformerConfig, weights: Weights, ids: TfTensor
   })
 }
 
-/** Block `i`: attention and MLP with their residuals, `[batch, positions, hidden]` → the same. */
+/** Layer `i`, one sublayer after the other: `[batch, positions, hidden]` → the same. */
 export function block(
   config: TransformerConfig,
   weights: Weights,
@@ -40,70 +40,83 @@ export function block(
   x: TfTensor,
   options: ForwardOptions = {},
 ): TfTensor {
-  return tf.tidy(() => mlpHalf(config, weights, i, attentionHalf(config, weights, i, x, options), options))
+  return tf.tidy(() => sublayers(config, i).reduce((x, sublayer) => sublayer.forward(weights, x, options), x))
 }
 
-/** The first half of block `i`, attention with its residual: `[batch, positions, hidden]` → the same. */
-export function attentionHalf(
-  config: TransformerConfig,
-  weights: Weights,
-  i: number,
-  x: TfTensor,
-  options: ForwardOptions = {},
-): TfTensor {
-  return tf.tidy(() => {
-    const normed = normalise(config, weights, `model.layers.${i}.input_layernorm`, x)
-    return attentionEnd(config, weights, i, x, attention(config, weights, i, normed, options), options)
-  })
+/** One step of the residual stream. */
+export interface Sublayer {
+  /**
+   * Whole names of its linear modules, in running order; those of a group multiply the same input. The output of the
+   * last group is what reaches the residual stream.
+   */
+  readonly groups: readonly (readonly string[])[]
+  /** `[batch, positions, hidden]` → the same. */
+  forward(weights: Weights, x: TfTensor, options?: ForwardOptions): TfTensor
+  /** What `forward` makes of `x`, given what goes into the last group: `[batch, positions, in]`. */
+  finish?(weights: Weights, x: TfTensor, lastInput: TfTensor): TfTensor
+  /**
+   * What the last module must compute, without its bias, for `forward` to make `y` of `x`. Only where the residual sum
+   * alone stands between them.
+   */
+  lastOutput?(weights: Weights, x: TfTensor, y: TfTensor): TfTensor
 }
 
-/** The end of `attentionHalf`: the heads' outputs `[batch, positions, heads · headDim]` by `o_proj`, added to its input `x`. */
-export function attentionEnd(
-  config: TransformerConfig,
-  weights: Weights,
-  i: number,
-  x: TfTensor,
-  attended: TfTensor,
-  hooks: Hooks = {},
-): TfTensor {
-  return tf.tidy(() => {
-    const name = `model.layers.${i}`
-    const branch = project(weights, `${name}.self_attn.o_proj`, attended, hooks)
-    if (!config.sandwichNorms) return x.add(branch) as TfTensor
-    return x.add(normalise(config, weights, `${name}.post_attention_layernorm`, branch)) as TfTensor
-  })
+/** The sublayers of layer `layer`, in the order of the residual stream. */
+export function sublayers(config: TransformerConfig, layer: number): readonly Sublayer[] {
+  const name = `model.layers.${layer}`
+  const [self, ffn] = [`${name}.self_attn`, `${name}.mlp`]
+  const sandwich = config.sandwichNorms
+  return [
+    sublayer(config, {
+      groups: [[`${self}.q_proj`, `${self}.k_proj`, `${self}.v_proj`], [`${self}.o_proj`]],
+      normBefore: `${name}.input_layernorm`,
+      lastInput: (weights, x, options) => attention(config, weights, layer, x, options),
+      normAfter: sandwich ? `${name}.post_attention_layernorm` : undefined,
+    }),
+    sublayer(config, {
+      groups: [[`${ffn}.gate_proj`, `${ffn}.up_proj`], [`${ffn}.down_proj`]],
+      normBefore: `${name}.${sandwich ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`,
+      lastInput: (weights, x, options) => mlp(config, weights, ffn, x, options),
+      normAfter: sandwich ? `${name}.post_feedforward_layernorm` : undefined,
+    }),
+  ]
 }
 
-/** The second half of block `i`, the MLP with its residual: `[batch, positions, hidden]` → the same. */
-export function mlpHalf(
-  config: TransformerConfig,
-  weights: Weights,
-  i: number,
-  x: TfTensor,
-  hooks: Hooks = {},
-): TfTensor {
-  return tf.tidy(() => {
-    const norm = config.sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'
-    const normed = normalise(config, weights, `model.layers.${i}.${norm}`, x)
-    return mlpEnd(config, weights, i, x, mlp(config, weights, `model.layers.${i}.mlp`, normed, hooks), hooks)
-  })
+interface SublayerParts {
+  readonly groups: Sublayer['groups']
+  readonly normBefore: string
+  /** From the normalised input to what goes into the last module. */
+  lastInput(weights: Weights, x: TfTensor, options: ForwardOptions): TfTensor
+  readonly normAfter: string | undefined
 }
 
-/** The end of `mlpHalf`: the gated product `[batch, positions, inner]` by `down_proj`, added to its input `x`. */
-export function mlpEnd(
-  config: TransformerConfig,
-  weights: Weights,
-  i: number,
-  x: TfTensor,
-  product: TfTensor,
-  hooks: Hooks = {},
-): TfTensor {
-  return tf.tidy(() => {
-    const name = `model.layers.${i}`
-    const branch = project(weights, `${name}.mlp.down_proj`, product, hooks)
-    if (!config.sandwichNorms) return x.add(branch) as TfTensor
-    return x.add(normalise(config, weights, `${name}.post_feedforward_layernorm`, branch)) as TfTensor
-  })
+function sublayer(config: TransformerConfig, parts: SublayerParts): Sublayer {
+  const { groups, normBefore, lastInput, normAfter } = parts
+  const [last] = groups[groups.length - 1]
+  const finish = (weights: Weights, x: TfTensor, input: TfTensor, hooks: Hooks = {}) =>
+    tf.tidy(() => {
+      const branch = project(weights, last, input, hooks)
+      return x.add(
+        normAfter === undefined ? branch : normalise(config, weights, normAfter, branch),
+      ) as TfTensor
+    })
+  return {
+    groups,
+    forward: (weights, x, options = {}) =>
+      tf.tidy(() => {
+        const normed = normalise(config, weights, normBefore, x)
+        return finish(weights, x, lastInput(weights, normed, options), options)
+      }),
+    finish: (weights, x, lastInput) => finish(weights, x, lastInput),
+    ...(normAfter === undefined && {
+      lastOutput: (weights: Weights, x: TfTensor, y: TfTensor) =>
+        tf.tidy(() => {
+          const bias = weights[`${last}.bias`]
+          const branch = y.sub(x) as TfTensor
+          return bias ? branch.sub(bias) : branch
+        }),
+    }),
+  }
 }
 
 /** Last norm and output head: `[batch, positions, hidden]` → logits `[batch, positions, vocabulary]`. */

@@ -1,12 +1,10 @@
 import type { Matrix } from '@reallm/tensor-io'
 import {
-  attentionEnd,
-  attentionHalf,
   block,
   type Hooks,
   head,
-  mlpEnd,
-  mlpHalf,
+  type Sublayer,
+  sublayers,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -14,22 +12,11 @@ import {
   type Weights,
 } from '@reallm/transformer'
 
-/** The linear layers of a block that see the same input, in order; the first one's input stands for all. */
-export const inputGroups = [
-  ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
-  ['self_attn.o_proj'],
-  ['mlp.gate_proj', 'mlp.up_proj'],
-  ['mlp.down_proj'],
-] as const
-
-/** The halves of a block, each a step of the residual stream, with its groups of layers; `end` is the last group's. */
-export const halves = [
-  { run: attentionHalf, end: attentionEnd, groups: inputGroups.slice(0, 2) },
-  { run: mlpHalf, end: mlpEnd, groups: inputGroups.slice(2) },
-] as const
-
-/** A block or half of one, as the transformer has it. */
-export type BlockStep = typeof mlpHalf
+/** The first of the modules of block `i` that see the same input as `module` (a whole name). */
+export function leaderOf(config: TransformerConfig, i: number, module: string): string {
+  const groups = sublayers(config, i).flatMap(({ groups }) => groups)
+  return groups.find(group => group.includes(module))![0]
+}
 
 class Reached extends Error {}
 
@@ -40,46 +27,52 @@ export interface WindowBatch {
   readonly length: number
 }
 
-/** Block `i`, or a half of it, on some windows; the result has the layout of `x.values`. */
-export function runBlock(
+/** Block `i` on some windows; the result has the layout of `x.values`. */
+export const runBlock = (
   config: TransformerConfig,
   weights: Weights,
   i: number,
   x: WindowBatch,
-  { step = block, ...hooks }: Hooks & { step?: BlockStep } = {},
-): Float32Array {
-  return valuesOf(() => step(config, weights, i, tensorOf(config, x), hooks))
-}
+): Float32Array => valuesOf(() => block(config, weights, i, tensorOf(config, x)))
 
-/** The end of a half block, from its input and from what goes into its last layer, `[windows · positions, in]`. */
-export function endBlock(
+/** A sublayer on some windows. */
+export const runSublayer = (
   config: TransformerConfig,
   weights: Weights,
-  i: number,
+  sublayer: Sublayer,
+  x: WindowBatch,
+  hooks: Hooks = {},
+): Float32Array => valuesOf(() => sublayer.forward(weights, tensorOf(config, x), hooks))
+
+/** A sublayer from its input and from what goes into its last group, `[windows · positions, in]`, where it can. */
+export function finishSublayer(
+  config: TransformerConfig,
+  weights: Weights,
+  sublayer: Sublayer,
   x: WindowBatch,
   last: Float32Array,
-  end: typeof mlpEnd,
 ): Float32Array {
+  const { finish } = sublayer
+  if (!finish) return runSublayer(config, weights, sublayer, x)
   return valuesOf(() => {
     const before = tensorOf(config, x)
     const [batch, length] = before.shape as [number, number]
-    return end(config, weights, i, before, tf.tensor3d(last, [batch, length, last.length / batch / length]))
+    return finish(weights, before, tf.tensor3d(last, [batch, length, last.length / batch / length]))
   })
 }
 
-/** What goes into `module` (a whole name) of a half block, `[windows · positions, in]`; no more is computed. */
+/** What goes into `module` (a whole name) of a sublayer, `[windows · positions, in]`; no more is computed. */
 export function inputOf(
   config: TransformerConfig,
   weights: Weights,
-  i: number,
+  sublayer: Sublayer,
   x: WindowBatch,
   module: string,
-  step: BlockStep,
 ): TfTensor {
   let found: TfTensor | undefined
   try {
     tf.tidy(() => {
-      step(config, weights, i, tensorOf(config, x), {
+      sublayer.forward(weights, tensorOf(config, x), {
         onInput(name, input) {
           if (name !== module) return
           found = tf.keep(input.reshape([-1, input.shape.at(-1)!]).clone())

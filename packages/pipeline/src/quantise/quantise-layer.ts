@@ -1,17 +1,22 @@
 import { type Matrix, seedFor, throwIfAborted } from '@reallm/tensor-io'
-import { blockTensors, loadTensors, type TfTensor, tf, type Weights } from '@reallm/transformer'
+import {
+  blockTensors,
+  loadTensors,
+  type Sublayer,
+  sublayers,
+  type TfTensor,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
 import { join, mkdir, rm } from '#platform'
 import type { PlannedMatrix } from '../allocate/allocate-bits.ts'
 import { type Activations, activations } from '../calibrate/activations.ts'
 import {
-  type BlockStep,
-  endBlock,
-  halves,
+  finishSublayer,
   headInput,
-  inputGroups,
   inputOf,
   moment,
-  runBlock,
+  runSublayer,
   symmetricMoment,
   type WindowBatch,
 } from '../calibrate/forward.ts'
@@ -59,15 +64,24 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
   const planned = run.plan.matrices.filter(m => m.module.block === i)
   const tuning = await keepForTuning(run, prefixes)
   let next: OpenedBlock | undefined
-  for (const { groups, run: step, end } of halves) {
+  const steps = sublayers(config, i)
+  for (const sublayer of steps) {
     let last: Activations | undefined
-    for (const group of groups) {
-      const members = planned.filter(m => group.some(part => m.module.name.endsWith(part)))
-      const leader = `model.layers.${i}.${group[0]}`
+    for (const group of sublayer.groups) {
+      const members = planned.filter(m => group.includes(m.module.name))
+      const [leader] = group
       let moments: Moments = {}
       if (recipe.calibrated && members.some(m => !known.get(m.module.name))) {
-        if (group === groups.at(-1)) last = await activations(run.spill(`${leader}.quantised`))
-        moments = await gather(run, i, weights, prefixes.quantised, leader, step, originals.get(leader), last)
+        if (group === sublayer.groups.at(-1)) last = await activations(run.spill(`${leader}.quantised`))
+        moments = await gather(
+          run,
+          weights,
+          prefixes.quantised,
+          sublayer,
+          leader,
+          originals.get(leader),
+          last,
+        )
       }
       const encoding = members.map(async m => {
         const { name } = m.module
@@ -75,15 +89,15 @@ export async function encodeBlock(run: Run, i: number, prefixes: Prefixes, opene
         weights[`${name}.weight`].dispose()
         weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
       })
-      const isLast = group === inputGroups.at(-1)
+      const isLast = group === steps.at(-1)!.groups.at(-1)
       const opening = isLast && i + 1 < config.layers ? openBlock(run, i + 1, prefixes.original) : undefined
       ;[next] = await Promise.all([opening, ...encoding])
     }
     await prefixes.quantised.advance(async (x, batch) => {
       throwIfAborted(run.signal)
-      // What goes into the half's last layer is known where it was gathered.
-      if (last) return endBlock(config, weights, i, x, await last.get(batch), end)
-      return runBlock(config, weights, i, x, { step })
+      // What goes into the last group is known where it was gathered.
+      if (last) return finishSublayer(config, weights, sublayer, x, await last.get(batch))
+      return runSublayer(config, weights, sublayer, x)
     })
     await last?.close()
   }
@@ -128,8 +142,8 @@ export async function encodePlanned(
 
 /**
  * The original block on all windows. Keeps, where the recipe wants it, what the layers to be encoded are compared with: the
- * inputs of each group, and of a half's last layer what the half makes of them, since that is added to the residual
- * stream: the stream itself, or the layer's output where a norm comes between.
+ * inputs of each group, and of a sublayer's last group what the sublayer makes of them, since that is added to the residual
+ * stream: the stream itself, or the module's output where a norm comes between.
  */
 async function passOriginal(
   run: Run,
@@ -139,39 +153,38 @@ async function passOriginal(
   open: ReadonlySet<string>,
 ): Promise<Map<string, Activations>> {
   const { config } = run
+  const steps = sublayers(config, i)
   const kept = new Map<string, Activations>()
   if (run.recipe.asymmetric) {
-    for (const group of inputGroups) {
-      if (!group.some(part => open.has(`model.layers.${i}.${part}`))) continue
-      const leader = `model.layers.${i}.${group[0]}`
-      kept.set(leader, await activations(run.spill(`${leader}.original`)))
+    for (const group of steps.flatMap(({ groups }) => groups)) {
+      if (!group.some(module => open.has(module))) continue
+      kept.set(group[0], await activations(run.spill(`${group[0]}.original`)))
     }
   }
   await prefix.advance(async ({ values, length }, batch) => {
     throwIfAborted(run.signal)
     let x = values
-    for (const { run: step, groups } of halves) {
-      const [first, last] = groups.map(([part]) => `model.layers.${i}.${part}`)
+    for (const sublayer of steps) {
+      const last = sublayer.groups.at(-1)![0]
       const found = new Map<string, Float32Array>()
-      x = runBlock(
+      x = runSublayer(
         config,
         weights,
-        i,
+        sublayer,
         { values: x, length },
         {
-          step,
           onInput(module, input) {
-            if (module === first && kept.has(first)) found.set(first, input.dataSync() as Float32Array)
+            if (module !== last && kept.has(module)) found.set(module, input.dataSync() as Float32Array)
           },
           linear(module, _, base) {
             const y = base()
-            if (config.sandwichNorms && kept.has(module) && module === last)
+            if (module === last && kept.has(module) && !sublayer.lastOutput)
               found.set(last, y.dataSync() as Float32Array)
             return y
           },
         },
       )
-      if (!config.sandwichNorms && kept.has(last)) found.set(last, x)
+      if (sublayer.lastOutput && kept.has(last)) found.set(last, x)
       for (const [leader, seen] of found) await kept.get(leader)!.set(batch, seen)
     }
     return x
@@ -190,23 +203,22 @@ const plainShare = 0.15
  */
 async function gather(
   run: Run,
-  i: number,
   weights: Weights,
   prefix: Prefix,
+  sublayer: Sublayer,
   leader: string,
-  step: BlockStep,
   originals: Activations | undefined,
   keep: Activations | undefined,
 ): Promise<Moments> {
   const hessian = symmetricMoment()
   const cross = moment()
   const tokens = await run.tokenWeights(leader)
-  const isLast = halves.some(({ groups }) => leader.endsWith(groups.at(-1)![0]))
+  const isLast = leader === sublayer.groups.at(-1)![0]
   let seen = 0
   for (let b = 0; b < prefix.batches; b++) {
     throwIfAborted(run.signal)
     const before = await prefix.get(b)
-    const x = inputOf(run.config, weights, i, before, leader, step)
+    const x = inputOf(run.config, weights, sublayer, before, leader)
     await keep?.set(b, x.dataSync() as Float32Array)
     const [positions] = x.shape
     const known = tokens?.data.subarray(seen, seen + positions)
@@ -219,7 +231,7 @@ async function gather(
       const original = await originals.get(b)
       const wanted = tf.tidy(() => {
         const there = tf.tensor2d(original, [positions, original.length / positions])
-        return isLast ? wantedOutput(run, weights, leader, there, before) : there
+        return isLast ? wantedOutput(weights, sublayer, there, before) : there
       })
       cross.add(wanted, weighed)
       wanted.dispose()
@@ -231,20 +243,17 @@ async function gather(
 }
 
 /**
- * What the last layer of a half block should give, `[positions, out]`: what takes the residual stream from where the quantised
+ * What the last group of a sublayer should give, `[positions, out]`: what takes the residual stream from where the quantised
  * prefix has left it to where the original has it.
  */
 function wantedOutput(
-  { config }: Run,
   weights: Weights,
-  module: string,
+  { lastOutput }: Sublayer,
   original: TfTensor,
   before: WindowBatch,
 ): TfTensor {
-  if (config.sandwichNorms) return original
-  const branch = original.sub(tf.tensor2d(before.values, original.shape as [number, number]))
-  const bias = weights[`${module}.bias`]
-  return bias ? branch.sub(bias) : branch
+  if (!lastOutput) return original
+  return lastOutput(weights, tf.tensor2d(before.values, original.shape as [number, number]), original)
 }
 
 /** Second moments of the head's input: of the prefix, and with another prefix's. */

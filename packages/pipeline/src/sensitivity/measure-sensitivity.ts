@@ -2,7 +2,7 @@ import { type LongWork, type Matrix, random, seedFor, throwIfAborted, zeroMatrix
 import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf, valuesOf } from '@reallm/transformer'
 import { join, mkdir } from '#platform'
 import { type Activations, activations } from '../calibrate/activations.ts'
-import { headInput, inputGroups, type Moment, symmetricMoment } from '../calibrate/forward.ts'
+import { headInput, leaderOf, type Moment, symmetricMoment } from '../calibrate/forward.ts'
 import { blockGradients, type Fisher, headGradients, predictedTokens } from '../calibrate/gradients.ts'
 import { blockInputs } from '../calibrate/layer-inputs.ts'
 import type { Windows } from '../calibrate/sequences.ts'
@@ -118,7 +118,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     await measuring
     measuring = Promise.all(
       modules.map(async module => {
-        const errors = await choiceErrors(options, module, moments.get(leaderOf(module.name))!)
+        const errors = await choiceErrors(options, module, moments.get(leaderOf(config, i, module.name))!)
         damages[module.name] = errors.map(error => 0.5 * sensitivity.get(module.name)! * error)
       }),
     )
@@ -205,7 +205,10 @@ async function backward(
   const outputs = new Map(keep && recipe.twoSided ? modules.map(m => [m.name, symmetricMoment()]) : [])
   const fisher = new Map<string, Fisher>()
   const groups = new Map(
-    [...new Set(modules.map(m => leaderOf(m.name)))].map(leader => [leader, splitMoment(looked.length)]),
+    [...new Set(modules.map(m => leaderOf(model.config, i, m.name)))].map(leader => [
+      leader,
+      splitMoment(looked.length),
+    ]),
   )
   const tokens = new Map([...groups.keys()].map(leader => [leader, zeroMatrix(fit.length, length)]))
   for (const [w, place] of looked.entries()) {
@@ -222,7 +225,7 @@ async function backward(
     for (const [name, of] of found.squares) addTo(fisher, name, of)
     for (const [name, g] of found.outputs) {
       const squares = valuesOf(() => g.square().sum(1))
-      const row = tokens.get(leaderOf(name))!.data.subarray(place * length)
+      const row = tokens.get(leaderOf(model.config, i, name))!.data.subarray(place * length)
       for (const [t, v] of squares.entries()) {
         row[t] += v
         sensitivity.set(name, sensitivity.get(name)! + v / squares.length / g.shape[1]! / looked.length)
@@ -252,12 +255,6 @@ async function backward(
     if (keep && recipe.twoSided) await keep(`${leader}.tokens`, tokenWeights(tokens.get(leader)!, looked))
   }
   return { sensitivity, moments }
-}
-
-/** The first of the modules that see the same input. */
-function leaderOf(module: string): string {
-  const group = inputGroups.find(parts => parts.some(part => module.endsWith(part)))!
-  return module.slice(0, module.length - group.find(part => module.endsWith(part))!.length) + group[0]
 }
 
 function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher): void {
