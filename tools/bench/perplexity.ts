@@ -8,7 +8,7 @@ import { type BackendName, openWeights, streamed, useBackend } from '../../packa
 const [spec, text, windows = '40', backend] = process.argv.slice(2)
 const { name, threads } = await useBackend(backend as BackendName | undefined)
 const model = await openWeights(spec)
-const tokens = (await model.tokenizer()).encode(textOf(await readFile(text)))
+const tokens = (await model.tokenizer()).encode(textOf(text, await readFile(text)))
 const result = await perplexity(streamed(model), tokens, {
   windows: Number(windows),
   onProgress: ({ name, done, total, eta = 0 }) =>

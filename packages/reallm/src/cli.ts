@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { textOf } from '@reallm/tensor-io'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
@@ -18,9 +19,17 @@ const io: Io = {
   async stdin() {
     const chunks: Buffer[] = []
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-    return Buffer.concat(chunks).toString('utf8')
+    return textOf('stdin', Buffer.concat(chunks))
   },
-  lines: () => createInterface({ input: process.stdin, signal: stop.signal }),
+  async *lines() {
+    // Latin-1 keeps the bytes as they are until a line is whole.
+    const input = process.stdin.setEncoding('latin1')
+    let line = 0
+    for await (const bytes of createInterface({ input, signal: stop.signal })) {
+      line++
+      yield textOf('stdin', Buffer.from(bytes, 'latin1'), { line, start: line === 1 })
+    }
+  },
   isTty: process.stderr.isTTY === true,
   signal: stop.signal,
   verbose: false,

@@ -88,7 +88,7 @@ async function evaluate(spec: string) {
   await useBackend(backend)
   const original = await openWeights(model)
   const other = spec === model ? original : await openWeights(spec, { registry: builtInRegistry() })
-  const tokens = (await original.tokenizer()).encode(textOf(await readFile(text)))
+  const tokens = (await original.tokenizer()).encode(textOf(text, await readFile(text)))
   const ctx = Math.min(512, original.config.maxPositions)
   const against = other === original ? {} : { against: streamed(original) }
   const result = await perplexity(streamed(other), tokens, { ctx, windows, ...against })

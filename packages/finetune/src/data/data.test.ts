@@ -67,6 +67,18 @@ test('a file that does not fit is refused by name and line', async () => {
   await expect(windowsOf(many, {}, 'many.jsonl')).rejects.toThrow('many.jsonl, line 10001 is not JSON')
 })
 
+test('JSON that is not one object per line is refused, whatever the file is called', async () => {
+  const refused = (contents: string, name: string) => expect(examplesOf(file(contents, name))).rejects
+  const rows = [{ text: 'a' }, { text: 'b' }]
+  for (const name of ['d.json', 'd.jsonl', 'd.txt']) {
+    await refused(JSON.stringify(rows), name).toThrow(`${name} is a JSON array, not one JSON object per line`)
+    await refused(JSON.stringify(rows, null, 2), name).toThrow(`${name} is a JSON array`)
+    await refused(JSON.stringify({ rows }, null, 2), name).toThrow('one JSON object over several lines')
+  }
+  expect(await examplesOf(file('[1] The whale {white}'))).toEqual([{ text: '[1] The whale {white}' }])
+  expect(await examplesOf(file('[\nThe whale'))).toEqual([{ text: '[\nThe whale' }])
+})
+
 test('what is not UTF-8 is refused by its line, characters over the edges of blocks are not', async () => {
   const text = `${'é'.repeat(70_000)}\n${'ü is a letter\n'.repeat(9000)}`
   const bytes = new TextEncoder().encode(text)
@@ -74,6 +86,10 @@ test('what is not UTF-8 is refused by its line, characters over the edges of blo
   expect(read.map(e => ('text' in e ? e.text : '')).join('')).toBe(text)
   bytes[bytes.length - 20] = 0xff
   await expect(examplesOf(bytesSource('d.txt', bytes))).rejects.toThrow('d.txt, line 9000 is not UTF-8')
+  const wide = Uint8Array.from(
+    [...'\ufeffThe whale'].flatMap(c => [c.charCodeAt(0) & 255, c.charCodeAt(0) >> 8]),
+  )
+  await expect(examplesOf(bytesSource('d.txt', wide))).rejects.toThrow('d.txt is UTF-16: save it as UTF-8')
 })
 
 test('the loss is on completions and on what the assistant says, ends included', () => {

@@ -27,7 +27,7 @@ export interface DataFile {
  * Opens data: one JSON object per line (`{"text"}`, `{"prompt","completion"}` or `{"messages"}`), or, when the first line
  * is no JSON object, one text. Holds 64 kB of it, or the longest line.
  *
- * @throws `bad-file` when there is nothing in it, or no UTF-8
+ * @throws `bad-file` when there is nothing in it, no UTF-8, or JSON that is not one object per line
  * @example
  * const data = await openData(await openFileSource('sums.jsonl')) // {"prompt": "2 + 2 =", "completion": " 4"}
  * for await (const piece of data.pieces()) console.log(piece.example())
@@ -35,10 +35,24 @@ export interface DataFile {
 export async function openData(source: ByteSource): Promise<DataFile> {
   const first = await firstLine(source)
   if (first === undefined) throw new ReallmError('bad-file', `${source.name} is empty`)
-  if (!source.name.endsWith('.jsonl') && !(first.startsWith('{') && first.endsWith('}'))) {
-    return { kind: 'text', pieces: () => stretches(source) }
+  const named = source.name.endsWith('.jsonl')
+  const whole = first.startsWith('{') && first.endsWith('}')
+  if (!whole && startsJson.test(first) && (named || (await endsJson(source)))) {
+    const what = first.startsWith('[') ? 'a JSON array' : 'one JSON object over several lines'
+    throw new ReallmError('bad-file', `${source.name} is ${what}, not one JSON object per line`, {
+      hint: `jq -c ${first.startsWith('[') ? "'.[]'" : '.'} FILE > NEW.jsonl`,
+    })
   }
+  if (!named && !whole) return { kind: 'text', pieces: () => stretches(source) }
   return { kind: 'examples', pieces: () => lines(source) }
+}
+
+/** The first line of a JSON array of objects, arrays or texts, or of an object, that goes on in the next line. */
+const startsJson = /^(\[\s*([{["]|$)|\{\s*("|$))/
+
+async function endsJson(source: ByteSource): Promise<boolean> {
+  const bytes = await source.read(Math.max(0, source.size - 256), source.size)
+  return /[\]}]\s*$/.test(String.fromCharCode(...bytes))
 }
 
 /** The first line that is not blank, as far as its block goes. */

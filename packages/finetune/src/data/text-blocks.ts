@@ -1,4 +1,4 @@
-import { type ByteSource, ReallmError } from '@reallm/tensor-io'
+import { type ByteSource, ReallmError, textOf } from '@reallm/tensor-io'
 
 /** Bytes that are read at a time. */
 const BLOCK = 1 << 16
@@ -30,7 +30,7 @@ export async function* textBlocks(source: ByteSource): AsyncGenerator<TextBlock>
     const end = Math.min(source.size, at + BLOCK)
     const bytes = joined(rest, await source.read(at, end))
     const cut = end === source.size ? bytes.length : lastCut(bytes)
-    const text = decoded(bytes.subarray(0, cut), at === 0, source.name, line)
+    const text = textOf(source.name, bytes.subarray(0, cut), { start: at === 0, line })
     rest = bytes.slice(cut)
     yield { text, line }
     line += linesIn(text)
@@ -100,34 +100,6 @@ function lastCut(bytes: Uint8Array): number {
   let cut = bytes.length
   while (cut > bytes.length - 4 && (bytes[cut - 1] & 0xc0) === 0x80) cut--
   return bytes[cut - 1] >= 0x80 || bytes[cut - 1] === RETURN ? cut - 1 : cut
-}
-
-function decoded(bytes: Uint8Array, first: boolean, name: string, line: number): string {
-  try {
-    return utf8(bytes, first).replace(/\r\n?/g, '\n')
-  } catch (cause) {
-    throw new ReallmError('bad-file', `${name}, line ${line + linesBeforeBad(bytes)} is not UTF-8`, {
-      hint: 'convert the file to UTF-8',
-      cause,
-    })
-  }
-}
-
-const utf8 = (bytes: Uint8Array, first = false): string =>
-  new TextDecoder('utf-8', { fatal: true, ignoreBOM: !first }).decode(bytes)
-
-/** Lines in front of the first one that is not UTF-8. */
-function linesBeforeBad(bytes: Uint8Array): number {
-  let lines = 0
-  for (let at = 0; ; lines++) {
-    const end = bytes.indexOf(NEWLINE, at)
-    try {
-      utf8(bytes.subarray(at, end < 0 ? bytes.length : end))
-    } catch {
-      return lines
-    }
-    at = end + 1
-  }
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -66,20 +66,19 @@ function trainingOptions({ maxPositions }: TransformerConfig, effort: Effort): W
 }
 
 async function readText(file: string): Promise<string> {
-  try {
-    return textOf(await readFile(file))
-  } catch (cause) {
+  const bytes = await readFile(file).catch((cause: unknown) => {
     throw new ReallmError('not-found', `${file}: the calibration text cannot be read`, {
       hint: 'give a plain text file, or a .json file of token ids',
       cause,
     })
-  }
+  })
+  return textOf(file, bytes)
 }
 
 function parseIds(json: string, file: string): number[] {
   try {
-    const rows: unknown = JSON.parse(json)
-    if (Array.isArray(rows)) return rows.flat() as number[]
+    const ids = [JSON.parse(json) as unknown].flat(2)
+    if (ids.length > 0 && ids.every(id => typeof id === 'number')) return ids
   } catch {
     // Falls through to the one error for everything that is no list of ids.
   }

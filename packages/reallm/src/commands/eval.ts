@@ -61,7 +61,7 @@ Examples:
           hint: 'give --text FILE or --tokens FILE.json',
         })
       }
-      const contents = textOf(await readFile(file))
+      const contents = textOf(file, await readFile(file))
       const model = await openAny(spec, options.adapter)
       const against = options.against === undefined ? undefined : await openAny(options.against)
       const progress = progressOn(io)

@@ -1,4 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
+import { parseJson } from '../../core/json.ts'
+import { textOf } from '../../core/read-text.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
@@ -18,15 +20,11 @@ export async function openTokenizer(files: ModelFiles): Promise<TextTokenizer> {
   }
   const json = async (name: string): Promise<Record<string, unknown>> => {
     if (!files.files.includes(name)) return {}
-    try {
-      return JSON.parse(new TextDecoder().decode(await files.readFile(name)))
-    } catch (cause) {
-      throw new ReallmError('bad-file', `${files.spec}: ${name} is not JSON`, { cause })
-    }
+    return parseJson(`${files.spec}: ${name}`, await files.readFile(name))
   }
   const config = await json('tokenizer_config.json')
   const template = files.files.includes('chat_template.jinja')
-    ? new TextDecoder().decode(await files.readFile('chat_template.jinja'))
+    ? textOf(`${files.spec}: chat_template.jinja`, await files.readFile('chat_template.jinja'))
     : undefined
   const generation = await json('generation_config.json')
   return createTokenizer(
