@@ -7,6 +7,17 @@ export { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm } 
 export { availableParallelism, tmpdir } from 'node:os'
 export { basename, dirname, join, resolve } from 'node:path'
 export { threadPool } from '../encoder/threads.ts'
+export {
+  createNew,
+  type Entry,
+  entryAt,
+  freeBytes,
+  realPlace,
+  removeEmpty,
+  rmNow,
+  uniqueName,
+} from './places.ts'
+export { isRunning, onExit, type ProcessIdentity, thisProcess } from './processes.ts'
 
 /** Loads BullMQ only when it is asked for. */
 export const queues = () => import('../encoder/queue/index.ts')

@@ -16,6 +16,30 @@ export async function readFile(from: string | URL, encoding?: 'utf8'): Promise<u
   return encoding ? response.text() : new Uint8Array(await response.arrayBuffer())
 }
 
+/** A page's files have no links. */
+export const realPlace: typeof node.realPlace = async path => resolve(path)
+
+export const entryAt: typeof node.entryAt = async path => {
+  const found = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  const kind = found?.isDirectory() ? 'directory' : 'file'
+  return found && { kind, identity: resolve(path), device: 'memory', bytes: found.size }
+}
+
+/** Memory is not asked how much there is. */
+export const freeBytes: typeof node.freeBytes = async () => Number.POSITIVE_INFINITY
+export const uniqueName: typeof node.uniqueName = () => crypto.randomUUID().slice(0, 8)
+
+/** No other process sees a page's files: nothing is locked. */
+export const thisProcess = undefined
+export const isRunning: typeof node.isRunning = async () => undefined
+export const onExit: typeof node.onExit = () => () => {}
+export const createNew: typeof node.createNew = async () => false
+export const removeEmpty: typeof node.removeEmpty = async () => {}
+export const rmNow: typeof node.rmNow = () => {}
+
 export const createHash = (_name: 'sha256') => sha256()
 export const availableParallelism: typeof node.availableParallelism = () => 1
 export const tmpdir: typeof node.tmpdir = () => '/tmp'
