@@ -16,6 +16,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       { text: 'Adding a codec', link: '/guides/adding-a-codec' },
       { text: 'Many machines', link: '/guides/many-machines' },
       { text: 'The paper, and what we measured', link: '/guides/paper' },
+      { text: 'Research notes', link: '/research/' },
     ],
   },
   {

@@ -1,7 +1,7 @@
 import { type Matrix, matrix } from '@reallm/tensor-io'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { randomMatrix, withReference } from '../test/random-matrix.ts'
 import { beamSearch, type Codebooks } from './beam-search.ts'
 
 function errorOf(
@@ -25,7 +25,7 @@ const booksOf = (count: number, size: number, dim: number): Codebooks => ({
   size,
 })
 
-test('the kernel’s sums are as near as the twin’s', () => {
+test('the kernel’s sums are as near as the reference’s', () => {
   const sizes = fc.tuple(
     fc.integer({ min: 1, max: 40 }),
     fc.integer({ min: 1, max: 4 }),
@@ -37,7 +37,7 @@ test('the kernel’s sums are as near as the twin’s', () => {
     fc.property(sizes, ([n, count, size, dim, beam]) => {
       const [targets, books] = [randomMatrix(n, dim, 3), booksOf(count, size, dim)]
       const found = beamSearch(books, beam)(targets)
-      const wanted = withTwin(() => beamSearch(books, beam)(targets))
+      const wanted = withReference(() => beamSearch(books, beam)(targets))
       const total = (codes: Uint16Array) =>
         Array.from({ length: n }, (_, i) => errorOf(targets, i, books, codes)).reduce((a, b) => a + b)
       expect(total(found)).toBeCloseTo(total(wanted), 2)

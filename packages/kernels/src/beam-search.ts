@@ -1,7 +1,7 @@
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { engine, floats, reserve } from './engine.ts'
 import { matmul } from './matmul.ts'
-import { beamSearch as twin } from './reference/beam-search.ts'
+import { beamSearch as reference } from './reference/beam-search.ts'
 import { shapeText } from './shapes.ts'
 
 /** M codebooks of the same size, one below the other: `[M·size, dim]`. */
@@ -53,7 +53,7 @@ function searchBatch(
   beam: number,
 ): Uint16Array {
   const e = engine()
-  if (!e) return twin(similar, products, norms, { count, size, beam })
+  if (!e) return reference(similar, products, norms, { count, size, beam })
   const n = similar.rows
   const scratch = e.threads * e.kernels.beamScratch(count, size, beam)
   const [ps, pp, pn, po, pw] = reserve(

@@ -1,6 +1,6 @@
 import { matrix } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
-import { distance, identity, randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { distance, identity, randomMatrix, withReference } from '../test/random-matrix.ts'
 import { cholesky, dampedFactor, inverse, inverseUpperFactor, ldl } from './cholesky.ts'
 import { gram } from './gram.ts'
 import { matmul } from './matmul.ts'
@@ -15,14 +15,14 @@ const positive = (n: number) => {
   )
 }
 
-test.each(sizes)('factors of size %i multiply back and are those of the twins', n => {
+test.each(sizes)('factors of size %i multiply back and are those of the reference', n => {
   const h = positive(n)
   const l = cholesky(h)!
   expect(distance(matmul(l, l, { transposeB: true }), h)).toBeLessThan(1e-4)
   expect(
     distance(
       l,
-      withTwin(() => cholesky(h)!),
+      withReference(() => cholesky(h)!),
     ),
   ).toBeLessThan(1e-5)
   for (let i = 0; i < n; i++) for (let j = i + 1; j < n; j++) expect(l.data[i * n + j]).toBe(0)
@@ -35,13 +35,13 @@ test.each(sizes)('factors of size %i multiply back and are those of the twins', 
   expect(
     distance(
       inverted,
-      withTwin(() => inverse(h)!),
+      withReference(() => inverse(h)!),
     ),
   ).toBeLessThan(1e-4)
   expect(
     distance(
       u,
-      withTwin(() => inverseUpperFactor(h)!),
+      withReference(() => inverseUpperFactor(h)!),
     ),
   ).toBeLessThan(1e-4)
 
@@ -92,7 +92,7 @@ test.each([
   expect(
     distance(
       solved,
-      withTwin(() => solveTriangular(t, b, { upper, transpose })),
+      withReference(() => solveTriangular(t, b, { upper, transpose })),
     ),
   ).toBeLessThan(1e-6)
 })

@@ -25,7 +25,7 @@ export function inverse(a: Matrix): Matrix | undefined {
 }
 
 /**
- * Upper triangular U `[n, n]` with H⁻¹ = UᵀU: what feedback rounding propagates errors with (GPTQ).
+ * Upper triangular U `[n, n]` with H⁻¹ = UᵀU: the factor that error feedback uses (GPTQ, arXiv 2210.17323).
  * `undefined` when H is not positive definite.
  */
 export function inverseUpperFactor(h: Matrix): Matrix | undefined {
@@ -41,7 +41,7 @@ export interface DampedFactor {
 }
 
 /**
- * `inverseUpperFactor` of H plus `fraction` of its mean diagonal; ten times more until it is positive definite.
+ * `inverseUpperFactor` of H plus `fraction` of its mean diagonal, which grows tenfold until the sum is positive definite.
  *
  * @param fraction 0.01 by default
  * @throws ReallmError `numeric` when H holds NaN or infinities

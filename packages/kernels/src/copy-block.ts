@@ -22,7 +22,7 @@ export function copyIn(
   }
 }
 
-/** The way back. */
+/** Copies a dense block `[rows, cols]` from the kernels' memory to `(row, col)` of a matrix. */
 export function copyOut(
   e: Engine,
   from: Pointer,

@@ -1,6 +1,6 @@
 import { matrix, zeroMatrix } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
-import { distance, identity, randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { distance, identity, randomMatrix, withReference } from '../test/random-matrix.ts'
 import { eigh } from './eigh.ts'
 import { gram } from './gram.ts'
 import { matmul } from './matmul.ts'
@@ -17,7 +17,9 @@ test.each([1, 2, 3, 8, 9, 10, 33, 70, 130])('eigenvectors of size %i multiply ba
   expect(distance(matmul(scaled, vectors, { transposeB: true }), h)).toBeLessThan(1e-5 * values[0] + 1e-6)
   expect(distance(gram(vectors), identity(n))).toBeLessThan(1e-5)
   expect([...values]).toEqual([...values].sort((a, b) => b - a))
-  expect(distance({ data: values }, { data: withTwin(() => eigh(h).values) })).toBeLessThan(1e-6 * values[0])
+  expect(distance({ data: values }, { data: withReference(() => eigh(h).values) })).toBeLessThan(
+    1e-6 * values[0],
+  )
 })
 
 test('diagonal, zero and repeated eigenvalues', () => {

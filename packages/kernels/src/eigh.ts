@@ -48,7 +48,7 @@ function plain(a: Float64Array, n: number) {
   return { diagonal, rows: qt }
 }
 
-/** The same with compiled kernels; sweeps are collected, so that rows are rotated many times while in the cache. */
+/** The same with compiled kernels; sweeps are collected, so that each row is rotated many times while it is in the cache. */
 function compiled(e: Engine, a: Float64Array, n: number) {
   const { kernels } = e
   const [pa, pq, po, pt, ps, pc] = reserve(

@@ -101,9 +101,9 @@ export interface Engine {
 }
 
 const PAGE = 65536
-/** 1 GiB; calls are cut so that they need far less. */
+/** 1 GiB; calls work in batches that need far less. */
 const MOST_PAGES = 16384
-/** What lies below belongs to the module. */
+/** The module uses the memory below. */
 const FIRST: Pointer = 8192
 
 let wanted: KernelBuild | undefined
@@ -124,9 +124,9 @@ export function engine(): Engine | undefined {
 }
 
 /**
- * Which kernels all functions of this package run on; without an argument the fastest that work here.
+ * Chooses the kernels that all functions of this package use; without an argument the fastest ones that work here.
  *
- * @throws ReallmError `unsupported` when they do not
+ * @throws ReallmError `unsupported` when the chosen ones do not work here
  */
 export function chooseBuild(build?: KernelBuild): KernelBuild {
   if (current && current.threads > 1) throw new ReallmError('bad-option', 'close the thread pool first')
@@ -175,7 +175,7 @@ function knowsAnswer(e: Engine): boolean {
   })
 }
 
-/** Addresses of blocks of so many bytes, valid until the next call; the memory grows when they need more than ever. */
+/** Reserves scratch blocks of these sizes in bytes; their addresses are valid until the next call. Grows the memory as needed. */
 export function reserve(e: Engine, ...bytes: number[]): Pointer[] {
   let end = FIRST
   const addresses = bytes.map(size => {

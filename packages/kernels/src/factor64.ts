@@ -1,8 +1,8 @@
 import { doubles, type Engine, engine, reserve } from './engine.ts'
-import * as twin from './reference/cholesky.ts'
-import { solveInPlace as solveTwin } from './reference/triangular.ts'
+import * as reference from './reference/cholesky.ts'
+import { solveInPlace as solveReference } from './reference/triangular.ts'
 
-/** Sides above this do not fit the kernels' memory; under the other, copying costs more than it saves. */
+/** Above `LARGEST` rows a matrix does not fit the kernels' memory; below `SMALLEST` copying costs more than it saves. */
 const [LARGEST, SMALLEST] = [6000, 16]
 
 const engineFor = (n: number) => (n > LARGEST || n < SMALLEST ? undefined : engine())
@@ -23,7 +23,7 @@ function putSquare(e: Engine, at: number, a: Float64Array, n: number): void {
   for (let i = n; i < side; i++) there[i * side + i] = 1
 }
 
-/** What `putSquare` put there, to `a`. */
+/** Copies back to `a` what `putSquare` copied there. */
 function getSquare(e: Engine, at: number, a: Float64Array, n: number): Float64Array {
   const side = padded(n)
   const there = doubles(e, at, side * side)
@@ -38,7 +38,7 @@ const SUMS = 128
 /** Cholesky factorisation in the lower triangle of row-major `a`; false when it is not positive definite. */
 export function choleskyInPlace(a: Float64Array, n: number): boolean {
   const e = engineFor(n)
-  if (!e) return twin.choleskyInPlace(a, n)
+  if (!e) return reference.choleskyInPlace(a, n)
   const side = padded(n)
   const [pa, ps] = reserve(e, 8 * side * side, SUMS)
   putSquare(e, pa, a, n)
@@ -51,7 +51,7 @@ export function choleskyInPlace(a: Float64Array, n: number): boolean {
 export function invertLowerInPlace(l: Float64Array, n: number): void {
   const e = engineFor(n)
   if (!e) {
-    twin.invertLowerInPlace(l, n)
+    reference.invertLowerInPlace(l, n)
     return
   }
   const side = padded(n)
@@ -64,7 +64,7 @@ export function invertLowerInPlace(l: Float64Array, n: number): void {
 /** LᵀL of the lower triangle of `l`. */
 export function lowerGram(l: Float64Array, n: number): Float64Array {
   const e = engineFor(n)
-  if (!e) return twin.lowerGram(l, n)
+  if (!e) return reference.lowerGram(l, n)
   const side = padded(n)
   const bytes = 8 * side * side
   const [pl, po, pt, ps] = reserve(e, bytes, bytes, bytes, SUMS)
@@ -87,7 +87,7 @@ export function solveInPlace(
 ): boolean {
   const [byRow, byCol] = transpose ? [1, n] : [n, 1]
   const e = engineFor(n)
-  if (!e) return solveTwin(t, byRow, byCol, x, n, m, forward)
+  if (!e) return solveReference(t, byRow, byCol, x, n, m, forward)
   for (let from = 0; from < m; from += COLUMNS) {
     const width = Math.min(COLUMNS, m - from)
     const [pt, px] = reserve(e, 8 * n * n, 8 * n * width)

@@ -1,7 +1,7 @@
 import { matrix, zeroMatrix } from '@reallm/tensor-io'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { randomMatrix, withReference } from '../test/random-matrix.ts'
 import { fitScales } from './fit-scales.ts'
 import { LevelFinder } from './level-finder.ts'
 import { normalfloatLevels } from './normalfloat-levels.ts'
@@ -39,7 +39,7 @@ const kinds = [
   },
 ]
 
-test.each(kinds)('the kernel loses no more than the twin on $name', ({ levels: of, zeroPoint }) => {
+test.each(kinds)('the kernel loses no more than the reference on $name', ({ levels: of, zeroPoint }) => {
   const sizes = fc.tuple(
     fc.integer({ min: 1, max: 12 }),
     fc.integer({ min: 1, max: 3 }),
@@ -50,7 +50,7 @@ test.each(kinds)('the kernel loses no more than the twin on $name', ({ levels: o
     fc.property(sizes, ([perRow, m, size, count]) => {
       const [values, weights, levels] = [randomMatrix(perRow * m, size, size), weightsOf(m, size), of(count)]
       const found = fitScales(values, weights, levels, { zeroPoint })
-      const wanted = withTwin(() => fitScales(values, weights, levels, { zeroPoint }))
+      const wanted = withReference(() => fitScales(values, weights, levels, { zeroPoint }))
       const error = ({ scales, zeros }: typeof found, i: number) =>
         errorOf(
           values.data.subarray(i * size, (i + 1) * size),
@@ -71,7 +71,7 @@ test.each(kinds)('without a search the largest value fits: $name', ({ levels: of
   const [values, weights, levels] = [randomMatrix(20, 33), weightsOf(1, 33), of(8)]
   const options = { zeroPoint, clip: 'absmax' } as const
   const found = fitScales(values, weights, levels, options)
-  const wanted = withTwin(() => fitScales(values, weights, levels, options))
+  const wanted = withReference(() => fitScales(values, weights, levels, options))
   expect(found.zeros).toEqual(wanted.zeros)
   for (const [i, scale] of found.scales.entries()) expect(scale).toBeCloseTo(wanted.scales[i], 6)
 })

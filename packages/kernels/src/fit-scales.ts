@@ -1,7 +1,7 @@
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { engine, floats, reserve } from './engine.ts'
 import { LevelFinder } from './level-finder.ts'
-import { type GroupScales, ROUNDS, STARTS, fitScales as twin } from './reference/fit-scales.ts'
+import { type GroupScales, ROUNDS, fitScales as reference, STARTS } from './reference/fit-scales.ts'
 import { shapeText } from './shapes.ts'
 
 export interface ScaleOptions {
@@ -42,7 +42,7 @@ export function fitScales(
   }
   const starts = clip === 'mse' ? STARTS : new Float32Array(0)
   const e = engine()
-  if (!e) return twin(values, weights, levels, { zeroPoint, starts })
+  if (!e) return reference(values, weights, levels, { zeroPoint, starts })
   const m = weights.rows
   const width = Math.ceil(size / 4) * 4
   const batch = m * Math.max(1, Math.floor(BATCH / width / m))

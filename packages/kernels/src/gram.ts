@@ -1,7 +1,7 @@
 import type { Matrix } from '@reallm/tensor-io'
 import { engine, floats, reserve } from './engine.ts'
 import { matmul } from './matmul.ts'
-import { gram as twin } from './reference/gram.ts'
+import { gram as reference } from './reference/gram.ts'
 import { gramTarget } from './shapes.ts'
 
 /** Widths above this do not fit the kernels' memory at once. */
@@ -10,15 +10,15 @@ const WIDEST = 8192
 const ROWS = 4096
 
 /**
- * XᵀX `[n, n]` of X `[tokens, n]`, added to `into` when given: second moments of activations.
- * Storage is float32, exactly symmetric.
+ * XᵀX `[n, n]` of X `[tokens, n]`, added to `into` when given; divided by the number of tokens it is the Hessian of a layer's
+ * inputs. Storage is float32, exactly symmetric.
  *
  * @example
  * for (const x of batches) gram(x, h) // then divide by the number of tokens
  */
 export function gram(x: Matrix, into?: Matrix): Matrix {
   const e = engine()
-  if (!e) return twin(x, into)
+  if (!e) return reference(x, into)
   const out = gramTarget(x, into)
   const { rows, cols: n } = x
   if (n > WIDEST) return matmul(x, x, { transposeA: true, out, accumulate: true })

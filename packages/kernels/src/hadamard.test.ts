@@ -1,6 +1,6 @@
 import { copyMatrix, matrix, random } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
-import { distance, randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { distance, randomMatrix, withReference } from '../test/random-matrix.ts'
 import { hadamard } from './hadamard.ts'
 import { hadamardPlan } from './hadamard-plan.ts'
 import { matmul } from './matmul.ts'
@@ -45,14 +45,14 @@ test.each([
   [2, 3, 'left'],
   [40, 7, 'left'],
   [11, 4864, 'right'],
-] as const)('[%i, %i] from the %s: what the twin gives, and its own inverse', (rows, cols, side) => {
+] as const)('[%i, %i] from the %s: what the reference gives, and its own inverse', (rows, cols, side) => {
   const m = randomMatrix(rows, cols)
   const signs = Array.from({ length: side === 'right' ? cols : rows }, (_, i) => (i % 3 === 0 ? -1 : 1))
   const turned = hadamard(copyMatrix(m), { side, signs })
   expect(
     distance(
       turned,
-      withTwin(() => hadamard(copyMatrix(m), { side, signs })),
+      withReference(() => hadamard(copyMatrix(m), { side, signs })),
     ),
   ).toBeLessThan(1e-5)
   expect(distance(hadamard(turned, { side, signs, inverse: true }), m)).toBeLessThan(1e-5)

@@ -14,9 +14,9 @@ export interface HadamardOptions {
 }
 
 /**
- * Turns the rows (or columns) of a matrix, in place, by a fixed symmetric orthogonal transform of their length: Sylvester
- * and Paley Hadamard matrices, a DCT where no Hadamard order fits. O(n log n) per row; any width ≥ 1.
- * With random signs it makes weights incoherent (QuIP#, arXiv 2402.04396; methods of ours: both sides of W).
+ * Hadamard rotation: multiplies the rows (or columns) of a matrix, in place, by a fixed symmetric orthogonal matrix of their
+ * length, a Kronecker product of Sylvester and Paley Hadamard matrices and a DCT where no Hadamard order fits.
+ * O(n log n) per row; any width ≥ 1. With random signs it makes weights incoherent (QuIP#, arXiv 2402.04396 §3).
  *
  * @returns `m`
  * @throws ReallmError `bad-tensor` when the number of signs is not the width
@@ -30,7 +30,7 @@ export function hadamard(m: Matrix, options: HadamardOptions = {}): Matrix {
   if (signs && signs.length !== size) {
     throw new ReallmError(
       'bad-tensor',
-      `${size} signs are needed to turn [${m.rows}, ${m.cols}] from the ${side}`,
+      `${size} signs are needed to rotate [${m.rows}, ${m.cols}] from the ${side}`,
     )
   }
   if (m.data.length === 0) return m

@@ -28,9 +28,9 @@ export interface Kmeans {
   readonly error: number
 }
 
-/** Points that k-means++ looks at: a random sample is as good a start as all of them. */
+/** Points that k-means++ looks at, a random sample. */
 const SAMPLE = 16384
-/** Multiplications that a k-means++ start may take. */
+/** MACs that a k-means++ start may take. */
 const MOST_WORK = 4e8
 
 /**
@@ -63,7 +63,7 @@ export function kmeans(points: Matrix, k: number, options: KmeansOptions): Kmean
   return { centroids, assigned: assignment, error }
 }
 
-/** k-means++, or where that would take as long as the rest, points drawn evenly. */
+/** k-means++, or points drawn at random where k-means++ would take as long as the iterations. */
 function starts(points: Matrix, k: number, seed: number, weights: Float32Array | undefined): Matrix {
   const { rows, cols: d } = points
   if (Math.min(rows, SAMPLE) * k * d <= MOST_WORK) return plusPlus(points, k, seed, weights)
@@ -145,7 +145,7 @@ function updated(
   return centroids
 }
 
-/** Puts empty clusters on the points that are worst served. */
+/** Moves empty clusters to the points with the largest errors. */
 function refill(
   points: Matrix,
   old: Matrix,

@@ -1,13 +1,13 @@
 import { copyMatrix, matrix } from '@reallm/tensor-io'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { distance, randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { distance, randomMatrix, withReference } from '../test/random-matrix.ts'
 import { gram } from './gram.ts'
 import { matmul } from './matmul.ts'
 
 const side = fc.integer({ min: 1, max: 70 })
 
-test('every shape and transpose gives what the twin gives', () => {
+test('every shape and transpose gives what the reference gives', () => {
   fc.assert(
     fc.property(
       side,
@@ -19,7 +19,7 @@ test('every shape and transpose gives what the twin gives', () => {
         const a = transposeA ? randomMatrix(k, m) : randomMatrix(m, k)
         const b = transposeB ? randomMatrix(n, k, 2) : randomMatrix(k, n, 2)
         const options = { transposeA, transposeB }
-        const wanted = withTwin(() => matmul(a, b, options))
+        const wanted = withReference(() => matmul(a, b, options))
         expect(distance(matmul(a, b, options), wanted)).toBeLessThan(2e-4)
       },
     ),
@@ -33,7 +33,7 @@ test('products larger than a block are put together', () => {
   expect(
     distance(
       product,
-      withTwin(() => matmul(a, b, { transposeB: true })),
+      withReference(() => matmul(a, b, { transposeB: true })),
     ),
   ).toBeLessThan(2e-3)
   const tall = matmul(b, a, { transposeB: true })
@@ -43,7 +43,7 @@ test('products larger than a block are put together', () => {
 
 test('accumulate adds to out', () => {
   const [a, b, out] = [randomMatrix(33, 300), randomMatrix(300, 21, 2), randomMatrix(33, 21, 3)]
-  const wanted = withTwin(() => matmul(a, b, { out: copyMatrix(out), accumulate: true }))
+  const wanted = withReference(() => matmul(a, b, { out: copyMatrix(out), accumulate: true }))
   expect(matmul(a, b, { out, accumulate: true })).toBe(out)
   expect(distance(out, wanted)).toBeLessThan(2e-4)
 })
@@ -76,7 +76,7 @@ test.each([
   expect(
     distance(
       h,
-      withTwin(() => gram(x)),
+      withReference(() => gram(x)),
     ),
   ).toBeLessThan(1e-6 * tokens + 1e-5)
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) expect(h.data[i * n + j]).toBe(h.data[j * n + i])

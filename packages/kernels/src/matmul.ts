@@ -1,12 +1,12 @@
 import type { Matrix } from '@reallm/tensor-io'
 import { copyIn, copyOut } from './copy-block.ts'
 import { engine, reserve } from './engine.ts'
-import { matmul as twin } from './reference/matmul.ts'
+import { matmul as reference } from './reference/matmul.ts'
 import { type MatmulOptions, matmulShape } from './shapes.ts'
 
 /** Sides of the blocks that are copied to the kernels' memory: at most 3 × 16 MiB at a time. */
 const BLOCK = 2048
-/** Multiplications under which copying costs more than it saves. */
+/** MACs below which copying costs more than it saves. */
 const SMALL = 512
 
 /**
@@ -19,7 +19,7 @@ const SMALL = 512
 export function matmul(a: Matrix, b: Matrix, options: MatmulOptions = {}): Matrix {
   const { m, n, k, out } = matmulShape(a, b, options)
   const e = m * n * k < SMALL ? undefined : engine()
-  if (!e) return twin(a, b, { ...options, out })
+  if (!e) return reference(a, b, { ...options, out })
   const { transposeA = false, transposeB = false, accumulate = false } = options
   for (let i = 0; i < m; i += BLOCK) {
     const rows = Math.min(BLOCK, m - i)

@@ -1,7 +1,7 @@
 import { type Matrix, matrix } from '@reallm/tensor-io'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { randomMatrix, withReference } from '../test/random-matrix.ts'
 import { kmeans } from './kmeans.ts'
 import { nearestCentroid } from './nearest-centroid.ts'
 
@@ -21,7 +21,7 @@ const cost = (
   return sum
 }
 
-test('the kernel’s centroids are as near as the twin’s', () => {
+test('the kernel’s centroids are as near as the reference’s', () => {
   const sizes = fc.tuple(
     fc.integer({ min: 1, max: 60 }),
     fc.integer({ min: 1, max: 50 }),
@@ -34,7 +34,7 @@ test('the kernel’s centroids are as near as the twin’s', () => {
       const count = weighting === 'none' ? 0 : weighting === 'shared' ? d : n * d
       const weights = count ? randomMatrix(1, count, 7).data.map(Math.abs) : undefined
       const found = nearestCentroid(points, centroids, weights)
-      const wanted = withTwin(() => nearestCentroid(points, centroids, weights))
+      const wanted = withReference(() => nearestCentroid(points, centroids, weights))
       for (let i = 0; i < n; i++) {
         expect(found[i]).toBeLessThan(k)
         const least = cost(points, i, centroids, wanted[i], weights)

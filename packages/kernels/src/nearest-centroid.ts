@@ -1,6 +1,6 @@
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { type Engine, engine, floats, reserve } from './engine.ts'
-import { nearestCentroid as twin, weightStep } from './reference/nearest-centroid.ts'
+import { nearestCentroid as reference, weightStep } from './reference/nearest-centroid.ts'
 import { shapeText } from './shapes.ts'
 
 /** Points that are copied to the kernels' memory at a time. */
@@ -29,7 +29,7 @@ export function nearestCentroid(points: Matrix, centroids: Matrix, weights?: Flo
     )
   }
   const e = n * centroids.rows < 64 ? undefined : engine()
-  if (!e) return twin(points, centroids, weights)
+  if (!e) return reference(points, centroids, weights)
   const nearest = new Uint32Array(n)
   for (let from = 0; from < n; from += BATCH) assignBatch(e, points, from, centroids, weights, nearest)
   return nearest

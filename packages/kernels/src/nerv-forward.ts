@@ -1,12 +1,12 @@
 import { type Engine, engine, floats, reserve } from './engine.ts'
 import type { NervForward } from './nerv-decode.ts'
 import type { PackedNerv } from './nerv-pack.ts'
-import { nervForward as twin } from './reference/nerv.ts'
+import { nervForward as reference } from './reference/nerv.ts'
 
 /** Latents to pixels of patches by a NeRV decoder (ReALLM §3.3; HNeRV, arXiv 2304.02633). */
 export const nervForward: NervForward = (latents, count, side, decoder) => {
   const e = engine()
-  return e ? forward(e, latents, count, side, decoder) : twin(latents, count, side, decoder)
+  return e ? forward(e, latents, count, side, decoder) : reference(latents, count, side, decoder)
 }
 
 function forward(

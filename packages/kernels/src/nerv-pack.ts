@@ -12,8 +12,8 @@ export interface NervDecoder {
 /** A decoder in the order in which the kernels read it. */
 export interface PackedNerv {
   /**
-   * Channels of the latents; stages; 1 where there is a linear path; 1 where there are convolutions, 0 where training found
-   * nothing that they could add; channels after the stem and after each stage.
+   * Channels of the latents; stages; 1 where there is a linear path; 1 where there are convolutions, 0 where their head is all
+   * zero; channels after the stem and after each stage.
    */
   readonly header: Int32Array
   /**

@@ -2,22 +2,22 @@ import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { matmul } from './matmul.ts'
 import { shapeText } from './shapes.ts'
 
-export interface SecondMoments {
-  /** `H = XᵀX / tokens`, `[in, in]`; absent: the identity. */
+export interface Hessians {
+  /** `H = XᵀX / tokens` of the layer's inputs, `[in, in]`; absent: the identity. */
   readonly hessian?: Matrix | undefined
-  /** `E[g gᵀ]`, `[out, out]`; absent: the identity. */
+  /** Output-gradient covariance `E[g gᵀ]`, `[out, out]`; absent: the identity. */
   readonly outputHessian?: Matrix | undefined
 }
 
 /**
- * Relative error of an approximation where it matters, at the layer's output: tr(H_out ΔH Δᵀ) / tr(H_out W H Wᵀ). Without
- * moments it is ‖Δ‖² / ‖W‖². 0 is exact, 1 is what the zero matrix gives.
+ * Relative error of a layer's outputs when W is approximated: tr(H_out Δ H Δᵀ) / tr(H_out W H Wᵀ). Without Hessians it is
+ * ‖Δ‖² / ‖W‖². 0 is exact; the zero matrix has 1.
  *
  * @param w `[out, in]`
  * @example
  * outputError(w, codec.decode(stored), { hessian }) // 0.02: two per cent of the output's energy
  */
-export function outputError(w: Matrix, approximation: Matrix, moments: SecondMoments = {}): number {
+export function outputError(w: Matrix, approximation: Matrix, hessians: Hessians = {}): number {
   if (w.rows !== approximation.rows || w.cols !== approximation.cols) {
     throw new ReallmError(
       'bad-tensor',
@@ -25,12 +25,12 @@ export function outputError(w: Matrix, approximation: Matrix, moments: SecondMom
     )
   }
   const delta = { ...w, data: w.data.map((value, i) => value - approximation.data[i]) }
-  const error = squaredNorm(delta, moments)
-  return error === 0 ? 0 : error / squaredNorm(w, moments)
+  const error = squaredNorm(delta, hessians)
+  return error === 0 ? 0 : error / squaredNorm(w, hessians)
 }
 
 /** tr(H_out Δ H Δᵀ), summed in float64. */
-export function squaredNorm(delta: Matrix, { hessian, outputHessian }: SecondMoments = {}): number {
+export function squaredNorm(delta: Matrix, { hessian, outputHessian }: Hessians = {}): number {
   const right = hessian ? matmul(delta, hessian).data : delta.data
   const left = outputHessian ? matmul(outputHessian, delta).data : delta.data
   let sum = 0

@@ -1,9 +1,9 @@
 import { trellisTable } from './trellis-tables.ts'
 
-/** What a hidden unit reads beside the state's bits: the fixed table's value, and one. */
+/** Inputs of a hidden unit beside the state's bits: the fixed table's value, and one. */
 const EXTRA_INPUTS = 2
 
-/** Weights of each hidden unit: its inputs, then its way out. */
+/** Weights of each hidden unit: of its inputs, then of its output. */
 export const networkWidth = (stateBits: number): number => stateBits + EXTRA_INPUTS + 1
 
 /** The fixed table that a trellis network corrects. */
@@ -20,8 +20,8 @@ export function networkInputs(s: number, stateBits: number, fixed: number, out: 
 /**
  * The values of a neural trellis code (ReALLM's D_φ on the window of a trellis): a network on the L bits of a state
  * corrects a fixed table, `value(s) = fixed(s) + Σ_j v_j·φ(w_j · [bits of s, fixed(s), 1])`, `φ(z) = z / (1 + |z|)`.
- * Tabulated, it costs what a table costs. The values are whole multiples of one step, at most 127 times, so that int8
- * arithmetic loses nothing; sums have one order and no transcendental function, so that every machine finds the same ones.
+ * Once tabulated it decodes as fast as a table. The values are multiples of one step by at most 127, exact in int8. Sums have
+ * a fixed order and no transcendental function, so that every machine computes the same values.
  *
  * @param weights `[hidden, networkWidth(L)]`
  * @returns `[2^L]`
@@ -48,7 +48,7 @@ export function networkTable(stateBits: number, bits: number, weights: Float32Ar
  * A stored network's weights: 8-bit codes times one of two steps.
  *
  * @param codes `[hidden, networkWidth(L)]`
- * @param steps `[2]`: of the inputs' weights, and of the units' ways out
+ * @param steps `[2]`: of the input weights, and of the output weights
  */
 export function networkWeights(codes: Int8Array, steps: Float32Array, stateBits: number): Float32Array {
   const width = networkWidth(stateBits)

@@ -1,6 +1,6 @@
 import { random } from '@reallm/tensor-io'
 import { expect, it } from 'vitest'
-import { withTwin } from '../test/random-matrix.ts'
+import { withReference } from '../test/random-matrix.ts'
 import { packTrellis, stepBits, trellisLayout, unpackTrellis } from './trellis-layout.ts'
 import { trellisTable } from './trellis-tables.ts'
 import { viterbi } from './viterbi.ts'
@@ -9,14 +9,14 @@ const rng = random(3)
 const values = Float32Array.from({ length: 4 * 256 }, () => rng.normal())
 
 it.each([1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75, 4.25, 5.5])(
-  '%f bits: cyclic, packed in %f bits, the twin’s',
+  '%f bits: cyclic, packed in %f bits, the reference’s',
   bits => {
     for (const stateBits of bits < 5 ? [8, 10] : [10]) {
       const lut = trellisTable('gauss', stateBits, bits)
       for (const weights of [undefined, values.map(v => Math.abs(v))]) {
         const options = { bits, lut, ...(weights && { weights }) }
         const states = viterbi(values, options)
-        expect(states).toEqual(withTwin(() => viterbi(values, options)))
+        expect(states).toEqual(withReference(() => viterbi(values, options)))
         states.forEach((state, i) => {
           const before = states[i % 256 === 0 ? i + 255 : i - 1]
           const k = stepBits(i % 256, bits)

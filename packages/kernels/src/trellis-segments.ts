@@ -15,17 +15,17 @@ export interface TrellisSegment {
   readonly firstWord: number
 }
 
-/** Mean squared error on unit normals from 1 bit on, in quarters (`gauss`, L = 12). */
+/** Mean squared error of a trellis code (L = 12) on unit normals, from 1 bit per weight on in quarters of a bit. */
 const DISTORTION = [
   0.271, 0.1945, 0.1397, 0.1005, 0.0703, 0.0504, 0.036, 0.026, 0.01825, 0.0131, 0.00944, 0.0068, 0.00477,
 ]
-/** How an error falls with every quarter beyond those measured. */
+/** Factor on the error for each further quarter of a bit. */
 const FALL = 0.715
 
 const distortion = (quarters: number): number =>
   DISTORTION[quarters - 4] ?? DISTORTION.at(-1)! * FALL ** (quarters - 4 - (DISTORTION.length - 1))
 
-/** Tile columns of a matrix, and the quarters of a bit that they have together. */
+/** Tile columns of a matrix, and the sum of their rates in quarters of a bit. */
 function budgetOf(cols: number, bits: number): { tiles: number; quarters: number } {
   if (!(bits >= 1 && bits <= MAX_TRELLIS_BITS)) {
     throw new ReallmError(
@@ -43,15 +43,14 @@ export function trellisWords(rows: number, cols: number, bits: number): number {
 }
 
 /**
- * Splits a rate over tile columns: the least `Σ loss · distortion(rate)`. Under feedback rounding an error in the first
- * columns is made up for by those that follow, one in the last is not: the same bits are worth more there. Equal
- * shares make the loss the arithmetic mean over columns of what a shared rate leaves, these ones nearly the geometric
- * mean (the idea of WaterSIC, and of reverse water-filling before it).
+ * Splits a rate over tile columns so that `Σ loss · distortion(rate)` is least (reverse water-filling). Under error feedback
+ * later columns make up for errors in the first ones, and none makes up for errors in the last, so bits are worth more
+ * there. The resulting error is nearly proportional to the geometric mean of the losses; equal rates give the arithmetic mean.
  *
  * @param bits mean bits per weight, 1 to 6
  * @param most largest rate of a column
- * @param loss what an error of each column costs, `[cols]`; absent: all the same, where later columns get what is left
- *   over of a rate that is no quarter
+ * @param loss cost of an error in each column, `[cols]`; absent: all equal, and later columns get the remainder of a rate
+ *   that is no multiple of a quarter
  * @returns four times the bits per weight of each tile column
  * @example
  * trellisRates(64, 2.125) // [8, 8, 9, 9]

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { randomMatrix, withTwin } from '../test/random-matrix.ts'
+import { randomMatrix, withReference } from '../test/random-matrix.ts'
 import { hashLut } from './trellis-lut.ts'
 import { trellisTable } from './trellis-tables.ts'
 import { viterbi } from './viterbi.ts'
@@ -18,20 +18,20 @@ test.each([
   [5, 8],
   [5, 10],
   [6, 10],
-])('k = %i, L = %i: a cyclic path, the twin’s', (bits, stateBits) => {
+])('k = %i, L = %i: a cyclic path, the reference’s', (bits, stateBits) => {
   const lut = hashLut(stateBits)
   const importance = values.map((_, i) => (i % 7 === 0 ? 0 : 1 + (i % 5)))
   const overlap = 2 ** (stateBits - bits) - 1
   for (const weights of [undefined, importance]) {
     const options = { bits, lut, ...(weights && { weights }) }
     const states = viterbi(values, options)
-    expect(states).toEqual(withTwin(() => viterbi(values, options)))
+    expect(states).toEqual(withReference(() => viterbi(values, options)))
     states.forEach((state, i) => {
       const before = states[i % 256 === 0 ? i + 255 : i - 1]
       expect(state >> bits).toBe(before & overlap)
     })
     const open = viterbi(values, { ...options, tailBiting: false })
-    expect(open).toEqual(withTwin(() => viterbi(values, { ...options, tailBiting: false })))
+    expect(open).toEqual(withReference(() => viterbi(values, { ...options, tailBiting: false })))
     expect(error(open, lut, weights)).toBeLessThan(1.01 * error(states, lut, weights))
   }
 })
@@ -75,7 +75,7 @@ test('outliers far beyond the table, zero weights and constant values still give
       states.forEach((state, i) => {
         expect(state >> bits).toBe(states[i % 256 === 0 ? i + 255 : i - 1] & overlap)
       })
-      if (bits === 4) expect(states).toEqual(withTwin(() => viterbi(x, options)))
+      if (bits === 4) expect(states).toEqual(withReference(() => viterbi(x, options)))
     }
   }
 })
@@ -89,7 +89,7 @@ test('above 4 bits no value is left for another one that is as dear to the searc
   expect(Math.max(...within.map((v, i) => Math.abs(v - lut[states[i]])))).toBeLessThan(0.8)
   const weights = new Float32Array(1024).fill(1).fill(0, 0, 16)
   const some = { bits: 4.25, lut, weights }
-  expect(viterbi(x.subarray(0, 1024), some)).toEqual(withTwin(() => viterbi(x.subarray(0, 1024), some)))
+  expect(viterbi(x.subarray(0, 1024), some)).toEqual(withReference(() => viterbi(x.subarray(0, 1024), some)))
 })
 
 test('what cannot be encoded is refused', () => {

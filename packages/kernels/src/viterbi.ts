@@ -1,6 +1,6 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { type Engine, engine, floats, reserve } from './engine.ts'
-import { lutScale, scaledLut, viterbi as twin } from './reference/viterbi.ts'
+import { lutScale, viterbi as reference, scaledLut } from './reference/viterbi.ts'
 import { checkTrellisBits } from './trellis-layout.ts'
 
 /** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
@@ -39,7 +39,7 @@ export interface ViterbiOptions extends TrellisCode {
 export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Array {
   checkViterbi(values, options)
   const e = engine()
-  if (!e) return twin(values, options)
+  if (!e) return reference(values, options)
   const { length = 256 } = options
   const states = new Uint16Array(values.length)
   for (let from = 0; from < values.length; from += BATCH * length) {

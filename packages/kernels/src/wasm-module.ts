@@ -1,4 +1,4 @@
-/** Relaxed SIMD (fused multiply-add), plain SIMD, or TypeScript without WebAssembly. */
+/** Relaxed SIMD (fuses multiplication and addition), plain SIMD, or TypeScript without WebAssembly. */
 export type KernelBuild = 'relaxed' | 'plain' | 'reference'
 
 /** Bytes of a built module; without sharing, the flag of its imported memory is cleared. */

@@ -31,7 +31,7 @@ export function distance(a: { data: ArrayLike<number> }, b: { data: ArrayLike<nu
 }
 
 /** What `work` gives in plain TypeScript. */
-export function withTwin<T>(work: () => T): T {
+export function withReference<T>(work: () => T): T {
   chooseBuild('reference')
   try {
     return work()

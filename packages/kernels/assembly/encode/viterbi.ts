@@ -5,7 +5,7 @@
 // (lut[state] − x)², values scaled to int16 and the square to 15 bits, of 2 or 8 times the difference at rates above 2
 // or 4 bits. Costs are kept relative to the least one, saturate, and 65535 stands for "no path".
 // Rates come as four times the bits per weight: weight t appends ⌊(t+1)·rate/4⌋ − ⌊t·rate/4⌋ bits.
-// The twin does the same arithmetic, so both choose the same path.
+// The reference implementation does the same arithmetic, so both choose the same path.
 import { arg, floatArg, share } from '../inference/job'
 
 const NO_PATH: i32 = 65535

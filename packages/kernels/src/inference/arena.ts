@@ -2,10 +2,10 @@ import { ReallmError } from '@reallm/tensor-io'
 import type { Pointer } from './kernels.ts'
 
 const PAGE = 65536
-/** Growing is slow (every time the engine collects garbage), and pages that nobody touches cost nothing. */
+/** Pages to grow by: growing is slow, because the engine collects garbage each time, and untouched pages cost nothing. */
 const GROWTH = 1024
 const ALIGNMENT = 64
-/** What lies below belongs to the module. */
+/** The module uses the memory below. */
 const FIRST: Pointer = 8192
 
 /** First-fit allocation in a WebAssembly memory that grows as needed. */

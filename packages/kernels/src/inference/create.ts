@@ -1,17 +1,15 @@
 import { referenceInference } from '../reference/inference.ts'
 import { plain, relaxed } from '../wasm/inference.ts'
+import { type KernelBuild, moduleBytes, reserveMemory } from '../wasm-module.ts'
 import { Arena } from './arena.ts'
 import type { InferenceKernels } from './kernels.ts'
 import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts'
-
-/** How the kernels run: relaxed SIMD (fused multiply-add), plain SIMD, or TypeScript without WebAssembly code. */
-export type InferenceBuild = 'relaxed' | 'plain' | 'reference'
 
 export interface InferenceOptions {
   /** Threads in all, this one included; default 1. Fewer start where memory cannot be shared. */
   readonly threads?: number
   /** Default: the fastest that this engine compiles. */
-  readonly build?: InferenceBuild
+  readonly build?: KernelBuild
 }
 
 /** A memory with everything in it, and the operations on it. */
@@ -19,7 +17,7 @@ export interface Inference {
   readonly kernels: InferenceKernels
   readonly arena: Arena
   readonly threads: number
-  readonly build: InferenceBuild
+  readonly build: KernelBuild
   /** Ends the helper threads. */
   close(): void
 }
@@ -29,9 +27,10 @@ interface Exports extends InferenceKernels {
   stop(): void
 }
 
-/** What the kernels have room for. */
+/** Threads that the kernels have room for. */
 const MOST_THREADS = 32
-const LARGEST_PAGES = [65536, 32768, 16384, 8192]
+/** 4 GiB. */
+const MOST_PAGES = 65536
 
 /**
  * Starts an inference engine with a memory of its own.
@@ -45,7 +44,7 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   const shared = wanted > 1 && canShareMemory()
   const started = await start(options.build, shared)
   if (!started) {
-    const arena = new Arena(largestMemory(false))
+    const arena = new Arena(reserveMemory(MOST_PAGES, false))
     return { kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', close() {} }
   }
   const { module, kernels, arena, build } = started
@@ -78,11 +77,11 @@ interface Started {
 }
 
 /** The wanted build, or the fastest that compiles and computes right; undefined for plain TypeScript. */
-async function start(wanted: InferenceBuild | undefined, shared: boolean): Promise<Started | undefined> {
+async function start(wanted: KernelBuild | undefined, shared: boolean): Promise<Started | undefined> {
   for (const build of ['relaxed', 'plain'] as const) {
-    const bytes = decode(build, shared)
+    const bytes = moduleBytes(build === 'relaxed' ? relaxed : plain, shared)
     if (wanted ? wanted !== build : !WebAssembly.validate(bytes)) continue
-    const arena = new Arena(largestMemory(shared))
+    const arena = new Arena(reserveMemory(MOST_PAGES, shared))
     const module = await WebAssembly.compile(bytes)
     const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory } })
     const kernels = exports as unknown as Exports
@@ -106,24 +105,4 @@ function knowsAnswer(kernels: Exports, arena: Arena): boolean {
     .every((sum, r) => sum === values.reduce((total, v, c) => total + v * weights[r * cols + c], 0))
   for (const at of [from, w, x, y]) arena.free(at)
   return right
-}
-
-/** The module's bytes; without sharing, the flag of its imported memory is cleared. */
-function decode(build: 'relaxed' | 'plain', shared: boolean): Uint8Array<ArrayBuffer> {
-  const text = atob(build === 'relaxed' ? relaxed : plain)
-  const bytes = Uint8Array.from(text, c => c.charCodeAt(0))
-  const memoryImport = '\x03env\x06memory\x02'
-  const flags = text.indexOf(memoryImport) + memoryImport.length
-  if (!shared) bytes[flags] &= ~2
-  return bytes
-}
-
-/** The largest memory this engine reserves; engines with little address space refuse 4 GiB. */
-function largestMemory(shared: boolean): WebAssembly.Memory {
-  for (const maximum of LARGEST_PAGES) {
-    try {
-      return new WebAssembly.Memory({ initial: 1, maximum, shared })
-    } catch {}
-  }
-  return new WebAssembly.Memory({ initial: 1, maximum: 4096, shared })
 }

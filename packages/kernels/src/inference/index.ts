@@ -6,6 +6,7 @@ export { TILE, type TrellisLayout, trellisLayout, unpackTile } from '../trellis-
 export { networkTable, networkWeights } from '../trellis-network.ts'
 export { type TrellisSegment, trellisSegments } from '../trellis-segments.ts'
 export { trellisTable } from '../trellis-tables.ts'
+export type { KernelBuild } from '../wasm-module.ts'
 export { Arena } from './arena.ts'
-export { createInference, type Inference, type InferenceBuild, type InferenceOptions } from './create.ts'
+export { createInference, type Inference, type InferenceOptions } from './create.ts'
 export type { InferenceKernels, Pointer } from './kernels.ts'

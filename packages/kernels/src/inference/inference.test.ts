@@ -10,7 +10,7 @@ import {
   trellisLayout,
 } from './index.ts'
 
-const twin = await createInference({ build: 'reference' })
+const reference = await createInference({ build: 'reference' })
 const plain = await createInference({ build: 'plain' })
 const threaded = await createInference({ build: 'plain', threads: 3 })
 
@@ -20,7 +20,7 @@ function run(
   operation: (kernels: InferenceKernels, at: Pointer[]) => void,
   result: { input: number; bytes: number },
 ): Uint8Array[] {
-  return [twin, plain, threaded].map(({ arena, kernels }: Inference) => {
+  return [reference, plain, threaded].map(({ arena, kernels }: Inference) => {
     const at = inputs.map(values => {
       const pointer = arena.allocate(4 * values.length)
       arena.floats(pointer, values.length).set(values)

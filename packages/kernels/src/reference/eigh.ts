@@ -63,7 +63,7 @@ function accumulate(a: Float64Array, taus: Float64Array, n: number): Float64Arra
 /** Takes the rotations of one sweep, `cs` = c, s, c, s, … for rows first, first − 1, …: see `rotateRows`. */
 export type TakeSweep = (first: number, count: number, cs: Float64Array) => void
 
-/** Twin of the wasm kernel: rows i + 1 and i of `z`, i = first, first − 1, …, are turned by each rotation. */
+/** Reference implementation of the wasm kernel: rows i + 1 and i of `z`, i = first, first − 1, …, are rotated by each pair c, s. */
 export function rotateRows(z: Float64Array, n: number, first: number, count: number, cs: Float64Array): void {
   for (let r = 0; r < count; r++) {
     const [c, s] = [cs[2 * r], cs[2 * r + 1]]

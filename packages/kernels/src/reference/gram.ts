@@ -2,7 +2,7 @@ import type { Matrix } from '@reallm/tensor-io'
 import { gramTarget } from '../shapes.ts'
 import { transpose } from './transpose.ts'
 
-/** Twin of `gram`: sums of one call in float64, then added to `into` in float32. */
+/** Reference implementation of `gram`: sums of one call in float64, then added to `into` in float32. */
 export function gram(x: Matrix, into?: Matrix): Matrix {
   const out = gramTarget(x, into)
   const { rows: tokens, cols: n } = x

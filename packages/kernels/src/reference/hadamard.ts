@@ -1,7 +1,7 @@
 import { factorMatrix, type HadamardFactor } from '../hadamard-plan.ts'
 
 /**
- * Twin of the wasm kernel: transforms an axis of `data`, seen as `[outer, size, inner]`, in place.
+ * Reference implementation of the wasm kernel: transforms an axis of `data`, seen as `[outer, size, inner]`, in place.
  */
 export function transformAxis(data: Float32Array, plan: readonly HadamardFactor[], inner: number): void {
   let stride = plan.reduce((product, { size }) => product * size, inner)

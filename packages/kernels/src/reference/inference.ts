@@ -5,7 +5,7 @@ import { trellisLayout, unpackTile } from '../trellis-layout.ts'
 import { transformAxis } from './hadamard.ts'
 import { nervForward } from './nerv.ts'
 
-/** The plain twin of the inference module: the same operations on the same memory, one thread. */
+/** Reference implementation of the inference module: the same operations on the same memory, one thread. */
 export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
   const f32 = (at: Pointer, n: number) => new Float32Array(memory.buffer, at, n)
   const i16 = (at: Pointer, n: number) => new Int16Array(memory.buffer, at, n)

@@ -2,7 +2,7 @@ import type { Matrix } from '@reallm/tensor-io'
 import { type MatmulOptions, matmulShape } from '../shapes.ts'
 import { transpose } from './transpose.ts'
 
-/** Twin of `matmul`: sums in float64. */
+/** Reference implementation of `matmul`: sums in float64. */
 export function matmul(a: Matrix, b: Matrix, options: MatmulOptions = {}): Matrix {
   const { m, n, k, out } = matmulShape(a, b, options)
   const left = options.transposeA ? transpose(a).data : a.data

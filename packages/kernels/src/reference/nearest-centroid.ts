@@ -5,7 +5,7 @@ export function weightStep({ cols }: Matrix, weights: Float32Array | undefined):
   return weights && weights.length !== cols ? cols : 0
 }
 
-/** Twin of `nearestCentroid`: float64 distances; the first of equal centroids; 0 for points that hold NaN. */
+/** Reference implementation of `nearestCentroid`: float64 distances; the first of equal centroids; 0 for points that hold NaN. */
 export function nearestCentroid(points: Matrix, centroids: Matrix, weights?: Float32Array): Uint32Array {
   const { rows: n, cols: d, data: x } = points
   const { rows: k, data: c } = centroids

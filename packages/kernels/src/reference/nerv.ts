@@ -9,7 +9,7 @@ interface Planes {
   readonly data: Float32Array
 }
 
-/** Twin of the kernel. */
+/** Reference implementation of the wasm kernel `nerv`. */
 export const nervForward: NervForward = (latents, count, side, decoder) => {
   const { layers } = decoder
   const { channels, stages, linear, convolved, widths } = readHeader(decoder.header)

@@ -1,5 +1,5 @@
 /**
- * Twin of the wasm kernel: solves T X = B in place of B `[n, m]`, float64. `byRow` and `byCol` are the steps between rows
+ * Reference implementation of the wasm kernel: solves T X = B in place of B `[n, m]`, float64. `byRow` and `byCol` are the steps between rows
  * and columns of T (swapped: Tᵀ); `forward` when what is solved is lower triangular. False when a diagonal entry is 0.
  */
 export function solveInPlace(

@@ -15,7 +15,7 @@ export const lutScale = (lut: Float32Array): number => {
 export const scaledLut = (lut: Float32Array, scale: number): Int16Array =>
   Int16Array.from(lut, v => roundEven(Math.fround(v * Math.fround(scale))))
 
-/** Twin of the wasm kernel, the same integer arithmetic: both choose the same paths. */
+/** Reference implementation of the wasm kernel in the same integer arithmetic: both choose the same paths. */
 export function viterbi(values: Float32Array, options: ViterbiOptions): Uint16Array {
   const { bits, lut, length = 256, tailBiting = true, weights } = options
   const scale = lutScale(lut)

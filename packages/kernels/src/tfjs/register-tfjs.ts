@@ -6,8 +6,8 @@ const BACKEND = 'wasm'
 const registered = new WeakSet<TfLibrary>()
 
 /**
- * Makes TensorFlow.js's wasm backend multiply matrices with the kernels of this package (its own take 14 to 60 times as
- * long when an operand is transposed) and adds the gradients it lacks: `Conv2DBackpropFilter` and `UnsortedSegmentSum`.
+ * Makes TensorFlow.js's wasm backend multiply matrices with the kernels of this package (its own are slow when an operand is
+ * transposed) and adds the gradients it lacks: `Conv2DBackpropFilter` and `UnsortedSegmentSum`.
  * Call it once the backend is set; a second call does nothing.
  *
  * @param tf the `tf` object, `@tensorflow/tfjs-backend-wasm` imported
