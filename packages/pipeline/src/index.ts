@@ -1,11 +1,13 @@
 export { type Allocation, allocate, type Candidate, frontier } from './allocate/knapsack.ts'
-export { requireEmpty } from './checkpoint/journal.ts'
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
 export { finetune, summaryOf, type TuneOptions } from './finetune/finetune.ts'
 export type { Scope } from './open/model-parts.ts'
+export type { DestinationOptions } from './output/destination.ts'
+export type { Inputs } from './output/inputs.ts'
 export type { CompressReport, FrontierPoint, MatrixReport, QualityReport } from './output/report.ts'
 export { reportHtml } from './output/report-html.ts'
+export { type OutputOptions, writeOutput } from './output/write-output.ts'
 export {
   type CompressPlan,
   type FrontierPlan,

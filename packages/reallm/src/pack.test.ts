@@ -79,8 +79,13 @@ test('npm packs and installs it, Node loads it from node_modules and a page from
 test('packing a package again says the usage once', async () => {
   const again = join(folder, 'again')
   await pack(artifact, { name, to: again })
-  await pack(again, { name: '@you/other', to: again, license: 'MIT', force: true })
-  const readme = await readFile(join(again, 'README.md'), 'utf8')
+  await expect(pack(again, { name: '@you/other', to: again, force: true })).rejects.toThrow(
+    'is the artifact that is read',
+  )
+  const other = join(folder, 'other')
+  for (let i = 0; i < 2; i++)
+    await pack(again, { name: '@you/other', to: other, license: 'MIT', force: true })
+  const readme = await readFile(join(other, 'README.md'), 'utf8')
   expect(readme.match(/## From npm/g)).toHaveLength(1)
   expect(readme).toContain('npm:@you/other')
 })

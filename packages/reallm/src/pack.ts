@@ -1,7 +1,7 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
-import { requireEmpty } from '@reallm/pipeline'
+import { join } from 'node:path'
+import { writeOutput } from '@reallm/pipeline'
 import { openModel, ReallmError, throwIfAborted } from '@reallm/tensor-io'
 
 export interface PackOptions {
@@ -13,7 +13,7 @@ export interface PackOptions {
   readonly version?: string
   /** SPDX identifier. Default: what the model card says. */
   readonly license?: string
-  /** Replaces what is in `to`. */
+  /** Replaces what an earlier run wrote to `to`. */
   readonly force?: boolean
   readonly signal?: AbortSignal
 }
@@ -34,17 +34,26 @@ export interface PackedModel {
  * with `base`, where a CDN serves it. Checksums of the weights are compared first.
  *
  * @param artifact a directory that `compress` wrote
- * @throws `bad-option` for a name that npm refuses and an output that is not empty; `unsupported` when `artifact` is not
+ * @throws `bad-option` for a name that npm refuses and an output that is not empty or holds the artifact; `unsupported` when `artifact` is not
  *   compressed; `not-found`, `bad-file`, `integrity` as `openModel` does
  * @example
  * await pack('out', { name: '@you/model', to: 'package', license: 'Apache-2.0' })
  */
 export async function pack(artifact: string, options: PackOptions): Promise<PackedModel> {
-  const { name, version = '1.0.0', to } = options
+  const { name, version = '1.0.0', to, force } = options
   checkName(name)
   if (!/^\d+\.\d+\.\d+(-[\w.-]+)?(\+[\w.-]+)?$/.test(version)) {
     throw new ReallmError('bad-option', `${version}: that is no version for npm`, { hint: 'write 1.0.0' })
   }
+  const output = { program: 'reallm pack', inputs: { artifact }, force }
+  return writeOutput(to, output, folder => writePackage(folder, artifact, { ...options, version }))
+}
+
+async function writePackage(
+  folder: string,
+  artifact: string,
+  { name, version, ...options }: PackOptions & { readonly version: string },
+): Promise<PackedModel> {
   const model = await openModel(artifact, { verify: true, ...(options.signal && { signal: options.signal }) })
   await model.close()
   if (model.kind !== 'artifact') {
@@ -52,7 +61,6 @@ export async function pack(artifact: string, options: PackOptions): Promise<Pack
       hint: `compress it first: reallm compress ${artifact} -o out -b 3`,
     })
   }
-  await requireEmpty(to, options.force)
 
   const entries = await readdir(artifact, { withFileTypes: true })
   const files = entries
@@ -80,24 +88,15 @@ export async function pack(artifact: string, options: PackOptions): Promise<Pack
     'README.md': `${card.split(`\n${usageTitle}\n`)[0].trimEnd()}\n\n${usage(name, version)}`,
   }
 
-  const folder = `${resolve(to)}.work`
-  await mkdir(folder, { recursive: true })
-  try {
-    let bytes = 0
-    for (const file of new Set([...files, ...Object.keys(written)])) {
-      throwIfAborted(options.signal)
-      const path = join(folder, file)
-      if (file in written) await writeFile(path, written[file])
-      else await copyFile(join(artifact, file), path)
-      bytes += (await stat(path)).size
-    }
-    await mkdir(dirname(resolve(to)), { recursive: true })
-    await rm(to, { recursive: true, force: true })
-    await rename(folder, to)
-    return { name, version, license, bytes, files }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+  let bytes = 0
+  for (const file of new Set([...files, ...Object.keys(written)])) {
+    throwIfAborted(options.signal)
+    const path = join(folder, file)
+    if (file in written) await writeFile(path, written[file])
+    else await copyFile(join(artifact, file), path)
+    bytes += (await stat(path)).size
   }
+  return { name, version, license, bytes, files }
 }
 
 /** The rules of npm for new packages. */

@@ -164,14 +164,14 @@ describe('models', () => {
       ['plain', ['--dtype', 'f32']],
       ['model.gguf', ['--dtype', 'f32']],
     ] as const) {
-      await json('convert', golden, '-o', join(folder, out), ...more)
-      expect((await json('eval', join(folder, out), '--tokens', tokens)).loss).toBeCloseTo(loss, 4)
-      await rm(join(folder, out), { recursive: true })
+      const to = join(folder, 'converted', out)
+      await json('convert', golden, '-o', to, ...more)
+      expect((await json('eval', to, '--tokens', tokens)).loss).toBeCloseTo(loss, 4)
     }
     const tuned = JSON.parse(await readFile(join(lora, 'expected.json'), 'utf8'))
     await json('convert', golden, '-o', join(folder, 'merged'), '--adapter', lora, '--dtype', 'f32')
     expect((await json('eval', join(folder, 'merged'), '--tokens', tokens)).loss).toBeCloseTo(tuned.loss, 3)
-    await rm(join(folder, 'merged'), { recursive: true })
+    for (const out of ['converted', 'merged']) await rm(join(folder, out), { recursive: true })
   })
 
   test('generate continues a prompt, the same again with the same seed', async () => {

@@ -13,9 +13,10 @@ import {
   writeFileAtomic,
 } from '@reallm/tensor-io'
 import { allTensors, ggufName, type ModelWeights, permuteHeads } from '@reallm/transformer'
-import { dirname, join, mkdir } from '#platform'
-import { requireEmpty } from '../checkpoint/journal.ts'
+import { basename, dirname, join } from '#platform'
 import { tokenizerFiles, tokenizerOf } from '../open/tokenizer-files.ts'
+import type { Inputs } from '../output/inputs.ts'
+import { writeOutput } from '../output/write-output.ts'
 import { ggufMetadata } from './gguf-metadata.ts'
 
 export const convertDtypes = ['f32', 'f16', 'bf16', 'q8_0'] as const
@@ -27,10 +28,17 @@ export interface ConvertOptions extends LongWork {
   readonly format?: 'safetensors' | 'gguf'
   /** Default `bf16` for safetensors, `f16` for GGUF. Norms and biases stay F32 in GGUF. */
   readonly dtype?: (typeof convertDtypes)[number]
+  /** Replace what an earlier run wrote to `to`. */
   readonly force?: boolean
+  /** What is read beside the model (an `adapter` in its weights); `to` may not be or hold it. */
+  readonly inputs?: Inputs
 }
 
-/** Writes a model's decoded weights as a Hugging Face directory or file, or as a GGUF file; one tensor in memory. */
+/**
+ * Writes a model's decoded weights as a Hugging Face directory or file, or as a GGUF file; one tensor in memory.
+ *
+ * @throws `bad-option` for an output that is or holds an input, or that reallm did not write; `io` when it cannot be written
+ */
 export async function convertModel(model: ModelWeights, options: ConvertOptions): Promise<{ bytes: number }> {
   const { to } = options
   const format = options.format ?? (to.endsWith('.gguf') ? 'gguf' : 'safetensors')
@@ -38,13 +46,27 @@ export async function convertModel(model: ModelWeights, options: ConvertOptions)
   if (format === 'safetensors' && dtype === 'q8_0') {
     throw new ReallmError('bad-option', 'q8_0 is a type of GGUF', { hint: 'use --format gguf, or f16' })
   }
-  const ending = `.${format}`
-  const isFile = to.endsWith(ending)
-  if (!isFile) await requireEmpty(to, options.force)
-  const path = isFile ? to : join(to, `model${ending}`)
-  await mkdir(dirname(path), { recursive: true })
-  return format === 'gguf' ? toGguf(model, path, dtype, options) : toSafetensors(model, path, dtype, options)
+  const isFile = to.endsWith(`.${format}`)
+  const beside = format === 'gguf' ? [] : ['config.json', ...[...(await tokenizerFiles(model)).keys()].sort()]
+  const output = {
+    program: 'reallm convert',
+    inputs: { model: model.files.spec, ...options.inputs },
+    force: options.force,
+    bytes: bytesPerWeight[dtype] * weightsIn(model),
+    ...(isFile && { file: { beside } }),
+  }
+  return writeOutput(to, output, (folder, place) => {
+    const path = join(folder, isFile ? basename(place) : `model.${format}`)
+    return format === 'gguf'
+      ? toGguf(model, path, dtype, options)
+      : toSafetensors(model, path, dtype, options)
+  })
 }
+
+const bytesPerWeight = { f32: 4, f16: 2, bf16: 2, q8_0: 1.0625 } as const
+
+const weightsIn = ({ config }: ModelWeights): number =>
+  [...allTensors(config).values()].reduce((sum, shape) => sum + sizeOf(shape), 0)
 
 const safetensorsTypes: Record<string, DType> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
 
@@ -133,7 +155,7 @@ async function eachTensor(
   { signal, onProgress }: ConvertOptions,
   write: (name: string, values: Float32Array<ArrayBuffer>, shape: readonly number[]) => Promise<void>,
 ): Promise<void> {
-  const total = [...shapes.values()].reduce((sum, shape) => sum + sizeOf(shape), 0)
+  const total = weightsIn(model)
   let done = 0
   for (const [name, shape] of shapes) {
     throwIfAborted(signal)

@@ -1,7 +1,7 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { findPackage, parsePackageSpec, ReallmError } from '@reallm/tensor-io'
 import { dirname, type Entry, entryAt, realPlace } from '#platform'
 
-/** What a run reads, by what it is called (`model`, `data`): paths, or names of other kinds, which are left alone. */
+/** What a run reads, by what it is called (`model`, `data`): paths, `npm:` names, or others, which are left alone. */
 export type Inputs = Readonly<Record<string, string | undefined>>
 
 /**
@@ -29,16 +29,18 @@ export async function refuseInputFile(path: string, inputs: Inputs): Promise<voi
   await refuseInputs(path, inputs)
   if (!(await entryAt(path))) return
   for (const [what, input] of Object.entries(inputs)) {
-    const folder = input === undefined ? undefined : await inputAt(input)
-    if (folder?.kind !== 'directory' || (await depthIn(folder, path)) === undefined) continue
+    const folder = input === undefined ? undefined : await pathOf(input)
+    const entry = folder === undefined ? undefined : await entryAt(folder)
+    if (entry?.kind !== 'directory' || (await depthIn(entry, path)) === undefined) continue
     const message = `${path} belongs to the ${what} that is read (${input})`
     throw new ReallmError('bad-option', message, { hint: 'choose another output' })
   }
 }
 
-/** How many directories above `path` the target is; undefined when it is none of them. */
-async function depthIn(target: Entry, path: string): Promise<number | undefined> {
-  if (!(await inputAt(path))) return undefined
+/** How many directories above an input the target is; undefined when it is none of them. */
+async function depthIn(target: Entry, input: string): Promise<number | undefined> {
+  const path = await pathOf(input)
+  if (path === undefined) return undefined
   let at = await realPlace(path)
   for (let depth = 0; ; depth++) {
     if ((await entryAt(at))?.identity === target.identity) return depth
@@ -48,5 +50,12 @@ async function depthIn(target: Entry, path: string): Promise<number | undefined>
   }
 }
 
-/** Names of packages, hubs and URLs are no paths; what cannot be looked at, its reader will refuse. */
-const inputAt = (path: string): Promise<Entry | undefined> => entryAt(path).catch(() => undefined)
+/** Where an input lies, installed packages included; undefined for URLs, and for what its reader will refuse. */
+async function pathOf(input: string): Promise<string | undefined> {
+  try {
+    const path = input.startsWith('npm:') ? await findPackage(parsePackageSpec(input)) : input
+    return (await entryAt(path)) && path
+  } catch {
+    return undefined
+  }
+}

@@ -12,8 +12,8 @@ export interface OutputOptions extends Omit<DestinationOptions, 'resume'> {
 const STAGED = 'output'
 
 /**
- * Writes an output in one go: `write` puts its files into a directory that it is given, and they are published when it
- * has returned. A failure leaves the place as it was; what a killed run has left is cleared away by the next.
+ * Writes an output in one go: `write` puts its files into a directory that it is given (beside the path where they
+ * will be), and they are published when it has returned. A failure leaves the place as it was; what a killed run has left is cleared away by the next.
  *
  * @throws `bad-option`, `io` as `openDestination` and `lockFolder` do
  * @example
@@ -24,7 +24,7 @@ const STAGED = 'output'
 export async function writeOutput<T>(
   to: string,
   options: OutputOptions,
-  write: (folder: string) => Promise<T>,
+  write: (folder: string, place: string) => Promise<T>,
 ): Promise<T> {
   const output = await openDestination(to, options)
   const lock = await lockFolder(output.work, { program: options.program, resume: true })
@@ -34,7 +34,7 @@ export async function writeOutput<T>(
     try {
       await rm(staged, { recursive: true, force: true })
       await mkdir(staged, { recursive: true })
-      const result = await write(staged)
+      const result = await write(staged, output.place)
       await output.publish(staged)
       return result
     } finally {

@@ -31,7 +31,7 @@ export const convertCommand = (io: Io): Command =>
       ]),
     )
     .option('--adapter <dir>', 'merge a LoRA, rsLoRA or DoRA adapter (PEFT layout) into the weights')
-    .option('--force', 'write into a directory that is not empty')
+    .option('--force', 'replace what an earlier run wrote to the output')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
       'after',
@@ -50,6 +50,7 @@ Examples:
       try {
         const result = await convertModel(model, {
           to: options.output,
+          inputs: { adapter: options.adapter },
           signal: io.signal,
           onProgress: progress.onProgress,
           ...(options.format && { format: options.format }),

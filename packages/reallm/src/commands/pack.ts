@@ -22,7 +22,7 @@ export const packCommand = (io: Io): Command =>
     .option('-o, --output <dir>', 'directory to write, new or empty (default: <artifact>-npm)')
     .option('--package-version <version>', 'version of the package', '1.0.0')
     .option('--license <spdx>', 'licence of the weights, like Apache-2.0 (default: what the model card says)')
-    .option('--force', 'replace what is in the output directory')
+    .option('--force', 'replace what an earlier run wrote to the output')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
       'after',

@@ -59,6 +59,7 @@ describe.each(systems)('files of a %s', (_, fs, { join, dirname, basename, resol
 
 it('a page lists and removes what is in a folder', () => {
   page.write('out/one', 'text')
+  page.write('out/.hidden', 'text')
   page.write('out/sub/two', Uint8Array.of(1))
   expect([...page.list('out')].map(([name, { length }]) => [name, length])).toEqual([['one', 4]])
   page.remove('out')

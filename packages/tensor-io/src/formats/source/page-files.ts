@@ -2,7 +2,7 @@ import { pageRoot, provideModules } from './node.ts'
 
 /** Files in a page's memory, for work that writes directories: paths without `memory:/` are below it. */
 export interface PageFiles {
-  /** Names and contents of the files in a folder, those of its folders left out. */
+  /** Names and contents of the files in a folder; hidden ones and those of its folders are left out. */
   list(folder: string): Map<string, Uint8Array<ArrayBuffer>>
   write(path: string, contents: Uint8Array | string): void
   remove(folder: string): void
@@ -149,7 +149,7 @@ export function usePageFiles(): PageFiles & { readonly fs: typeof fs; readonly p
         const { bytes } = entries.get(name)!
         return bytes ? [[name.slice(start.length), bytes.slice()] as const] : []
       })
-      return new Map(files.filter(([name]) => !name.includes('/')))
+      return new Map(files.filter(([name]) => !name.includes('/') && !name.startsWith('.')))
     },
     write(name, contents) {
       const at = normal(name)

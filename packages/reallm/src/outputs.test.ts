@@ -1,0 +1,106 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Io } from './io.ts'
+import { run } from './run.ts'
+
+const model = fileURLToPath(new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url))
+const lora = fileURLToPath(new URL('../../transformer/test/fixtures/peft/lora', import.meta.url))
+
+let folder: string
+beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-outputs-'))))
+afterEach(() => rm(folder, { recursive: true, force: true }))
+const at = (...names: string[]) => join(folder, ...names)
+
+async function reallm(...args: string[]) {
+  let [out, err] = ['', '']
+  const io: Io = {
+    out: text => void (out += text),
+    err: text => void (err += text),
+    stdin: async () => '',
+    async *lines() {},
+    isTty: false,
+    signal: new AbortController().signal,
+    verbose: false,
+  }
+  return { code: await run(args, io), out, err }
+}
+
+/** Names and contents of all files below. */
+async function contents(root: string): Promise<Map<string, string>> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  const files = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  return new Map(await Promise.all(files.map(async file => [file, await readFile(file, 'latin1')] as const)))
+}
+
+/** A home directory with a model and other work in it, which no command may touch. */
+async function home() {
+  await cp(model, at('home', 'model'), { recursive: true })
+  await cp(lora, at('home', 'lora'), { recursive: true })
+  await writeFile(at('home', 'thesis.txt'), 'years of work')
+  await writeFile(at('home', 'data.txt'), 'the sea and the whale. '.repeat(60))
+  await symlink(at('home'), at('link'))
+  return contents(folder)
+}
+
+test('convert refuses outputs that are or hold what is read, and files of others, with --force too', async () => {
+  const before = await home()
+  const refused = [
+    ['-o', at('home', 'model'), /is the model that is read/],
+    ['-o', at('home'), /holds the model that is read/],
+    ['-o', at('link'), /holds the model that is read/],
+    ['-o', at('home', 'model', 'model.safetensors'), /belongs to the model that is read/],
+    ['-o', at('home', 'model', 'x.safetensors'), /config\.json belongs to the model/],
+    ['-o', at('home', 'lora'), '--adapter', at('home', 'lora'), /is the adapter that is read/],
+    ['-o', at('home', 'thesis.txt'), /is a file, not a directory/],
+  ] as const
+  for (const [...args] of refused) {
+    const message = args.pop() as RegExp
+    const result = await reallm('convert', at('home', 'model'), ...(args as string[]), '--force')
+    expect(result).toMatchObject({ code: 1, err: expect.stringMatching(message) })
+  }
+  await writeFile(at('mine.gguf'), 'mine')
+  for (const to of ['home', 'mine.gguf']) {
+    const result = await reallm('convert', model, '-o', at(to), '--force')
+    expect(result).toMatchObject({ code: 1, err: expect.stringMatching(/did not write: .*(data|mine)/) })
+  }
+  await rm(at('mine.gguf'))
+  expect(await contents(folder)).toEqual(before)
+})
+
+test('convert replaces its own output with --force alone, and what is beside a file stays', async () => {
+  await mkdir(at('models'))
+  await writeFile(at('models', 'other.gguf'), 'other')
+  for (const to of [at('models', 'm.gguf'), at('models', 'hf'), at('alone', 'm.safetensors')]) {
+    expect(await reallm('convert', model, '-o', to)).toMatchObject({ code: 0 })
+    expect(await reallm('convert', model, '-o', to)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/--force/),
+    })
+    expect(await reallm('convert', model, '-o', to, '--force', '--dtype', 'f32')).toMatchObject({ code: 0 })
+    expect(await reallm('inspect', to, '--json')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/"F32"/),
+    })
+  }
+  expect((await readdir(at('models'))).filter(name => !name.startsWith('.')).sort()).toEqual([
+    'hf',
+    'm.gguf',
+    'other.gguf',
+  ])
+  expect(await readFile(at('models', 'other.gguf'), 'utf8')).toBe('other')
+})
+
+test('commands are told of a place that cannot be written before they work', async () => {
+  await writeFile(at('file'), '')
+  expect(await reallm('convert', model, '-o', at('file', 'out'))).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/cannot be (made|written)/),
+  })
+  expect(await reallm('convert', model, '-o', '/proc/out')).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/\/proc.* cannot be written: .*\n {2}hint: choose another output/),
+  })
+})
