@@ -1,10 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { tensor } from '@reallm/tensor-io'
+import { writeAdapter } from '@reallm/transformer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { reallm } from '../test/cli.ts'
 
+const fixture = (name: string) =>
+  fileURLToPath(new URL(`../../transformer/test/fixtures/${name}`, import.meta.url))
+const golden = fixture('models/llama-gqa-tied')
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
 
 let folder: string
@@ -37,5 +42,39 @@ describe('texts that are not UTF-8 are refused by name, with the way out', () =>
       expect({ code, out }).toEqual({ code: 1, out: '' })
       expect(err).toContain(`${message}\n  hint: `)
     }
+  })
+})
+
+describe('--adapter DIR reads the adapter of a directory that holds a model too', () => {
+  test('eval', async () => {
+    const dir = join(folder, 'tuned')
+    await cp(golden, dir, { recursive: true })
+    await cp(fixture('peft/lora'), dir, { recursive: true })
+    const { loss } = JSON.parse(await readFile(fixture('peft/lora/expected.json'), 'utf8'))
+    const tokens = join(golden, 'tokens.json')
+    const { code, out } = await reallm(['eval', golden, '--adapter', dir, '--tokens', tokens, '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(out).loss).toBeCloseTo(loss, 3)
+  })
+
+  test('generate', async () => {
+    const dir = join(folder, 'with-model')
+    await cp(tiny, dir, { recursive: true })
+    const { hidden_size: width, intermediate_size: inner } = JSON.parse(
+      await readFile(join(tiny, 'config.json'), 'utf8'),
+    )
+    const filled = (rows: number, cols: number) =>
+      tensor(
+        'F32',
+        [rows, cols],
+        new Float32Array(rows * cols).map((_, i) => Math.sin(i)),
+      )
+    const change = { a: filled(2, inner), b: filled(width, 2), scaling: 4 }
+    await writeAdapter(dir, { modules: new Map([['model.layers.0.mlp.down_proj', change]]) })
+    const generate = ['generate', tiny, '-p', 'The whale', '-n', '8']
+    const plain = await reallm(generate)
+    const adapted = await reallm([...generate, '--adapter', dir])
+    expect([plain.code, adapted.code, adapted.err]).toEqual([0, 0, ''])
+    expect(adapted.out).not.toBe(plain.out)
   })
 })

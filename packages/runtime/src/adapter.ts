@@ -1,11 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
-import {
-  type Adapter,
-  type AdapterModule,
-  configName,
-  type ModelWeights,
-  parseAdapter,
-} from '@reallm/tensor-io/models'
+import type { Adapter, AdapterModule } from '@reallm/tensor-io/models'
 import type { Block, DecoderWeights, Projection } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import type { Linear } from './linear/linear.ts'
@@ -22,14 +16,6 @@ const projections = {
   'mlp.up_proj': 'up',
   'mlp.down_proj': 'down',
 } as const
-
-/** Reads PEFT's two files. */
-export async function readAdapterFiles(files: ModelWeights['files']): Promise<Adapter> {
-  if (!files.files.includes(configName)) {
-    throw new ReallmError('not-found', `${files.spec}: there is no ${configName} in it`)
-  }
-  return parseAdapter(JSON.parse(new TextDecoder().decode(await files.readFile(configName))), files)
-}
 
 /** The same weights with an adapter's changes beside them; nothing is copied. */
 export function adaptedWeights(engine: Engine, base: DecoderWeights, adapter: Adapter): DecoderWeights {

@@ -1,6 +1,6 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
-import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
-import { adaptedWeights, freeAdapted, readAdapterFiles } from './adapter.ts'
+import { readAdapter, type TextTokenizer, type TransformerConfig } from '@reallm/tensor-io/models'
+import { adaptedWeights, freeAdapted } from './adapter.ts'
 import { Chat, type ChatOptions } from './chat.ts'
 import { Decoder, type DecoderWeights } from './decoder.ts'
 import type { Engine } from './engine.ts'
@@ -115,9 +115,9 @@ export class Model {
   async useAdapter(where: ModelLocation | undefined): Promise<void> {
     let next = this.#base
     if (where !== undefined) {
-      const files = await openLocation(where, {})
+      const files = await openLocation(where, { adapter: true })
       try {
-        next = adaptedWeights(this.#engine, this.#base, await readAdapterFiles(files))
+        next = adaptedWeights(this.#engine, this.#base, await readAdapter(files))
       } finally {
         await files.close()
       }

@@ -12,6 +12,8 @@ import { cachingFetch, openCache } from './cache.ts'
 export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
 
 export interface LocationOptions {
+  /** Opens the adapter, also where a model lies beside it. */
+  readonly adapter?: boolean
   readonly base?: string
   readonly cache?: boolean | string
   readonly registry?: Registry
@@ -20,9 +22,10 @@ export interface LocationOptions {
 
 /** Opens it; a page keeps what it fetches unless `cache` is false. */
 export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
-  const { base, cache = true, registry, signal } = options
+  const { adapter, base, cache = true, registry, signal } = options
   const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
   const opening: OpenOptions = {
+    ...(adapter && { adapter }),
     ...(base !== undefined && { base }),
     ...(registry && { registry }),
     ...(signal && { signal }),

@@ -16,6 +16,8 @@ export interface ModelFiles extends TensorStore {
   /** Names of the small files beside the weights (`tokenizer.json`, `generation_config.json`, …). */
   readonly files: readonly string[]
   readFile(name: string): Promise<Uint8Array<ArrayBuffer>>
+  /** What was found beside the weights and not read, in sentences. */
+  readonly warnings?: readonly string[]
   /** Of an artifact: its matrices as they are stored. */
   readonly artifact?: Artifact
 }
@@ -28,6 +30,8 @@ export interface OpenOptions {
    * told otherwise: for files on disk of less than 1 GB in all.
    */
   readonly verify?: boolean
+  /** Opens the adapter in PEFT's layout, also where a model lies beside it. */
+  readonly adapter?: boolean
   /** Stops opening and downloading. */
   readonly signal?: AbortSignal
   /** Told of downloads: `file-start`, `bytes-read`, `file-end`. */
@@ -43,6 +47,6 @@ export interface OpenOptions {
   readonly hubUrl?: string
   /** Where `hf:` downloads to; the cache that Python's huggingface_hub uses unless told otherwise. */
   readonly cacheDir?: string
-  /** For gated and private models of `hf:`. */
+  /** For gated and private models of `hf:`; in Node `HF_TOKEN` unless told otherwise. */
   readonly accessToken?: string
 }

@@ -1,4 +1,4 @@
-export { type Adapter, type AdapterModule, configName, parseAdapter, weightsName } from './adapter.ts'
+export * from './adapter/index.ts'
 export * from './config.ts'
 export { type Family, families, type HuggingFaceConfig } from './families.ts'
 export { configFromGguf, type GgufMetadata, ggufName, permuteHeads } from './gguf.ts'

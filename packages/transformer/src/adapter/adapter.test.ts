@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesSource, encodeSafetensors, openSafetensors, tensor } from '@reallm/tensor-io'
-import { openWeights, parseConfig } from '@reallm/tensor-io/models'
+import { openWeights, parseAdapter, parseConfig, readAdapter } from '@reallm/tensor-io/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   distance,
@@ -15,7 +15,7 @@ import {
 import { type TfTensor, tf, useBackend } from '../tf.ts'
 import { forward, nextTokenLoss } from '../transformer.ts'
 import { adapted, loadAdapter, mergeAdapter } from './apply.ts'
-import { parseAdapter, readAdapter } from './read.ts'
+
 import { writeAdapter } from './write.ts'
 
 let base: GoldenModel

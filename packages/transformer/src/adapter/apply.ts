@@ -1,9 +1,8 @@
 import { ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/tensor-io/models'
+import type { Adapter, AdapterModule, ModelWeights } from '@reallm/tensor-io/models'
 import { linear } from '../ops.ts'
 import { type TfTensor, tf } from '../tf.ts'
 import type { Hooks, Weights } from '../transformer.ts'
-import type { Adapter, AdapterModule } from './adapter.ts'
 
 /** An adapter on the backend, ready to be put to use or left out at each call. */
 export interface LoadedAdapter {

@@ -1,4 +1,3 @@
-export type { Adapter, AdapterModule } from './adapter.ts'
+export { type Adapter, type AdapterModule, parseAdapter, readAdapter } from '@reallm/tensor-io/models'
 export { adapted, type LoadedAdapter, loadAdapter, mergeAdapter } from './apply.ts'
-export { parseAdapter, readAdapter } from './read.ts'
 export { encodeAdapter, writeAdapter } from './write.ts'

@@ -1,5 +1,5 @@
 import { encodeSafetensors, type Tensor, writeFileAtomic } from '@reallm/tensor-io'
-import { type Adapter, configName, weightsName } from './adapter.ts'
+import { type Adapter, configName, weightsName } from '@reallm/tensor-io/models'
 
 /**
  * The files of an adapter as PEFT writes them, by name, for example to download from a page. Scalings that differ

@@ -5,6 +5,7 @@ import type { OpenOptions } from '../model-files.ts'
 import { createAtomicFile, writeFileAtomic } from '../source/atomic-file.ts'
 import { fileError, nodeModule } from '../source/node.ts'
 import type { HubSpec } from './parse-hub-spec.ts'
+import { pickleHint } from './pickle-hint.ts'
 
 interface HubParams {
   readonly repo: string
@@ -31,10 +32,11 @@ export async function downloadModel(
     hub.getRepoFolderName({ type: 'model', name: repo }),
   )
   const ref = join(home, 'refs', revision)
+  const accessToken = options.accessToken ?? process.env.HF_TOKEN
   const params: HubParams = {
     repo,
     ...(options.hubUrl === undefined ? {} : { hubUrl: options.hubUrl }),
-    ...(options.accessToken === undefined ? {} : { accessToken: options.accessToken }),
+    ...(accessToken === undefined ? {} : { accessToken }),
     fetch: (input, init) => (options.fetch ?? fetch)(input, { ...init, signal: options.signal ?? null }),
   }
 
@@ -54,7 +56,7 @@ export async function downloadModel(
     for await (const entry of hub.listFiles({ ...params, recursive: file !== undefined, revision: commit })) {
       if (entry.type === 'file') entries.push(entry)
     }
-    for (const entry of neededFiles(repo, entries, file)) {
+    for (const entry of neededFiles(repo, entries, file, options.adapter ?? false)) {
       const target = join(snapshot, entry.path)
       if (await exists(target)) continue
       const blob = join(home, 'blobs', checkedHash(entry.lfs?.oid ?? entry.oid))
@@ -75,6 +77,7 @@ function neededFiles(
   repo: string,
   entries: readonly ListFileEntry[],
   file: string | undefined,
+  adapter: boolean,
 ): ListFileEntry[] {
   if (file !== undefined) {
     const found = entries.filter(entry => entry.path === file)
@@ -84,16 +87,22 @@ function neededFiles(
   const top = entries.filter(entry => !/[/\\]/.test(entry.path))
   const weights = top.filter(entry => entry.path.endsWith('.safetensors'))
   if (weights.length === 0) {
-    const ggufs = top.filter(entry => entry.path.endsWith('.gguf')).map(entry => entry.path)
+    const names = top.map(entry => entry.path)
+    const gguf = names.find(name => name.endsWith('.gguf'))
     throw new ReallmError('not-found', `hf:${repo}: it has no safetensors`, {
-      hint: ggufs.length > 0 ? `name one of its GGUF files: hf:${repo}/${ggufs[0]}` : 'choose another model',
+      hint:
+        gguf === undefined
+          ? (pickleHint(repo, names) ?? 'choose another model')
+          : `name one of its GGUF files: hf:${repo}/${gguf}`,
     })
   }
-  const sharded = top.some(entry => entry.path === 'model.safetensors.index.json')
-  const wanted = sharded ? /^model-\d+-of-\d+\.safetensors$/ : /^model\.safetensors$/
-  const chosen = weights.filter(entry => wanted.test(entry.path))
+  const orders = adapter
+    ? [/^adapter_model\.safetensors$/]
+    : [/^model\.safetensors$/, /^model-\d+-of-\d+\.safetensors$/]
+  const order = orders.find(wanted => weights.some(entry => wanted.test(entry.path)))
+  const chosen = order ? weights.filter(entry => order.test(entry.path)) : weights
   const small = top.filter(entry => /\.(json|jinja|txt|model)$/.test(entry.path))
-  return [...small, ...(chosen.length > 0 ? chosen : weights)]
+  return [...small, ...chosen]
 }
 
 async function download(
@@ -163,7 +172,7 @@ function hubError(repo: string, revision: string, cause: unknown): ReallmError {
   if (statusCode === 401 || statusCode === 403) {
     return new ReallmError('io', `hf:${repo}: the hub refuses access, or there is no such model`, {
       cause,
-      hint: 'pass an access token of an account that has accepted the licence of the model',
+      hint: 'set HF_TOKEN to an access token of an account that has accepted the licence of the model',
     })
   }
   const reason = (cause as { cause?: Error }).cause?.message ?? message

@@ -1,4 +1,3 @@
-import { ReallmError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
 import { isArtifact, parseModules } from '../artifact/manifest.ts'
 import { artifactOf, decodedStore } from '../artifact/read.ts'
@@ -8,10 +7,8 @@ import { openSafetensors } from '../safetensors/open.ts'
 import { openShards, parseShardIndex } from '../safetensors/shards.ts'
 import { type ByteSource, readAll } from '../source/source.ts'
 import type { TensorStore } from '../store.ts'
+import { chooseWeights, indexName, passedOver } from './choose-weights.ts'
 import type { Directory } from './directory.ts'
-
-const indexName = 'model.safetensors.index.json'
-const adapterName = 'adapter_model.safetensors'
 
 /** The weights in a directory before anybody knows what kind of model they are. */
 interface Weights extends TensorStore {
@@ -22,7 +19,8 @@ interface Weights extends TensorStore {
 
 /**
  * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors
- * or GGUF file there is). `weightFile` chooses one file; of an artifact, all files are opened in any case.
+ * or GGUF file there is), or, with `options.adapter`, the adapter in it. `weightFile` chooses one file; of an artifact, all
+ * files are opened in any case.
  */
 export async function openDirectory(
   dir: Directory,
@@ -30,11 +28,6 @@ export async function openDirectory(
   options: OpenOptions,
   weightFile?: string,
 ): Promise<ModelFiles> {
-  const chosen = weightFile ?? chooseWeights(dir)
-  if (chosen.endsWith('.gguf')) {
-    const { openGguf } = await import('../gguf/open.ts')
-    return openGguf(await dir.open(chosen), { spec, ...options })
-  }
   const readFile = async (name: string) => {
     const source = await dir.open(name)
     try {
@@ -43,9 +36,18 @@ export async function openDirectory(
       await source.close()
     }
   }
-  const config = dir.names.includes('config.json')
-    ? parseJson(`${dir.name}: config.json`, await readFile('config.json'))
-    : {}
+  const { adapter = false } = options
+  const config =
+    !adapter && weightFile?.endsWith('.gguf') !== true && dir.names.includes('config.json')
+      ? parseJson(`${dir.name}: config.json`, await readFile('config.json'))
+      : {}
+  const wanted = adapter ? 'adapter' : isArtifact(config) ? 'artifact' : 'model'
+  const chosen = weightFile ?? chooseWeights(dir, wanted)
+  if (chosen.endsWith('.gguf')) {
+    const { openGguf } = await import('../gguf/open.ts')
+    return openGguf(await dir.open(chosen), { spec, ...options })
+  }
+  const passed = passedOver(dir, chosen)
   const opened = {
     spec,
     config,
@@ -53,8 +55,9 @@ export async function openDirectory(
       name => !/\.(safetensors|index\.json|gguf|bin|pt|pth|onnx|h5|msgpack)$/.test(name),
     ),
     readFile,
+    ...(passed !== undefined && { warnings: [passed] }),
   }
-  if (isArtifact(config)) return openArtifact(dir, opened, options)
+  if (wanted === 'artifact') return openArtifact(dir, opened, options)
   const { sources: _, ...weights } = await openWeights(dir, chosen, options)
   return { ...opened, ...weights, kind: weightFile === undefined ? 'huggingface' : 'safetensors' }
 }
@@ -64,7 +67,7 @@ async function openArtifact(
   opened: Pick<ModelFiles, 'spec' | 'config' | 'files' | 'readFile'>,
   options: OpenOptions,
 ): Promise<ModelFiles> {
-  const { sources, ...weights } = await openWeights(dir, chooseWeights(dir), options)
+  const { sources, ...weights } = await openWeights(dir, chooseWeights(dir, 'artifact'), options)
   try {
     const sums = shardSums(weights.metadata)
     for (const [file, source] of sources) {
@@ -79,32 +82,6 @@ async function openArtifact(
     await weights.close()
     throw error
   }
-}
-
-function chooseWeights(dir: Directory): string {
-  if (dir.names.includes(indexName)) return indexName
-  if (dir.names.includes('model.safetensors')) return 'model.safetensors'
-  // an adapter in PEFT's layout
-  if (dir.names.includes('adapter_config.json') && dir.names.includes(adapterName)) return adapterName
-  for (const ending of ['.safetensors', '.gguf']) {
-    const candidates = dir.names.filter(name => name.endsWith(ending))
-    if (candidates.length === 1) return candidates[0]
-    if (candidates.length > 1) {
-      throw new ReallmError(
-        'bad-file',
-        `${dir.name}: which of its ${candidates.length} ${ending} files is meant?`,
-        {
-          hint: `name one: ${candidates.slice(0, 3).join(', ')}${candidates.length > 3 ? ', …' : ''}`,
-        },
-      )
-    }
-  }
-  const pickled = dir.names.find(name => /\.(bin|pt|pth)$/.test(name))
-  throw new ReallmError('not-found', `${dir.name}: there is no model.safetensors in it`, {
-    hint: pickled
-      ? `${pickled} is a pickle file: save the model as safetensors`
-      : 'a model directory has config.json and model.safetensors (or its index and shards)',
-  })
 }
 
 async function openWeights(dir: Directory, chosen: string, options: OpenOptions): Promise<Weights> {

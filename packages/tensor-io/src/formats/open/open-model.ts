@@ -4,6 +4,7 @@ import { fileError, hasNode, nodeModule, pageRoot } from '../source/node.ts'
 import { diskDirectory } from './directory.ts'
 import { openDirectory } from './open-directory.ts'
 import { openUrl } from './open-url.ts'
+import { pickleHint } from './pickle-hint.ts'
 
 /**
  * Opens a model wherever it lives: a Hugging Face directory, an artifact, a `.safetensors` or `.gguf` file, an
@@ -44,7 +45,8 @@ async function openPath(spec: string, options: OpenOptions): Promise<ModelFiles>
   const { basename, dirname } = nodeModule('path')
   if (!/\.(gguf|safetensors)$/.test(path)) {
     throw new ReallmError('unsupported', `${spec}: it is neither a .safetensors nor a .gguf file`, {
-      hint: 'name such a file, or the directory with config.json',
+      hint:
+        pickleHint(dirname(path), [basename(path)]) ?? 'name such a file, or the directory with config.json',
     })
   }
   return openDirectory(await diskDirectory(dirname(path)), spec, options, basename(path))

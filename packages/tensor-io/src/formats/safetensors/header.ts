@@ -33,7 +33,8 @@ export async function readHeader(source: ByteSource, options?: ReadOptions): Pro
     throw refuse(name, `its header should take ${length} bytes, but the file has ${size}`, damaged)
   }
   const dataStart = 8 + Number(length)
-  const { __metadata__: metadata = {}, ...entries } = parse(name, await source.read(8, dataStart, options))
+  const { __metadata__, ...entries } = parse(name, await source.read(8, dataStart, options))
+  const metadata = __metadata__ ?? {}
   if (!isRecord(metadata) || Object.values(metadata).some(v => typeof v !== 'string')) {
     throw refuse(name, '__metadata__ must map names to strings')
   }

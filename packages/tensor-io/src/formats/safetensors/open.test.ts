@@ -52,6 +52,12 @@ describe('openSafetensors', () => {
     await expect(file.read('scalar', [0, 1])).rejects.toMatchObject({ code: 'bad-option' })
   })
 
+  it('takes metadata that are null for none, as the reference does', async () => {
+    const file = await open(fileOf({ __metadata__: null, a: f32(0, 4) }, 4))
+    expect(file.metadata).toEqual({})
+    expect([...file.tensors.keys()]).toEqual(['a'])
+  })
+
   it('names the nearest tensor', async () => {
     const file = await openSafetensors(await golden())
     await expect(file.read('bf15')).rejects.toMatchObject({

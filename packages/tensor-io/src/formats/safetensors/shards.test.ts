@@ -24,6 +24,22 @@ describe('openShards', () => {
     await expect(store.read('c')).rejects.toThrow('index.json: there is no tensor c')
   })
 
+  it('has the tensors that a shard has and the index does not list', async () => {
+    const of = (...names: string[]) =>
+      encodeSafetensors(
+        Object.fromEntries(names.map((name, i) => [name, tensor('F32', [1], Float32Array.of(i))])),
+      )
+    const files: Record<string, Uint8Array> = { ab: of('x', 'a', 'b'), c: of('c'), cd: of('x', 'c', 'd') }
+    const openAll = (map: unknown) =>
+      openShards('index.json', index(map), async f => bytesSource(f, files[f]))
+    const store = await openAll({ a: 'ab', c: 'c' })
+    expect([...store.tensors.keys()].sort()).toEqual(['a', 'b', 'c', 'x'])
+    expect([...(await store.readFloat32('b')).data]).toEqual([2])
+    const listed = await openAll({ x: 'ab', c: 'c', d: 'cd' })
+    expect([...(await listed.readFloat32('c')).data]).toEqual([0])
+    await expect(openAll({ a: 'ab', d: 'cd' })).rejects.toThrow('tensor x is in cd and in another shard')
+  })
+
   it('names a missing shard, a misplaced tensor and an index that leaves its directory', async () => {
     await expect(openShards('index.json', index({ a: 'three.safetensors' }), open)).rejects.toThrow(
       'index.json: the shard three.safetensors is missing',

@@ -40,8 +40,9 @@ export function parseShardIndex(name: string, json: unknown): ShardIndex {
 }
 
 /**
- * Opens every shard of an index. Throws `not-found` naming a missing shard, `bad-file` when a tensor is not in
- * the shard that should have it.
+ * Opens every shard of an index. Tensors that a shard has and the index does not list are there too, as in transformers.
+ * Throws `not-found` naming a missing shard, `bad-file` when a tensor is not in the shard that should have it, or when
+ * two shards have one that the index does not list.
  */
 export async function openShards(
   name: string,
@@ -66,6 +67,18 @@ export async function openShards(
         })
       }
       homes.set(tensor, shard)
+    }
+    const listed = new Set(homes.keys())
+    for (const [file, shard] of files) {
+      for (const tensor of shard.tensors.keys()) {
+        if (listed.has(tensor)) continue
+        if (homes.has(tensor)) {
+          throw new ReallmError('bad-file', `${name}: tensor ${tensor} is in ${file} and in another shard`, {
+            hint: 'index and shards do not belong together: download them again',
+          })
+        }
+        homes.set(tensor, shard)
+      }
     }
     const home = (tensor: string) => findTensor(homes, tensor, name)
     return {

@@ -1,0 +1,100 @@
+import { ReallmError } from '../../core/errors.ts'
+import type { TensorStore } from '../../formats/store.ts'
+import { plainName } from '../plain-name.ts'
+import { type Adapter, type AdapterModule, configName } from './adapter.ts'
+import { keepsBase, unknownKey } from './known-keys.ts'
+
+type Config = Readonly<Record<string, unknown>>
+type Part = 'lora_A' | 'lora_B' | 'lora_magnitude_vector'
+
+/**
+ * An adapter from the contents of its two files, wherever they are.
+ *
+ * @throws `unsupported` for other kinds than LoRA, rsLoRA and DoRA on linear layers, for settings that are not known
+ *   here, and for adapters that belong to a base that their initialisation changed
+ * @throws `bad-file` for factors that are missing or do not fit each other or the configuration
+ */
+export async function parseAdapter(config: Config, tensors: TensorStore): Promise<Adapter> {
+  checkConfig(config)
+  const modules = new Map<string, AdapterModule>()
+  for (const [module, names] of partsByModule(tensors)) {
+    const read = async (part: Part) => {
+      const name = names[part]
+      if (name === undefined) throw new ReallmError('bad-file', `the adapter of ${module} has no ${part}`)
+      return tensors.readFloat32(name)
+    }
+    const a = await read('lora_A')
+    const b = await read('lora_B')
+    const rank = a.shape[0]
+    if (a.shape.length !== 2 || b.shape.length !== 2 || b.shape[1] !== rank) {
+      const shapes = `[${a.shape.join('×')}] and [${b.shape.join('×')}]`
+      throw new ReallmError('bad-file', `the adapter of ${module} has factors ${shapes} that do not fit`)
+    }
+    const declared = patternValue(config.rank_pattern, module) ?? config.r
+    if (typeof declared === 'number' && declared !== rank) {
+      throw new ReallmError('bad-file', `${configName}: ${module} has rank ${declared}, its factors ${rank}`)
+    }
+    const alpha = patternValue(config.alpha_pattern, module) ?? config.lora_alpha
+    if (typeof alpha !== 'number') throw new ReallmError('bad-file', `${configName}: lora_alpha is no number`)
+    const dora = config.use_dora === true
+    if (!dora && names.lora_magnitude_vector !== undefined) {
+      throw new ReallmError('bad-file', `the adapter of ${module} has a magnitude, but use_dora is not set`, {
+        hint: `set use_dora to true in ${configName}`,
+      })
+    }
+    const scaling = alpha / (config.use_rslora ? Math.sqrt(rank) : rank)
+    modules.set(module, {
+      ...{ a, b, scaling },
+      ...(dora && { magnitude: await read('lora_magnitude_vector') }),
+    })
+  }
+  const base = config.base_model_name_or_path
+  return { modules, ...(typeof base === 'string' && { base }) }
+}
+
+const refuse = (what: string, hint = 'LoRA, rsLoRA and DoRA on linear layers are supported') =>
+  new ReallmError('unsupported', `${configName}: ${what}`, { hint })
+
+const merge = "merge it in PEFT, model.merge_and_unload().save_pretrained('NEW'), and use that model"
+
+function checkConfig(config: Config): void {
+  if (config.peft_type !== 'LORA') throw refuse(`peft_type ${config.peft_type} is not supported`)
+  if ((config.bias ?? 'none') !== 'none') throw refuse(`bias ${config.bias} is not supported`, merge)
+  const init = config.init_lora_weights
+  if (!keepsBase(init)) {
+    throw refuse(
+      `init_lora_weights ${JSON.stringify(init)} changed the base model before training, so the adapter does not fit the published one`,
+      merge,
+    )
+  }
+  const unknown = unknownKey(config)
+  if (unknown !== undefined) {
+    throw refuse(`${unknown} is not supported, and may change what the weights mean`, merge)
+  }
+}
+
+/** Names of an adapter's tensors by the module that they change. */
+function partsByModule({ tensors }: TensorStore): Map<string, Partial<Record<Part, string>>> {
+  const found = new Map<string, Partial<Record<Part, string>>>()
+  for (const name of tensors.keys()) {
+    const [, stored, part] =
+      /^(.*)\.(lora_A|lora_B|lora_magnitude_vector)(?:\.default)?(?:\.weight)?$/.exec(name) ?? []
+    if (stored === undefined || !stored.includes('base_model.model.')) {
+      throw refuse(`the tensor ${name} is no part of a LoRA adapter on linear layers`, merge)
+    }
+    const module = plainName(stored)
+    const parts = found.get(module) ?? {}
+    const twice = parts[part as Part]
+    if (twice !== undefined) {
+      throw new ReallmError('bad-file', `the adapter of ${module} is there twice: ${twice} and ${name}`)
+    }
+    found.set(module, { ...parts, [part]: name })
+  }
+  return found
+}
+
+/** PEFT's patterns: a key matches a module that it ends, as a regular expression. */
+function patternValue(pattern: unknown, module: string): number | undefined {
+  const entries = Object.entries((pattern ?? {}) as Record<string, number>)
+  return entries.find(([key]) => new RegExp(`^(.*\\.)?(${key})$`).test(module))?.[1]
+}

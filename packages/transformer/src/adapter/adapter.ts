@@ -1,1 +1,0 @@
-export { type Adapter, type AdapterModule, configName, weightsName } from '@reallm/tensor-io/models'
