@@ -20,7 +20,7 @@ export function absmaxScales({ count, data }: Images, together = false): Uint16A
   return f32ToF16(largest)
 }
 
-/** The patches, each times its own factor, or all times the only one. */
+/** Each patch times its factor, or all of them times a single one. */
 export function scalePatches(patches: Images, factors: Float32Array): Images {
   const size = patches.data.length / factors.length
   return { ...patches, data: patches.data.map((x, i) => x * factors[Math.floor(i / size)]) }

@@ -33,7 +33,7 @@ export function createDense(
 export const variablesOf = (layers: readonly TrainedDense[]): Variable[] =>
   layers.flatMap(({ weight, bias }) => [weight, bias])
 
-/** Gives a layer the values of one that was trained. */
+/** Assigns values to a layer. */
 export function setDense({ weight, bias }: TrainedDense, values: Dense): void {
   const { rows, cols, data } = values.weight
   weight.assign(tf.tensor2d(data, [rows, cols]))
@@ -55,7 +55,7 @@ export interface MinimiseOptions extends LongWork {
   readonly learningRate: number
   /** Stop when the smoothed loss has not fallen for this many steps. Default: never. */
   readonly patience?: number
-  /** Where to keep the state: a training that was killed goes on from there and ends in the same weights. */
+  /** Where to keep the state: a killed training resumes from it and ends in the same weights. */
   readonly checkpoint?: CheckpointStore | undefined
 }
 
@@ -63,11 +63,11 @@ export interface MinimiseOptions extends LongWork {
 const CHECKPOINT_EVERY = 50
 
 /**
- * Adam with cosine decay on a scalar loss. Changes `variables` in place, leaves no other tensor behind.
+ * Adam with cosine decay on a scalar loss. Changes `variables` in place and leaves no other tensor in memory.
  *
  * @param loss called with the step's number, counted from 0
  * @returns the loss of every step
- * @throws `numeric` when the loss is no number any more, `aborted`
+ * @throws ReallmError `numeric` when the loss becomes NaN or infinite, `aborted`
  */
 export async function minimise(
   loss: (step: number) => TfTensor,
@@ -84,7 +84,7 @@ export async function minimise(
   const optimizer = tf.train.adam(learningRate)
   const started = performance.now()
   try {
-    // Pages that keep no checkpoints need not fetch what reads and writes them.
+    // Loaded on demand: pages without checkpoints do not fetch it.
     const state = checkpoint && (await import('./training-state.ts'))
     const before = checkpoint && (await state!.restoreAdam(checkpoint, optimizer, variables))
     const losses = [...(before?.losses ?? [])]
@@ -119,8 +119,8 @@ export async function minimise(
 }
 
 /**
- * Rounds each row to `levels` steps to each side of zero, the step fitting its largest weight; the gradient goes
- * straight through.
+ * Rounds each row to `levels` steps on each side of zero; the step follows from its largest weight. The gradient is that of
+ * the straight-through estimator.
  */
 export const fakeQuantiseRows = (w: TfTensor, levels: number): TfTensor =>
   straightThrough(w, x => {

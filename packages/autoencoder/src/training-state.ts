@@ -11,19 +11,19 @@ import { type TfTensor, tf } from '@reallm/transformer'
 type Variable = ReturnType<typeof tf.variable>
 type Adam = ReturnType<typeof tf.train.adam>
 
-/** What Adam keeps beside its moments. */
+/** Running powers of β₁ and β₂, which Adam's own state dictionary leaves out. */
 const powersOf = (adam: Adam) =>
   adam as unknown as { readonly accBeta1: Variable; readonly accBeta2: Variable }
 
-/** How far a training has come. */
+/** Progress of a training. */
 export interface Progress {
   readonly losses: readonly number[]
-  /** The smoothed loss, the least one so far, and when that was. */
+  /** The smoothed loss; the least one so far and its step. */
   readonly smooth?: number
   readonly best?: { readonly loss: number; readonly step: number }
 }
 
-/** Saves variables, the optimiser's state and how far the training has come: what `restoreAdam` goes on from to the bit. */
+/** Saves variables, optimiser state and progress; `restoreAdam` resumes from them bit for bit. */
 export async function saveAdam(
   store: CheckpointStore,
   adam: Adam,
@@ -45,7 +45,7 @@ export async function saveAdam(
   await store.save(encodeCheckpoint({ step: progress.losses.length, options: {}, tensors, notes }))
 }
 
-/** Gives variables and optimiser the state that was saved; undefined where nothing was. */
+/** Restores the saved state of variables and optimiser; undefined where nothing was saved. */
 export async function restoreAdam(
   store: CheckpointStore,
   adam: Adam,
@@ -76,7 +76,7 @@ export async function restoreAdam(
   return notes as unknown as Progress
 }
 
-/** Tells trainings apart: by what they are to reach, and how. */
+/** Identifies a training by its targets and settings. */
 export function fingerprint(data: readonly Float32Array[], settings: string): string {
   let hash = seedFor(0, settings)
   for (const values of data) {

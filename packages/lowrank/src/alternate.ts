@@ -1,25 +1,25 @@
 import { breather, type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
 import { difference, type Metric } from './metric.ts'
 
-/** The part beside the codes, as stored. */
+/** The structured part beside the codes, in its stored precision. */
 export interface Part {
   readonly product: Matrix
-  /** Squared error that is left, under the metric. */
+  /** Remaining squared error under the metric. */
   readonly error: number
 }
 
 export interface AlternationOptions<P extends Part> extends LongWork {
-  /** What `fit` lowers; the alternation ends when it does not fall. */
+  /** Error that `fit` lowers; the alternation ends when it stops falling. */
   readonly metric: Metric
-  /** What the result is the best under; `metric` by default. */
+  /** Error that the result is chosen by; `metric` by default. */
   readonly judge?: Metric
   /** At most this many pairs of steps. */
   readonly rounds: number
   /** Stop when a round lowers the squared error by less than this share. */
   readonly tolerance: number
-  /** The other part, for what the quantised one leaves. */
+  /** Fits the structured part to `W − Q`. */
   fit(residual: Matrix): P
-  /** Codes for what the other part leaves. */
+  /** Quantises `W − L₁L₂`. */
   quantise(residual: Matrix): Promise<Quantised>
 }
 
@@ -38,10 +38,10 @@ export interface Alternation<P extends Part> {
 }
 
 /**
- * `W ≈ Q + L₁L₂` (or another structure in the place of `L₁L₂`) by turns: the best factors for `W − Q`, then codes for
- * `W − L₁L₂` (ReALLM §3.1, LQ-LoRA algorithm 1, CALDERA algorithm 1 under `H`). The error is measured after each
- * half of a round, with everything as stored; it ends when a round does not lower it, and the best under `judge` is
- * returned. So the part of the result may be a refit to its final codes.
+ * `W ≈ Q + L₁L₂`, or another structure instead of `L₁L₂`, by alternation: the best factors for `W − Q`, then codes for
+ * `W − L₁L₂` (ReALLM, arXiv 2405.13155 §3.1; LQ-LoRA, 2311.12023 algorithm 1; CALDERA, 2405.18886 algorithm 1 under `H`). The
+ * error is measured after each half of a round, with everything in its stored precision. It ends when a round does not lower
+ * the error, and returns the best state under `judge`; last, the structured part is refitted to the final codes.
  */
 export async function alternate<P extends Part>(
   w: Matrix,
@@ -50,7 +50,7 @@ export async function alternate<P extends Part>(
   const { metric, judge = metric, rounds, tolerance, fit, quantise, onProgress } = options
   const breathe = breather(options)
   const scale = judge.norm(w) || 1
-  /** A state with its error; `left` is what it leaves of `w`. */
+  /** A state with its error; `left` is `W − Q − L₁L₂`. */
   const judged = (quantised: Quantised, part: P, round: number, own: number, left: () => Matrix) => ({
     ...{ quantised, part, rounds: round },
     error: judge === metric ? own : judge.norm(left()),

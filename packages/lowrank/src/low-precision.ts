@@ -9,7 +9,7 @@ export const FACTOR_A = 'lowrank_a'
 export const FACTOR_B = 'lowrank_b'
 
 export interface StoredLowRank extends LowRank {
-  /** `left` and `right` as they are stored. */
+  /** The stored tensors that `left` and `right` are decoded from. */
   readonly parts: Readonly<Record<string, Tensor>>
   readonly product: Matrix
   /** Squared error under the metric. */
@@ -32,7 +32,7 @@ export function lowRankCost(rows: number, cols: number, rank: number, bits: numb
   }
 }
 
-/** Stores factors as they are; `left` and `right` of the result are what the stored ones decode to. */
+/** Rounds and stores factors; `left` and `right` of the result are decoded from what is stored. */
 export function storeLowRank(
   factors: LowRank,
   bits: number,
@@ -64,8 +64,8 @@ export function loadLowRank(
 }
 
 /**
- * Low-rank factors on few bits: the best factors, then each refitted by least squares to what the other one became by
- * rounding, under the metric (the inner loop of CALDERA, arXiv 2405.18886 §4.2; the best of all rounds is kept).
+ * Low-rank factors of few bits: the best factors, then each refitted by least squares to the rounded other one, under the
+ * metric (the inner loop of CALDERA, arXiv 2405.18886 §4.2). Returns the best of all rounds.
  *
  * @throws ReallmError `bad-option` when rank or bits do not fit
  * @example
@@ -87,13 +87,13 @@ export function lowPrecision(w: Matrix, rank: number, options: LowPrecisionOptio
   return { ...best.pair, product: matmul(best.pair.left, best.pair.right), error: best.error }
 }
 
-/** The right factor that goes best with `left`: `(LᵀH_out L)⁻¹ LᵀH_out W`. */
+/** The least-squares right factor for `left`: `(LᵀH_out L)⁻¹ LᵀH_out W`. */
 export function fitRight(w: Matrix, left: Matrix, metric: Metric): Matrix {
   const weighted = metric.output.times(left)
   return solveGram(matmul(left, weighted, { transposeA: true }), matmul(weighted, w, { transposeA: true }))
 }
 
-/** The left factor that goes best with `right`: `W H Rᵀ (R H Rᵀ)⁻¹`. */
+/** The least-squares left factor for `right`: `W H Rᵀ (R H Rᵀ)⁻¹`. */
 export function fitLeft(w: Matrix, right: Matrix, metric: Metric): Matrix {
   const weighted = metric.input.timesRight(right)
   return solveGramRight(
@@ -103,7 +103,7 @@ export function fitLeft(w: Matrix, right: Matrix, metric: Metric): Matrix {
 }
 
 /**
- * Squared error of factors of `w` under a metric, by products with the thin factors only:
+ * Squared error of factors of `w` under a metric, from products with the thin factors only:
  * ‖W − LR‖² = ‖W‖² − 2⟨LᵀG, R⟩ + ⟨LᵀH_out L, R H Rᵀ⟩ with G = H_out W H.
  */
 function errorMeter(w: Matrix, { input, output }: Metric): (factors: LowRank) => number {

@@ -44,7 +44,7 @@ test('components share their norm evenly', () => {
   }
 })
 
-test('a second moment of rank one is no obstacle', () => {
+test('a Hessian of rank one is damped', () => {
   const x = normals(1, 48, 5)
   const single = metricOf({ hessian: matmul(x, x, { transposeA: true }) })
   expect(single.norm(difference(w, product(lowRank(w, 1, { metric: single }))))).toBeLessThan(

@@ -10,12 +10,12 @@ export interface LowRank {
 }
 
 export interface LowRankOptions extends RandomizedSvdOptions {
-  /** What the error is measured by; plain squares by default. */
+  /** Metric of the error; plain squares by default. */
   readonly metric?: Metric
 }
 
 /**
- * The best factors of a rank under a metric: the truncated SVD of `C_outᵀ W C`, mapped back. Singular values are shared
+ * The best factors of a rank under a metric: the truncated SVD of `C_outᵀ W C`, mapped back. Singular values are split
  * evenly between both factors. With diagonal weights this is the weighted SVD of LQ-LoRA (arXiv 2311.12023 §3.2).
  *
  * @throws ReallmError `bad-option` when `rank` is not between 0 and min(out, in)
@@ -39,8 +39,8 @@ export function lowRank(w: Matrix, rank: number, options: LowRankOptions = {}): 
   return balanced({ left: output.solveTransposed(u), right })
 }
 
-/** The same product with each component's norm shared evenly between its column and its row. */
-export function balanced({ left, right }: LowRank): LowRank {
+/** The same product with each component's norm split evenly between its column and its row. */
+function balanced({ left, right }: LowRank): LowRank {
   const rank = right.rows
   const shares = new Float32Array(rank)
   for (let k = 0; k < rank; k++) {

@@ -1,7 +1,7 @@
 import { cholesky, matmul, solveTriangular, transpose } from '@reallm/kernels'
 import { type EncodeContext, type Matrix, ReallmError } from '@reallm/tensor-io'
 
-/** What an error is measured by: tr(H_out Δ H Δᵀ) with either side dense, diagonal or absent (the identity). */
+/** Error metric tr(H_out Δ H Δᵀ), each side dense, diagonal or absent (the identity). */
 export interface Metric {
   readonly input: Side
   readonly output: Side
@@ -9,7 +9,7 @@ export interface Metric {
   norm(delta: Matrix): number
 }
 
-/** One side of a metric: `H = C Cᵀ`, which never need be formed where it is diagonal. */
+/** One side of a metric, `H = C Cᵀ`; a diagonal one is never formed as a matrix. */
 interface Side {
   /** `H X`. */
   times(x: Matrix): Matrix
@@ -24,12 +24,12 @@ interface Side {
 }
 
 /**
- * How much of the second moments counts: `full` matrices; only their `diagonal` (LQ-LoRA's Fisher weighting, with
- * E[g²] E[x²] in place of the row and column means of the Fisher diagonal); or `none`.
+ * How much of the Hessians counts: `full` matrices; only their `diagonal` (LQ-LoRA's Fisher weighting, with
+ * E[g²] E[x²] instead of the row and column means of the Fisher diagonal); or `none`.
  */
 export type Weighting = 'full' | 'diagonal' | 'none'
 
-/** The metric of an encode context. Factorisations are made when first needed and kept. */
+/** The metric of an encode context. Factorises when first needed, once. */
 export function metricOf(
   { hessian, outputHessian }: Pick<EncodeContext, 'hessian' | 'outputHessian'>,
   weighting: Weighting = 'full',
@@ -48,26 +48,26 @@ const identity: Side = {
   solveTransposed: same,
 }
 
-function sideOf(moment: Matrix | undefined, weighting: Weighting): Side {
-  if (!moment || weighting === 'none') return identity
-  return weighting === 'diagonal' ? diagonalSide(moment) : denseSide(moment)
+function sideOf(hessian: Matrix | undefined, weighting: Weighting): Side {
+  if (!hessian || weighting === 'none') return identity
+  return weighting === 'diagonal' ? diagonalSide(hessian) : denseSide(hessian)
 }
 
-function denseSide(moment: Matrix): Side {
+function denseSide(hessian: Matrix): Side {
   let factor: Matrix | undefined
-  const c = () => (factor ??= firmCholesky(moment))
+  const c = () => (factor ??= dampedCholesky(hessian))
   return {
-    times: x => matmul(moment, x),
-    timesRight: x => matmul(x, moment),
+    times: x => matmul(hessian, x),
+    timesRight: x => matmul(x, hessian),
     factor: x => matmul(c(), x),
     factorTransposed: x => matmul(c(), x, { transposeA: true }),
     solveTransposed: x => solveTriangular(c(), x, { transpose: true }),
   }
 }
 
-function diagonalSide(moment: Matrix): Side {
-  const n = moment.rows
-  const weights = Float32Array.from({ length: n }, (_, i) => Math.max(0, moment.data[i * n + i]))
+function diagonalSide(hessian: Matrix): Side {
+  const n = hessian.rows
+  const weights = Float32Array.from({ length: n }, (_, i) => Math.max(0, hessian.data[i * n + i]))
   const least = 1e-6 * (weights.reduce((sum, v) => sum + v, 0) / n || 1)
   const roots = weights.map(v => Math.sqrt(v + least))
   const inverses = roots.map(v => 1 / v)
@@ -87,19 +87,19 @@ export function scaled(a: Matrix, d: ArrayLike<number>, side: 'left' | 'right'):
   return { ...a, data: a.data.map((v, i) => v * d[side === 'left' ? Math.floor(i / cols) : i % cols]) }
 }
 
-/** Lower Cholesky factor of a second moment, which may be singular: as little is added to its diagonal as works. */
-function firmCholesky(moment: Matrix): Matrix {
-  const n = moment.rows
+/** Lower Cholesky factor of a Hessian that may be singular, with the least damping that works. */
+function dampedCholesky(hessian: Matrix): Matrix {
+  const n = hessian.rows
   let trace = 0
-  for (let i = 0; i < n; i++) trace += moment.data[i * n + i]
+  for (let i = 0; i < n; i++) trace += hessian.data[i * n + i]
   const mean = trace > 0 ? trace / n : 1
   for (let share = 1e-6; share < 10; share *= 10) {
-    const firm = { ...moment, data: moment.data.slice() }
-    for (let i = 0; i < n; i++) firm.data[i * n + i] += share * mean
-    const factor = cholesky(firm)
+    const damped = { ...hessian, data: hessian.data.slice() }
+    for (let i = 0; i < n; i++) damped.data[i * n + i] += share * mean
+    const factor = cholesky(damped)
     if (factor) return factor
   }
-  throw new ReallmError('numeric', `the second moment [${n}, ${n}] is not positive definite at any damping`, {
+  throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite at any damping`, {
     hint: 'look for NaN or infinities in the calibration activations',
   })
 }
@@ -117,9 +117,9 @@ export const difference = (a: Matrix, b: Matrix): Matrix => ({
   data: a.data.map((value, i) => value - b.data[i]),
 })
 
-/** Solves `G X = B` for a small symmetric `G` `[r, r]`, not negative, and `B` `[r, n]`. */
+/** Solves `G X = B` for a small positive semidefinite `G` `[r, r]` and `B` `[r, n]`. */
 export function solveGram(gram: Matrix, b: Matrix): Matrix {
-  const lower = firmCholesky(gram)
+  const lower = dampedCholesky(gram)
   return solveTriangular(lower, solveTriangular(lower, b), { transpose: true })
 }
 

@@ -9,7 +9,7 @@ export interface RandomizedSvdOptions {
   readonly powerIterations?: number
 }
 
-/** A matrix `[rows, cols]` by its products: what a sketch needs of it. */
+/** A matrix `[rows, cols]` given by its products. */
 export interface LinearOperator {
   readonly rows: number
   readonly cols: number

@@ -15,12 +15,12 @@ import type { ImplicitParams } from './params.ts'
 import { vectorBits } from './params.ts'
 import { codeOf } from './table.ts'
 
-/** Points that the fit looks at; more cost time and change nothing. */
+/** Vectors that the fit uses, a random sample. */
 const SAMPLE = 100_000
 
 /**
- * Trains the implicit codebook on vectors `[n, dim]`: residual k-means for a start, then rounds of nearest-entry assignment
- * and gradient steps towards each entry's mean.
+ * Trains the implicit codebook on vectors `[n, dim]`: starts from residual k-means, then alternates nearest-entry assignment
+ * and gradient steps towards the mean of each entry's vectors.
  */
 export async function fitImplicit(
   vectors: Matrix,
@@ -76,7 +76,7 @@ export async function fitImplicit(
   }
 }
 
-/** One k-means codebook per code, each on what the ones before leave. */
+/** Residual k-means: one codebook per code, each fitted to what the earlier ones leave. */
 function residualCodebooks(points: Matrix, { dim, codeBits }: ImplicitParams, rng: Random): TrainedDense[] {
   const residual = { ...points, data: points.data.slice() }
   return codeBits.map(bits => {

@@ -4,8 +4,8 @@ import type { ImplicitParams } from './params.ts'
 import { vectorBits } from './params.ts'
 
 /**
- * The codebook that the network stands for: for every combination of codes `Σ_m C_m[c_m] + MLP([C_1[c_1], …])`.
- * `[2^(bits of a vector), dim]`; the first code is the lowest bits of a row's number.
+ * The codebook that the network generates: for every combination of codes `Σ_m C_m[c_m] + MLP([C_1[c_1], …])`.
+ * `[2^(bits of a vector), dim]`; the first code is in the lowest bits of a row's index.
  */
 export function implicitTable(layers: readonly Dense[], params: ImplicitParams): Matrix {
   const codewords = gatherCodewords(layers, params)

@@ -1,7 +1,7 @@
 import { eigh, matmul } from '@reallm/kernels'
 import { f16ToF32, f32ToF16, type Matrix, packedBytes, zeroMatrix } from '@reallm/tensor-io'
 
-/** How latents are quantised: each channel on a grid of its own, `gain · (2·code/(2^bits − 1) − 1)`; 0 where it has no bits. */
+/** Quantisation of latents: per channel a uniform grid `gain · (2·code/(2^bits − 1) − 1)`; 0 for a channel without bits. */
 export interface LatentGrid {
   /** Bits of each channel, 0 to 12. */
   readonly bits: Uint8Array<ArrayBuffer>
@@ -9,11 +9,11 @@ export interface LatentGrid {
   readonly gains: Uint16Array<ArrayBuffer>
 }
 
-/** Most bits of a channel: the first few hold nearly all of a smooth matrix. */
+/** Most bits of a channel. */
 export const MOST_BITS = 16
 /** Latents of a channel that its grid is fitted to. */
 const SAMPLE = 4096
-/** Gains that are tried, from the largest value down, each this share of the one before. */
+/** Gains that are tried: the largest value times powers of this ratio. */
 const GAIN_RATIO = 0.9
 const GAINS = 24
 
@@ -24,7 +24,7 @@ export const evenGrid = (width: number, bits: number): LatentGrid => ({
 })
 
 /**
- * Spends `total` bits on channels, each where it lowers the error most; further bits lie idle.
+ * Gives `total` bits to channels, each where it lowers the error most; bits that lower it nowhere go to any channel.
  *
  * @param latents `[n, width]`
  * @param weights of the rows' squared errors, `[n]`
@@ -48,13 +48,13 @@ export function fittedGrid(latents: Matrix, weights: Float32Array, total: number
   return { bits, gains: f32ToF16(Float32Array.from(gains)) }
 }
 
-/** The channel with the most room for bits that nobody needs. */
+/** The channel that takes bits which lower no error. */
 function idle(bits: Uint8Array, left: number) {
   const channel = bits.indexOf(Math.min(...bits))
   return { channel, more: Math.min(left, MOST_BITS - bits[channel]), gain: 0 }
 }
 
-/** For 0 to `MOST_BITS` bits of a channel the gain with the least error, and that error. */
+/** For 0 to `MOST_BITS` bits of a channel: the gain with the least error, and that error. */
 function bestGains({ rows, cols, data }: Matrix, weights: Float32Array, channel: number) {
   const step = Math.max(1, Math.floor(rows / SAMPLE))
   const values: number[] = []
@@ -86,7 +86,7 @@ function bestGains({ rows, cols, data }: Matrix, weights: Float32Array, channel:
       const gain = largest * GAIN_RATIO ** k
       const error = errorAt(bits, gain)
       if (error < best.error) best = { gain, error }
-      // beyond the best one clipping only grows
+      // Smaller gains clip more.
       else if (error > 2 * best.error) break
     }
     gains.push(best.gain)
@@ -115,7 +115,7 @@ export function principalBasis(blocks: Matrix, weights: Float32Array, width: num
   return basis
 }
 
-/** Codes of latents, channel by channel, as one stream of bits. */
+/** Packs codes of latents into one bit stream, channels innermost. */
 export function packLatents(codes: Uint16Array, bits: Uint8Array): Uint8Array<ArrayBuffer> {
   const width = bits.length
   const total = bits.reduce((sum, own) => sum + own, 0) * (codes.length / width)

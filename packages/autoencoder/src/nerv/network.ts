@@ -5,10 +5,10 @@ import { levelsOf } from '../decoder-weights.ts'
 import { createDense, fakeQuantiseRows, gelu, straightThrough, type TrainedDense } from '../train.ts'
 import type { NervParams } from './params.ts'
 
-/** Channels inside the encoder; it is thrown away after training, so its size costs nothing. */
+/** Channels inside the encoder, which is dropped after training and not stored. */
 const ENCODER_WIDTH = 32
 
-/** Decoder layers in the order of `nervLayers`. Beside a linear path the convolutions begin with nothing to add. */
+/** Decoder layers in the order of `nervLayers`. Beside a linear path the output of the convolutions starts at 0. */
 export const createDecoder = (params: NervParams, rng: Random): TrainedDense[] =>
   nervLayers(params).map(([out, width], i) => {
     const silent = params.start === 'principal' && i > params.stages
@@ -42,7 +42,7 @@ export function encode(patches: TfTensor, { blocks, head }: Encoder): TfTensor {
 }
 
 /**
- * Latents on their grid `[n, h, w, c]` → patches `[n, side, side, 1]`; the weights rounded to b_φ bits on the way.
+ * Quantised latents `[n, h, w, c]` → patches `[n, side, side, 1]`, with weights rounded to b_φ bits.
  *
  * @param gains of the channels, for the linear path
  */
@@ -68,7 +68,7 @@ export function decode(
   return tf.add(y, pixelShuffle(dense(tf.mul(latents, gains), rounded(rest[stages + 1])), 2 ** stages))
 }
 
-/** Rounds latents in [−1, 1] to 2^bits even levels, by channel; the gradient passes the rounding. Channels of 0 bits are 0. */
+/** Rounds latents in [−1, 1] to 2^bits even levels, by channel (straight-through estimator). Channels of 0 bits are 0. */
 export function quantiseLatents(u: TfTensor, bits: Uint8Array): TfTensor {
   const last = tf.tensor1d(Float32Array.from(bits, b => Math.max(1, 2 ** b - 1)))
   const used = tf.tensor1d(Float32Array.from(bits, b => +(b > 0)))

@@ -11,11 +11,11 @@ import { autoencoder } from './codec.ts'
 import { MOST_BITS } from './latents.ts'
 import { type NervInput, type NervParams, nervParams } from './params.ts'
 
-/** Latent channels that are tried, times stages, times decoder widths: a large embedding with a small decoder and the reverse. */
+/** Shapes that are tried: every latent width with every number of stages and every decoder width. */
 const WIDTHS = [2, 4, 8, 16, 32]
 const STAGES = [1, 2, 3]
 const DECODERS = [3, 6]
-/** What is tried with the best of them: much is lost to a scale for each patch and to 8-bit decoders where errors are small. */
+/** Variants of the best shapes that are tried next. */
 const VARIANTS: readonly NervInput[] = [
   { scaling: 'matrix' },
   { weightBits: 12 },
@@ -23,8 +23,8 @@ const VARIANTS: readonly NervInput[] = [
 ]
 
 /**
- * Shapes of about equal size: for every number of stages, latent width and decoder width the bits of a latent that
- * bring a matrix to `bits` per weight, everything stored counted; those that do not fit are left out.
+ * Shapes of about equal size: for every number of stages, latent width and decoder width the `latentBits` with which a
+ * matrix takes `bits` per weight, everything stored counted. Shapes that do not fit are left out.
  *
  * @param given settings that all of them share
  */
@@ -35,7 +35,7 @@ export const shapesAt = (shape: MatrixShape, bits: number, given: NervInput = {}
     ),
   )
 
-/** The settings with the bits of a latent that bring a matrix to `bits` per weight, or none. */
+/** The settings with the `latentBits` that make a matrix take `bits` per weight, or none. */
 function atRate(shape: MatrixShape, bits: number, given: NervInput): NervParams[] {
   const { stages, latentWidth } = nervParams.parse(given)
   const at = (total: number) => nervParams.parse({ ...given, latentBits: total / latentWidth })
@@ -50,14 +50,14 @@ export interface SearchResult {
   readonly params: NervParams
   /** Squared error relative to the matrix's energy. */
   readonly error: number
-  /** Trials of each round: how long they trained, and how many there were. */
+  /** Training steps and number of trials of each round. */
   readonly rounds: readonly { readonly steps: number; readonly trials: number }[]
 }
 
 /**
- * The best shape of about `bits` per weight for a matrix, by successive halving: all shapes untrained (principal
- * components alone); the four best of them with one scale for the matrix and with finer decoders; the two best so far with
- * decoders of every width, a quarter of the steps; the best of those all of them. Never worse than untrained.
+ * The best shape of about `bits` per weight for a matrix, by successive halving: all shapes untrained (principal components
+ * only); variants of the four best; the two best so far with decoders of every width and a quarter of the steps; the best of
+ * those with all steps. The result is never worse than the best untrained one.
  *
  * @throws `bad-option` when no decoder is small enough
  * @example
@@ -71,7 +71,7 @@ export async function searchShape(
 ): Promise<SearchResult> {
   const shape = [w.rows, w.cols] as const
   const { steps } = nervParams.parse(given)
-  // untrained, decoders of any width do nothing
+  // An untrained decoder adds nothing, whatever its width.
   const shapes = shapesAt(shape, bits, given).filter(s => s.decoderWidth === DECODERS[0])
   if (shapes.length === 0) {
     throw new ReallmError('bad-option', `${shapeText(shape)}: no autoencoder fits ${bits} bits per weight`, {

@@ -8,13 +8,13 @@ import { evenGrid, fittedGrid, gainsOf, type LatentGrid, principalBasis } from '
 import { createDecoder, createEncoder, decode, encode, encoderLayers, quantiseLatents } from './network.ts'
 import type { NervParams } from './params.ts'
 
-/** A decoder as it is stored, with the grid of its latents: what matrices share. */
+/** A decoder in its stored precision with the grid of its latents: the part that matrices share. */
 export interface FittedDecoder {
   readonly grid: LatentGrid
   readonly layers: readonly Dense[]
 }
 
-/** What training takes of an encoding's context. */
+/** The part of an encode context that training uses. */
 export type TrainingContext = Pick<EncodeContext, 'seed' | 'signal' | 'onProgress' | 'checkpoint'>
 
 /** Latent codes `[count, h, w, latentWidth]`, their grid, and the decoder's weights before storage. */
@@ -25,12 +25,12 @@ export interface TrainedNerv extends FittedDecoder {
 }
 
 /**
- * Trains an autoencoder on patches (ReALLM §3.3). With `start: 'principal'` latents begin as principal components of
- * blocks of `2^stages` pixels, and the decoder as their linear path with nothing added. With `encoder` the first half of
- * the steps trains one; then it is dropped. What follows trains the latents themselves with the decoder.
+ * Trains an autoencoder on patches (ReALLM, arXiv 2405.13155 §3.3). With `start: 'principal'` latents start as principal
+ * components of blocks of `2^stages` pixels, and the decoder as their linear path. With `'encoder'` the first half of the steps
+ * trains an encoder, which is then dropped. The remaining steps train latents and decoder.
  *
  * @param importance weight of each pixel's squared error, same length as the patches
- * @param fitted a decoder that stays what it is: only latents are trained
+ * @param fitted a decoder that stays fixed: only latents are trained
  */
 export async function trainNerv(
   patches: Images,
@@ -64,7 +64,7 @@ export async function trainNerv(
     }
     const images = (rows: TfTensor, channels: number, side: number) =>
       rows.reshape([-1, side, side, channels])
-    // A step's patches depend on its number alone, so that a training can go on anywhere.
+    // The patches of a step depend only on its number, so that a training can resume anywhere.
     const pick = (stage: string, step: number) => {
       const { integer } = random(seedFor(seed, `${stage} ${step}`))
       return tf.tensor1d(
@@ -124,7 +124,7 @@ export async function trainNerv(
       start = (await encoded.data()) as Float32Array
     }
 
-    // Latents are trained in steps of their grid; the linear path stays what it is.
+    // Latents are trained in units of their grid step; the linear path stays fixed.
     const before = keep(tf.tensor2d(start, [count, width]))
     const change = keep(tf.tidy(() => tf.variable(tf.zeros([count, width]))))
     const steps = keep(tf.tensor1d(Float32Array.from({ length: width }, (_, i) => stepOf(grid.bits, i))))
@@ -148,7 +148,7 @@ export async function trainNerv(
 
     const mayKeep = linear && params.steps > 0
     const untrained = mayKeep ? await wholeLoss() : Number.POSITIVE_INFINITY
-    // the linear path stays what it is, and with it what latents mean
+    // The linear path stays fixed, so that latents keep their meaning.
     const free = fitted ? [] : linear ? decoder.slice(0, -1) : decoder
     const trained = await minimise(
       step => {
@@ -159,7 +159,7 @@ export async function trainNerv(
       { ...options, ...report(half), steps: params.steps - half, checkpoint: await storeOf('latents') },
     )
     if (mayKeep && (await wholeLoss()) >= untrained) {
-      // principal components alone were better
+      // Principal components alone were better.
       const head = fitted ? [] : variablesOf([decoder[params.stages + 1]])
       for (const v of [change, ...head]) tf.tidy(() => v.assign(tf.zerosLike(v)))
     }
@@ -176,8 +176,8 @@ export async function trainNerv(
 }
 
 /**
- * Principal components of the patches' blocks, rounded to b_φ bits, become the linear path; latents are the coordinates along
- * what is stored of them, in units of their gains.
+ * Sets the linear path to the principal components of the patches' blocks, rounded to b_φ bits. Latents are the coordinates along
+ * the rounded components, in units of their gains.
  */
 async function startFromBlocks(
   patches: Images,
@@ -202,7 +202,7 @@ async function startFromBlocks(
   return { grid, start: inGains(latents, grid) }
 }
 
-/** Latents of blocks `[n, pixels]` with a decoder that is given, in units of its gains. */
+/** Latents of blocks `[n, pixels]` for a given decoder, in units of its gains. */
 function coordinatesOf(
   blocks: Matrix,
   { grid, layers }: FittedDecoder,
@@ -216,7 +216,7 @@ function coordinatesOf(
   return inGains(alongBasis(blocks, basis, latentWidth), grid)
 }
 
-/** Least-squares coordinates of blocks along a basis that rounding has left not quite orthonormal, `[n, latentWidth]`. */
+/** Least-squares coordinates of blocks along a rounded, nearly orthonormal basis, `[n, latentWidth]`. */
 function alongBasis(blocks: Matrix, basis: Matrix, latentWidth: number): Matrix {
   const along = matmul(blocks, basis)
   const unmixed = inverse(matmul(basis, basis, { transposeA: true }))
@@ -232,7 +232,7 @@ function inGains({ data, cols }: Matrix, grid: LatentGrid): Float32Array {
   return data.map((v, i) => Math.max(-1, Math.min(1, v / gains[i % cols])))
 }
 
-/** A basis as it will be read back. */
+/** A basis in its stored precision. */
 function storedBasis(basis: Matrix, bits: number): Matrix {
   const shape = [basis.rows, basis.cols] as const
   const parts = packWeights([{ weight: basis, bias: new Float32Array(basis.rows) }], bits)
@@ -270,7 +270,7 @@ function encodedLatents(
   return tf.concat(parts, 0)
 }
 
-/** How far a latent moves while its change goes from 0 to 1: ten steps of its grid. */
+/** Unit of a latent's trained change: ten steps of its grid. */
 const stepOf = (bits: Uint8Array, i: number): number => 20 / 2 ** Math.max(1, bits[i % bits.length])
 
 /** Codes of latents in [−1, 1]. */

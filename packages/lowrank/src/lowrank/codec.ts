@@ -39,7 +39,7 @@ export function lowRankOf(e: EncodedMatrix): LowRank {
   return loadLowRank(e.parts, e.shape[0], e.shape[1], rank, bits)
 }
 
-/** `x Wᵀ` for `x` `[n, in]` with `W = L₁L₂`: rank · (in + out) multiply-adds per row instead of in · out. */
+/** `x Wᵀ` for `x` `[n, in]` with `W = L₁L₂`: rank · (in + out) MACs per row instead of in · out. */
 export function applyLowRank({ left, right }: LowRank, x: Matrix): Matrix {
   return matmul(matmul(x, right, { transposeB: true }), left, { transposeB: true })
 }

@@ -35,7 +35,7 @@ test('the least-squares right factor makes up for the rounding of the left one',
   expect(ours).toBeLessThan(distance(w, product(rounded)))
 })
 
-test('a second moment enters the sketch', () => {
+test('the Hessian enters the sketch', () => {
   const hessian = correlatedMoment(90, 5)
   const metric = metricOf({ hessian })
   const error = (m?: typeof metric) => {

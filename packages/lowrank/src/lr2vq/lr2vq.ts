@@ -23,9 +23,9 @@ export interface ProjectedCodebookOptions {
 }
 
 /**
- * Vector quantisation in a learned low-dimensional space (LR²VQ, arXiv 2211.11397): alternates nearest codewords with
- * the exact least-squares answer for `C` and `P` together, which is the weighted principal subspace of the clusters'
- * means. Starts from k-means in the points' own principal subspace. The error never rises.
+ * Vector quantisation in a learned low-dimensional space (LR²VQ, arXiv 2211.11397): alternates nearest codewords with the
+ * exact least squares of `C` and `P` together, which is the weighted principal subspace of the cluster means. Starts from
+ * k-means in the principal subspace of the points. The error never rises.
  *
  * @param points `[n, d]`
  * @throws ReallmError `bad-option` when `dim` is larger than d
@@ -57,7 +57,7 @@ export function projectedCodebook(points: Matrix, options: ProjectedCodebookOpti
     }
     projection = principal(gram(weighted), dim)
     const fitted = matmul(means, projection, { transposeB: true })
-    // An empty cluster keeps a point's place: the one its codeword is furthest from being used for.
+    // An empty cluster moves to a pseudo-random point.
     for (let k = 0; k < size; k++) {
       if (counts[k] > 0) continue
       const point = (seed + 7919 * (k + 1) * (round + 1)) % points.rows
@@ -77,8 +77,8 @@ export function projectedCodebook(points: Matrix, options: ProjectedCodebookOpti
   return { codebook, projection, codes }
 }
 
-/** `[dim, d]`: the leading eigenvectors of a second moment, in rows. */
-const principal = (moment: Matrix, dim: number): Matrix => transpose(firstColumns(eigh(moment).vectors, dim))
+/** The leading eigenvectors of a Gram matrix `[d, d]`, in rows: `[dim, d]`. */
+const principal = (gram: Matrix, dim: number): Matrix => transpose(firstColumns(eigh(gram).vectors, dim))
 
 function clusterMeans(points: Matrix, codes: Uint32Array, size: number) {
   const { cols } = points

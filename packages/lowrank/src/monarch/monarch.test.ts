@@ -64,7 +64,7 @@ test('no other Monarch matrix is nearer', () => {
   }
 })
 
-test('second moments weigh the projection', () => {
+test('Hessians weight the projection', () => {
   const w = normals(24, 40, 3)
   const hessian = correlatedMoment(40, 4)
   const strong = {

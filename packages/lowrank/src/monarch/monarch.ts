@@ -16,7 +16,7 @@ export interface MonarchShape {
 
 /**
  * `M = P L Pᵀ R` (arXiv 2204.00595): R takes each of k blocks of inputs to l·t values, L each of l groups of k·t
- * such values to its outputs, P deals them out. Output `i` belongs to block `i mod l` of L.
+ * such values to its outputs; P is a permutation. Output `i` belongs to block `i mod l` of L.
  */
 export interface Monarch extends MonarchShape {
   /** `[rows, k·t]`: L's blocks `[rows / l, k·t]`, one below the other. */
@@ -33,7 +33,7 @@ export interface MonarchOptions extends MonarchShape {
 
 /**
  * The nearest Monarch matrix, found exactly: every slice `[rows / l, cols / k]` (rows of one residue mod l, one block of
- * columns) is replaced by its best rank-t approximation. Second moments weigh each slice by their diagonal blocks.
+ * columns) is replaced by its best rank-t approximation. The diagonal blocks of the Hessians weight each slice.
  *
  * @throws ReallmError `bad-option` when blocks do not divide the shape
  * @example
@@ -46,11 +46,11 @@ export function monarch(w: Matrix, options: MonarchOptions): Monarch {
   const left = zeroMatrix(w.rows, k * t)
   const right = zeroMatrix(k * l * t, p)
   for (let b = 0; b < k; b++) {
-    const hessian = options.hessian && submoment(options.hessian, p, i => b * p + i)
+    const hessian = options.hessian && subHessian(options.hessian, p, i => b * p + i)
     for (let a = 0; a < l; a++) {
       const metric = sliceMetric(
         hessian,
-        options.outputHessian && submoment(options.outputHessian, s, i => i * l + a),
+        options.outputHessian && subHessian(options.outputHessian, s, i => i * l + a),
       )
       const slice = zeroMatrix(s, p)
       for (let i = 0; i < s; i++) {
@@ -68,7 +68,7 @@ export function monarch(w: Matrix, options: MonarchOptions): Monarch {
 }
 
 /**
- * `x Mᵀ` for `x` `[n, cols]`, as a structure: t·(l·cols + k·rows) multiply-adds per row instead of rows · cols.
+ * `x Mᵀ` for `x` `[n, cols]`, as a structure: t·(l·cols + k·rows) MACs per row instead of rows · cols.
  *
  * @returns `[n, rows]`
  */
@@ -152,10 +152,10 @@ function sliceMetric(hessian: Matrix | undefined, outputHessian: Matrix | undefi
   return metricOf({ ...(hessian && { hessian }), ...(outputHessian && { outputHessian }) })
 }
 
-function submoment(moment: Matrix, size: number, index: (i: number) => number): Matrix {
+function subHessian(hessian: Matrix, size: number, index: (i: number) => number): Matrix {
   const out = zeroMatrix(size, size)
   for (let i = 0; i < size; i++) {
-    for (let j = 0; j < size; j++) out.data[i * size + j] = moment.data[index(i) * moment.cols + index(j)]
+    for (let j = 0; j < size; j++) out.data[i * size + j] = hessian.data[index(i) * hessian.cols + index(j)]
   }
   return out
 }

@@ -56,7 +56,7 @@ test('finds the low-rank part, and more rounds never hurt', async () => {
   }
 })
 
-/** The same second moments with columns of very different strength. */
+/** The same Hessians with columns of very different strength. */
 const strength = (j: number) => 10 ** Math.sin(5 * j)
 const uneven = {
   ...hessian,

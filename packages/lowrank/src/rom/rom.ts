@@ -6,10 +6,10 @@ import { checkRank, firstColumns } from '../randomized-svd.ts'
 
 /**
  * Reduced-order model of a layer in feature space (LLM-ROM, arXiv 2312.07046): the `rank` leading eigenvectors `V` of the
- * outputs' second moment `cov(Y) = W H Wᵀ` replace the layer by two: `VᵀW` `[rank, in]`, then `V` `[out, rank]`, whose
- * columns are orthonormal. No gradients; of all layers of this rank it loses least of the outputs' energy.
+ * output covariance `W H Wᵀ` replace the layer by two: `VᵀW` `[rank, in]`, then `V` `[out, rank]`, whose columns are
+ * orthonormal. Needs no gradients. Of all layers of this rank it has the smallest output error.
  *
- * @param metric `metricOf({ hessian })`; without one `V` are W's own left singular vectors
+ * @param metric `metricOf({ hessian })`; without it `V` are the left singular vectors of W
  * @example
  * const { left, right } = rom(w, romRank([w.rows, w.cols], 0.5), metricOf({ hessian }))
  */
@@ -24,7 +24,7 @@ function outputDirections(w: Matrix, rank: number, { input }: Metric): Matrix {
   return firstColumns(eigh(matmul(input.timesRight(w), w, { transposeB: true })).vectors, rank)
 }
 
-/** The same where `Cᵀ WᵀW C` is smaller, `H = C Cᵀ`: its eigenvectors, mapped by `W C`. */
+/** The same from `Cᵀ WᵀW C` where that is smaller, `H = C Cᵀ`: its eigenvectors, mapped by `W C`. */
 function inputDirections(w: Matrix, rank: number, { input }: Metric): Matrix {
   const whitened = transpose(input.factorTransposed(transpose(w)))
   const { vectors } = eigh(gram(whitened))

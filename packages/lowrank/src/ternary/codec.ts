@@ -58,7 +58,7 @@ export const ternaryCodec: MatrixCodec<TernaryParams> = defineCodec({
 })
 
 /**
- * `x Wᵀ` for `x` `[n, in]`: only additions and subtractions for `x Tᵀ`, then out · rank multiply-adds per row.
+ * `x Wᵀ` for `x` `[n, in]`: only additions and subtractions for `x Tᵀ`, then out · rank MACs per row.
  *
  * @returns `[n, out]`
  */

@@ -16,7 +16,7 @@ test('the right factor is ternary, sparse, and a function of its seed', () => {
   expect(ternaryMatrix(50, 60, 0.1, 7)).toEqual(t)
 })
 
-test('C is the least-squares answer, under second moments too', () => {
+test('C is the least-squares solution, under Hessians too', () => {
   const metric = metricOf({ hessian: correlatedMoment(60, 2) })
   const { left, right } = ternary(w, 15, { density: 0.2, seed: 3, metric })
   const error = metric.norm(difference(w, matmul(left, right)))

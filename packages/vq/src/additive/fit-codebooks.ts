@@ -4,13 +4,13 @@ import { sampleRows } from '../shared/sample.ts'
 import type { Full } from './codec.ts'
 import { sumsOf } from './sums.ts'
 
-/** Vectors per codeword that the codebooks are fitted to, and vectors in all at the least. */
+/** Sample that codebooks are fitted to: vectors per codeword, and the least in all. */
 const SAMPLE = 64
 const SMALLEST_SAMPLE = 16384
 
 /**
- * Codebooks for vectors: k-means on what the codebooks before leave over, then rounds of codes by beam search and
- * codebooks by weighted least squares, one after the other.
+ * Fits codebooks to vectors: residual k-means first, then rounds of codes by beam search and codebooks by weighted least
+ * squares.
  *
  * @param vectors `[n, dim]`
  * @param weights importance of each coordinate, flat
@@ -44,7 +44,7 @@ export async function fitCodebooks(
   return books
 }
 
-/** The codebook with the least weighted squared error, all codes and the other codebooks as they are. */
+/** Least-squares codebook `m` with all codes and the other codebooks fixed. */
 function refit(books: Codebooks, m: number, codes: Uint16Array, x: Matrix, weights: Float32Array): void {
   const { cols: dim, data } = books.vectors
   const { count, size } = books

@@ -20,15 +20,15 @@ export interface AdditiveCode {
   readonly scales: Float32Array
 }
 
-/** Share of the mean diagonal that is added to H, and that the columns a last group lacks weigh. */
+/** Damping: share of the mean diagonal added to H; also the diagonal of columns that pad the last group. */
 const DAMPING = 0.01
-/** Steps of conjugate gradients on the codebooks in a round. */
+/** Conjugate-gradient steps on the codebooks in a round. */
 const STEPS = 8
 
 /**
- * Lowers tr(ΔW H ΔWᵀ) of an additive code in place (AQLM, arXiv 2401.06118 §3.2–3.3). A round: codebooks by conjugate
- * gradients, row scales by least squares, both in f16; then codes group by group, each by beam search against what the
- * other groups leave over under H.
+ * Lowers tr(ΔW H ΔWᵀ) of an additive code in place (AQLM, arXiv 2401.06118 §3.2–3.3). One round: codebooks by conjugate
+ * gradients and row scales by least squares, both in f16; then codes, one group of columns after the other, by beam search
+ * under H with all other groups fixed.
  */
 export async function refine(
   weights: Matrix,
@@ -55,7 +55,7 @@ export async function refine(
   }
 }
 
-/** New codes of one group of columns; `pull` = ΔW·H is kept up to date. */
+/** New codes of one group of columns; updates `pull` = ΔW·H. */
 function updateGroup(code: AdditiveCode, h: Matrix, pull: Matrix, col: number, beam: number): void {
   const { books, scales, codes } = code
   const { count, size } = books
@@ -74,20 +74,20 @@ function updateGroup(code: AdditiveCode, h: Matrix, pull: Matrix, col: number, b
     return codes[codeAt(h.cols / dim, count, dim, Math.floor(i / count), col) + (i % count)]
   })
   const before = sumsOf(old, books)
-  // With all other groups as they are, the best values of this one are q + ΔW·H·(H of the group)⁻¹.
+  // With all other groups fixed, the best values of this one are q + ΔW·H·(H of the group)⁻¹.
   const target = matmul(tileOf(pull, 0, col, pull.rows, dim), inverted)
   for (let i = 0; i < target.data.length; i++) {
     const scale = scales[Math.floor(i / dim)]
     target.data[i] = before.data[i] + (scale > 0 ? target.data[i] / scale : 0)
   }
-  const turned = matmul(target, factor)
-  const turnedBooks = { vectors: matmul(books.vectors, factor), count, size }
-  const fresh = beamSearch(turnedBooks, beam)(turned)
-  const [wasNear, isNear] = [sumsOf(old, turnedBooks).data, sumsOf(fresh, turnedBooks).data]
+  const whitened = matmul(target, factor)
+  const whitenedBooks = { vectors: matmul(books.vectors, factor), count, size }
+  const fresh = beamSearch(whitenedBooks, beam)(whitened)
+  const [wasNear, isNear] = [sumsOf(old, whitenedBooks).data, sumsOf(fresh, whitenedBooks).data]
   for (let r = 0; r < rows; r++) {
     let gain = 0
     for (let i = r * dim; i < (r + 1) * dim; i++) {
-      gain += (turned.data[i] - wasNear[i]) ** 2 - (turned.data[i] - isNear[i]) ** 2
+      gain += (whitened.data[i] - wasNear[i]) ** 2 - (whitened.data[i] - isNear[i]) ** 2
     }
     if (gain <= 0) fresh.set(old.subarray(r * count, (r + 1) * count), r * count)
     codes.set(fresh.subarray(r * count, (r + 1) * count), codeAt(h.cols / dim, count, dim, r, col))
@@ -102,7 +102,7 @@ function updateGroup(code: AdditiveCode, h: Matrix, pull: Matrix, col: number, b
 const codeAt = (groups: number, count: number, dim: number, row: number, col: number): number =>
   (row * groups + col / dim) * count
 
-/** Conjugate gradients on tr(ΔW H ΔWᵀ) over all codewords, preconditioned by how much weight each carries. */
+/** Conjugate gradients on tr(ΔW H ΔWᵀ) over all codewords, preconditioned by the total importance of each. */
 function updateCodebooks(w: Matrix, code: AdditiveCode, h: Matrix): void {
   const { books, codes, scales } = code
   const { vectors, count, size } = books
@@ -152,7 +152,7 @@ function updateScales(w: Matrix, code: AdditiveCode, h: Matrix): void {
   scales.set(f16ToF32(f32ToF16(scales)))
 }
 
-/** What the codes stand for. */
+/** The matrix that the codes decode to. */
 function expand({ codes, books, scales }: AdditiveCode): Matrix {
   const { data } = sumsOf(codes, books)
   const cols = data.length / scales.length

@@ -17,7 +17,7 @@ export function same(
   for (let i = 0; i < actual.length; i++) equal(actual[i], expected[i], `${what}: at ${i}`)
 }
 
-/** Equal but for the rounding of another order of additions. */
+/** Equal up to the rounding of another order of additions. */
 export function near(actual: Float32Array, expected: Float32Array, what: string): void {
   equal(actual.length, expected.length, `${what}: length`)
   for (let i = 0; i < actual.length; i++) {

@@ -188,7 +188,7 @@ export async function checkTampered<P>(codec: MatrixCodec<P>, params: P) {
   }
 }
 
-/** As it comes back from a file: parameters through JSON, parts in memory of their own. */
+/** The matrix as it comes back from a file: parameters through JSON, copied parts. */
 function reloaded<P>(e: EncodedMatrix<P>): EncodedMatrix {
   const parts = Object.fromEntries(
     Object.entries(e.parts).map(([name, part]) => [name, { ...part, data: part.data.slice() } as Tensor]),

@@ -16,7 +16,7 @@ import {
 import { normals } from './measure.ts'
 import { realWeights } from './real-weights.ts'
 
-/** What every codec is checked for; a codec that skips one says why. */
+/** Checks that every codec has to pass; a codec that skips one says why. */
 export type ConformanceCheck =
   | 'round trip'
   | 'cost'
@@ -49,7 +49,7 @@ export interface ConformanceOptions<Params> {
   readonly cases: readonly [ConformanceCase<Params>, ...ConformanceCase<Params>[]]
   /** A shape that the parameters do not fit, and what the error's message and hint say. */
   readonly badShape?: { readonly shape: MatrixShape; readonly params: Params; readonly says: RegExp }
-  /** Checks that do not apply, and why. */
+  /** Checks that do not apply, each with the reason. */
   readonly skip?: Partial<Record<ConformanceCheck, string>>
 }
 

@@ -1,13 +1,12 @@
 /** Weights of a vector. */
 export const DIM = 8
 const PATTERNS = 256
-/** What the lattice is shifted by, to both sides: the origin becomes a deep place. */
+/** The codebook is the lattice shifted by +¼ and by −¼ in all coordinates (QuIP#, arXiv 2402.04396 §4.2). */
 const SHIFT = 0.25
 
 /**
  * Absolute values of the codebook: the 256 shortest vectors of odd halves in 8 dimensions, `[256, 8]`; their squared
- * lengths, whether their sums are odd, and their numbers by the digits
- * of `value − ½` in base 3.
+ * lengths, whether their sums are odd, and their indices by the digits of `value − ½` in base 3.
  */
 const patterns = shortestPatterns()
 
@@ -19,7 +18,7 @@ const patterns = shortestPatterns()
  * @returns the code: pattern in bits 0–7, signs of coordinates 0–6 in bits 8–14, shift in bit 15
  */
 export function nearestE8(x: Float32Array, at: number): number {
-  // The nearest point of the whole lattice is the answer where it is in the codebook, and a bound where it is not.
+  // The nearest lattice point is the answer where the codebook has it, and a lower bound where it does not.
   const up = roundToLattice(x, at, SHIFT)
   const upCode = roundedCode
   const down = roundToLattice(x, at, -SHIFT)
@@ -132,7 +131,7 @@ function searchCodebook(x: Float32Array, at: number, shift: number, bound: numbe
   return found | ((signs & 127) << 8)
 }
 
-/** The coordinate whose sign costs least to turn, so that an odd sum becomes even. */
+/** The coordinate whose sign costs least to flip, so that an odd sum becomes even. */
 function cheapestSign(from: number): number {
   let cheapest = 0
   let least = Number.POSITIVE_INFINITY
@@ -193,7 +192,7 @@ function shortestPatterns() {
     for (const c of [0.5, 1.5, 2.5]) if (squares + c * c <= 12) visit([...values, c], squares + c * c)
   }
   visit([], 0)
-  // Of the 224 longest only 29 fit: those without a large coordinate, spread over the places of their small ones.
+  // Of the 224 longest vectors 29 fit: those without a large coordinate, spread over the positions of the small ones.
   const largest = ({ values }: { values: number[] }) => Math.max(...values)
   const spread = ({ values }: { values: number[] }) =>
     (37 * values.reduce((key, c) => 2 * key + c - 0.5, 0)) % 61

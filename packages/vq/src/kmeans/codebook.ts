@@ -2,7 +2,7 @@ import { kmeans } from '@reallm/kernels'
 import { type EncodeContext, f16ToF32, f32ToF16, type Matrix } from '@reallm/tensor-io'
 import { sampleRows } from '../shared/sample.ts'
 
-/** Vectors per centroid that the codebook is fitted to, and vectors in all at the least. */
+/** Sample that the codebook is fitted to: vectors per centroid, and the least in all. */
 const SAMPLE = 64
 const SMALLEST_SAMPLE = 32768
 

@@ -20,23 +20,23 @@ import {
 import type { ZodType } from 'zod'
 import { tileOf } from './tiles.ts'
 
-/** What a codec of this package defines; `Full` are its parameters with the defaults filled in. */
+/** Definition of a column codec; `Full` are its parameters with the defaults filled in. */
 export interface ColumnCodecSpec<Params, Full extends Params> {
   readonly name: string
   readonly params: ZodType<Full, Params>
   /** Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape, params: Full): StorageCost
   columns(w: Matrix, params: Full, ctx: ColumnContext): Promise<ColumnEncoder>
-  /** Takes the place of quantising all columns in order, for codecs that encode better when they see everything. */
+  /** Replaces quantising all columns in order, for codecs that encode better when they see the whole matrix. */
   encode?(w: Matrix, params: Full, ctx: EncodeContext): Promise<EncodedMatrix>
   /** Rows `from` to `to` of a stored matrix whose parts have been checked against `cost`. */
   decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix
 }
 
-/** A column codec with all rows decodable alone, parameters parsed, input and stored parts checked. */
+/** A column codec whose rows can be decoded one by one. */
 export type RowColumnCodec<Params> = ColumnCodec<Params> & Required<Pick<ColumnCodec<Params>, 'decodeRows'>>
 
-/** Makes a codec out of its definition: parses parameters, checks weights, Hessian and stored parts. */
+/** Makes a codec of its definition: parses parameters, checks weights, Hessian and stored parts. */
 export function columnCodec<Params, Full extends Params>(
   spec: ColumnCodecSpec<Params, Full>,
 ): RowColumnCodec<Params> {
@@ -81,7 +81,7 @@ export function columnCodec<Params, Full extends Params>(
   }
 }
 
-/** Quantises every column block of `w` as it is, without feedback: the encoder's groups already fit `w`. */
+/** Quantises every column block of `w` without error feedback, with the groups that the encoder fitted to `w`. */
 export async function encodeColumns(
   encoder: ColumnEncoder,
   w: Matrix,

@@ -19,7 +19,7 @@ export function normalise(w: Matrix, scales: Float32Array, group: number): Matri
   return out
 }
 
-/** What an error of each normalised weight costs: scale² · H[c, c]. */
+/** Importance of each normalised weight: scale² · H[c, c]. */
 export function importanceOf(w: Matrix, scales: Float32Array, group: number, hessian?: Matrix): Matrix {
   const out = zeroMatrix(w.rows, w.cols)
   for (let i = 0; i < out.data.length; i++) {
@@ -29,7 +29,7 @@ export function importanceOf(w: Matrix, scales: Float32Array, group: number, hes
   return out
 }
 
-/** Rows cut into vectors of `dim`, `[rows·⌈cols / dim⌉, dim]`; the last of a row is filled up with zeros. */
+/** Rows cut into vectors of `dim`, `[rows·⌈cols / dim⌉, dim]`; the last one of a row is padded with zeros. */
 export function vectorsOf(x: Matrix, dim: number): Matrix {
   if (x.cols % dim === 0) return { rows: x.data.length / dim, cols: dim, data: x.data }
   const perRow = Math.ceil(x.cols / dim)

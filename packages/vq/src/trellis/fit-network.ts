@@ -6,15 +6,15 @@ import { storeNetwork } from './tables.ts'
 const STEPS = 40
 const LEARNING_RATE = 0.02
 
-/** What the weights on each state's paths say: how much weight they carry, and their mean. */
+/** Total importance and mean of the weights that were assigned to each state. */
 export interface StateMeans {
   readonly counts: Float64Array
   readonly means: Float64Array
 }
 
 /**
- * Gradient descent (Adam) on a trellis network: `Σ_s n_s (value(s) − mean_s)²`. Forward passes see the weights as they
- * will be stored; gradients go straight through.
+ * Gradient descent (Adam) on a trellis network: `Σ_s n_s (value(s) − mean_s)²`. Forward passes use the weights in their
+ * stored precision; gradients use the straight-through estimator.
  */
 export function networkFitter({ stateBits, hidden }: Full, bits: number, rng: Random) {
   const width = networkWidth(stateBits)
@@ -23,7 +23,7 @@ export function networkFitter({ stateBits, hidden }: Full, bits: number, rng: Ra
   const features = new Float64Array(base.length * inputs)
   for (let s = 0; s < base.length; s++)
     networkInputs(s, stateBits, base[s], features.subarray(s * inputs, (s + 1) * inputs))
-  // Random windows, no way out: it begins as the fixed table.
+  // Output weights start at 0, so that the network starts as the fixed table.
   const weights = Float32Array.from({ length: hidden * width }, (_, i) =>
     i % width === inputs ? 0 : rng.normal() * (i % width >= stateBits ? 1 : 2 / Math.sqrt(stateBits)),
   )
@@ -69,7 +69,7 @@ export function networkFitter({ stateBits, hidden }: Full, bits: number, rng: Ra
   }
 
   return {
-    /** A round of training: `progress` from 0 to 1 lowers the rate. Returns the new values. */
+    /** A round of training; `progress` from 0 to 1 lowers the learning rate. Returns the new values, `[2^L]`. */
     fit(states: StateMeans, progress: number): Float32Array {
       const total = states.counts.reduce((sum, n) => sum + n, 0)
       for (let i = 0; i < STEPS && total > 0; i++) step(states, total, LEARNING_RATE * (1 - 0.9 * progress))

@@ -8,16 +8,16 @@ const ROUNDS = 12
 /** Weights for each value of the table that a round looks at: a network has few weights to fit. */
 const WEIGHTS_PER_STATE = { trained: 64, network: 16 }
 
-/** A matrix of a group that shares its values. */
+/** A matrix of the group that values are fitted to. */
 export interface FitMember {
   readonly w: Matrix
   /** One, or one for each row. */
   readonly scales: Float32Array
-  /** Of the columns' inputs: errors are weighed by its diagonal. */
+  /** `H` of the inputs, `[in, in]`: errors are weighted by its diagonal. */
   readonly hessian?: Matrix
 }
 
-/** Columns and rate that values are for. */
+/** Columns that share a rate, and that rate in bits per weight. */
 interface Part {
   readonly bits: number
   readonly from: number
@@ -59,7 +59,7 @@ export async function fitValues(
     : { [`table${bits}`]: storeTable(table, params) }
 }
 
-/** Each state's mean; its value so far counts as one weight, so that states that hardly occur stay where they are. */
+/** Weighted mean of each state; its current value counts as one weight, so that rare states hardly move. */
 function stateMeans(
   states: Uint16Array,
   x: Float32Array,
@@ -76,7 +76,7 @@ function stateMeans(
   return { counts, means }
 }
 
-/** Draws tiles of the members, divided by their scales; undefined where there is no whole tile. */
+/** Draws random tiles of the members, divided by their scales; undefined where there is no whole tile. */
 function sampler(members: readonly FitMember[], { from, to }: Part, wanted: number, uniform: () => number) {
   const across = Math.floor((to - from) / TILE)
   const tiles = members.map(({ w }) => Math.floor(w.rows / TILE) * across)
