@@ -3,6 +3,7 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { openModel, writeSafetensors } from '@reallm/tensor-io'
+import { unzipSync } from 'fflate'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import figures from '../public/models/figures.json' with { type: 'json' }
@@ -195,15 +196,11 @@ async function oneBlock(folder: string): Promise<string[]> {
   return [weights, config, join(tiny, 'tokenizer.json'), join(tiny, 'tokenizer_config.json')]
 }
 
-/** Unpacks an archive without compression. */
+/** Unpacks an archive into a new folder. */
 async function unzip(path: string, to: string): Promise<string> {
   await mkdir(to)
-  const archive = await readFile(path)
-  for (let at = 0; archive.readUInt32LE(at) === 0x04034b50; ) {
-    const [size, nameLength] = [archive.readUInt32LE(at + 18), archive.readUInt16LE(at + 26)]
-    const start = at + 30 + nameLength
-    await writeFile(join(to, archive.toString('utf8', at + 30, start)), archive.subarray(start, start + size))
-    at = start + size
+  for (const [name, bytes] of Object.entries(unzipSync(await readFile(path)))) {
+    await writeFile(join(to, name), bytes)
   }
   return to
 }

@@ -1,8 +1,8 @@
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { writeOutput } from '@reallm/pipeline'
 import { openModel, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import validateName from 'validate-npm-package-name'
 
 export interface PackOptions {
   /** The package's name on npm: `@you/model`. */
@@ -101,10 +101,10 @@ async function writePackage(
 
 /** The rules of npm for new packages. */
 function checkName(name: string): void {
-  const fits = /^(@[a-z0-9-][a-z0-9._-]*\/)?[a-z0-9-][a-z0-9._-]*$/.test(name) && name.length <= 214
-  if (fits && name !== 'node_modules' && !builtinModules.includes(name)) return
+  const { validForNewPackages, errors = [], warnings = [] } = validateName(name)
+  if (validForNewPackages) return
   throw new ReallmError('bad-option', `${JSON.stringify(name)}: npm takes no package of that name`, {
-    hint: 'lower-case letters, digits, "-", "_" and ".", at most 214 of them: @you/model',
+    hint: `${[...errors, ...warnings].join('; ')}; write one like @you/model`,
   })
 }
 

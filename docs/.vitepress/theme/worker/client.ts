@@ -1,6 +1,7 @@
 import { ReallmError } from '@reallm/tensor-io'
-import type { Answer, Request, SentError } from './messages.ts'
-import type { CallContext, Methods } from './serve.ts'
+import { proxy, wrap } from 'comlink'
+import type { Call, CallContext, Methods } from './serve.ts'
+import './transfers.ts'
 
 export interface CallOptions {
   readonly onEvent?: (event: unknown) => void
@@ -24,12 +25,6 @@ export interface WorkerClient<M extends Methods> {
   terminate(): void
 }
 
-interface Waiting {
-  readonly onEvent: ((event: unknown) => void) | undefined
-  resolve(value: unknown): void
-  reject(error: Error): void
-}
-
 /**
  * Calls the methods of a Worker that uses `serveWorker`.
  *
@@ -40,46 +35,23 @@ interface Waiting {
  * await writer.call('write', { prompt }, { onEvent: text => output.append(text) })
  */
 export function startWorker<M extends Methods>(worker: Worker): WorkerClient<M> {
-  const waiting = new Map<number, Waiting>()
-  let last = 0
-  const send = (request: Request) => worker.postMessage(request)
-
-  worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
-    const call = waiting.get(data.id)
-    if (!call) return
-    if ('event' in data) return call.onEvent?.(data.event)
-    waiting.delete(data.id)
-    if ('error' in data) call.reject(revive(data.error))
-    else call.resolve(data.result)
-  })
-  worker.addEventListener('error', event => {
-    refuseAll(
-      new ReallmError('unsupported', `the page's worker ended: ${event.message ?? 'it could not start'}`),
-    )
-  })
-
-  function refuseAll(error: Error): void {
-    for (const { reject } of waiting.values()) reject(error)
-    waiting.clear()
-  }
-
+  const remote = wrap<Call>(worker)
+  const ended = new AbortController()
+  const end = (reason: ReallmError) => ended.abort(reason)
+  worker.addEventListener('error', ({ message }) =>
+    end(new ReallmError('unsupported', `the page's worker ended: ${message ?? 'it could not start'}`)),
+  )
   return {
-    call: (method, argument, { onEvent, signal } = {}) =>
+    call: (method, argument, { onEvent, signal = new AbortController().signal } = {}) =>
       new Promise<unknown>((resolve, reject) => {
-        const id = ++last
-        waiting.set(id, { onEvent, resolve, reject })
-        signal?.addEventListener('abort', () => send({ id, abort: true }), { once: true })
-        send({ id, method, argument })
+        ended.signal.throwIfAborted()
+        ended.signal.addEventListener('abort', () => reject(ended.signal.reason), { once: true })
+        const heard = async (event: unknown) => void onEvent?.(event)
+        remote(method, argument, proxy(heard), signal).then(resolve, reject)
       }) as never,
     terminate() {
       worker.terminate()
-      refuseAll(new ReallmError('aborted', 'stopped on request'))
+      end(new ReallmError('aborted', 'stopped on request'))
     },
   }
-}
-
-function revive({ code, message, hint, stack }: SentError): Error {
-  const error = code ? new ReallmError(code, message, hint ? { hint } : {}) : new Error(message)
-  if (stack) error.stack = stack
-  return error
 }
