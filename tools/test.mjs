@@ -1,4 +1,4 @@
-// Runs lint, types and every test; the last line is `N passed, N failed` of the whole run.
+// Runs lint, types, the checks of imports and exports, and every test; the last line is `N passed, N failed` of the whole run.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,6 +17,8 @@ let failed = 0
 for (const [command, ...args] of [
   ['biome', 'check', '.'],
   ['tsc', '--noEmit', '-p', 'tsconfig.json'],
+  ['depcruise', 'packages', 'tools', 'docs'],
+  ['knip'],
 ]) {
   console.log(`\n> ${command} ${args.join(' ')}`)
   if (run(command, args)) passed++

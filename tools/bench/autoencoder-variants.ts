@@ -17,6 +17,7 @@ import {
   sharedParts,
 } from '../../packages/autoencoder/src/index.ts'
 import { builtInRegistry } from '../../packages/pipeline/src/index.ts'
+import { relativeError } from '../../packages/tensor-io/src/codec/conformance/index.ts'
 import {
   bitsOf,
   type EncodedMatrix,
@@ -28,7 +29,6 @@ import {
   sizeOf,
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
-import { relativeError } from '../../packages/vq/src/conformance/index.ts'
 import { type PermutedParams, permuted, trellis } from '../../packages/vq/src/index.ts'
 import { studyGroups, studyMatrices } from './autoencoder/matrices.ts'
 

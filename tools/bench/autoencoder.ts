@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { autoencoder, searchShape } from '../../packages/autoencoder/src/index.ts'
 import { lowrank, plusLowRank } from '../../packages/lowrank/src/index.ts'
 import { svgPlot } from '../../packages/pipeline/src/output/svg-plot.ts'
+import { relativeError } from '../../packages/tensor-io/src/codec/conformance/index.ts'
 import {
   bitsPerWeight,
   type EncodedMatrix,
@@ -19,7 +20,6 @@ import {
   type ProgressEvent,
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
-import { relativeError } from '../../packages/vq/src/conformance/index.ts'
 import { e8, kmeans, rotated, trellis } from '../../packages/vq/src/index.ts'
 import { studyMatrices } from './autoencoder/matrices.ts'
 

@@ -6,8 +6,8 @@
  *   npx tsx --conditions=@reallm/source tools/bench/codecs.ts [rows=512] [cols=1024] [filter]
  */
 import { autoencoder } from '../../packages/autoencoder/src/index.ts'
+import { normals, relativeError } from '../../packages/tensor-io/src/codec/conformance/index.ts'
 import { bitsPerWeight, type MatrixCodec } from '../../packages/tensor-io/src/index.ts'
-import { normals, relativeError } from '../../packages/vq/src/conformance/index.ts'
 import { additive, e8, grid, kmeans, normalfloat, trellis } from '../../packages/vq/src/index.ts'
 
 const [rows = 512, cols = 1024] = process.argv.slice(2, 4).map(Number)

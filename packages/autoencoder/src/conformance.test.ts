@@ -1,5 +1,5 @@
+import { conformance } from '@reallm/tensor-io/conformance'
 import { useBackend } from '@reallm/transformer'
-import { conformance } from '@reallm/vq/conformance'
 import { beforeAll, describe, it } from 'vitest'
 import { autoencoder, implicit } from './index.ts'
 

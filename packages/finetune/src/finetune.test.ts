@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { writeToyModels } from '@reallm/testing'
 import {
   forward,
   loadAdapter,
@@ -11,7 +12,7 @@ import {
   useBackend,
 } from '@reallm/transformer'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { openToy, toyRegistry, toyStore, writeToyModels } from '../test/toy-artifact.ts'
+import { openToy, toyRegistry, toyStore } from '../test/toy-store.ts'
 import { type FinetuneOptions, finetuneArtifact } from './finetune.ts'
 import { saveTuned } from './result.ts'
 

@@ -1,27 +1,11 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { type Engine, engine, floats, reserve } from './engine.ts'
 import { lutScale, viterbi as reference, scaledLut } from './reference/viterbi.ts'
+import type { ViterbiOptions } from './trellis-code.ts'
 import { checkTrellisBits } from './trellis-layout.ts'
-
-/** A bit-shift trellis code: `state' = (state << bits | new bits) mod 2^L`, `value = lut[state]`. */
-export interface TrellisCode {
-  /** k: bits per weight, 1 to 6 in quarters, at most L − 3 (see `trellis-layout.ts`); sequences of fractional rates are multiples of 8 long. */
-  readonly bits: number
-  /** Value of each of the 2^L states, L from 8 to 16: `hashLut(L)` or a trained table. */
-  readonly lut: Float32Array
-}
 
 /** Sequences that are copied to the kernels' memory at a time. */
 const BATCH = 4096
-
-export interface ViterbiOptions extends TrellisCode {
-  /** Weights of one sequence; 256 by default, a tile of 16 × 16. */
-  readonly length?: number
-  /** The state after the last weight leads to the first one; true by default. */
-  readonly tailBiting?: boolean
-  /** Importance of each value (≥ 0), same length as `values`. */
-  readonly weights?: Float32Array
-}
 
 /**
  * The path of states whose values are nearest to `values`: minimises Σ w·(x − lut[state])² over each sequence.

@@ -1,4 +1,4 @@
-import { conformance } from '@reallm/vq/conformance'
+import { conformance } from '@reallm/tensor-io/conformance'
 import { describe, it } from 'vitest'
 import { lowrank, lplrCodec, lr2vq, monarchCodec, romCodec, ternaryCodec } from './index.ts'
 

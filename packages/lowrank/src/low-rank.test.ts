@@ -1,6 +1,6 @@
 import { matmul } from '@reallm/kernels'
+import { correlatedMoment, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, distance, normals } from '../test/synthetic.ts'
 import { lowPrecision } from './low-precision.ts'
 import { lowRank } from './low-rank.ts'
 import { difference, metricOf } from './metric.ts'

@@ -1,6 +1,6 @@
 import { matmul, svd } from '@reallm/kernels'
+import { decaying, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { decaying, normals } from '../test/synthetic.ts'
 import { randomizedSvd } from './randomized-svd.ts'
 
 test.each([

@@ -1,6 +1,6 @@
 import { bitsOf, random } from '@reallm/tensor-io'
+import { distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { distance, normals } from '../test/synthetic.ts'
 import { factorCost, loadFactor, storeFactor } from './store-factor.ts'
 
 const m = normals(20, 7, 1)

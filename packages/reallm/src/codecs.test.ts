@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { autoencoder, implicit } from '@reallm/autoencoder'
 import { onebit, rowScaled } from '@reallm/finetune'
 import {
@@ -18,11 +17,12 @@ import {
 import { builtInRegistry } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
 import { createArtifactWriter, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
+import { fixture } from '@reallm/testing'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
 import { additive, e8, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const model = fileURLToPath(new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url))
+const model = fixture('models/llama-gqa-tied')
 const ids = [7, 31, 200, 5, 77, 150, 12, 3]
 const registry = builtInRegistry()
 let folder: string

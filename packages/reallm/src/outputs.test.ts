@@ -1,13 +1,13 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fixture } from '@reallm/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
-const model = fileURLToPath(new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url))
-const lora = fileURLToPath(new URL('../../transformer/test/fixtures/peft/lora', import.meta.url))
+const model = fixture('models/llama-gqa-tied')
+const lora = fixture('peft/lora')
 
 let folder: string
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-outputs-'))))

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, truncate, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { load } from '@reallm/runtime'
 import { createArtifactWriter } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/models'
 import { grid } from '@reallm/vq'
+import sirv from 'sirv'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { serve } from '../../../docs/server/serve.ts'
 import { pack } from './pack.ts'
 
 const prompt = 'The whale'
@@ -68,11 +70,14 @@ test('npm packs and installs it, Node loads it from node_modules and a page from
   process.chdir(site)
   const inNode = await textOf(`npm:${name}`).finally(() => process.chdir(before))
   expect(inNode).toBe(await textOf(artifact))
-  const server = await serve({ folder: site })
+  const server = createServer(sirv(site))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   try {
-    expect(await textOf(`npm:${name}`, { base: `${server.url}/node_modules` })).toBe(inNode)
+    const { port } = server.address() as AddressInfo
+    expect(await textOf(`npm:${name}`, { base: `http://127.0.0.1:${port}/node_modules` })).toBe(inNode)
   } finally {
-    await server.close()
+    server.close()
+    server.closeAllConnections()
   }
 })
 

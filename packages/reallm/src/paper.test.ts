@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { random } from '@reallm/tensor-io'
+import { writeToyModels } from '@reallm/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { writeToyModels } from '../../finetune/test/toy-artifact.ts'
 import { compress, load } from './index.ts'
 
 let folder: string

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { tensor } from '@reallm/tensor-io'
+import { fixture } from '@reallm/testing'
 import { writeAdapter } from '@reallm/transformer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { reallm } from '../test/cli.ts'
 
-const fixture = (name: string) =>
-  fileURLToPath(new URL(`../../transformer/test/fixtures/${name}`, import.meta.url))
 const golden = fixture('models/llama-gqa-tied')
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
 

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { recipes } from '@reallm/pipeline'
+import { writeToyModels } from '@reallm/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { writeToyModels } from '../../finetune/test/toy-artifact.ts'
 import { compress, load } from './index.ts'
 
 const prose = 'It is a way I have of driving off the spleen, and regulating the circulation. '.repeat(40)

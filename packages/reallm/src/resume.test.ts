@@ -6,11 +6,10 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const golden = fileURLToPath(
-  new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url),
-)
+const golden = fixture('models/llama-gqa-tied')
 const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm')).href
 

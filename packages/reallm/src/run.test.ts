@@ -3,15 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { encodeSafetensors, openModel, tensor } from '@reallm/tensor-io'
+import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
-const golden = fileURLToPath(
-  new URL('../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url),
-)
+const golden = fixture('models/llama-gqa-tied')
 const tokens = join(golden, 'tokens.json')
-const lora = fileURLToPath(new URL('../../transformer/test/fixtures/peft/lora', import.meta.url))
+const lora = fixture('peft/lora')
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
 
 let folder: string

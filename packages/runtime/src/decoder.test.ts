@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-import { bf16ToF32, f32ToBf16, openModel } from '@reallm/tensor-io'
-import { openWeights, type TransformerConfig } from '@reallm/tensor-io/models'
+import { openModel } from '@reallm/tensor-io'
+import { openWeights } from '@reallm/tensor-io/models'
+import { fixture, goldenModels, withBf16Frequencies } from '@reallm/testing'
 import { describe, expect, it } from 'vitest'
 import { Decoder } from './decoder.ts'
 import { Engine } from './engine.ts'
 import { KvCache } from './kv-cache.ts'
 import { loadWeights, type WeightForm } from './load-weights.ts'
 
-const models = fileURLToPath(new URL('../../transformer/test/fixtures/models/', import.meta.url))
-const families = ['gemma3-text', 'llama-gqa-tied', 'mistral-untied', 'qwen2-bias', 'qwen3-qknorm']
+const models = fixture('models/')
 
 async function golden(family: string) {
   const rows: number[][] = JSON.parse(await readFile(`${models}${family}/tokens.json`, 'utf8'))
@@ -28,13 +27,6 @@ async function start(family: string, form: WeightForm, build?: 'plain' | 'refere
   return { engine, decoder, cache: () => new KvCache(engine, config) }
 }
 
-/** The reference models were cast to bfloat16 and back as a whole, rotary frequencies included. */
-function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
-  const rounded = (x: readonly number[]) => [...bf16ToF32(f32ToBf16(Float32Array.from(x)))]
-  const ropes = config.ropes.map(r => ({ ...r, inverseFrequencies: rounded(r.inverseFrequencies) }))
-  return { ...config, ropes }
-}
-
 /** ‖got − want‖ / ‖want‖ */
 function distance(got: Float32Array, want: Float32Array): number {
   let [difference, norm] = [0, 0]
@@ -45,7 +37,7 @@ function distance(got: Float32Array, want: Float32Array): number {
   return Math.sqrt(difference / norm)
 }
 
-describe.each(families)('%s', family => {
+describe.each(goldenModels)('%s', family => {
   it.each([
     ['f32', undefined, 1e-5],
     ['f32', 'reference', 1e-5],

@@ -12,6 +12,7 @@ import {
   type ProgressEvent,
 } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/models'
+import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { e8, grid, rotated } from '../../vq/src/index.ts'
 import { load, type Model } from './index.ts'
@@ -167,14 +168,10 @@ describe('load', () => {
 })
 
 describe('useAdapter', () => {
-  const fixtures = fileURLToPath(new URL('../../transformer/test/fixtures', import.meta.url))
-
   it.each(['lora', 'dora'])('computes what PEFT computes with %s, and goes back', async kind => {
-    const base = await load(`${fixtures}/models/llama-gqa-tied`, { weights: 'f32' })
-    const rows: number[][] = JSON.parse(
-      await readFile(`${fixtures}/models/llama-gqa-tied/tokens.json`, 'utf8'),
-    )
-    const expected = await openModel(`${fixtures}/peft/${kind}/expected.safetensors`)
+    const base = await load(fixture('models/llama-gqa-tied'), { weights: 'f32' })
+    const rows: number[][] = JSON.parse(await readFile(fixture('models/llama-gqa-tied/tokens.json'), 'utf8'))
+    const expected = await openModel(fixture(`peft/${kind}/expected.safetensors`))
     const { data } = await expected.readFloat32('logits')
     await expected.close()
     const distance = async () => {
@@ -184,13 +181,13 @@ describe('useAdapter', () => {
       return got.reduce((worst, v, i) => Math.max(worst, Math.abs(v - data[i])), 0)
     }
     const before = await distance()
-    await base.useAdapter(`${fixtures}/peft/${kind}`)
+    await base.useAdapter(fixture(`peft/${kind}`))
     // the reference's rotary frequencies were rounded to bfloat16
     expect(await distance()).toBeLessThan(before / 5)
     await base.useAdapter(undefined)
     expect(await distance()).toBe(before)
     const bytes = base.bytes
-    await base.useAdapter(`${fixtures}/peft/${kind}`)
+    await base.useAdapter(fixture(`peft/${kind}`))
     await base.useAdapter(undefined)
     expect(base.bytes).toBe(bytes)
   })

@@ -1,6 +1,6 @@
 import { createTokenizer } from '@reallm/tensor-io/tokenizer'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type GoldenModel, goldenModel } from '../test/fixtures.ts'
+import { type GoldenModel, goldenModel } from '../test/golden.ts'
 import { generate, generateIds } from './generate.ts'
 import { tf, useBackend } from './tf.ts'
 import { forward } from './transformer.ts'

@@ -9,9 +9,9 @@ import {
   permuteHeads,
   rope,
 } from '@reallm/tensor-io/models'
+import { fixture, goldenModels } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeAsGguf } from '../test/as-gguf.ts'
-import { fixture, goldenModels } from '../test/fixtures.ts'
 
 let scratch: string
 beforeAll(async () => {

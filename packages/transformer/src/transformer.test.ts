@@ -1,13 +1,7 @@
 import { linearModules } from '@reallm/tensor-io/models'
+import { goldenModels } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  distance,
-  type GoldenModel,
-  goldenModel,
-  goldenModels,
-  relativeError,
-  testedBackends,
-} from '../test/fixtures.ts'
+import { distance, type GoldenModel, goldenModel, relativeError, testedBackends } from '../test/golden.ts'
 import { createKvCache } from './kv-cache.ts'
 import { linear } from './ops.ts'
 import { type TfTensor, tf, useBackend } from './tf.ts'

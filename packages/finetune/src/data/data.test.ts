@@ -1,6 +1,6 @@
 import { type ByteSource, bytesSource } from '@reallm/tensor-io'
+import { charTokenizer as tokenizer } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { charTokenizer as tokenizer } from '../../test/char-tokenizer.ts'
 import { type DataOptions, openData, readWindows, tokenise } from './index.ts'
 
 const file = (contents: string, name = 'data.txt') => bytesSource(name, new TextEncoder().encode(contents))

@@ -1,5 +1,5 @@
+import type { ViterbiOptions } from '../trellis-code.ts'
 import { stepBits } from '../trellis-layout.ts'
-import type { ViterbiOptions } from '../viterbi.ts'
 
 const NO_PATH = 65535
 /** Any difference of two int16. */

@@ -1,7 +1,7 @@
 import { matmul } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
+import { correlatedMoment, decaying, distance } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, decaying, distance } from '../../test/synthetic.ts'
 import { lowRank } from '../low-rank.ts'
 import { applyLowRank } from '../lowrank/index.ts'
 import { metricOf } from '../metric.ts'

@@ -1,7 +1,7 @@
 import { matmul, outputError } from '@reallm/kernels'
 import { bitsOf, partsOf } from '@reallm/tensor-io'
+import { distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { distance, normals } from '../../test/synthetic.ts'
 import { lr2vq, projectedCodebook } from './index.ts'
 
 const decode = ({ codebook, projection, codes }: ReturnType<typeof projectedCodebook>) => {

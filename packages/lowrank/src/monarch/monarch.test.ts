@@ -1,7 +1,7 @@
 import { matmul, outputError } from '@reallm/kernels'
 import { bitsOf, createRegistry } from '@reallm/tensor-io'
+import { correlatedMoment, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, distance, normals } from '../../test/synthetic.ts'
 import { lowrank } from '../lowrank/index.ts'
 import {
   applyMonarch,

@@ -1,6 +1,6 @@
 import { bitsOf, createRegistry } from '@reallm/tensor-io'
+import { normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { normals } from '../../test/synthetic.ts'
 import { prunedCodec, storePruned } from './index.ts'
 
 const w = normals(20, 33, 1)

@@ -8,9 +8,9 @@ import {
   partsOf,
   tensor,
 } from '@reallm/tensor-io'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { correlatedMoment, normals } from '../../test/synthetic.ts'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
 import { lowRankResidual, type PlusLowRankOptions, plusLowRank, withLowRank } from './index.ts'
 

@@ -1,7 +1,7 @@
 import { eigh, matmul, outputError } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
+import { correlatedMoment, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, distance, normals } from '../../test/synthetic.ts'
 import { lowRank } from '../low-rank.ts'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
 import { metricOf } from '../metric.ts'

@@ -1,7 +1,7 @@
 import { matmul } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
+import { correlatedMoment, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, distance, normals } from '../../test/synthetic.ts'
 import { difference, metricOf } from '../metric.ts'
 import { applyTernary, ternary, ternaryCodec, ternaryMatrix } from './index.ts'
 

@@ -1,13 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fixture } from '@reallm/testing'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compress } from '../compress.ts'
-
-const fixture = (family: string) =>
-  fileURLToPath(new URL(`../../../transformer/test/fixtures/models/${family}`, import.meta.url))
 
 let folder: string
 beforeAll(async () => {
@@ -24,14 +21,14 @@ test.each(['gemma3-text', 'qwen2-bias', 'llama-gqa-tied'])(
     timeout: 120_000,
   },
   async family => {
-    const { config, close } = await openWeights(fixture(family))
+    const { config, close } = await openWeights(fixture(`models/${family}`))
     await close()
     const text = join(folder, `${family}.json`)
     const rows = Array.from({ length: 24 }, (_, r) =>
       Array.from({ length: 32 }, (_, i) => (7 * i + r * r * i + r) % config.vocabSize),
     )
     await writeFile(text, JSON.stringify(rows))
-    const { matrices, quality } = await compress(fixture(family), {
+    const { matrices, quality } = await compress(fixture(`models/${family}`), {
       ...{ to: join(folder, family), bits: 5, effort: 'fast', scope: 'blocks', calibration: text },
       ...{ backend: 'wasm', threads: 0 },
     })

@@ -1,9 +1,9 @@
 import { outputError } from '@reallm/kernels'
 import { plusLowRank } from '@reallm/lowrank'
 import { bitsOf } from '@reallm/tensor-io'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { grid, rotated, withFeedback } from '@reallm/vq'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { builtInRegistry } from './registry.ts'
 
 test('low rank, rotation, feedback and grid compose, and decode through the registry', async () => {

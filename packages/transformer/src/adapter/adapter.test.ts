@@ -3,15 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesSource, encodeSafetensors, openSafetensors, tensor } from '@reallm/tensor-io'
 import { openWeights, parseAdapter, parseConfig, readAdapter } from '@reallm/tensor-io/models'
+import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  distance,
-  fixture,
-  type GoldenModel,
-  goldenModel,
-  readJson,
-  readTensors,
-} from '../../test/fixtures.ts'
+import { distance, type GoldenModel, goldenModel, readJson, readTensors } from '../../test/golden.ts'
 import { type TfTensor, tf, useBackend } from '../tf.ts'
 import { forward, nextTokenLoss } from '../transformer.ts'
 import { adapted, loadAdapter, mergeAdapter } from './apply.ts'

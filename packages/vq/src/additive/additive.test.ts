@@ -1,6 +1,6 @@
 import { matmul, outputError } from '@reallm/kernels'
+import { conformance, normals } from '@reallm/tensor-io/conformance'
 import { describe, expect, it } from 'vitest'
-import { conformance, normals } from '../conformance/index.ts'
 import { additive } from './index.ts'
 
 conformance(

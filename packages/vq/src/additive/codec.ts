@@ -11,19 +11,16 @@ import {
   tensor,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import type { z } from 'zod'
 import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
 import { packedShape, packRows } from '../shared/pack-rows.ts'
 import { createScales, scalesCost } from '../shared/scales.ts'
 import { importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
 import { fitCodebooks } from './fit-codebooks.ts'
-import { type AdditiveParams, additiveParams } from './params.ts'
+import { type AdditiveParams, additiveParams, type Full } from './params.ts'
 import { type AdditiveCode, refine } from './refine.ts'
 import { additiveCodeOf } from './stored.ts'
 import { sumsOf } from './sums.ts'
-
-export type Full = z.output<typeof additiveParams>
 
 /**
  * Additive codebooks (AQLM, arXiv 2401.06118): `dim` neighbouring weights of a row are the row's scale times a sum of M

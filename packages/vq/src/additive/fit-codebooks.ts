@@ -1,7 +1,7 @@
 import { beamSearch, type Codebooks, kmeans } from '@reallm/kernels'
 import { breather, type EncodeContext, type Matrix, zeroMatrix } from '@reallm/tensor-io'
 import { sampleRows } from '../shared/sample.ts'
-import type { Full } from './codec.ts'
+import type { Full } from './params.ts'
 import { sumsOf } from './sums.ts'
 
 /** Sample that codebooks are fitted to: vectors per codeword, and the least in all. */

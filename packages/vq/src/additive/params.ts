@@ -24,3 +24,6 @@ export const additiveParams = z
   })
 
 export type AdditiveParams = z.input<typeof additiveParams>
+
+/** The parameters with their defaults filled in. */
+export type Full = z.output<typeof additiveParams>

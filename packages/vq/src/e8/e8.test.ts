@@ -1,5 +1,5 @@
+import { conformance, normals } from '@reallm/tensor-io/conformance'
 import { describe, expect, it } from 'vitest'
-import { conformance, normals } from '../conformance/index.ts'
 import { e8 } from './index.ts'
 import { DIM, decodeE8, nearestE8, shortE8 } from './lattice.ts'
 

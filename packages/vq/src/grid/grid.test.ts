@@ -1,6 +1,6 @@
 import { bitsOf } from '@reallm/tensor-io'
+import { conformance } from '@reallm/tensor-io/conformance'
 import { describe, expect, it } from 'vitest'
-import { conformance } from '../conformance/index.ts'
 import { grid, integerParams, storeIntegers } from './index.ts'
 
 conformance(

@@ -1,5 +1,5 @@
+import { conformance } from '@reallm/tensor-io/conformance'
 import { describe, expect, it } from 'vitest'
-import { conformance } from '../conformance/index.ts'
 import { normalfloat, normalfloatLevels } from './index.ts'
 
 conformance(

@@ -1,6 +1,6 @@
 import { gram, matmul } from '@reallm/kernels'
+import { normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { normals } from '../../../lowrank/test/synthetic.ts'
 import { asymmetricTarget } from './asymmetric-target.ts'
 
 const distance = (a: Float32Array, b: Float32Array) => a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0)

@@ -1,7 +1,7 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, createRegistry, type EncodedMatrix, type Matrix } from '@reallm/tensor-io'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { grid } from '../grid/index.ts'
 import { withFeedback } from './feedback/index.ts'
 import { permutation, permuted } from './permute.ts'

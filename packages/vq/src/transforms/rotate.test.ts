@@ -1,7 +1,7 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, type Matrix } from '@reallm/tensor-io'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../lowrank/test/synthetic.ts'
 import { recorder } from '../../test/recorder.ts'
 import { rotated } from './rotate.ts'
 

@@ -24,15 +24,12 @@ import {
   tensor,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import type { z } from 'zod'
 import { columnCodec, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
 import { createScales, readScales, scalesCost } from '../shared/scales.ts'
 import { fitValues } from './fit-values.ts'
-import { type TrellisParams, trellisParams } from './params.ts'
+import { type Full, type TrellisParams, trellisParams } from './params.ts'
 import { valuesCost, valuesOf } from './tables.ts'
-
-export type Full = z.output<typeof trellisParams>
 
 /**
  * Bit-shift trellis code with tail-biting over tiles of 16 × 16 weights (QTIP, arXiv 2406.11235): each weight takes

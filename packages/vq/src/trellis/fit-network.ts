@@ -1,6 +1,6 @@
 import { networkBase, networkInputs, networkTable, networkWeights, networkWidth } from '@reallm/kernels'
 import { f16ToF32, type Random } from '@reallm/tensor-io'
-import type { Full } from './codec.ts'
+import type { Full } from './params.ts'
 import { storeNetwork } from './tables.ts'
 
 const STEPS = 40

@@ -1,7 +1,7 @@
 import { TILE, TILE_WEIGHTS, trellisTable, viterbi } from '@reallm/kernels'
 import { breather, type LongWork, type Matrix, random, type Tensor } from '@reallm/tensor-io'
-import type { Full } from './codec.ts'
 import { networkFitter, type StateMeans } from './fit-network.ts'
+import type { Full } from './params.ts'
 import { networkParts, storeTable } from './tables.ts'
 
 const ROUNDS = 12

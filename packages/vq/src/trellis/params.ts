@@ -26,3 +26,6 @@ export const trellisParams = z.strictObject({
 })
 
 export type TrellisParams = z.input<typeof trellisParams>
+
+/** The parameters with their defaults filled in. */
+export type Full = z.output<typeof trellisParams>

@@ -8,7 +8,7 @@ import {
   tensor,
   toFloat32,
 } from '@reallm/tensor-io'
-import type { Full } from './codec.ts'
+import type { Full } from './params.ts'
 
 /** 8-bit table values are multiples of this. */
 const STEP = 1 / 32

@@ -1,6 +1,6 @@
 import { bitsPerWeight } from '@reallm/tensor-io'
+import { conformance, normals, relativeError } from '@reallm/tensor-io/conformance'
 import { describe, expect, it } from 'vitest'
-import { conformance, normals, relativeError } from '../conformance/index.ts'
 import { fitShared, trellis, trellisWith } from './index.ts'
 
 conformance(

@@ -4,8 +4,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { matrix, random } from '@reallm/tensor-io'
+import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compress } from '../../compress.ts'
 import { builtInRecipe } from '../../recipes/recipes.ts'
@@ -15,9 +15,7 @@ import { queuePool, serveQueue } from './index.ts'
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 if (!hasRedis) console.warn('The queue is not tested: there is no redis-server on the path.')
 
-const golden = fileURLToPath(
-  new URL('../../../../../transformer/test/fixtures/models/llama-gqa-tied', import.meta.url),
-)
+const golden = fixture('models/llama-gqa-tied')
 
 describe.skipIf(!hasRedis)('the queue', () => {
   let folder: string

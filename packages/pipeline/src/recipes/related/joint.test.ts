@@ -3,9 +3,9 @@ import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { largest, prunedCodec } from '@reallm/lowrank'
-import { useBackend } from '@reallm/transformer'
+import { writeToyModels } from '@reallm/testing'
+import { openWeights, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
-import { openToy, writeToyModels } from '../../../../finetune/test/toy-artifact.ts'
 import { readMatrix } from '../../calibrate/hidden-states.ts'
 import { compress } from '../../compress.ts'
 import { type BlocksJob, choice } from '../recipe.ts'
@@ -65,7 +65,7 @@ test('onebit: one bit for each weight of the blocks and two vectors, in an artif
 test.each(pruneRecipes)(
   '$name leaves out whole channels and heads, those of the lowest score',
   async recipe => {
-    const model = await openToy(original)
+    const model = await openWeights(original)
     const { headDim, hiddenSize, intermediateSize } = model.config
     const block = 'model.layers.0.'
     const names = ['mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj', 'self_attn.q_proj', 'self_attn.o_proj']

@@ -1,7 +1,7 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, bitsPerWeight } from '@reallm/tensor-io'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { describe, expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../../lowrank/test/synthetic.ts'
 import { choicesFor, type MatrixModule } from '../recipe.ts'
 import { builtInRegistry } from '../registry.ts'
 import { relatives } from './related.ts'

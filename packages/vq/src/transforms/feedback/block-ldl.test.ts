@@ -1,6 +1,6 @@
 import { inverse, inverseUpperFactor, matmul } from '@reallm/kernels'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../../lowrank/test/synthetic.ts'
 import { tileOf } from '../../shared/tiles.ts'
 import { blockLoss, unitFactor } from './block-ldl.ts'
 

@@ -9,8 +9,8 @@ import {
   random,
   zeroMatrix,
 } from '@reallm/tensor-io'
+import { correlatedMoment, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { correlatedMoment, normals } from '../../../../lowrank/test/synthetic.ts'
 import { type GridParams, grid } from '../../grid/index.ts'
 import { type TrellisParams, trellis } from '../../trellis/index.ts'
 import { withFeedback } from './with-feedback.ts'

@@ -1,8 +1,8 @@
-import { createPool, gram, matmul } from '../src/index.ts'
-import { createInference } from '../src/inference/index.ts'
-import { randomMatrix } from './random-matrix.ts'
+import { createPool, gram, matmul } from '@reallm/kernels'
+import { createInference } from '@reallm/kernels/inference'
+import { random } from '@reallm/tensor-io'
 
-const a = randomMatrix(203, 310)
+const a = { rows: 203, cols: 310, data: Float32Array.from({ length: 203 * 310 }, random(1).normal) }
 const products = () => [matmul(a, a, { transposeB: true }).data, gram(a).data]
 
 /** One product of the inference engine, repeated on new memory so that it grows while helpers run. */

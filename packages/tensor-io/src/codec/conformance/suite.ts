@@ -1,4 +1,5 @@
-import type { ColumnCodec, MatrixCodec, MatrixShape } from '@reallm/tensor-io'
+import type { MatrixShape } from '../../core/tensor.ts'
+import type { ColumnCodec, MatrixCodec } from '../codec.ts'
 import { assert, refused, rejected } from './assert.ts'
 import {
   checkAbort,

@@ -1,4 +1,4 @@
-import { createTokenizer, type TextTokenizer } from '@reallm/transformer'
+import { createTokenizer, type TextTokenizer } from '@reallm/tensor-io/tokenizer'
 
 /** Contents of `tokenizer.json`: printable characters as tokens, `<end>` (id 95) and `<turn>` (96) on top. */
 export const charTokenizerFiles = {

@@ -1,4 +1,5 @@
-import { type EncodedMatrix, partsOf, ReallmError } from '@reallm/tensor-io'
+import { ReallmError } from '../../core/errors.ts'
+import { type EncodedMatrix, partsOf } from '../codec.ts'
 
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(message)

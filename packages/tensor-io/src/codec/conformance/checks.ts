@@ -1,15 +1,6 @@
-import {
-  bitsOf,
-  type ColumnCodec,
-  type EncodedMatrix,
-  type Matrix,
-  type MatrixCodec,
-  type MatrixShape,
-  partsOf,
-  type ReallmError,
-  type Tensor,
-  zeroMatrix,
-} from '@reallm/tensor-io'
+import type { ReallmError } from '../../core/errors.ts'
+import { type Matrix, type MatrixShape, type Tensor, zeroMatrix } from '../../core/tensor.ts'
+import { bitsOf, type ColumnCodec, type EncodedMatrix, type MatrixCodec, partsOf } from '../codec.ts'
 import { assert, equal, near, refused, rejected, same, sameParts } from './assert.ts'
 import { normals, relativeError } from './measure.ts'
 

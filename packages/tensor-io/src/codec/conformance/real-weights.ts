@@ -1,4 +1,4 @@
-import type { Matrix } from '@reallm/tensor-io'
+import type { Matrix } from '../../core/tensor.ts'
 
 const ROWS = 64
 const COLS = 192

@@ -1,4 +1,5 @@
-import { type Matrix, random } from '@reallm/tensor-io'
+import { random } from '../../core/random.ts'
+import type { Matrix } from '../../core/tensor.ts'
 
 /** Unit normal weights. */
 export function normals(rows: number, cols: number, seed: number): Matrix {

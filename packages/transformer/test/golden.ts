@@ -1,16 +1,13 @@
 import { readFile } from 'node:fs/promises'
-import { bf16ToF32, f32ToBf16, openFileSource, openSafetensors } from '@reallm/tensor-io'
+import { openFileSource, openSafetensors } from '@reallm/tensor-io'
 import { parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
+import { fixture, withBf16Frequencies } from '@reallm/testing'
 import { type BackendName, listBackends, type TfTensor, tf } from '../src/tf.ts'
 
 /** Backends that the golden tests run on: those of native, wasm and cpu that are here. */
 export const testedBackends = (await listBackends())
   .filter(b => b.found && (['native', 'wasm', 'cpu'] as BackendName[]).includes(b.name))
   .map(b => b.name)
-
-export const goldenModels = ['llama-gqa-tied', 'mistral-untied', 'qwen2-bias', 'qwen3-qknorm', 'gemma3-text']
-
-export const fixture = (path: string) => new URL(`fixtures/${path}`, import.meta.url).pathname
 
 export const readJson = async (path: string) => JSON.parse(await readFile(fixture(path), 'utf8'))
 
@@ -44,13 +41,6 @@ export async function goldenModel(name: string): Promise<GoldenModel> {
     gradients: await readTensors(`${folder}/expected_grad.safetensors`),
     loss: (await readJson(`${folder}/expected.json`)).loss,
   }
-}
-
-/** The reference models were cast to bfloat16 and back as a whole, rotary frequencies included. */
-function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
-  const rounded = (x: readonly number[]) => [...bf16ToF32(f32ToBf16(Float32Array.from(x)))]
-  const ropes = config.ropes.map(r => ({ ...r, inverseFrequencies: rounded(r.inverseFrequencies) }))
-  return { ...config, ropes }
 }
 
 /** Largest absolute difference. */

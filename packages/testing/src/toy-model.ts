@@ -1,26 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  type CodecWrapper,
   createArtifactWriter,
-  createRegistry,
   defineCodec,
-  type EncodedMatrix,
-  type Matrix,
   type MatrixCodec,
   matrix,
   openModel,
-  type Registry,
   random,
   seedFor,
   tensor,
   toMatrix,
   writeSafetensors,
 } from '@reallm/tensor-io'
-import { allTensors, type ModelWeights, openWeights, parseConfig } from '@reallm/transformer'
+import { allTensors, parseConfig } from '@reallm/tensor-io/models'
 import { z } from 'zod'
-import type { FactorStore, Factors } from '../src/index.ts'
-import { rowScaled } from '../src/index.ts'
 import { charTokenizerFiles } from './char-tokenizer.ts'
 
 const source = {
@@ -37,8 +30,8 @@ const source = {
   eos_token_id: 95,
 }
 
-/** Rounds to multiples of a fifth of the largest weight: coarse enough to hurt. */
-const coarse: MatrixCodec = defineCodec<object, object>({
+/** Rounds to multiples of a third of the largest weight: coarse enough to hurt. */
+export const coarse: MatrixCodec = defineCodec<object, object>({
   name: 'coarse',
   params: z.object({}),
   cost: ([rows, cols]) => ({
@@ -64,59 +57,6 @@ const coarse: MatrixCodec = defineCodec<object, object>({
       shape,
     ),
 })
-
-/** A stored matrix plus the product of two plain factors. */
-const toyLowRank: CodecWrapper = {
-  name: 'toy-lowrank',
-  wrap: codec =>
-    defineCodec({
-      name: 'toy-lowrank',
-      params: z.object({ rank: z.int(), inner: codec.params }),
-      inner: codec as MatrixCodec<never>,
-      cost: ([rows, cols], { rank }) => ({
-        left: { dtype: 'F32', shape: [rows, rank] },
-        right: { dtype: 'F32', shape: [rank, cols] },
-      }),
-      encode: async () => {
-        throw new Error('made by withFactors only')
-      },
-      decode(e, inner) {
-        const { left, right } = factorsOf(e)
-        const sum = codec.decode(inner)
-        return {
-          ...sum,
-          data: sum.data.map((v, i) => v + dot(left, right, Math.floor(i / sum.cols), i % sum.cols)),
-        }
-      },
-    }) as MatrixCodec,
-}
-
-const dot = (left: Matrix, right: Matrix, row: number, col: number) => {
-  let sum = 0
-  for (let k = 0; k < right.rows; k++)
-    sum += left.data[row * right.rows + k] * right.data[k * right.cols + col]
-  return sum
-}
-
-const factorsOf = (e: EncodedMatrix): Factors => ({
-  left: toMatrix(e.parts.left),
-  right: toMatrix(e.parts.right),
-})
-
-export const toyStore: FactorStore = {
-  factorsOf: e => (e.codec === 'toy-lowrank' ? factorsOf(e) : undefined),
-  withFactors(e, { left, right }) {
-    const inner = e.codec === 'toy-lowrank' ? e.inner! : e
-    const parts = {
-      left: tensor('F32', [left.rows, left.cols], left.data as Float32Array<ArrayBuffer>),
-      right: tensor('F32', [right.rows, right.cols], right.data as Float32Array<ArrayBuffer>),
-    }
-    const params = { rank: right.rows, inner: inner.params }
-    return { codec: 'toy-lowrank', params, shape: e.shape, parts, inner }
-  },
-}
-
-export const toyRegistry: Registry = createRegistry([coarse], [toyLowRank, rowScaled])
 
 export interface ToyOptions {
   /** Other sizes. */
@@ -164,6 +104,3 @@ export async function writeToyModels(
   await files.close()
   return { original, artifact }
 }
-
-export const openToy = (directory: string): Promise<ModelWeights> =>
-  openWeights(directory, { registry: toyRegistry })
