@@ -24,15 +24,6 @@ export function inverse(a: Matrix): Matrix | undefined {
   return { rows: n, cols: n, data: Float32Array.from(lowerGram(work, n)) }
 }
 
-/**
- * Upper triangular U `[n, n]` with H⁻¹ = UᵀU: the factor that error feedback uses (GPTQ, arXiv 2210.17323).
- * `undefined` when H is not positive definite.
- */
-export function inverseUpperFactor(h: Matrix): Matrix | undefined {
-  const n = squareSize(h, 'the Hessian')
-  return upperFactor(reversed(h.data), n)
-}
-
 export interface DampedFactor {
   /** U, upper triangular, with (H + damping·I)⁻¹ = UᵀU. */
   readonly factor: Matrix
@@ -41,7 +32,8 @@ export interface DampedFactor {
 }
 
 /**
- * `inverseUpperFactor` of H plus `fraction` of its mean diagonal, which grows tenfold until the sum is positive definite.
+ * The factor that error feedback uses (GPTQ, arXiv 2210.17323): upper triangular U `[n, n]` with (H + damping·I)⁻¹ = UᵀU. The damping is
+ * `fraction` of the mean diagonal of H, and grows tenfold until the sum is positive definite.
  *
  * @param fraction 0.01 by default
  * @throws ReallmError `numeric` when H holds NaN or infinities
@@ -65,22 +57,6 @@ export function dampedFactor(h: Matrix, fraction = 0.01): DampedFactor {
     if (factor) return { factor, damping }
   }
   throw new ReallmError('numeric', `the Hessian ${shapeText(h)} is not positive definite at any damping`)
-}
-
-/**
- * A = (I + L) D (I + L)ᵀ with L strictly lower: `unit` is I + L, `diagonal` is D.
- * `undefined` when A is not positive definite.
- */
-export function ldl(a: Matrix): { unit: Matrix; diagonal: Float32Array } | undefined {
-  const n = squareSize(a, 'the matrix to factor')
-  const work = Float64Array.from(a.data)
-  if (!choleskyInPlace(work, n)) return undefined
-  const diagonal = Float32Array.from({ length: n }, (_, i) => work[i * n + i] ** 2)
-  const unit = zeroMatrix(n, n)
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) unit.data[i * n + j] = work[i * n + j] / work[j * n + j]
-  }
-  return { unit, diagonal }
 }
 
 function lowerOf(work: Float64Array, n: number): Matrix {

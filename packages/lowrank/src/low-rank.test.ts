@@ -1,13 +1,13 @@
 import { matmul } from '@reallm/kernels'
-import { correlatedMoment, distance, normals } from '@reallm/testing'
+import { correlatedHessian, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { lowPrecision } from './low-precision.ts'
 import { lowRank } from './low-rank.ts'
 import { difference, metricOf } from './metric.ts'
 
 const w = normals(32, 48, 1)
-const hessian = correlatedMoment(48, 2)
-const outputHessian = correlatedMoment(32, 3)
+const hessian = correlatedHessian(48, 2)
+const outputHessian = correlatedHessian(32, 3)
 const both = metricOf({ hessian, outputHessian })
 const product = ({ left, right }: ReturnType<typeof lowRank>) => matmul(left, right)
 

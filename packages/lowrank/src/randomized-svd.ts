@@ -20,7 +20,7 @@ export interface LinearOperator {
 }
 
 /** A matrix as a linear operator. */
-export const operatorOf = (a: Matrix): LinearOperator => ({
+const operatorOf = (a: Matrix): LinearOperator => ({
   rows: a.rows,
   cols: a.cols,
   times: x => matmul(a, x),

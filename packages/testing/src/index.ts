@@ -1,5 +1,5 @@
 export { charTokenizer } from './char-tokenizer.ts'
 export { fixture } from './fixture.ts'
 export { goldenModels, withBf16Frequencies } from './golden-models.ts'
-export { correlatedMoment, decaying, distance, normals } from './synthetic.ts'
+export { correlatedHessian, decaying, distance, normals } from './synthetic.ts'
 export { coarse, type ToyOptions, writeToyModels } from './toy-model.ts'

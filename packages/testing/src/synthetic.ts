@@ -10,7 +10,7 @@ export function normals(rows: number, cols: number, seed: number): Matrix {
 }
 
 /** Second moment `[n, n]` of correlated vectors whose directions differ in strength by up to a factor of 30. */
-export function correlatedMoment(n: number, seed: number): Matrix {
+export function correlatedHessian(n: number, seed: number): Matrix {
   const mixing = normals(n, n, seed)
   for (let i = 0; i < n * n; i++) mixing.data[i] *= 30 ** (-Math.floor(i / n) / n) / Math.sqrt(n)
   const x = matmul(normals(4 * n, n, seed + 1), mixing)

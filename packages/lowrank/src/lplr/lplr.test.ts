@@ -1,6 +1,6 @@
 import { matmul } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
-import { correlatedMoment, decaying, distance } from '@reallm/testing'
+import { correlatedHessian, decaying, distance } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { lowRank } from '../low-rank.ts'
 import { applyLowRank } from '../lowrank/index.ts'
@@ -36,7 +36,7 @@ test('the least-squares right factor makes up for the rounding of the left one',
 })
 
 test('the Hessian enters the sketch', () => {
-  const hessian = correlatedMoment(90, 5)
+  const hessian = correlatedHessian(90, 5)
   const metric = metricOf({ hessian })
   const error = (m?: typeof metric) => {
     const { left, right } = lplr(w, 6, { ...bits(8), ...(m && { metric: m }) })

@@ -1,6 +1,6 @@
 import { matmul, outputError } from '@reallm/kernels'
 import { bitsOf, createRegistry } from '@reallm/tensor-io'
-import { correlatedMoment, distance, normals } from '@reallm/testing'
+import { correlatedHessian, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { lowrank } from '../lowrank/index.ts'
 import {
@@ -66,7 +66,7 @@ test('no other Monarch matrix is nearer', () => {
 
 test('Hessians weight the projection', () => {
   const w = normals(24, 40, 3)
-  const hessian = correlatedMoment(40, 4)
+  const hessian = correlatedHessian(40, 4)
   const strong = {
     ...hessian,
     data: hessian.data.map((v, i) => v * 4 ** (Math.sin(i % 40) + Math.sin(Math.floor(i / 40)))),

@@ -8,7 +8,7 @@ import {
   partsOf,
   tensor,
 } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
@@ -41,7 +41,7 @@ function structured(): Matrix {
 }
 
 const w = structured()
-const hessian = correlatedMoment(64, 2)
+const hessian = correlatedHessian(64, 2)
 const params = { inner: { step: 1 } }
 const errorOf = async (codec: MatrixCodec<typeof params>, ctx: { hessian?: Matrix }) =>
   outputError(w, codec.decode(await codec.encode(w, params, { ...ctx, seed: 1 })), ctx)

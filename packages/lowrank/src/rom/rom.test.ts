@@ -1,6 +1,6 @@
 import { eigh, matmul, outputError } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
-import { correlatedMoment, distance, normals } from '@reallm/testing'
+import { correlatedHessian, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { lowRank } from '../low-rank.ts'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
@@ -8,7 +8,7 @@ import { metricOf } from '../metric.ts'
 import { rom, romCodec, romRank } from './index.ts'
 
 const w = normals(24, 40, 1)
-const hessian = correlatedMoment(40, 2)
+const hessian = correlatedHessian(40, 2)
 
 test('its layers are those of the outputs’ leading eigenvectors', () => {
   const { left, right } = rom(w, 6, metricOf({ hessian }))
@@ -24,7 +24,7 @@ test.each([
   [40, 24],
 ])('no rank-8 approximation of a [%i, %i] matrix loses less of its outputs', (rows, cols) => {
   const m = normals(rows, cols, 3)
-  const moments = { hessian: correlatedMoment(cols, 4) }
+  const moments = { hessian: correlatedHessian(cols, 4) }
   const metric = metricOf(moments)
   const product = ({ left, right }: ReturnType<typeof rom>) => matmul(left, right)
   const error = outputError(m, product(rom(m, 8, metric)), moments)

@@ -1,6 +1,6 @@
 import { matmul } from '@reallm/kernels'
 import { bitsOf } from '@reallm/tensor-io'
-import { correlatedMoment, distance, normals } from '@reallm/testing'
+import { correlatedHessian, distance, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { difference, metricOf } from '../metric.ts'
 import { applyTernary, ternary, ternaryCodec, ternaryMatrix } from './index.ts'
@@ -17,7 +17,7 @@ test('the right factor is ternary, sparse, and a function of its seed', () => {
 })
 
 test('C is the least-squares solution, under Hessians too', () => {
-  const metric = metricOf({ hessian: correlatedMoment(60, 2) })
+  const metric = metricOf({ hessian: correlatedHessian(60, 2) })
   const { left, right } = ternary(w, 15, { density: 0.2, seed: 3, metric })
   const error = metric.norm(difference(w, matmul(left, right)))
   expect(error).toBeLessThan(metric.norm(w))

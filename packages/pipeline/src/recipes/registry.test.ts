@@ -1,7 +1,7 @@
 import { outputError } from '@reallm/kernels'
 import { plusLowRank } from '@reallm/lowrank'
 import { bitsOf } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { grid, rotated, withFeedback } from '@reallm/vq'
 import { expect, test } from 'vitest'
 import { builtInRegistry } from './registry.ts'
@@ -9,7 +9,7 @@ import { builtInRegistry } from './registry.ts'
 test('low rank, rotation, feedback and grid compose, and decode through the registry', async () => {
   const w = normals(48, 96, 1)
   for (let r = 0; r < 48; r++) w.data[r * 96 + 5] += 8 * Math.sin(r)
-  const hessian = correlatedMoment(96, 2)
+  const hessian = correlatedHessian(96, 2)
   const codec = plusLowRank({ rank: 4, bits: 8, rounds: 6 }, rotated(withFeedback(grid)))
   const params = { inner: { inner: { bits: 3, group: 48 } } }
   const stored = await codec.encode(w, params, { hessian, seed: 1 })

@@ -1,7 +1,7 @@
 import { autoencoder } from '@reallm/autoencoder'
 import { squaredNorm } from '@reallm/kernels'
 import { romCodec } from '@reallm/lowrank'
-import { correlatedMoment } from '@reallm/testing'
+import { correlatedHessian } from '@reallm/testing'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { expect, test } from 'vitest'
 import { readMatrix } from '../calibrate/hidden-states.ts'
@@ -59,7 +59,7 @@ test('rates of a family that is trained lose less the more bits they have, measu
 test('a joint choice is measured on the whole matrix, under other tokens than it is made for', async () => {
   const shares = () =>
     [0.3, 0.6].map(share => ({ ...choice(`${share}`, romCodec, { share }, 'rom'), joint: true }))
-  const moments = (n: number) => ({ rounding: correlatedMoment(n, 2), damage: correlatedMoment(n, 3) })
+  const moments = (n: number) => ({ rounding: correlatedHessian(n, 2), damage: correlatedHessian(n, 3) })
   const errors = await errorsOf(ofChoices(shares), moments)
   const model = await openWeights('npm:@reallm/tiny')
   const w = await readMatrix(model, `${keys}.weight`)

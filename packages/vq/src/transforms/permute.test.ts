@@ -1,13 +1,13 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, createRegistry, type EncodedMatrix, type Matrix } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { grid } from '../grid/index.ts'
 import { withFeedback } from './feedback/index.ts'
 import { permutation, permuted } from './permute.ts'
 
 const w = normals(48, 200, 1)
-const moment = correlatedMoment(200, 2)
+const moment = correlatedHessian(200, 2)
 const strength = (j: number) => 3 ** Math.sin(7 * j)
 const hessian = {
   ...moment,

@@ -1,6 +1,6 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, type Matrix } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { recorder } from '../../test/recorder.ts'
 import { rotated } from './rotate.ts'
@@ -16,7 +16,7 @@ test.each([
   const w = normals(rows, cols, 1)
   const inner = recorder()
   const codec = rotated(inner)
-  const hessians = { hessian: correlatedMoment(cols, 2), outputHessian: correlatedMoment(rows, 3) }
+  const hessians = { hessian: correlatedHessian(cols, 2), outputHessian: correlatedHessian(rows, 3) }
   const stored = await codec.encode(w, { inner: {} }, { ...hessians, seed: 5 })
   const { w: incoherent, ctx } = inner.seen!
   expect(outputError(w, incoherent)).toBeGreaterThan(0.5)
@@ -31,7 +31,7 @@ test('one side alone', async () => {
   const w = normals(12, 20, 1)
   const inner = recorder()
   const codec = rotated(inner, { output: false })
-  const outputHessian = correlatedMoment(12, 3)
+  const outputHessian = correlatedHessian(12, 3)
   const stored = await codec.encode(w, { inner: {} }, { outputHessian, seed: 5 })
   expect(inner.seen!.ctx.outputHessian).toBe(outputHessian)
   expect(outputError(w, codec.decode(stored))).toBeLessThan(1e-10)

@@ -1,6 +1,6 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, type Matrix } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { recorder } from '../../test/recorder.ts'
 import { trellis } from '../trellis/index.ts'
@@ -29,7 +29,7 @@ test.each([
   const w = uneven(12, 20)
   const inner = recorder()
   const codec = scaled(inner, sides)
-  const hessians = { hessian: correlatedMoment(20, 2), outputHessian: correlatedMoment(12, 3) }
+  const hessians = { hessian: correlatedHessian(20, 2), outputHessian: correlatedHessian(12, 3) }
   const stored = await codec.encode(w, { inner: {} }, { ...hessians, seed: 5 })
   const { w: even, ctx } = inner.seen!
   expect(outputError(w, codec.decode(stored), hessians)).toBeLessThan(1e-10)
@@ -55,7 +55,7 @@ test('rows alone, and rows of zeros', async () => {
 
 test('lowers the error under both Hessians where norms differ, its bits counted', async () => {
   const w = uneven(128, 192)
-  const hessians = { hessian: correlatedMoment(192, 2), outputHessian: correlatedMoment(128, 3), seed: 1 }
+  const hessians = { hessian: correlatedHessian(192, 2), outputHessian: correlatedHessian(128, 3), seed: 1 }
   const plain = rotated(withFeedback(trellis))
   const error = async (codec: typeof plain, params: Parameters<typeof plain.encode>[1]) =>
     outputError(w, codec.decode(await codec.encode(w, params, hessians)), hessians)

@@ -1,6 +1,6 @@
 import { outputError } from '@reallm/kernels'
 import { bitsOf, bitsPerWeight } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { describe, expect, test } from 'vitest'
 import { choicesFor, type MatrixModule } from '../recipe.ts'
 import { builtInRegistry } from '../registry.ts'
@@ -32,7 +32,7 @@ describe.each(withRates)('$name', recipe => {
 
   test('cheapest and dearest choice: stored as counted, decoded by the registry, the dearer one is better', async () => {
     const w = normals(64, 96, 1)
-    const hessian = correlatedMoment(96, 2)
+    const hessian = correlatedHessian(96, 2)
     const choices = choicesFor(recipe, module(64, 96), 'fast').sort(
       (a, b) => bitsOf(a.cost([64, 96])) - bitsOf(b.cost([64, 96])),
     )

@@ -1,5 +1,5 @@
-import { inverse, inverseUpperFactor, matmul } from '@reallm/kernels'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { dampedFactor, inverse, matmul } from '@reallm/kernels'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { tileOf } from '../../shared/tiles.ts'
 import { blockLoss, unitFactor } from './block-ldl.ts'
@@ -7,8 +7,8 @@ import { blockLoss, unitFactor } from './block-ldl.ts'
 test.each([1, 3, 4])(
   'blocks of %i: error feedback is the least-squares answer of the later columns',
   block => {
-    const h = correlatedMoment(10, 1)
-    const v = unitFactor(inverseUpperFactor(h)!, block)
+    const h = correlatedHessian(10, 1)
+    const v = unitFactor(dampedFactor(h, 0).factor, block)
     const error = normals(2, block, 2)
     // min over R of tr([E R] H [E R]ᵀ) is R = −E H_B,rest H_rest,rest⁻¹
     const rest = 10 - block
@@ -22,21 +22,21 @@ test.each([1, 3, 4])(
 )
 
 test('diagonal blocks become the identity', () => {
-  const v = unitFactor(inverseUpperFactor(correlatedMoment(7, 1))!, 3)
+  const v = unitFactor(dampedFactor(correlatedHessian(7, 1), 0).factor, 3)
   expect(Array.from(tileOf(v, 3, 3, 3, 3).data)).toEqual([1, 0, 0, 0, 1, 0, 0, 0, 1])
   expect(Array.from(tileOf(v, 6, 6, 3, 3).data)).toEqual([1])
 })
 
 test.each([1, 3])('loss of blocks of %i: the Schur complement of the later columns', block => {
-  const h = correlatedMoment(9, 1)
-  const loss = blockLoss(inverseUpperFactor(h)!, block)
+  const h = correlatedHessian(9, 1)
+  const loss = blockLoss(dampedFactor(h, 0).factor, block)
   const rest = 9 - block
   const after = tileOf(h, 0, block, block, rest)
-  const told = matmul(matmul(after, inverse(tileOf(h, block, block, rest, rest))!), after, {
+  const known = matmul(matmul(after, inverse(tileOf(h, block, block, rest, rest))!), after, {
     transposeB: true,
   })
   for (let i = 0; i < block; i++) {
-    expect(loss[i]).toBeCloseTo(h.data[i * 9 + i] - told.data[i * block + i], 4)
+    expect(loss[i]).toBeCloseTo(h.data[i * 9 + i] - known.data[i * block + i], 4)
   }
   if (block === 1) expect(loss[8]).toBeCloseTo(h.data[80], 4)
 })

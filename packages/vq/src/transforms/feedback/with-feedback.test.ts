@@ -9,15 +9,15 @@ import {
   random,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { correlatedMoment, normals } from '@reallm/testing'
+import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { type GridParams, grid } from '../../grid/index.ts'
 import { type TrellisParams, trellis } from '../../trellis/index.ts'
 import { withFeedback } from './with-feedback.ts'
 
 const w = normals(48, 200, 1)
-const hessian = correlatedMoment(200, 2)
-const outputHessian = correlatedMoment(48, 3)
+const hessian = correlatedHessian(200, 2)
+const outputHessian = correlatedHessian(48, 3)
 const seed = 1
 
 async function errorOf(codec: MatrixCodec<GridParams>, params: GridParams, ctx: EncodeContext) {
