@@ -7,13 +7,12 @@ import {
   throwIfAborted,
 } from '@reallm/tensor-io'
 import { type TfTensor, tf } from '@reallm/transformer'
-
-type Variable = ReturnType<typeof tf.variable>
+import { adamW, type TfVariable } from '@reallm/transformer/adamw'
 
 /** A layer under training: weight `[out, in]`, bias `[out]`. */
 export interface TrainedDense {
-  readonly weight: Variable
-  readonly bias: Variable
+  readonly weight: TfVariable
+  readonly bias: TfVariable
 }
 
 /** A new layer with normal weights of the given deviation, and zero biases. */
@@ -30,7 +29,7 @@ export function createDense(
   }
 }
 
-export const variablesOf = (layers: readonly TrainedDense[]): Variable[] =>
+export const variablesOf = (layers: readonly TrainedDense[]): TfVariable[] =>
   layers.flatMap(({ weight, bias }) => [weight, bias])
 
 /** Assigns values to a layer. */
@@ -62,6 +61,9 @@ export interface MinimiseOptions extends LongWork {
 /** Steps between two checkpoints. */
 const CHECKPOINT_EVERY = 50
 
+/** The usual constants of Adam (Kingma & Ba, 1412.6980); float32 wants the larger epsilon. */
+const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 }
+
 /**
  * Adam with cosine decay on a scalar loss. Changes `variables` in place and leaves no other tensor in memory.
  *
@@ -71,7 +73,7 @@ const CHECKPOINT_EVERY = 50
  */
 export async function minimise(
   loss: (step: number) => TfTensor,
-  variables: readonly Variable[],
+  variables: readonly TfVariable[],
   {
     steps,
     learningRate,
@@ -81,22 +83,22 @@ export async function minimise(
     onProgress,
   }: MinimiseOptions,
 ): Promise<number[]> {
-  const optimizer = tf.train.adam(learningRate)
+  const parameters = new Map(variables.map((variable, i) => [`${i}`, variable]))
+  const optimizer = adamW(parameters, adam)
   const started = performance.now()
   try {
     // Loaded on demand: pages without checkpoints do not fetch it.
     const state = checkpoint && (await import('./training-state.ts'))
-    const before = checkpoint && (await state!.restoreAdam(checkpoint, optimizer, variables))
+    const before = checkpoint && (await state!.restoreTraining(checkpoint, optimizer, parameters))
     const losses = [...(before?.losses ?? [])]
     let { smooth, best = { loss: Number.POSITIVE_INFINITY, step: 0 } } = before ?? {}
     for (let step = losses.length; step < steps && step - best.step < patience; step++) {
       throwIfAborted(signal)
-      Object.assign(optimizer, {
-        learningRate: 0.5 * learningRate * (1 + Math.cos((Math.PI * step) / steps)),
-      })
-      const value = optimizer.minimize(() => loss(step).asScalar(), true, [...variables])!
+      const { value, grads } = tf.variableGrads(() => loss(step).asScalar(), [...variables])
+      const gradients = new Map(variables.map(({ name }, i) => [`${i}`, grads[name]]))
+      optimizer.step(gradients, 0.5 * learningRate * (1 + Math.cos((Math.PI * step) / steps)))
       const [now] = await value.data()
-      value.dispose()
+      tf.dispose([value, grads])
       if (!Number.isFinite(now)) {
         throw new ReallmError('numeric', `the decoder's loss became ${now} at step ${step}`, {
           hint: 'lower learningRate',
@@ -110,7 +112,7 @@ export async function minimise(
       onProgress?.({ event: 'step-end', done: step + 1, total: steps, error: now, eta })
       const isLast = step + 1 === steps || step + 1 - best.step >= patience
       if (checkpoint && (isLast || losses.length % CHECKPOINT_EVERY === 0))
-        await state!.saveAdam(checkpoint, optimizer, variables, { losses, smooth, best })
+        await state!.saveTraining(checkpoint, optimizer, parameters, { losses, smooth, best })
     }
     return losses
   } finally {

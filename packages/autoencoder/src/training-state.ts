@@ -1,19 +1,5 @@
-import {
-  type CheckpointStore,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  seedFor,
-  type Tensor,
-  tensor,
-} from '@reallm/tensor-io'
-import { type TfTensor, tf } from '@reallm/transformer'
-
-type Variable = ReturnType<typeof tf.variable>
-type Adam = ReturnType<typeof tf.train.adam>
-
-/** Running powers of β₁ and β₂, which Adam's own state dictionary leaves out. */
-const powersOf = (adam: Adam) =>
-  adam as unknown as { readonly accBeta1: Variable; readonly accBeta2: Variable }
+import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint, seedFor } from '@reallm/tensor-io'
+import { type AdamW, assign, type Parameters, toTensor } from '@reallm/transformer/adamw'
 
 /** Progress of a training. */
 export interface Progress {
@@ -23,56 +9,30 @@ export interface Progress {
   readonly best?: { readonly loss: number; readonly step: number }
 }
 
-/** Saves variables, optimiser state and progress; `restoreAdam` resumes from them bit for bit. */
-export async function saveAdam(
+/** Saves parameters, optimiser state and progress; `restoreTraining` resumes from them bit for bit. */
+export async function saveTraining(
   store: CheckpointStore,
-  adam: Adam,
-  variables: readonly Variable[],
+  optimizer: AdamW,
+  parameters: Parameters,
   progress: Progress,
 ): Promise<void> {
-  const { accBeta1, accBeta2 } = powersOf(adam)
-  const tensors = new Map<string, Tensor<'F32'>>()
-  const add = async (name: string, t: TfTensor) =>
-    tensors.set(name, tensor('F32', t.shape, Float32Array.from(await t.data())))
-  for (const [i, v] of variables.entries()) await add(`variable.${i}`, v)
-  // the first is the number of steps
-  const [steps, ...moments] = await adam.getWeights()
-  for (const [i, { tensor: t }] of [steps, ...moments].entries()) await add(`adam.${i}`, t)
-  steps.tensor.dispose()
-  await add('power.0', accBeta1)
-  await add('power.1', accBeta2)
-  const notes = progress as unknown as Record<string, unknown>
-  await store.save(encodeCheckpoint({ step: progress.losses.length, options: {}, tensors, notes }))
+  const tensors = await optimizer.state()
+  for (const [name, parameter] of parameters) tensors.set(`${name}.value`, await toTensor(parameter))
+  const step = progress.losses.length
+  await store.save(encodeCheckpoint({ step, options: {}, tensors, notes: { ...progress } }))
 }
 
-/** Restores the saved state of variables and optimiser; undefined where nothing was saved. */
-export async function restoreAdam(
+/** Restores the saved state of parameters and optimiser; undefined where nothing was saved. */
+export async function restoreTraining(
   store: CheckpointStore,
-  adam: Adam,
-  variables: readonly Variable[],
+  optimizer: AdamW,
+  parameters: Parameters,
 ): Promise<Progress | undefined> {
   const bytes = await store.load()
   if (!bytes) return undefined
-  const { tensors, notes } = await decodeCheckpoint(bytes)
-  const read = (name: string) => {
-    const { data, shape } = tensors.get(name)!
-    return tf.tensor(data, [...shape])
-  }
-  tf.tidy(() => {
-    for (const [i, v] of variables.entries()) v.assign(read(`variable.${i}`))
-  })
-  const count = [...tensors.keys()].filter(name => name.startsWith('adam.')).length
-  const state = Array.from({ length: count }, (_, i) => ({
-    name: i === 0 ? 'iter' : `${i}`,
-    tensor: read(`adam.${i}`),
-  }))
-  await adam.setWeights(state)
-  tf.dispose(state.map(s => s.tensor))
-  const { accBeta1, accBeta2 } = powersOf(adam)
-  tf.tidy(() => {
-    accBeta1.assign(read('power.0').asScalar())
-    accBeta2.assign(read('power.1').asScalar())
-  })
+  const { step, tensors, notes } = await decodeCheckpoint(bytes)
+  for (const [name, parameter] of parameters) assign(parameter, tensors, `${name}.value`)
+  optimizer.restore(tensors, step)
   return notes as unknown as Progress
 }
 

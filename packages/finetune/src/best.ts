@@ -1,5 +1,5 @@
 import type { Tensor } from '@reallm/tensor-io'
-import { assign, type Parameters, toTensor } from './adamw.ts'
+import { assign, type Parameters, toTensor } from '@reallm/transformer/adamw'
 
 /** Remembers the weights with the lowest validation loss. */
 export interface BestWeights {

@@ -7,7 +7,7 @@ import {
   tf,
   type Weights,
 } from '@reallm/transformer'
-import type { AdamWOptions } from './adamw.ts'
+import type { AdamWOptions } from '@reallm/transformer/adamw'
 import { type Batch, collate, digest, shuffled, type Window } from './batches.ts'
 import type { SplitWindows } from './data/windows.ts'
 import { divergence } from './distill/divergence.ts'

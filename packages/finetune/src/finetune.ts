@@ -1,6 +1,6 @@
 import { bytesSource, fileStore, openFileSource, ReallmError, type Registry } from '@reallm/tensor-io'
 import { loadWeights, type ModelWeights, tf } from '@reallm/transformer'
-import { assign } from './adamw.ts'
+import { assign } from '@reallm/transformer/adamw'
 import { digest } from './batches.ts'
 import { type BlockReport, type BlockwiseOptions, tuneBlockwise } from './blockwise/blockwise.ts'
 import { readWindows, type SplitWindows } from './data/windows.ts'

@@ -1,5 +1,11 @@
 export { type CheckpointStore, fileStore, memoryStore } from '@reallm/tensor-io'
-export { type AdamW, type AdamWOptions, adamW, type Parameters, type TfVariable } from './adamw.ts'
+export {
+  type AdamW,
+  type AdamWOptions,
+  adamW,
+  type Parameters,
+  type TfVariable,
+} from '@reallm/transformer/adamw'
 export * from './additive/index.ts'
 export * from './batches.ts'
 export {

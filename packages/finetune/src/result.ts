@@ -13,7 +13,7 @@ import {
   type Weights,
   writeAdapter,
 } from '@reallm/transformer'
-import { toTensor } from './adamw.ts'
+import { toTensor } from '@reallm/transformer/adamw'
 import { withRowScales } from './lowrank/row-scaled.ts'
 import { rowNorms, type Trainable } from './lowrank/trainable.ts'
 import { type FactorStore, withoutRowScales } from './student.ts'

@@ -7,7 +7,7 @@ import {
   type LongWork,
   ReallmError,
 } from '@reallm/tensor-io'
-import { type AdamWOptions, adamW, assign, toTensor } from './adamw.ts'
+import { type AdamWOptions, adamW, assign, toTensor } from '@reallm/transformer/adamw'
 import { bestWeights } from './best.ts'
 import { learningRateAt } from './schedule.ts'
 import { type UpdateOptions, updateOnce } from './update.ts'

@@ -1,6 +1,6 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { type Tf, type TfTensor, tf } from '@reallm/transformer'
-import type { AdamW, Parameters } from './adamw.ts'
+import type { AdamW, Parameters } from '@reallm/transformer/adamw'
 import type { Batch, BatchSource } from './batches.ts'
 
 type TfScalar = ReturnType<Tf['scalar']>

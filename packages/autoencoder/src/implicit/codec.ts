@@ -21,7 +21,6 @@ import {
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { packWeights, weightsCost } from '../decoder-weights.ts'
-import { fitImplicit } from './fit.ts'
 import { type ImplicitInput, type ImplicitParams, implicitParams, layerShapes, vectorBits } from './params.ts'
 import { implicitTable } from './table.ts'
 
@@ -55,6 +54,8 @@ export const implicit: ColumnCodec<ImplicitInput> = {
     checkWeights(w)
     const scale = Math.sqrt(w.data.reduce((sum, x) => sum + x * x, 0) / w.data.length) || 1
     const vectors = vectorsOf(w, params.dim)
+    // Loaded on demand: what only decodes needs no training.
+    const { fitImplicit } = await import('./fit.ts')
     const layers = await fitImplicit({ ...vectors, data: vectors.data.map(x => x / scale) }, params, ctx)
     const parts = {
       ...packWeights(layers, params.weightBits),

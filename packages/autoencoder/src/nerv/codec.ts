@@ -16,7 +16,7 @@ import { packWeights, weightsCost } from '../decoder-weights.ts'
 import { absmaxScales, inverseScales, scalePatches, toPatches } from '../patches.ts'
 import { packLatents } from './latents.ts'
 import { type NervInput, type NervParams, nervParams } from './params.ts'
-import { type TrainingContext, trainNerv } from './train-nerv.ts'
+import type { TrainingContext } from './train-nerv.ts'
 
 /**
  * The residual autoencoder of ReALLM §3.3: a matrix as image patches, latents E on b bits, a convolutional decoder D_φ
@@ -135,6 +135,8 @@ async function encodeAll(
       ),
     }
   })
+  // Loaded on demand: what only decodes needs no training.
+  const { trainNerv } = await import('./train-nerv.ts')
   const { codes, grid, layers } = await trainNerv(
     {
       ...members[0].patches,

@@ -1,6 +1,6 @@
 import type { LongWork, Matrix, MatrixShape } from '@reallm/tensor-io'
 import { block, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
-import { type TfVariable, toTensor } from '../adamw.ts'
+import { type TfVariable, toTensor } from '@reallm/transformer/adamw'
 import { type MatchResult, type MatchSettings, matchBlock } from '../blockwise/match-block.ts'
 import type { Stream } from '../blockwise/streams.ts'
 import { codewordSums } from './codeword-sums.ts'

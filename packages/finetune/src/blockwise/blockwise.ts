@@ -8,7 +8,7 @@ import {
   type Tensor,
 } from '@reallm/tensor-io'
 import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
-import { type AdamWOptions, assign, toTensor } from '../adamw.ts'
+import { type AdamWOptions, assign, toTensor } from '@reallm/transformer/adamw'
 import type { Window } from '../batches.ts'
 import { tunedBlock } from '../lowrank/forward.ts'
 import { describePlan, type LowRankPlan } from '../lowrank/plan.ts'

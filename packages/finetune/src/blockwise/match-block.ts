@@ -1,6 +1,6 @@
 import type { LongWork } from '@reallm/tensor-io'
 import { type TfTensor, type TransformerConfig, tf } from '@reallm/transformer'
-import type { AdamWOptions, Parameters } from '../adamw.ts'
+import type { AdamWOptions, Parameters } from '@reallm/transformer/adamw'
 import { type Batch, collate, shuffled, type Window } from '../batches.ts'
 import { meanLoss } from '../loss.ts'
 import { train } from '../train.ts'

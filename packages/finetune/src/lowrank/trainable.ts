@@ -9,7 +9,7 @@ import {
   tf,
   type Weights,
 } from '@reallm/transformer'
-import type { Parameters, TfVariable } from '../adamw.ts'
+import type { Parameters, TfVariable } from '@reallm/transformer/adamw'
 import { type LowRankPlan, type PlannedModule, plannedModules } from './plan.ts'
 import { tunedLinear } from './tuned-linear.ts'
 

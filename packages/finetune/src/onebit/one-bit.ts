@@ -1,6 +1,6 @@
 import { type EncodedMatrix, toMatrix } from '@reallm/tensor-io'
 import { linear, linearModules, type ModelWeights, type TfTensor, tf, valuesOf } from '@reallm/transformer'
-import { type TfVariable, toTensor } from '../adamw.ts'
+import { type TfVariable, toTensor } from '@reallm/transformer/adamw'
 import type { Tunable } from '../lowrank/forward.ts'
 import { signs } from '../qat/straight-through.ts'
 import { storeSigns } from './codec.ts'

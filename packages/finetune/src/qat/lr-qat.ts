@@ -1,6 +1,6 @@
 import { ReallmError, random, seedFor } from '@reallm/tensor-io'
 import { linear, linearModules, type ModelWeights, type TfTensor, tf, valuesOf } from '@reallm/transformer'
-import type { TfVariable } from '../adamw.ts'
+import type { TfVariable } from '@reallm/transformer/adamw'
 import type { Tunable } from '../lowrank/forward.ts'
 import { type Downcast, downcast, gridRange, type HeldWeights } from './downcast.ts'
 import { roundClip } from './straight-through.ts'

@@ -1,5 +1,5 @@
 import { ReallmError, type Tensor } from '@reallm/tensor-io'
-import { type Tf, type TfTensor, tf } from '@reallm/transformer'
+import { type Tf, type TfTensor, tf } from './tf.ts'
 
 export type TfVariable = ReturnType<Tf['variable']>
 /** What is trained, by name. */
