@@ -1,4 +1,4 @@
-import { f16ToF32, fileStore, type LongWork } from '@reallm/tensor-io'
+import { f16ToF32, fileStore, type LongWork, ReallmError } from '@reallm/tensor-io'
 import {
   loadWeights,
   type ModelWeights,
@@ -137,7 +137,7 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
       batch => lossOf(batch, 0),
       prepare,
     )
-  const before = heldOut.length > 0 ? await validate() : undefined
+  const before = heldOut.length > 0 ? finiteBefore(await validate()) : undefined
   if (before !== undefined) {
     options.onProgress?.({ event: 'validation-end', done: 0, total: steps, error: before })
   }
@@ -163,6 +163,13 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
     ...(before !== undefined && { before }),
     ...(validation !== undefined && { after: validation }),
   }
+}
+
+function finiteBefore(loss: number): number {
+  if (Number.isFinite(loss)) return loss
+  throw new ReallmError('numeric', `the loss before training is ${loss}`, {
+    hint: 'the weights of the model are at fault: see reallm eval',
+  })
 }
 
 async function openTeacher(

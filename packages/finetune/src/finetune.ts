@@ -98,7 +98,12 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
   }
 }
 
-function checkTeacher({ model, teacher, blockwise, hiddenWeight }: FinetuneOptions): void {
+function checkTeacher({ model, teacher, blockwise, hiddenWeight, validation }: FinetuneOptions): void {
+  if (blockwise && validation === 0) {
+    throw new ReallmError('bad-option', 'tuning block by block needs data for validation', {
+      hint: 'it decides when a block is done',
+    })
+  }
   if (!teacher && blockwise) {
     throw new ReallmError('bad-option', 'tuning block by block needs the original model as teacher')
   }

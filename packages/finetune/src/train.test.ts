@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { fileStore, memoryStore } from '@reallm/tensor-io'
+import { decodeCheckpoint, fileStore, memoryStore } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { toyRun, toyStream, valuesOf } from '../test/toy.ts'
@@ -104,12 +104,68 @@ test('early stopping ends the run and puts the best weights back', async () => {
   tf.dispose([...run.parameters.values()])
 })
 
+/** A store that notes the steps it is given. */
+function notingStore() {
+  const store = memoryStore()
+  const steps: number[] = []
+  const save: typeof store.save = async bytes => {
+    steps.push((await decodeCheckpoint(bytes)).step)
+    await store.save(bytes)
+  }
+  return { steps, load: store.load, save }
+}
+
+test('the state is saved before the first update, by time, and at the end', async () => {
+  const [seldom, often] = [notingStore(), notingStore()]
+  await weightsAfter({ checkpoint: seldom, checkpointSeconds: Number.POSITIVE_INFINITY })
+  await weightsAfter({ checkpoint: often, checkpointSeconds: 0 })
+  expect(seldom.steps).toEqual([0, 12])
+  expect(often.steps).toEqual(Array.from({ length: 13 }, (_, i) => i))
+})
+
+test.each([
+  ['loss', 1e38, /^the loss of step \d+ is /],
+  ['weight', Number.POSITIVE_INFINITY, /is not finite|^the (loss|gradient) of step 2 is/],
+])(
+  'a %s that is no longer finite stops the run at once; the last good state is kept',
+  async (_, rate, message) => {
+    const checkpoint = notingStore()
+    const run = weightsAfter({ checkpoint, checkpointSeconds: 0, learningRate: rate })
+    await expect(run).rejects.toMatchObject({
+      code: 'numeric',
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(/lower learning rate.*the checkpoint of step 0 is kept/),
+    })
+    const kept = await decodeCheckpoint((await checkpoint.load())!)
+    const fresh = toyRun()
+    for (const [name, p] of fresh.parameters)
+      expect(kept.tensors.get(`p.${name}`)!.data).toEqual(p.dataSync())
+    tf.dispose([...fresh.parameters.values()])
+  },
+)
+
+test('without a checkpoint too, weights that are not finite are no result', async () => {
+  await expect(weightsAfter({ steps: 1, learningRate: Number.POSITIVE_INFINITY })).rejects.toMatchObject({
+    code: 'numeric',
+  })
+})
+
 test('a loss that is not finite stops the run and names the step', async () => {
   const run = toyRun()
   const loss: TrainOptions['loss'] = batch => run.loss(batch).mul(Number.NaN)
   await expect(train({ ...run, loss })).rejects.toMatchObject({
     code: 'numeric',
     message: 'the loss of step 1 is NaN',
+    hint: expect.stringMatching(/weights or the data/),
   })
+  tf.dispose([...run.parameters.values()])
+})
+
+test('batches without a token to learn are refused', async () => {
+  const run = toyRun()
+  const windows = windowsOf(toyStream(), 12).map(({ ids }) => ({ ids, weights: new Uint8Array(ids.length) }))
+  await expect(train({ ...run, batches: shuffled(windows, { rows: 4, seed: 5 }) })).rejects.toThrow(
+    'the batches of step 1 have no token to learn',
+  )
   tf.dispose([...run.parameters.values()])
 })

@@ -6,11 +6,12 @@ import {
   encodeCheckpoint,
   type LongWork,
   ReallmError,
+  type Tensor,
 } from '@reallm/tensor-io'
 import { type AdamWOptions, adamW, assign, toTensor } from '@reallm/transformer/adamw'
 import { bestWeights } from './best.ts'
 import { learningRateAt } from './schedule.ts'
-import { type UpdateOptions, updateOnce } from './update.ts'
+import { diverged, type UpdateOptions, updateOnce } from './update.ts'
 
 export interface TrainOptions extends LongWork, AdamWOptions, UpdateOptions {
   /** Optimiser steps of the whole run, resumed part included. */
@@ -26,8 +27,12 @@ export interface TrainOptions extends LongWork, AdamWOptions, UpdateOptions {
   readonly validateEvery?: number
   /** Stop after so many validations without a new best, and go back to the best. Default: never. */
   readonly patience?: number
-  /** Where to keep the state, every `checkpointEvery` steps (default 100), at the end and when stopped. */
+  /**
+   * Where to keep the state: before the first update, every `checkpointSeconds` (default 30), every `checkpointEvery`
+   * steps where that is given, at the end and when stopped.
+   */
   readonly checkpoint?: CheckpointStore
+  readonly checkpointSeconds?: number
   readonly checkpointEvery?: number
   /** What else must be equal for a run to be resumed (data, seed, model). */
   readonly fingerprint?: Readonly<Record<string, unknown>>
@@ -56,28 +61,46 @@ export interface TrainResult {
  *
  * Progress: `step-end` (error = loss) and `validation-end` (error = validation loss), with `eta` in seconds.
  *
- * @throws `aborted` after saving a checkpoint; `numeric` when the loss is not finite; `changed-option` on resuming.
+ * @throws `aborted` after saving a checkpoint; `numeric` when a loss, gradient or weight is not finite, which no checkpoint
+ *   ever holds: a state is saved when its loss and gradient are known; `changed-option` on resuming.
  * @example
  * const w = tf.variable(tf.zeros([8, 8]))
  * await train({ parameters: new Map([['w', w]]), batches, loss, steps: 100, learningRate: 1e-3 })
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { parameters, steps, checkpoint, checkpointEvery = 100, onProgress } = options
+  const { parameters, steps, checkpoint, checkpointSeconds = 30, checkpointEvery, onProgress } = options
   const optimizer = adamW(parameters, options)
   const best = bestWeights(parameters, options.patience !== undefined)
   const history: StepRecord[] = []
   let step = 0
   let validation: number | undefined
   let savedAt = -1
+  let savedWhen = 0
+
+  async function values(): Promise<Map<string, Tensor<'F32'>>> {
+    const all = new Map<string, Tensor<'F32'>>()
+    for (const [name, p] of parameters) {
+      const t = await toTensor(p)
+      if (!t.data.every(Number.isFinite)) throw diverged(`${name} is not finite after step ${step}`, step)
+      all.set(name, t)
+    }
+    return all
+  }
 
   async function save(): Promise<void> {
     if (!checkpoint || savedAt === step) return
     const tensors = new Map(best.tensors())
     for (const [name, t] of await optimizer.state()) tensors.set(`o.${name}`, t)
-    for (const [name, p] of parameters) tensors.set(`p.${name}`, await toTensor(p))
+    for (const [name, t] of await values()) tensors.set(`p.${name}`, t)
     const notes = { validation, best: best.loss, missed: best.missed }
     await checkpoint.save(encodeCheckpoint({ step, options: fixedOptions(options), tensors, notes }))
     savedAt = step
+    savedWhen = performance.now()
+  }
+
+  async function saveIfDue(): Promise<void> {
+    const isDue = performance.now() - savedWhen >= 1000 * checkpointSeconds
+    if (savedAt < 0 || isDue || (checkpointEvery !== undefined && step % checkpointEvery === 0)) await save()
   }
 
   async function resume(): Promise<void> {
@@ -95,6 +118,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     best.restore(saved.notes, part('b.'))
     validation = saved.notes.validation as number | undefined
     savedAt = step = saved.step
+    savedWhen = performance.now()
   }
 
   try {
@@ -104,12 +128,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     while (step < steps && best.missed < (options.patience ?? Number.POSITIVE_INFINITY)) {
       await breathe()
       const learningRate = learningRateAt(step, { ...options, peak: options.learningRate })
-      const { loss, gradientNorm } = await updateOnce(options, optimizer, step, learningRate)
+      const { loss, gradientNorm } = await updateOnce(options, optimizer, step, learningRate, saveIfDue)
       step++
       const record: StepRecord = { step, loss, learningRate, gradientNorm }
       onProgress?.({ event: 'step-end', done: step, total: steps, error: loss, eta: clock(step) })
       if (options.validate && (step === steps || step % (options.validateEvery ?? steps) === 0)) {
         validation = await options.validate()
+        if (!Number.isFinite(validation)) {
+          throw diverged(`the loss on held-out data after step ${step} is ${validation}`, step)
+        }
         await best.offer(validation)
         onProgress?.({
           event: 'validation-end',
@@ -122,17 +149,23 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       } else {
         history.push(record)
       }
-      if (step % checkpointEvery === 0) await save()
     }
     if (options.patience !== undefined) validation = best.use() ?? validation
-    await save()
+    await (checkpoint ? save() : values())
     return { history, ...(validation !== undefined && { validation }) }
   } catch (error) {
     if (error instanceof ReallmError && error.code === 'aborted') await save()
-    throw error
+    throw withCheckpoint(error, savedAt)
   } finally {
     optimizer.dispose()
   }
+}
+
+/** An error of numbers with a hint at the state before it, which is kept. */
+function withCheckpoint(error: unknown, savedAt: number): unknown {
+  if (!(error instanceof ReallmError && error.code === 'numeric') || savedAt < 0) return error
+  const hint = [error.hint, `the checkpoint of step ${savedAt} is kept`].filter(Boolean).join('; ')
+  return new ReallmError('numeric', error.message, { hint, cause: error })
 }
 
 /** What must be the same when a run is resumed. */

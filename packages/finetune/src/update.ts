@@ -19,35 +19,56 @@ export interface UpdateOptions {
   readonly clip?: number
 }
 
+/** What is not finite behind this many steps, with what helps: the first step has seen no learning rate. */
+export const diverged = (what: string, steps: number): ReallmError =>
+  new ReallmError('numeric', what, {
+    hint:
+      steps === 0
+        ? 'the weights or the data are at fault: see reallm eval'
+        : 'use a lower learning rate (--learning-rate)',
+  })
+
 /**
  * One optimiser step: gradients of `accumulate` batches added up, divided by the number of scored tokens, clipped.
  * Returns the loss before the step, in nats per scored token, and the norm of the gradient before clipping.
+ *
+ * @param beforeUpdate called when loss and gradient are known to be finite, with the parameters as they were
+ * @throws `numeric` when one of them is not; `bad-option` when no token of the batches is scored
  */
 export async function updateOnce(
   options: UpdateOptions,
   optimizer: AdamW,
   step: number,
   learningRate: number,
+  beforeUpdate: () => Promise<void>,
 ): Promise<{ loss: number; gradientNorm: number }> {
   const { accumulate = 1, clip = 1 } = options
   const batches = Array.from({ length: accumulate }, (_, i) => options.batches.batch(step * accumulate + i))
   const scored = batches.reduce((n, batch) => n + batch.scored, 0)
+  if (scored === 0) {
+    throw new ReallmError('bad-option', `the batches of step ${step + 1} have no token to learn`, {
+      hint: 'leave out windows in which every weight is 0',
+    })
+  }
   const gradients = new Map<string, TfTensor>()
   let total = 0
   try {
     for (const batch of batches) total += await addGradients(options, batch, gradients)
-    const loss = total / Math.max(1, scored)
-    if (!Number.isFinite(loss)) {
-      throw new ReallmError('numeric', `the loss of step ${step + 1} is ${loss}`, {
-        hint: 'lower the learning rate',
-      })
+    const loss = total / scored
+    if (!Number.isFinite(loss)) throw diverged(`the loss of step ${step + 1} is ${loss}`, step)
+    const norm = tf.tidy(() => normOf([...gradients.values()]).div(scored))
+    const scale = tf.tidy(() => tf.minimum(1, tf.div(clip, norm.add(1e-6))).div(scored))
+    try {
+      const [gradientNorm] = await norm.data()
+      if (!Number.isFinite(gradientNorm)) {
+        throw diverged(`the gradient of step ${step + 1} is ${gradientNorm}`, step)
+      }
+      await beforeUpdate()
+      optimizer.step(gradients, learningRate, scale)
+      return { loss, gradientNorm }
+    } finally {
+      tf.dispose([norm, scale])
     }
-    const norm = tf.tidy(() => normOf([...gradients.values()]).div(Math.max(1, scored)))
-    const scale = tf.tidy(() => tf.minimum(1, tf.div(clip, norm.add(1e-6))).div(Math.max(1, scored)))
-    optimizer.step(gradients, learningRate, scale)
-    const [gradientNorm] = await norm.data()
-    tf.dispose([norm, scale])
-    return { loss, gradientNorm }
   } finally {
     tf.dispose([...gradients.values()])
   }

@@ -1,7 +1,7 @@
 export { type Allocation, allocate, type Candidate, frontier } from './allocate/knapsack.ts'
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
-export { finetune, summaryOf, type TuneOptions } from './finetune/finetune.ts'
+export { finetune, type TuneOptions, type TuneResult, type TuneSummary } from './finetune/finetune.ts'
 export type { Scope } from './open/model-parts.ts'
 export type { DestinationOptions } from './output/destination.ts'
 export type { Inputs } from './output/inputs.ts'

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -145,4 +145,44 @@ test('adapters with a rank for each matrix, rsLoRA and DoRA, take turns on one c
   await talks.useAdapter(undefined)
   expect(await answer()).toBe(before)
   talks.dispose()
+})
+
+test('an output that is or holds what is read is refused; the artifact and all else stay', async () => {
+  const home = join(folder, 'home')
+  await cp(base, join(home, 'base'), { recursive: true })
+  for (const [more, message] of [
+    [['-o', base], /is the model that is read/],
+    [['-o', folder], /holds the model that is read/],
+    [['-o', home], /did not write: base/],
+    [['-o', home, '--kd', join(home, 'base')], /holds the teacher that is read/],
+    [['-o', '/proc/tuned'], /cannot be written/],
+  ] as const) {
+    const refused = await finetune([...more, '--steps', '1', '--force'])
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(message) })
+  }
+  const names = ['config.json', 'model.safetensors']
+  expect(await readdir(base)).toEqual(expect.arrayContaining(names))
+  expect(await readdir(join(home, 'base'))).toEqual(expect.arrayContaining(names))
+})
+
+test('prompts that fill the window are named; training that diverges says what helps', async () => {
+  const long = join(folder, 'long.jsonl')
+  const rows = Array.from({ length: 8 }, (_, i) => ({
+    prompt: `question ${i} `.repeat(30),
+    completion: 'yes',
+  }))
+  await writeFile(long, rows.map(row => JSON.stringify(row)).join('\n'))
+  const shortened = await finetune(['--data', long, '--steps', '1', '-o', join(folder, 'long')])
+  expect(shortened).toMatchObject({
+    code: 0,
+    err: expect.stringMatching(/8 of 8 prompts lose their beginnings; the first is of .*long\.jsonl, line 1/),
+  })
+
+  await writeFile(long, JSON.stringify(rows[0]))
+  const short = ['--data', long, '--length', '400', '--steps', '1', '-o', join(folder, 'short')]
+  expect(await finetune(short)).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/hint: .*--validation 0/),
+  })
+  expect(await finetune([...short, '--validation', '0'])).toMatchObject({ code: 0 })
 })

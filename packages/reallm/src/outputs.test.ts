@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fixture } from '@reallm/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Io } from './io.ts'
-import { run } from './run.ts'
+import { reallm as runCommand } from '../test/cli.ts'
 
 const model = fixture('models/llama-gqa-tied')
 const lora = fixture('peft/lora')
@@ -13,20 +12,7 @@ let folder: string
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-outputs-'))))
 afterEach(() => rm(folder, { recursive: true, force: true }))
 const at = (...names: string[]) => join(folder, ...names)
-
-async function reallm(...args: string[]) {
-  let [out, err] = ['', '']
-  const io: Io = {
-    out: text => void (out += text),
-    err: text => void (err += text),
-    stdin: async () => '',
-    async *lines() {},
-    isTty: false,
-    signal: new AbortController().signal,
-    verbose: false,
-  }
-  return { code: await run(args, io), out, err }
-}
+const reallm = (...args: string[]) => runCommand(args)
 
 /** Names and contents of all files below. */
 async function contents(root: string): Promise<Map<string, string>> {

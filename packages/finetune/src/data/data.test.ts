@@ -175,3 +175,66 @@ test.each([
   expect(validation.length).toBeGreaterThan(8)
   expect(progress.at(-1)).toBeCloseTo(1, 1)
 })
+
+const question = (i: number, words: number) => ({ prompt: `${i} ${'why '.repeat(words)}`, completion: 'yes' })
+
+test('prompts that fill the window are shortened from their front, and the first is named', async () => {
+  for (const packing of [true, false]) {
+    const events: unknown[] = []
+    const onProgress: DataOptions['onProgress'] = event => void (event.name && events.push(event))
+    const mixed = lines(Array.from({ length: 20 }, (_, i) => question(i, i === 3 || i === 7 ? 10 : 1)))
+    const { train, validation } = await windowsOf(mixed, { length: 32, packing, onProgress }, 'mixed.jsonl')
+    const name = 'mixed.jsonl, line 4, whose prompt fills the window of 32 tokens (45 hold it)'
+    expect(events).toEqual([{ event: 'prompts-shortened', name, done: 2, total: 20 }])
+    expect(validation.length).toBeGreaterThan(0)
+    for (const { weights } of [...train, ...validation]) expect(Array.from(weights!).slice(1)).toContain(1)
+    if (packing) continue
+    expect(train.length + validation.length).toBe(20)
+    const texts = [...train, ...validation].map(({ ids }) =>
+      tokenizer.decode(Array.from(ids), { special: true }),
+    )
+    expect(texts.filter(text => text.length > 20).map(text => text.slice(1))).toEqual(
+      Array.from({ length: 2 }, () => `${'why '.repeat(7)}yes<end>`),
+    )
+  }
+  const long = lines(Array.from({ length: 8 }, (_, i) => question(i, 10)))
+  const { train, validation } = await windowsOf(long, { length: 32 }, 'long.jsonl')
+  for (const { weights } of [...train, ...validation]) expect(Array.from(weights!).slice(1)).toContain(1)
+})
+
+test('an answer longer than the window keeps half a window of its prompt', async () => {
+  const example = { prompt: 'p'.repeat(50), completion: 'c'.repeat(60) }
+  const { train } = await windowsOf(lines([example, example, example]), { length: 20, packing: false })
+  for (const { ids } of train)
+    expect(tokenizer.decode(Array.from(ids))).toBe(`${'p'.repeat(10)}${'c'.repeat(11)}`)
+})
+
+test('windows of a prompt alone are left out', async () => {
+  const { train } = await windowsOf(lines([{ prompt: 'a'.repeat(30), completion: 'b'.repeat(300) }]), {
+    length: 31,
+  })
+  expect(train.length).toBeGreaterThan(5)
+  const late = lines([question(1, 1), question(2, 50), question(3, 1)])
+  const { train: few } = await windowsOf(late, { length: 12, validation: 0 })
+  for (const { weights } of few) expect(Array.from(weights!).slice(1)).toContain(1)
+  expect(few.length).toBeLessThan(4)
+})
+
+test('texts without anything in them are refused by name', async () => {
+  const silent = { ...tokenizer, eos: [] }
+  const read = (contents: string) => readWindows(file(contents, 'd.jsonl'), silent, { length: 20, seed: 1 })
+  await expect(read(lines([{ text: '' }, { text: '' }]))).rejects.toThrow(
+    'd.jsonl, line 1 has nothing to learn',
+  )
+  await expect(read(lines([{ prompt: 'p', completion: '' }]))).rejects.toThrow(/line 1 has nothing to learn/)
+  await expect(read(lines([{ text: 'a' }]))).rejects.toThrow(/line 1 has nothing to learn/)
+})
+
+test('too little for validation names the option of the command line', async () => {
+  const one = lines([{ text: 'hello' }])
+  await expect(windowsOf(one, { length: 32 }, 'one.jsonl')).rejects.toMatchObject({
+    message: expect.stringMatching(/^one\.jsonl fills 1 windows?, too little/),
+    hint: expect.stringMatching(/--validation 0/),
+  })
+  expect((await windowsOf(one, { length: 32, validation: 0 }, 'one.jsonl')).train).toHaveLength(1)
+})

@@ -12,6 +12,8 @@ export type Example =
 export interface Piece {
   /** Its length in the file. */
   readonly characters: number
+  /** File and line, for messages. */
+  readonly where: string
   /** @throws `bad-file` naming the line that does not fit */
   example(): Example
 }
@@ -65,12 +67,15 @@ async function firstLine(source: ByteSource): Promise<string | undefined> {
 }
 
 async function* stretches(source: ByteSource): AsyncGenerator<Piece> {
-  for await (const text of stretchesOf(source)) yield { characters: text.length, example: () => ({ text }) }
+  for await (const text of stretchesOf(source)) {
+    yield { characters: text.length, where: source.name, example: () => ({ text }) }
+  }
 }
 
 async function* lines(source: ByteSource): AsyncGenerator<Piece> {
   for await (const { text, line } of linesOf(source)) {
-    yield { characters: text.length, example: () => exampleOf(text, `${source.name}, line ${line}`) }
+    const where = `${source.name}, line ${line}`
+    yield { characters: text.length, where, example: () => exampleOf(text, where) }
   }
 }
 

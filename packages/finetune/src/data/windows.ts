@@ -2,6 +2,7 @@ import { type ByteSource, breather, type LongWork, ReallmError, random, seedFor 
 import type { TextTokenizer } from '@reallm/transformer'
 import { type Window, windowsOf } from '../batches.ts'
 import { openData, type Piece } from './examples.ts'
+import { firstLearned, shortenPrompt } from './shorten.ts'
 import { joined, type Tokens, tokenise, tokeniseText } from './tokenise.ts'
 
 export interface WindowOptions {
@@ -32,9 +33,12 @@ const SMALL = 1 << 21
 /**
  * A data file (see `openData`) as windows, split into training and validation: whole examples, drawn by the seed; of a
  * single text, its last windows. The file is read in pieces, twice, and held are only the tokens of what is taken.
- * Progress: `data-read` (characters of what is taken).
+ * Examples and windows without a token to learn are left out, prompts that fill a window are shortened from their front.
+ * Progress: `data-read` (characters of what is taken); `examples-empty` and `prompts-shortened` (name = the first one's
+ * file and line, done = their number, total = all examples).
  *
- * @throws `bad-file` naming the line that does not fit; `bad-option` when there is too little for one window of each
+ * @throws `bad-file` naming the line that does not fit; `bad-option` when there is too little for one window of each, or
+ *   nothing to learn in any example, naming the first
  * @example
  * const { train } = await readWindows(await openFileSource('mine.jsonl'), tokenizer, { length: 256, seed: 0 })
  */
@@ -69,14 +73,35 @@ export async function readWindows(
       options.onProgress?.({ event: 'data-read', done: Math.min(done, total), total })
     }
   }
-  if (data.kind === 'text') return splitWindows([await tokeniseText(texts(taken()), tokenizer)], options)
+  if (data.kind === 'text') {
+    const text = await tokeniseText(texts(taken()), tokenizer)
+    return splitWindows(source.name, [text], options)
+  }
   const sequences: Tokens[] = []
+  let [nothing, shortened]: (string | undefined)[] = []
+  let [number, cut] = [0, 0]
   for await (const piece of taken()) {
-    const { ids, weights } = tokenise(piece.example(), tokenizer)
+    number++
+    const whole = tokenise(piece.example(), tokenizer)
+    if (firstLearned(whole.weights) < 0) {
+      nothing ??= piece.where
+      continue
+    }
+    const { ids, weights } = shortenPrompt(whole, length)
+    if (ids !== whole.ids) {
+      cut++
+      shortened ??= `${piece.where}, whose prompt fills the window of ${length} tokens (${whole.ids.length - 1} hold it)`
+    }
     const end = packing ? ids.length : length + 1
     sequences.push({ ids: ids.slice(0, end), weights: weights.slice(0, end) })
   }
-  return splitWindows(sequences, options)
+  if (sequences.length === 0) throw nothingToLearn(nothing ?? source.name)
+  const tell = (event: string, done: number, name: string | undefined) => {
+    if (name !== undefined) options.onProgress?.({ event, name, done, total: number })
+  }
+  tell('examples-empty', number - sequences.length, nothing)
+  tell('prompts-shortened', cut, shortened)
+  return splitWindows(source.name, sequences, options)
 }
 
 async function* texts(pieces: AsyncGenerator<Piece>): AsyncGenerator<string> {
@@ -87,13 +112,13 @@ async function* texts(pieces: AsyncGenerator<Piece>): AsyncGenerator<string> {
 }
 
 /** Sequences as windows: whole sequences are kept for validation; of a single one, its last windows. */
-function splitWindows(sequences: readonly Tokens[], options: WindowOptions): SplitWindows {
+function splitWindows(name: string, sequences: readonly Tokens[], options: WindowOptions): SplitWindows {
   const { seed, validation = 0.05 } = options
   const kept = (n: number) => (validation === 0 ? 0 : Math.max(1, Math.round(n * validation)))
   if (sequences.length === 1) {
     const windows = cut(sequences, options)
     const tail = kept(windows.length)
-    if (windows.length <= tail) throw tooLittle(windows.length)
+    if (windows.length <= tail) throw tooLittle(name, windows.length)
     return {
       train: windows.slice(0, windows.length - tail),
       validation: windows.slice(windows.length - tail),
@@ -101,20 +126,19 @@ function splitWindows(sequences: readonly Tokens[], options: WindowOptions): Spl
   }
   const order = shuffle(sequences, seedFor(seed, 'split'))
   const heldOut = kept(order.length)
-  return {
-    train: cut(order.slice(heldOut), options),
-    validation: heldOut === 0 ? [] : cut(order.slice(0, heldOut), options),
-  }
+  return { train: cut(order.slice(heldOut), options), validation: cut(order.slice(0, heldOut), options) }
 }
 
+/** Windows of sequences; those without a token to learn are left out. */
 function cut(sequences: readonly Tokens[], { length, packing = true }: WindowOptions): Window[] {
-  if (!packing) return sequences.filter(({ weights }) => weights.subarray(1).some(weight => weight > 0))
+  if (!packing) return [...sequences]
   const { ids, weights } = joined(sequences)
+  if (ids.length < 2) return []
   const size = Math.min(length, ids.length - 1)
-  return windowsOf(ids, size).map((window, i) => ({
-    ids: window.ids,
-    weights: weights.subarray(i * size, (i + 1) * size + 1),
-  }))
+  return windowsOf(ids, size).flatMap((window, i) => {
+    const own = weights.subarray(i * size, (i + 1) * size + 1)
+    return firstLearned(own) > 0 ? [{ ids: window.ids, weights: own }] : []
+  })
 }
 
 function shuffle<T>(items: readonly T[], seed: number): T[] {
@@ -125,11 +149,12 @@ function shuffle<T>(items: readonly T[], seed: number): T[] {
     .map(({ item }) => item)
 }
 
-const tooLittle = (windows: number) =>
-  new ReallmError(
-    'bad-option',
-    `the data fill only ${windows} window, too little to keep one for validation`,
-    {
-      hint: 'give more text, a shorter window, or validation: 0',
-    },
-  )
+const nothingToLearn = (first: string) =>
+  new ReallmError('bad-option', `${first} has nothing to learn, and no example has`, {
+    hint: 'give examples with a text, a completion or an answer',
+  })
+
+const tooLittle = (name: string, windows: number) =>
+  new ReallmError('bad-option', `${name} fills ${windows} windows, too little to keep one for validation`, {
+    hint: 'give more text, a shorter window (--length), or keep nothing for validation (--validation 0)',
+  })

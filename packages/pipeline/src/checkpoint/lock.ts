@@ -99,6 +99,9 @@ function heldLock(folder: string, own: string): FolderLock {
   }
 }
 
+/** Whether a name in a work directory is a lock's. */
+export const isLock = (name: string): boolean => /^lock\.\d+\.json$/.test(name)
+
 const pathOf = (folder: string, number: number) => join(folder, `lock.${number}.json`)
 
 /** Numbers of the lock files in a directory, ascending: the last one holds. */

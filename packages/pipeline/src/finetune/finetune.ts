@@ -4,12 +4,21 @@ import {
   finetuneArtifact,
   type LowRankPlan,
   saveTuned,
+  type TunedAdapter,
 } from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
-import { type LongWork, ReallmError } from '@reallm/tensor-io'
-import { type BackendName, type ModelWeights, openWeights, useBackend } from '@reallm/transformer'
-import { basename, resolve, rm } from '#platform'
-import { requireEmpty } from '../checkpoint/journal.ts'
+import { type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
+import {
+  type BackendName,
+  type ModelWeights,
+  openWeights,
+  readAdapter,
+  useBackend,
+  writeAdapter,
+} from '@reallm/transformer'
+import { basename, createHash, entryAt, join, readdir, readFile, rm } from '#platform'
+import { isLock, lockFolder } from '../checkpoint/lock.ts'
+import { openDestination } from '../output/destination.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 
 export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha' | 'rsLora' | 'dora'> {
@@ -27,6 +36,8 @@ export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha
   readonly rows?: number
   /** How often each window is seen, default 1; of a long text the rest is left out. */
   readonly passes?: number
+  /** Part of the data that is kept from training and measured; default 0.05, 0 keeps none. */
+  readonly validation?: number
   /** Tune block by block against the original first; needs `teacher`. */
   readonly blockwise?: boolean | BlockwiseSettings
   /** The original model: train on KL divergence to its predictions instead of on the text alone. */
@@ -37,29 +48,64 @@ export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha
   readonly seed?: number
   /** Go on with an unfinished run to the same directory. */
   readonly resume?: boolean
+  /** Replace what an earlier run wrote to `to`. */
   readonly force?: boolean
   readonly backend?: BackendName
 }
 
+/** What a fine-tuning run came to, in plain numbers, and its adapter as far as PEFT's layout can hold what was trained. */
+export interface TuneResult extends TuneSummary {
+  readonly adapter?: TunedAdapter
+}
+
 /**
  * Fine-tunes low-rank parts beside frozen weights, of a compressed model or any other (ReALLM §3.2). Checkpoints are kept
- * in `<to>.work` until the result is written.
+ * in `<to>.work`, which is locked, until the result is complete and published.
  *
- * @throws `bad-option` when the data are too short, or `to` is not empty; `aborted` after saving a checkpoint
+ * @throws `bad-option` when the data are too short, or `to` is not empty, is or holds what is read; `io` when `to` cannot be
+ *   written; `numeric` when training diverges; `aborted` after saving a checkpoint
  * @example
  * const { adapter } = await finetune('out', { data: 'mine.jsonl', steps: 200 })
  * await adapter?.save('my-adapter')
  */
-export async function finetune(spec: string, options: TuneOptions): Promise<FinetuneResult> {
-  const { to, data, factorBits = 8, teacher: original, resume, force, backend, ...settings } = options
+export async function finetune(spec: string, options: TuneOptions): Promise<TuneResult> {
+  const { to, data, factorBits = 8, teacher, force, resume } = options
   if (!Number.isInteger(factorBits) || factorBits < 1 || (factorBits > 8 && factorBits !== 16)) {
     throw new ReallmError('bad-option', `factors cannot be stored on ${factorBits} bits`, {
       hint: 'use 1 to 8, or 16',
     })
   }
-  if (to !== undefined) await requireEmpty(to, force)
-  const work = to === undefined ? undefined : `${resolve(to)}.work`
-  if (work !== undefined && !resume) await refuseUnfinished(work)
+  if (to === undefined) return tune(spec, options)
+  const output = await openDestination(to, { inputs: { model: spec, data, teacher }, force, resume })
+  const run = await digestOf(spec, options)
+  const lock = await lockFolder(output.work, { program: 'reallm finetune', resume })
+  try {
+    if (resume && output.isPublished(run)) {
+      await lock.remove()
+      return publishedResult(output.place)
+    }
+    if (!resume) await refuseUnfinished(output.work)
+    const result = await tune(spec, options, output.work, async (model, found) => {
+      const staged = join(output.work, 'result')
+      await rm(staged, { recursive: true, force: true })
+      await save(staged, model, found, options, basename(output.place))
+      await output.publish(staged, run)
+    })
+    await lock.remove()
+    return result
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Trains, with checkpoints in `work`, and hands the result to `publish` while the model is open. */
+async function tune(
+  spec: string,
+  options: TuneOptions,
+  work?: string,
+  publish?: (model: ModelWeights, result: FinetuneResult) => Promise<void>,
+): Promise<TuneResult> {
+  const { teacher: original, backend, ...settings } = options
   const registry = builtInRegistry()
   await useBackend(backend)
   const model = await openWeights(spec, { registry })
@@ -68,20 +114,40 @@ export async function finetune(spec: string, options: TuneOptions): Promise<Fine
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({
       ...settings,
-      ...{ model, data },
+      model,
       ...(isArtifact && { replace: { registry, store: factorStore } }),
       // what compression lost is more than low-rank parts can hold; PEFT's layout has no place for the rest
       ...(isArtifact && teacher && { norms: true, ...(!settings.dora && { rowScales: true }) }),
       ...(work !== undefined && { work }),
       ...(teacher && { teacher }),
     })
-    if (to !== undefined) await save(to, model, result, options)
-    if (work !== undefined) await rm(work, { recursive: true, force: true })
-    return result
+    await publish?.(model, result)
+    return { ...summaryOf(result), ...(result.adapter && { adapter: result.adapter }) }
   } finally {
     await model.close()
     await teacher?.close()
   }
+}
+
+/** Tells a run from others with the same output: what was asked, and how long the data are. */
+async function digestOf(spec: string, options: TuneOptions): Promise<string> {
+  const { to: _, signal: __, onProgress: ___, resume: ____, force: _____, ...asked } = options
+  const bytes = (await entryAt(options.data))?.bytes
+  return createHash('sha256')
+    .update(JSON.stringify([spec, bytes, Object.entries(asked).sort()]))
+    .digest('hex')
+}
+
+/** The result of a run that was killed after it had published. */
+async function publishedResult(place: string): Promise<TuneResult> {
+  const {
+    model: _,
+    data: __,
+    ...summary
+  } = JSON.parse(await readFile(join(place, REPORT), 'utf8')) as TuneReport
+  if (!(await entryAt(join(place, 'adapter_config.json')))) return summary
+  const adapter = await readAdapter(place)
+  return { ...summary, adapter: { ...adapter, save: directory => writeAdapter(directory, adapter) } }
 }
 
 /** How artifacts store their low-rank parts. */
@@ -91,34 +157,48 @@ const factorStore: Parameters<typeof saveTuned>[2]['store'] = {
 }
 
 async function refuseUnfinished(work: string): Promise<void> {
-  try {
-    await requireEmpty(work, false)
-  } catch (cause) {
-    throw new ReallmError('bad-option', `${work} holds the work of an unfinished run`, {
-      hint: 'continue it with --resume, or delete that directory to start anew',
-      cause,
-    })
-  }
+  const names = (await readdir(work)).filter(name => !isLock(name))
+  if (names.length === 0) return
+  throw new ReallmError('bad-option', `${work} holds the work of an unfinished run`, {
+    hint: 'continue it with --resume, or delete that directory to start anew',
+  })
 }
 
+const REPORT = 'reallm-report.json'
+
 async function save(
-  to: string,
+  folder: string,
   model: ModelWeights,
   result: FinetuneResult,
   options: TuneOptions,
+  title: string,
 ): Promise<void> {
-  if (options.force) await rm(to, { recursive: true, force: true })
-  const report = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
+  const report: TuneReport = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
   if (model.files.kind === 'artifact') {
-    const card = `# ${basename(resolve(to))}\n\n\`${model.files.spec}\`, fine-tuned on \`${report.data}\`.\n`
+    const card = `# ${title}\n\n\`${model.files.spec}\`, fine-tuned on \`${report.data}\`.\n`
     const { factorBits: bits = 8 } = options
-    await saveTuned(to, result.tuned, { model, store: factorStore, bits, report, card })
+    await saveTuned(folder, result.tuned, { model, store: factorStore, bits, report, card })
+  } else {
+    await writeFileAtomic(join(folder, REPORT), `${JSON.stringify(report, null, 2)}\n`)
   }
-  await result.adapter?.save(to)
+  await result.adapter?.save(folder)
 }
 
 /** What a fine-tuning run came to, in plain numbers. */
-export function summaryOf({ before, after, history, blocks }: FinetuneResult) {
+export interface TuneSummary extends Pick<FinetuneResult, 'before' | 'after'> {
+  /** Steps done, those of earlier calls included. */
+  readonly steps: number
+  readonly blocks?: FinetuneResult['blocks']
+  readonly history: readonly Pick<FinetuneResult['history'][number], 'step' | 'loss' | 'validation'>[]
+}
+
+/** `reallm-report.json`. */
+interface TuneReport extends TuneSummary {
+  readonly model: string
+  readonly data: string
+}
+
+function summaryOf({ before, after, history, blocks }: FinetuneResult): TuneSummary {
   return {
     ...(before !== undefined && { before }),
     ...(after !== undefined && { after }),

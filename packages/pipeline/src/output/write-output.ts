@@ -1,6 +1,6 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { join, mkdir, readdir, rm } from '#platform'
-import { lockFolder } from '../checkpoint/lock.ts'
+import { isLock, lockFolder } from '../checkpoint/lock.ts'
 import { type DestinationOptions, openDestination } from './destination.ts'
 
 export interface OutputOptions extends Omit<DestinationOptions, 'resume'> {
@@ -47,7 +47,7 @@ export async function writeOutput<T>(
 
 /** Only what an earlier run of this kind left may be in the work directory. */
 async function refuseForeign(work: string): Promise<void> {
-  const others = (await readdir(work)).filter(name => name !== STAGED && !/^lock\.\d+\.json$/.test(name))
+  const others = (await readdir(work)).filter(name => name !== STAGED && !isLock(name))
   if (others.length === 0) return
   throw new ReallmError('bad-option', `${work} holds the work of an unfinished run`, {
     hint: 'finish it with --resume, or delete that directory',

@@ -12,6 +12,7 @@ interface Options {
   length?: number
   rows?: number
   passes?: number
+  validation?: number
   kd?: string
   rank: number
   factorBits?: number
@@ -39,6 +40,11 @@ export const finetuneCommand = (io: Io): Command =>
     .option('--length <tokens>', 'tokens per window (default 256)', parseWhole(2))
     .option('--rows <number>', 'windows per step (default 4)', parseWhole(1))
     .option('--passes <number>', 'how often each window is seen (default 1)', parseNumber(1, 1000))
+    .option(
+      '--validation <part>',
+      'part of the data to measure on, 0 for none (default 0.05)',
+      parseNumber(0, 0.9),
+    )
     .option('--kd <model>', 'the original model: learn from its predictions')
     .option('--rank <number>', 'rank of new parts', parseWhole(1), 8)
     .option(
@@ -50,7 +56,7 @@ export const finetuneCommand = (io: Io): Command =>
     .option('--learning-rate <number>', 'highest learning rate (default 0.001)', parseNumber(0, 1))
     .option('--seed <number>', 'same seed and input, same result', parseWhole(0), 0)
     .option('--resume', 'go on with a run that was stopped or killed')
-    .option('--force', 'replace what is in the output directory')
+    .option('--force', 'replace what an earlier run wrote to the output')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
       'after',
@@ -63,15 +69,21 @@ Examples:
 `,
     )
     .action(async (spec: string, options: Options) => {
-      const { finetune, summaryOf } = await import('@reallm/pipeline')
+      const { finetune } = await import('@reallm/pipeline')
       const { ReallmError } = await import('@reallm/tensor-io')
       const progress = progressOn(io)
       const measure = options.kd ? 'divergence' : 'loss'
       const onProgress = (event: ProgressEvent) => {
-        const { error, done } = event
+        const { error, done, total, name } = event
         if (event.event === 'validation-end') {
           progress.end()
           io.err(`step ${done}: ${measure} on held-out data ${error?.toFixed(4)}\n`)
+        } else if (event.event === 'prompts-shortened') {
+          progress.end()
+          io.err(`${done} of ${total} prompts lose their beginnings; the first is of ${name}\n`)
+        } else if (event.event === 'examples-empty') {
+          progress.end()
+          io.err(`${done} of ${total} examples have nothing to learn; the first is ${name}\n`)
         } else if (event.event === 'step-end') {
           progress.onProgress({ ...event, name: `${done}, ${measure} ${error?.toFixed(4)}` })
         } else {
@@ -93,6 +105,7 @@ Examples:
           ...(options.length !== undefined && { length: options.length }),
           ...(options.rows !== undefined && { rows: options.rows }),
           ...(options.passes !== undefined && { passes: options.passes }),
+          ...(options.validation !== undefined && { validation: options.validation }),
           ...(options.factorBits !== undefined && { factorBits: options.factorBits }),
           ...(options.kd !== undefined && { teacher: options.kd }),
           ...(options.dora && { dora: true }),
@@ -101,7 +114,7 @@ Examples:
           ...(options.force && { force: true }),
         })
         progress.end()
-        const summary = { output: options.output, ...summaryOf(result) }
+        const { adapter: _, ...summary } = { output: options.output, ...result }
         print(io, options, summary, () => {
           const { before, after } = summary
           const gain =
