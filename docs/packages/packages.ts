@@ -1,14 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const folder = join(import.meta.dirname, '..', '..', 'packages')
 const order =
   'reallm pipeline tensor-io vq lowrank autoencoder finetune eval transformer runtime kernels tiny'
 
-/** Folders of the packages, the ones that people begin with first. */
-export const packageNames = readdirSync(folder).sort(
-  (a, b) => order.split(' ').indexOf(a) - order.split(' ').indexOf(b),
-)
+/** Folders of the published packages, in reading order. */
+export const packageNames = readdirSync(folder)
+  .filter(name => existsSync(join(folder, name, 'README.md')))
+  .sort((a, b) => order.split(' ').indexOf(a) - order.split(' ').indexOf(b))
 
 export const npmName = (name: string): string => (name === 'reallm' ? name : `@reallm/${name}`)
 
@@ -17,10 +17,11 @@ export const liveNames = readdirSync(join(import.meta.dirname, '..', 'live')).ma
   file.replace('.js', ''),
 )
 
-/** A package's page: its README, with the live example behind the introduction and links that hold on the site. */
+/** A package's page: its README with the live example after the introduction, and links of the site. */
 export function pageOf(name: string): string {
   const readme = readFileSync(join(folder, name, 'README.md'), 'utf8')
     .replaceAll(/\]\(\.\.\/([\w-]+)\/?(#[\w-]+)?\)/g, '](/packages/$1$2)')
+    .replaceAll(/\]\(\.\.\/\.\.\/docs\/([\w/-]+)\.md(#[\w-]+)?\)/g, '](/$1$2)')
     .replaceAll(/\[([^\]]+)\]\((?!https?:|\/|#)[^)]*\)/g, '$1')
   const live = liveNames.includes(name) ? `\n## Try it\n\n<LiveExample name="${name}" />\n` : ''
   const api =

@@ -48,20 +48,20 @@ test.each([
 ] as const)('[%i, %i] from the %s: what the reference gives, and its own inverse', (rows, cols, side) => {
   const m = randomMatrix(rows, cols)
   const signs = Array.from({ length: side === 'right' ? cols : rows }, (_, i) => (i % 3 === 0 ? -1 : 1))
-  const turned = hadamard(copyMatrix(m), { side, signs })
+  const rotated = hadamard(copyMatrix(m), { side, signs })
   expect(
     distance(
-      turned,
+      rotated,
       withReference(() => hadamard(copyMatrix(m), { side, signs })),
     ),
   ).toBeLessThan(1e-5)
-  expect(distance(hadamard(turned, { side, signs, inverse: true }), m)).toBeLessThan(1e-5)
+  expect(distance(hadamard(rotated, { side, signs, inverse: true }), m)).toBeLessThan(1e-5)
   const plain = copyMatrix(m)
   hadamard(hadamard(plain, { side }), { side })
   expect(distance(plain, m)).toBeLessThan(1e-5)
 })
 
-test('the left side turns columns as the right side turns rows', () => {
+test('the left side rotates columns as the right side rotates rows', () => {
   const m = randomMatrix(24, 10)
   expect(distance(hadamard(copyMatrix(m), { side: 'left' }), transpose(hadamard(transpose(m))))).toBeLessThan(
     1e-6,

@@ -24,7 +24,7 @@ test('each metric is best served by its own factors', () => {
   }
 })
 
-test('no change of either factor lowers the error under both moments', () => {
+test('no change of either factor lowers the error under both Hessians', () => {
   const { left, right } = lowRank(w, 6, { metric: both })
   const error = both.norm(difference(w, matmul(left, right)))
   for (const seed of [1, 2, 3]) {

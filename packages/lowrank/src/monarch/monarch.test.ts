@@ -72,8 +72,8 @@ test('Hessians weight the projection', () => {
     data: hessian.data.map((v, i) => v * 4 ** (Math.sin(i % 40) + Math.sin(Math.floor(i / 40)))),
   }
   const shape = { inBlocks: 4, outBlocks: 4, rank: 1 }
-  const error = (moments: object) =>
-    outputError(w, monarchToDense(monarch(w, { ...shape, ...moments })), { hessian: strong })
+  const error = (hessians: object) =>
+    outputError(w, monarchToDense(monarch(w, { ...shape, ...hessians })), { hessian: strong })
   expect(error({ hessian: strong })).toBeLessThan(error({}))
 })
 

@@ -63,23 +63,23 @@ const uneven = {
   data: hessian.data.map((v, i) => v * strength(i % 64) * strength(Math.floor(i / 64))),
 }
 const weightings = ['full', 'diagonal', 'none'] as const
-const under = (moment: Matrix, options: PlusLowRankOptions) =>
+const under = (hessian: Matrix, options: PlusLowRankOptions) =>
   Promise.all(
     weightings.map(weighting =>
-      errorOf(plusLowRank({ rank: 6, ...options, weighting }, rounding), { hessian: moment }),
+      errorOf(plusLowRank({ rank: 6, ...options, weighting }, rounding), { hessian }),
     ),
   )
 
 test.each([2, 4, 8])('CALDERA ≤ LQ-LoRA ≤ plain in output error, factors on %i bits', async bits => {
-  for (const moment of [hessian, uneven]) {
-    const [caldera, fisher, plain] = await under(moment, { bits, starts: 'each' })
+  for (const each of [hessian, uneven]) {
+    const [caldera, fisher, plain] = await under(each, { bits, starts: 'each' })
     expect(caldera).toBeLessThanOrEqual(fisher)
     expect(fisher).toBeLessThanOrEqual(plain)
     expect(caldera).toBeLessThan(plain)
   }
 })
 
-test('so do the three alternations alone where moments are uneven and factors on 8 bits', async () => {
+test('so do the three alternations alone where Hessians are uneven and factors have 8 bits', async () => {
   const [caldera, fisher, plain] = await under(uneven, { bits: 8 })
   expect(caldera).toBeLessThan(fisher)
   expect(fisher).toBeLessThan(plain)

@@ -24,12 +24,12 @@ test.each([
   [40, 24],
 ])('no rank-8 approximation of a [%i, %i] matrix loses less of its outputs', (rows, cols) => {
   const m = normals(rows, cols, 3)
-  const moments = { hessian: correlatedHessian(cols, 4) }
-  const metric = metricOf(moments)
+  const hessians = { hessian: correlatedHessian(cols, 4) }
+  const metric = metricOf(hessians)
   const product = ({ left, right }: ReturnType<typeof rom>) => matmul(left, right)
-  const error = outputError(m, product(rom(m, 8, metric)), moments)
+  const error = outputError(m, product(rom(m, 8, metric)), hessians)
   expect(error).toBeCloseTo(
-    outputError(m, product(lowRank(m, 8, { metric, powerIterations: 6 })), moments),
+    outputError(m, product(lowRank(m, 8, { metric, powerIterations: 6 })), hessians),
     4,
   )
 })

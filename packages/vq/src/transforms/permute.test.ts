@@ -7,11 +7,11 @@ import { withFeedback } from './feedback/index.ts'
 import { permutation, permuted } from './permute.ts'
 
 const w = normals(48, 200, 1)
-const moment = correlatedHessian(200, 2)
+const even = correlatedHessian(200, 2)
 const strength = (j: number) => 3 ** Math.sin(7 * j)
 const hessian = {
-  ...moment,
-  data: moment.data.map((v, i) => v * strength(i % 200) * strength(Math.floor(i / 200))),
+  ...even,
+  data: even.data.map((v, i) => v * strength(i % 200) * strength(Math.floor(i / 200))),
 }
 const inner = { bits: 2, group: 40 }
 
