@@ -1,4 +1,4 @@
-import type { OnProgress } from '@reallm/tensor-io'
+import { durationText, type OnProgress } from '@reallm/tensor-io'
 
 /** What a command sees of the world around it; tests hand in their own. */
 export interface Io {
@@ -43,7 +43,7 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
         share.padStart(4),
         label(event),
         name,
-        left !== undefined && left > 1 ? `${duration(left)} left` : '',
+        left !== undefined && left > 1 ? `${durationText(left)} left` : '',
       ]
         .filter(Boolean)
         .join('  ')
@@ -58,23 +58,6 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
 }
 
 const label = (event: string): string => event.replace(/-(start|end)$/, '').replaceAll('-', ' ')
-
-/** Seconds as people say them: `8 s`, `3 min 20 s`, `2 h 5 min`. */
-export function duration(seconds: number): string {
-  const s = Math.round(seconds)
-  if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
-}
-
-/** Bytes as people say them, in powers of ten like file managers and model hubs: `45.1 MB`. */
-export function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000
-  return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2)} ${units[unit]}`
-}
 
 /** Columns padded to their widest cell; numbers to the right. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {

@@ -1,5 +1,6 @@
+import { bytesText, durationText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
-import { duration, type Io, print, progressOn, size, table } from '../io.ts'
+import { type Io, print, progressOn, table } from '../io.ts'
 import { parseNumber, parseSize, parseWhole } from '../options.ts'
 
 interface Options {
@@ -108,8 +109,8 @@ and a model card. Work in progress is kept in <dir>.work.
           const plan = await planCompression(spec, settings)
           progress.end()
           return print(io, options, plan, () => {
-            const rows = plan.matrices.map(m => [m.name, m.codec, size(m.bytes)])
-            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${size(plan.originalBytes)} → ${size(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight\n`
+            const rows = plan.matrices.map(m => [m.name, m.codec, bytesText(m.bytes)])
+            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${bytesText(plan.originalBytes)} → ${bytesText(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight\n`
           })
         }
         const report = await compress(spec, settings)
@@ -122,7 +123,7 @@ and a model card. Work in progress is kept in <dir>.work.
           const written = report.generation
             ? `left to itself it agrees with the original for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation, and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`
             : ''
-          return `${report.model}: ${size(s.originalBytes)} → ${size(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${duration(report.seconds)}, peak memory ${size(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
+          return `${report.model}: ${bytesText(s.originalBytes)} → ${bytesText(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${durationText(report.seconds)}, peak memory ${bytesText(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
         })
       } catch (error) {
         progress.end()

@@ -1,5 +1,6 @@
+import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
-import { type Io, print, progressOn, size } from '../io.ts'
+import { type Io, print, progressOn } from '../io.ts'
 
 interface Options {
   output: string
@@ -62,7 +63,7 @@ Examples:
           io,
           options,
           { output: options.output, ...result },
-          () => `${options.output}: ${size(result.bytes)}\n`,
+          () => `${options.output}: ${bytesText(result.bytes)}\n`,
         )
       } finally {
         progress.end()

@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
+import { bytesText } from '@reallm/tensor-io'
 import { Command } from 'commander'
-import { type Io, print, size, table } from '../io.ts'
+import { type Io, print, table } from '../io.ts'
 
 /** One thing that was looked for. */
 interface Finding {
@@ -74,7 +75,7 @@ function memory(): Finding {
   return {
     what: 'memory >= 2 GB',
     found,
-    why: `${size(total)} in all, ${size(freemem())} free`,
+    why: `${bytesText(total)} in all, ${bytesText(freemem())} free`,
     ...(!found && { how: 'compress with --max-memory, or a smaller model' }),
   }
 }

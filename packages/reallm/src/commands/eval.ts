@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
-import { type Io, print, progressOn, size } from '../io.ts'
+import { type Io, print, progressOn } from '../io.ts'
 import { parseTokens, parseWhole } from '../options.ts'
 
 interface Options {
@@ -85,7 +86,7 @@ Examples:
             against && measured.kl !== undefined
               ? `KL divergence ${measured.kl.toFixed(5)} nats per token, same likeliest token ${(100 * measured.top1!).toFixed(1)} %\n`
               : ''
-          return `perplexity ${measured.perplexity.toFixed(4)}, loss ${measured.loss.toFixed(5)} nats over ${measured.tokens} tokens in ${measured.windows} windows (${size(measured.bytes)}, ${seconds.toFixed(1)} s)\n${compared}`
+          return `perplexity ${measured.perplexity.toFixed(4)}, loss ${measured.loss.toFixed(5)} nats over ${measured.tokens} tokens in ${measured.windows} windows (${bytesText(measured.bytes)}, ${seconds.toFixed(1)} s)\n${compared}`
         })
       } finally {
         progress.end()

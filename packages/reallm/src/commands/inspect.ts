@@ -1,5 +1,6 @@
+import { bytesText } from '@reallm/tensor-io'
 import { Command } from 'commander'
-import { type Io, print, size, table } from '../io.ts'
+import { type Io, print, table } from '../io.ts'
 
 interface Options {
   json?: boolean
@@ -58,12 +59,12 @@ Examples:
           t.codec ?? t.dtype,
           t.shape.join('×'),
           t.bits.toFixed(2),
-          size(t.bytes),
+          bytesText(t.bytes),
         ])
         const metadata = Object.entries(model.metadata).map(([key, value]) => `  ${key}: ${brief(value)}\n`)
         return [
           `${model.spec}: ${model.kind}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} weights, `,
-          `${size(model.bytes)}, ${summary.bitsPerWeight.toFixed(2)} bits per weight\n`,
+          `${bytesText(model.bytes)}, ${summary.bitsPerWeight.toFixed(2)} bits per weight\n`,
           metadata.length > 0 ? `\nmetadata\n${metadata.join('')}` : '',
           `\n${table([['tensor', 'stored as', 'shape', 'bits', 'size'], ...rows])}`,
         ].join('')

@@ -1,5 +1,6 @@
+import { bytesText } from '@reallm/tensor-io'
 import { Command } from 'commander'
-import { type Io, print, size } from '../io.ts'
+import { type Io, print } from '../io.ts'
 
 interface Options {
   name: string
@@ -52,7 +53,7 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
       }
       if (packed.bytes > CDN_BYTES) {
         io.err(
-          `${size(packed.bytes)}: npm installs it, but CDNs refuse packages above 100 to 150 MB: serve the files yourself to pages.\n`,
+          `${bytesText(packed.bytes)}: npm installs it, but CDNs refuse packages above 100 to 150 MB: serve the files yourself to pages.\n`,
         )
       }
       print(
@@ -60,6 +61,6 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
         options,
         { output, ...packed },
         () =>
-          `${output}: ${packed.name}@${packed.version}, ${packed.files.length} files, ${size(packed.bytes)}; publish it with: npm publish ${output}\n`,
+          `${output}: ${packed.name}@${packed.version}, ${packed.files.length} files, ${bytesText(packed.bytes)}; publish it with: npm publish ${output}\n`,
       )
     })

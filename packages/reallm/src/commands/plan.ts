@@ -1,5 +1,6 @@
+import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
-import { type Io, print, progressOn, size, table } from '../io.ts'
+import { type Io, print, progressOn, table } from '../io.ts'
 import { parseSize, parseWhole } from '../options.ts'
 import { asciiPlot } from '../plot.ts'
 
@@ -62,10 +63,14 @@ repeat them. Neither does compressing, but for recipes that also use gradients (
         print(io, options, plan, () => {
           const every = Math.max(1, Math.ceil(plan.frontier.length / 16))
           const shown = plan.frontier.filter((_, i) => i % every === 0 || i === plan.frontier.length - 1)
-          const rows = shown.map(p => [size(p.bytes), p.bitsPerWeight.toFixed(2), p.damage.toPrecision(3)])
+          const rows = shown.map(p => [
+            bytesText(p.bytes),
+            p.bitsPerWeight.toFixed(2),
+            p.damage.toPrecision(3),
+          ])
           const points = plan.frontier.map(p => ({ x: p.bytes / 1e6, y: p.damage }))
           return [
-            `${plan.model}: ${size(plan.originalBytes)}, ${plan.parameters.toLocaleString('en')} weights, recipe ${plan.recipe}\n\n`,
+            `${plan.model}: ${bytesText(plan.originalBytes)}, ${plan.parameters.toLocaleString('en')} weights, recipe ${plan.recipe}\n\n`,
             table([['size', 'bits', plan.unit], ...rows]),
             `\n${plan.unit} (logarithmic) against MB\n${asciiPlot(points)}`,
           ].join('')
