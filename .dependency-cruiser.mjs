@@ -68,7 +68,7 @@ export default {
       severity: 'error',
       comment:
         'a file that imports itself in a circle can be read, tested and moved only with the whole circle',
-      from: { pathNot: '^packages/pipeline/' },
+      from: {},
       to: { circular: true },
     },
     ...arrows,

@@ -16,5 +16,5 @@ console.log('trellis alone        ', await errorOf(trellis, { bits: 3 }))
 console.log('rotated              ', await errorOf(rotated(withFeedback(trellis)), { inner: { bits: 3 } }))
 
 // The exact split of a budget over candidates of two matrices.
-const sizes = [10, 20, 30].map((bytes, i) => ({ bytes, damage: 4 ** -i }))
+const sizes = [10, 20, 30].map((bytes, i) => ({ bytes, loss: 4 ** -i }))
 console.log('choices for 40 bytes:', allocate([sizes, sizes], 40).choice)

@@ -14,9 +14,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { lplrCodec, monarchCodec, romCodec } from '../../packages/lowrank/src/index.ts'
 import {
-  type Choice,
-  choice,
+  type Configuration,
   compress,
+  configuration,
   type MatrixModule,
   recipe,
 } from '../../packages/pipeline/src/index.ts'
@@ -32,16 +32,18 @@ const { values } = parseArgs({
 })
 const [tokens, rounds] = [Number(values.tokens), Number(values.rounds)]
 
-const dense = choice('8 bits', grid, { bits: 8, group: 'row' })
-const structures: Record<string, (module: MatrixModule) => Choice> = {
+const dense = configuration({ id: '8 bits', codec: grid, params: { bits: 8, group: 'row' } })
+const structures: Record<string, (module: MatrixModule) => Configuration> = {
   'dense, 8 bits': () => dense,
-  'ROM, 80 % of the parameters': () => choice('80 %', romCodec, { share: 0.8, bits: 8 }),
-  'ROM, 50 % of the parameters': () => choice('50 %', romCodec, { share: 0.5, bits: 8 }),
+  'ROM, 80 % of the parameters': () =>
+    configuration({ id: '80 %', codec: romCodec, params: { share: 0.8, bits: 8 } }),
+  'ROM, 50 % of the parameters': () =>
+    configuration({ id: '50 %', codec: romCodec, params: { share: 0.5, bits: 8 } }),
   'LPLR, an eighth of full rank': ({ shape }) => {
     const rank = Math.ceil(Math.min(...shape) / 8)
-    return choice(`rank ${rank}`, lplrCodec, { rank })
+    return configuration({ id: `rank ${rank}`, codec: lplrCodec, params: { rank } })
   },
-  Monarch: () => choice('rank 1', monarchCodec, { bits: 8 }),
+  Monarch: () => configuration({ id: 'rank 1', codec: monarchCodec, params: { bits: 8 } }),
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'reallm-structures-'))
@@ -49,14 +51,17 @@ try {
   const models = []
   for (const [i, [name, of]] of Object.entries(structures).entries()) {
     const to = join(folder, `${i}`)
-    const parts = {
+    const own = recipe({
+      name: `structure ${i}`,
       what: name,
       source: 'bench',
-      block: (m: MatrixModule) => [of(m)],
-      embedding: () => [dense],
-    }
+      layers: (m: MatrixModule) => [of(m)],
+      embeddings: () => [dense],
+      allocate: 'predicted',
+      objective: { kind: 'weights' },
+    })
     const { size } = await compress(values.model, {
-      ...{ to, recipe: recipe(`structure ${i}`, parts), bits: 16, evaluate: false, threads: 0 },
+      ...{ to, recipe: own, bits: 16, evaluate: false, threads: 0 },
     })
     models.push({ name, bytes: size.bytes, model: await load(to, { threads: 1 }) })
   }

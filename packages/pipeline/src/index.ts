@@ -1,33 +1,33 @@
-export { type Allocation, allocate, type Candidate, frontier } from './allocate/knapsack.ts'
+export { allocate, type Candidate, frontier, type Solution } from './allocate/knapsack.ts'
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
 export { finetune, type TuneOptions, type TuneResult, type TuneSummary } from './finetune/finetune.ts'
-export type { Scope } from './open/model-parts.ts'
+export type { MatrixModule, Scope } from './open/model-parts.ts'
 export type { DestinationOptions } from './output/destination.ts'
+export { frontierSvg } from './output/frontier-svg.ts'
 export type { Inputs } from './output/inputs.ts'
 export type { CompressReport, FrontierPoint, MatrixReport, QualityReport } from './output/report.ts'
 export { reportHtml } from './output/report-html.ts'
 export { type OutputOptions, writeOutput } from './output/write-output.ts'
+export { type CompressPlan, type FrontierPlan, planCompression, planFrontier } from './plan.ts'
 export {
-  type CompressPlan,
-  type FrontierPlan,
-  frontierSvg,
-  planCompression,
-  planFrontier,
-} from './plan.ts'
+  type Configuration,
+  configuration,
+  type SharedDecoder,
+  type SharedTensors,
+} from './recipes/configuration.ts'
 export {
-  type Choice,
-  choice,
-  choicesFor,
+  type ConfigurationsOf,
+  configurationsFor,
   type Effort,
   efforts,
-  type MatrixKind,
-  type MatrixModule,
+  type Joint,
+  type JointJob,
+  type LayerJob,
+  type Objective,
+  type PerMatrix,
   type Recipe,
-  type RecipeParts,
   recipe,
-  type SharedFit,
-  type SharedTensors,
 } from './recipes/recipe.ts'
 export { builtInRecipe, recipes } from './recipes/recipes.ts'
 export { builtInRegistry } from './recipes/registry.ts'

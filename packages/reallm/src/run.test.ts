@@ -259,7 +259,8 @@ describe('compress', () => {
   test('plan prints a falling frontier', async () => {
     const { frontier } = await json('plan', golden, '--effort', 'fast')
     expect(frontier.length).toBeGreaterThan(10)
-    for (let i = 1; i < frontier.length; i++) expect(frontier[i].damage).toBeLessThan(frontier[i - 1].damage)
+    for (let i = 1; i < frontier.length; i++)
+      expect(frontier[i].predicted).toBeLessThan(frontier[i - 1].predicted)
     expect((await reallm(['plan', golden, '--effort', 'fast'])).out).toMatch(/│ *•/)
   })
 

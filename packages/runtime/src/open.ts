@@ -17,7 +17,7 @@ export interface LocationOptions {
   readonly base?: string
   readonly cache?: boolean | string
   readonly registry?: Registry
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Opens it; a page keeps what it fetches unless `cache` is false. */

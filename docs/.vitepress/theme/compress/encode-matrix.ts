@@ -1,5 +1,5 @@
 import { outputError } from '@reallm/kernels'
-import { type Choice, choice } from '@reallm/pipeline'
+import { type Configuration, configuration } from '@reallm/pipeline'
 import { bitsPerWeight, type Matrix } from '@reallm/tensor-io'
 import { e8, grid, kmeans, normalfloat, rotated, trellis } from '@reallm/vq'
 import type { CodecChoice } from './codecs.ts'
@@ -25,12 +25,12 @@ export interface EncodedView {
 /** One point of an error curve. */
 export type CurvePoint = Pick<EncodedView, 'bits' | 'relativeError'> & { readonly rate: number }
 
-const codecs: Record<CodecChoice['id'], (rate: number) => Choice> = {
-  trellis: bits => choice('trellis', rotated(trellis), { inner: { bits } }),
-  e8: bits => choice('e8', rotated(e8), { inner: { bits: bits as 2 | 3 | 4 } }),
-  vectors: bits => choice('vectors', kmeans, { bits, dim: 2 }),
-  normalfloat: bits => choice('normalfloat', normalfloat, { bits }),
-  grid: bits => choice('grid', grid, { bits }),
+const codecs: Record<CodecChoice['id'], (rate: number) => Configuration> = {
+  trellis: bits => configuration({ id: 'trellis', codec: rotated(trellis), params: { inner: { bits } } }),
+  e8: bits => configuration({ id: 'e8', codec: rotated(e8), params: { inner: { bits: bits as 2 | 3 | 4 } } }),
+  vectors: bits => configuration({ id: 'vectors', codec: kmeans, params: { bits, dim: 2 } }),
+  normalfloat: bits => configuration({ id: 'normalfloat', codec: normalfloat, params: { bits } }),
+  grid: bits => configuration({ id: 'grid', codec: grid, params: { bits } }),
 }
 
 async function encode(w: Matrix, id: CodecChoice['id'], rate: number, signal: AbortSignal) {

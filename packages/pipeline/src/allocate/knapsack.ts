@@ -1,17 +1,17 @@
 import { ReallmError } from '@reallm/tensor-io'
 
-/** One way to store one matrix: its exact size, and the damage it does (any unit that adds up over matrices). */
+/** One way to store one matrix: its exact size, and what it loses (any unit that adds up over matrices). */
 export interface Candidate {
   readonly bytes: number
-  readonly damage: number
+  readonly loss: number
 }
 
 /** A point of the frontier: the best that a size can buy. */
-export interface Allocation {
+export interface Solution {
   /** Index of the candidate chosen for each matrix. */
   readonly choice: number[]
   readonly bytes: number
-  readonly damage: number
+  readonly loss: number
 }
 
 interface Step {
@@ -22,7 +22,7 @@ interface Step {
 
 interface State {
   readonly bytes: number
-  readonly damage: number
+  readonly loss: number
   readonly candidate: number
   readonly before: State | undefined
 }
@@ -31,15 +31,15 @@ interface State {
 const tolerance = 1e-6
 
 /**
- * Splits a budget of bytes over matrices, one candidate each, so that the summed damage is least: the
- * multiple-choice knapsack of LQ-LoRA §3.2, solved by dynamic programming over undominated (bytes, damage)
- * states, pruned with the bound of the linear relaxation. The damage found is within 1e-6 of the optimum.
+ * Splits a budget of bytes over matrices, one candidate each, so that the summed loss is least: the
+ * multiple-choice knapsack of LQ-LoRA §3.2, solved by dynamic programming over undominated (bytes, loss)
+ * states, pruned with the bound of the linear relaxation. The loss found is within 1e-6 of the optimum.
  *
  * @throws `bad-option` when not even the smallest candidates fit.
  * @example
- * allocate([[{ bytes: 10, damage: 4 }, { bytes: 20, damage: 1 }], [{ bytes: 5, damage: 1 }]], 26).choice // [1, 0]
+ * allocate([[{ bytes: 10, loss: 4 }, { bytes: 20, loss: 1 }], [{ bytes: 5, loss: 1 }]], 26).choice // [1, 0]
  */
-export function allocate(matrices: readonly (readonly Candidate[])[], budget: number): Allocation {
+export function allocate(matrices: readonly (readonly Candidate[])[], budget: number): Solution {
   const undominated = matrices.map(paretoIndices)
   const smallest = undominated.map((indices, i) => matrices[i][indices[0]])
   const least = smallest.reduce((sum, c) => sum + c.bytes, 0)
@@ -58,22 +58,22 @@ export function allocate(matrices: readonly (readonly Candidate[])[], budget: nu
   let best = greedy(matrices, undominated, steps, budget)
   const position = new Map(order.map((item, at) => [item, at]))
 
-  let states: State[] = [{ bytes: 0, damage: 0, candidate: -1, before: undefined }]
+  let states: State[] = [{ bytes: 0, loss: 0, candidate: -1, before: undefined }]
   for (let at = 0; at < order.length; at++) {
     const item = order[at]
     const rest = order.slice(at + 1)
     const bound = relaxation(
       rest.reduce((sum, i) => sum + smallest[i].bytes, 0),
-      rest.reduce((sum, i) => sum + smallest[i].damage, 0),
+      rest.reduce((sum, i) => sum + smallest[i].loss, 0),
       steps.filter(step => position.get(step.item)! > at),
     )
     const next: State[] = []
     for (const state of states) {
       for (const candidate of undominated[item]) {
-        const { bytes, damage } = matrices[item][candidate]
-        const reached = { bytes: state.bytes + bytes, damage: state.damage + damage }
-        const hope = reached.damage + bound(budget - reached.bytes)
-        if (hope < best.damage - tolerance * Math.abs(best.damage)) {
+        const { bytes, loss } = matrices[item][candidate]
+        const reached = { bytes: state.bytes + bytes, loss: state.loss + loss }
+        const hope = reached.loss + bound(budget - reached.bytes)
+        if (hope < best.loss - tolerance * Math.abs(best.loss)) {
           next.push({ ...reached, candidate, before: state })
         }
       }
@@ -81,7 +81,7 @@ export function allocate(matrices: readonly (readonly Candidate[])[], budget: nu
     states = withoutDominated(next)
   }
   const found = states.at(-1)
-  if (found) best = { ...traceBack(found, order), bytes: found.bytes, damage: found.damage }
+  if (found) best = { ...traceBack(found, order), bytes: found.bytes, loss: found.loss }
   return best
 }
 
@@ -89,13 +89,13 @@ export function allocate(matrices: readonly (readonly Candidate[])[], budget: nu
  * Allocations along the whole range of sizes, smallest first: the vertices of the lower convex hull, each the
  * optimum of its own size.
  */
-export function frontier(matrices: readonly (readonly Candidate[])[]): Allocation[] {
+export function frontier(matrices: readonly (readonly Candidate[])[]): Solution[] {
   const undominated = matrices.map(paretoIndices)
   const steps = matrices.flatMap((candidates, i) => hullSteps(candidates, undominated[i], i))
   steps.sort((a, b) => b.gain / b.bytes - a.gain / a.bytes || a.item - b.item)
   const hulls = matrices.map((candidates, i) => hullIndices(candidates, undominated[i]))
   const level = matrices.map(() => 0)
-  const point = (): Allocation =>
+  const point = (): Solution =>
     total(
       matrices,
       hulls.map((hull, i) => hull[level[i]]),
@@ -108,12 +108,12 @@ export function frontier(matrices: readonly (readonly Candidate[])[]): Allocatio
   return points
 }
 
-function total(matrices: readonly (readonly Candidate[])[], choice: number[]): Allocation {
+function total(matrices: readonly (readonly Candidate[])[], choice: number[]): Solution {
   const chosen = choice.map((c, i) => matrices[i][c])
   return {
     choice,
     bytes: chosen.reduce((sum, c) => sum + c.bytes, 0),
-    damage: chosen.reduce((sum, c) => sum + c.damage, 0),
+    loss: chosen.reduce((sum, c) => sum + c.loss, 0),
   }
 }
 
@@ -121,10 +121,10 @@ function total(matrices: readonly (readonly Candidate[])[], choice: number[]): A
 function paretoIndices(candidates: readonly Candidate[]): number[] {
   const bySize = candidates
     .map((_, i) => i)
-    .sort((a, b) => candidates[a].bytes - candidates[b].bytes || candidates[a].damage - candidates[b].damage)
+    .sort((a, b) => candidates[a].bytes - candidates[b].bytes || candidates[a].loss - candidates[b].loss)
   const kept: number[] = []
   for (const i of bySize) {
-    if (kept.length === 0 || candidates[i].damage < candidates[kept.at(-1)!].damage) kept.push(i)
+    if (kept.length === 0 || candidates[i].loss < candidates[kept.at(-1)!].loss) kept.push(i)
   }
   return kept
 }
@@ -132,7 +132,7 @@ function paretoIndices(candidates: readonly Candidate[]): number[] {
 /** The undominated candidates on the lower convex hull. */
 function hullIndices(candidates: readonly Candidate[], undominated: readonly number[]): number[] {
   const slope = (a: number, b: number) =>
-    (candidates[a].damage - candidates[b].damage) / (candidates[b].bytes - candidates[a].bytes)
+    (candidates[a].loss - candidates[b].loss) / (candidates[b].bytes - candidates[a].bytes)
   const hull: number[] = []
   for (const i of undominated) {
     while (hull.length > 1 && slope(hull.at(-1)!, i) >= slope(hull.at(-2)!, hull.at(-1)!)) hull.pop()
@@ -146,7 +146,7 @@ function hullSteps(candidates: readonly Candidate[], undominated: readonly numbe
   return hull.slice(1).map((to, i) => ({
     item,
     bytes: candidates[to].bytes - candidates[hull[i]].bytes,
-    gain: candidates[hull[i]].damage - candidates[to].damage,
+    gain: candidates[hull[i]].loss - candidates[to].loss,
   }))
 }
 
@@ -159,7 +159,7 @@ function greedy(
   undominated: readonly number[][],
   steps: readonly Step[],
   budget: number,
-): Allocation {
+): Solution {
   const hulls = matrices.map((candidates, i) => hullIndices(candidates, undominated[i]))
   const level = matrices.map(() => 0)
   const blocked = new Set<number>()
@@ -179,7 +179,7 @@ function greedy(
   for (let i = 0; i < choice.length; i++) {
     for (const candidate of undominated[i]) {
       const growth = matrices[i][candidate].bytes - matrices[i][choice[i]].bytes
-      const better = matrices[i][candidate].damage < matrices[i][choice[i]].damage
+      const better = matrices[i][candidate].loss < matrices[i][choice[i]].loss
       if (better && bytes + growth <= budget) {
         bytes += growth
         choice[i] = candidate
@@ -189,7 +189,7 @@ function greedy(
   return total(matrices, choice)
 }
 
-/** Least damage the remaining matrices can reach with `room` bytes when steps may be taken in part. */
+/** Least loss the remaining matrices can reach with `room` bytes when steps may be taken in part. */
 function relaxation(minBytes: number, maxDamage: number, steps: readonly Step[]): (room: number) => number {
   const bytes = new Float64Array(steps.length + 1)
   const gain = new Float64Array(steps.length + 1)
@@ -213,10 +213,10 @@ function relaxation(minBytes: number, maxDamage: number, steps: readonly Step[])
 }
 
 function withoutDominated(states: State[]): State[] {
-  states.sort((a, b) => a.bytes - b.bytes || a.damage - b.damage)
+  states.sort((a, b) => a.bytes - b.bytes || a.loss - b.loss)
   const kept: State[] = []
   for (const state of states) {
-    if (kept.length === 0 || state.damage < kept.at(-1)!.damage) kept.push(state)
+    if (kept.length === 0 || state.loss < kept.at(-1)!.loss) kept.push(state)
   }
   return kept
 }

@@ -1,15 +1,30 @@
-import { type FileHandle, open, rm } from '#platform'
+import { type FileHandle, join, open, rm } from '#platform'
 
-/** Activations of every batch of windows between two blocks, set in order and not changed afterwards; in memory, or in a file. */
+/** Activations of every batch of sequences between two layers, set in order and not changed afterwards. */
 export interface Activations {
   get(batch: number): Promise<Float32Array>
   set(batch: number, values: Float32Array): Promise<void>
   close(): Promise<void>
 }
 
-/** Keeps activations in memory, or in a scratch file when `spillTo` names one. */
-export async function activations(spillTo?: string): Promise<Activations> {
-  return spillTo === undefined ? inMemory() : inFile(spillTo, await open(spillTo, 'w+'))
+/** Where activations are kept. */
+export interface Scratch {
+  /** Path of the next file or folder; undefined where all is kept in memory. */
+  next(): string | undefined
+}
+
+export const memoryScratch: Scratch = { next: () => undefined }
+
+/** Files in a directory, which must exist. Whoever made the directory removes it. */
+export function fileScratch(folder: string): Scratch {
+  let made = 0
+  return { next: () => join(folder, `${made++}.f32`) }
+}
+
+/** Starts to keep activations. */
+export async function activations(scratch: Scratch): Promise<Activations> {
+  const path = scratch.next()
+  return path === undefined ? inMemory() : inFile(path, await open(path, 'w+'))
 }
 
 function inMemory(): Activations {

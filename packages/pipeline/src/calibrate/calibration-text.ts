@@ -1,18 +1,19 @@
 import { ReallmError, textOf } from '@reallm/tensor-io'
-import type { ModelWeights, TransformerConfig } from '@reallm/transformer'
+import type { TransformerConfig } from '@reallm/transformer'
 import { basename, readFile } from '#platform'
+import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
 import type { Effort } from '../recipes/recipe.ts'
-import { randomWindows, type WindowOptions, type Windows, windowsOfText } from './sequences.ts'
+import type { Settings } from '../settings.ts'
+import { randomSequences, type SequenceCounts, type Sequences, sequencesOfText } from './sequences.ts'
 
-/** Calibration windows by effort. */
-const windowsOf: Record<Effort, WindowOptions> = {
-  fast: { windows: 16, heldOut: 4, length: 256 },
-  normal: { windows: 32, heldOut: 4, length: 384 },
-  best: { windows: 128, heldOut: 8, length: 512 },
+const countsOf: Record<Effort, SequenceCounts> = {
+  fast: { calibration: 16, validation: 4, length: 256 },
+  normal: { calibration: 32, validation: 4, length: 384 },
+  best: { calibration: 128, validation: 8, length: 512 },
 }
 
-/** So many times the windows for recipes that train on them. */
+/** Recipes that train take so many times the text. */
 const trainingFactor = 8
 
 /** Calibration tokens for each input of the widest layer, beyond which small models gain little. */
@@ -22,47 +23,45 @@ const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 32 
 const ownText = new URL('../../calibration.txt', import.meta.url)
 
 /**
- * Calibration windows: from `file` (text, or JSON rows of token ids), else from the built-in English text, else, for
+ * Calibration sequences: from `file` (text, or JSON rows of token ids), else from the built-in English text, else, for
  * a model without tokenizer, random tokens.
  *
- * @param training takes more of the text
  * @throws `not-found` for a text when the model has no tokenizer; `bad-file` for ids outside the vocabulary
  */
-export async function calibrationWindows(
-  model: ModelWeights,
+export async function calibrationSequences(
+  { weights, config }: OpenedModel,
   file: string | undefined,
-  effort: Effort,
-  seed: number,
-  training = false,
-): Promise<Windows> {
-  const { vocabSize } = model.config
-  const options = training ? trainingOptions(model.config, effort) : windowOptions(model.config, effort)
+  { recipe, effort, seed }: Settings,
+): Promise<Sequences> {
+  const { vocabSize } = config
+  const trains = recipe.quantise.kind === 'joint' && recipe.quantise.trains === true
+  const counts = trains ? trainingCounts(config, effort) : sequenceCounts(config, effort)
   const contents = file === undefined ? undefined : await readText(file)
   if (file?.endsWith('.json')) {
-    return windowsOfText(
-      checkIds(parseIds(contents!, file), vocabSize, file),
-      options,
-      `tokens of ${basename(file)}`,
-    )
+    const ids = checkIds(parseIds(contents!, file), vocabSize, file)
+    return sequencesOfText(ids, counts, `tokens of ${basename(file)}`)
   }
-  const tokenizer = contents === undefined ? await tokenizerOf(model) : await model.tokenizer()
-  if (!tokenizer) return randomWindows(vocabSize, options, seed)
+  const tokenizer = contents === undefined ? await tokenizerOf(weights) : await weights.tokenizer()
+  if (!tokenizer) return randomSequences(vocabSize, counts, seed)
   const text = contents ?? (await readFile(ownText, 'utf8'))
   const source = file === undefined ? 'the built-in text (Moby-Dick, State of the Union)' : basename(file)
-  return windowsOfText(checkIds(tokenizer.encode(text), vocabSize, source), options, source)
+  return sequencesOfText(checkIds(tokenizer.encode(text), vocabSize, source), counts, source)
 }
 
-/** Windows by effort, no longer than the context, and no more than small second moments can profit from. */
-function windowOptions({ maxPositions, intermediateSize }: TransformerConfig, effort: Effort): WindowOptions {
-  const { windows, heldOut, length: wanted } = windowsOf[effort]
+/** By effort, no longer than the context, and no more than the Hessians of a small model can profit from. */
+function sequenceCounts(
+  { maxPositions, intermediateSize }: TransformerConfig,
+  effort: Effort,
+): SequenceCounts {
+  const { calibration, validation, length: wanted } = countsOf[effort]
   const length = Math.min(wanted, maxPositions)
   const enough = Math.max(4, Math.ceil((tokensPerInput[effort] * intermediateSize) / length))
-  return { windows: Math.min(windows, enough), heldOut: Math.min(heldOut, enough), length }
+  return { calibration: Math.min(calibration, enough), validation: Math.min(validation, enough), length }
 }
 
-function trainingOptions({ maxPositions }: TransformerConfig, effort: Effort): WindowOptions {
-  const { windows, heldOut, length } = windowsOf[effort]
-  return { windows: trainingFactor * windows, heldOut, length: Math.min(length, maxPositions) }
+function trainingCounts({ maxPositions }: TransformerConfig, effort: Effort): SequenceCounts {
+  const { calibration, validation, length } = countsOf[effort]
+  return { calibration: trainingFactor * calibration, validation, length: Math.min(length, maxPositions) }
 }
 
 async function readText(file: string): Promise<string> {

@@ -9,10 +9,11 @@ import {
   valuesOf,
   type Weights,
 } from '@reallm/transformer'
+import type { Fisher } from './statistics.ts'
 
-/** What the backward pass over one block gives, on one window. */
+/** What the backward pass over one layer gives, on one sequence. */
 export interface BlockGradients {
-  /** Gradient at the block's input, `[positions · hidden]`. */
+  /** Gradient at the layer's input, `[positions · hidden]`. */
   readonly input: Float32Array
   /** Gradient at the output of each linear layer, `[positions, out]`; the caller disposes of them. */
   readonly outputs: ReadonlyMap<string, TfTensor>
@@ -22,16 +23,8 @@ export interface BlockGradients {
   readonly squares: ReadonlyMap<string, Fisher>
 }
 
-/** The diagonal of a weight's Fisher information as LQ-LoRA takes it: means over each row, and over each column. */
-export interface Fisher {
-  /** `[out]` */
-  readonly rows: Float32Array
-  /** `[in]` */
-  readonly cols: Float32Array
-}
-
 /**
- * Takes the gradient `dy` at block `i`'s output back to its input and to the outputs of its linear layers.
+ * Takes the gradient `dy` at layer `i`'s output back to its input and to the outputs of its linear layers.
  *
  * @param squared gives `squares` of the weights' gradients too
  */
@@ -76,7 +69,7 @@ function squaredMeans(g: TfTensor, x: TfTensor): Fisher {
   return { rows, cols }
 }
 
-/** What a model predicts on a window. */
+/** What a model predicts on a sequence. */
 export interface Predicted {
   /** A token sampled from each prediction. */
   readonly labels: Int32Array
@@ -110,7 +103,7 @@ export function predictedTokens(
 }
 
 /**
- * Gradient of Σ −log p(label) at the head's input `x`, `[positions · hidden]`; 0 at positions behind the last label. Of
+ * Gradient of Σ −log p(label) at the head's input `x`, `[positions · hidden]`; 0 at positions after the last label. Of
  * labels sampled from the model its outer products are the model's Fisher information (methods §11, two-sided feedback).
  */
 export function headGradients(

@@ -1,40 +1,40 @@
 import type { Matrix } from '@reallm/tensor-io'
-import { embed, type ModelWeights, type TransformerConfig, tf, valuesOf } from '@reallm/transformer'
+import { embed, type TransformerConfig, tf, valuesOf } from '@reallm/transformer'
 import { pause } from '#platform'
-import { type Activations, activations } from './activations.ts'
-import type { WindowBatch } from './forward.ts'
+import { type Activations, activations, type Scratch } from './activations.ts'
+import type { SequenceBatch } from './forward.ts'
 
-/** Activations of all windows in front of the next block: of the original model, or behind what is quantised. */
-export interface Prefix {
-  /** Batches that the windows are in. */
+/** Hidden states of all sequences before the next layer. */
+export interface HiddenStates {
+  /** Batches that the sequences are in. */
   readonly batches: number
-  get(batch: number): Promise<WindowBatch>
-  /** Replaces the activations of every batch by what `step` makes of them. */
-  advance(step: (x: WindowBatch, batch: number) => Float32Array | Promise<Float32Array>): Promise<void>
+  get(batch: number): Promise<SequenceBatch>
+  /** Replaces every batch by what `step` makes of it. */
+  advance(step: (x: SequenceBatch, batch: number) => Float32Array | Promise<Float32Array>): Promise<void>
   close(): Promise<void>
 }
 
-/** Tokens that go through a block at one time. */
+/** Tokens that go through a layer at one time. */
 const batchTokens = 2048
 
-/** Consecutive windows of one length that go through a block together. */
-export function batchesOf(windows: readonly Int32Array[]): Int32Array[][] {
-  const each = Math.max(1, Math.floor(batchTokens / windows[0].length))
-  return Array.from({ length: Math.ceil(windows.length / each) }, (_, b) =>
-    windows.slice(b * each, (b + 1) * each),
+/** Consecutive sequences of one length that go through a layer together. */
+export function batchesOf(sequences: readonly Int32Array[]): Int32Array[][] {
+  const each = Math.max(1, Math.floor(batchTokens / sequences[0].length))
+  return Array.from({ length: Math.ceil(sequences.length / each) }, (_, b) =>
+    sequences.slice(b * each, (b + 1) * each),
   )
 }
 
-/** Starts at the embedding: looks up every window's tokens in `table` `[vocabulary, hidden]`. */
-export async function startPrefix(
+/** Starts behind the embedding: looks up every sequence's tokens in `table` `[vocabulary, hidden]`. */
+export async function embedSequences(
   config: TransformerConfig,
   table: Matrix,
   batches: readonly (readonly Int32Array[])[],
-  spillTo?: string,
-): Promise<Prefix> {
-  const x: Activations = await activations(spillTo)
+  scratch: Scratch,
+): Promise<HiddenStates> {
+  const x: Activations = await activations(scratch)
   const { length } = batches[0][0]
-  for (const [b, windows] of batches.entries()) await x.set(b, lookUp(config, table, windows))
+  for (const [b, sequences] of batches.entries()) await x.set(b, lookUp(config, table, sequences))
   const get = async (batch: number) => ({ values: await x.get(batch), length })
   return {
     batches: batches.length,
@@ -51,19 +51,13 @@ export async function startPrefix(
 }
 
 /** Rows of the embedding as the model's forward pass sees them. */
-function lookUp(config: TransformerConfig, table: Matrix, windows: readonly Int32Array[]): Float32Array {
+function lookUp(config: TransformerConfig, table: Matrix, sequences: readonly Int32Array[]): Float32Array {
   const { cols } = table
-  const ids = windows.flatMap(window => [...window])
+  const ids = sequences.flatMap(sequence => [...sequence])
   const rows = new Float32Array(ids.length * cols)
   for (const [t, id] of ids.entries()) rows.set(table.data.subarray(id * cols, (id + 1) * cols), t * cols)
   return valuesOf(() => {
     const weights = { 'model.embed_tokens.weight': tf.tensor2d(rows, [ids.length, cols]) }
     return embed(config, weights, tf.range(0, ids.length, 1, 'int32').expandDims(0))
   })
-}
-
-/** A tensor of a model as a matrix. */
-export async function readMatrix(model: ModelWeights, name: string): Promise<Matrix> {
-  const { shape, data } = await model.read(name)
-  return { rows: shape[0], cols: shape[1], data }
 }

@@ -1,47 +1,44 @@
 import { type LongWork, throwIfAborted } from '@reallm/tensor-io'
 import { loadBlock, type ModelWeights, tf } from '@reallm/transformer'
-import { join } from '#platform'
-import { type Activations, activations } from './activations.ts'
-import { runBlock } from './forward.ts'
-import { type Prefix, readMatrix, startPrefix } from './hidden-states.ts'
+import { readMatrix } from '../open/read-matrix.ts'
+import { type Activations, activations, memoryScratch, type Scratch } from './activations.ts'
+import { runLayer } from './forward.ts'
+import { embedSequences, type HiddenStates } from './hidden-states.ts'
 
 /** A forward pass whose stations a backward pass comes back to. */
-export interface BlockInputs {
-  /** In front of each block, `[positions · hidden]` for each window. */
+export interface LayerInputs {
+  /** Before each layer, `[positions · hidden]` for each sequence. */
   readonly inputs: readonly Activations[]
   /** Behind the last one. */
-  readonly behind: Prefix
+  readonly behind: HiddenStates
 }
 
 /**
- * Runs the original over some windows, each a batch of its own; one block in memory, activations in files of `scratch`.
+ * Runs the original over some sequences, each a batch of its own; one layer in memory.
  *
- * @param onBlock called behind each block
+ * @param onLayer called behind each layer
  */
-export async function blockInputs(
+export async function layerInputs(
   model: ModelWeights,
-  windows: readonly Int32Array[],
-  scratch: string,
-  { signal, onBlock }: Pick<LongWork, 'signal'> & { readonly onBlock?: (block: number) => void },
-): Promise<BlockInputs> {
+  sequences: readonly Int32Array[],
+  scratch: Scratch,
+  { signal, onLayer }: Pick<LongWork, 'signal'> & { readonly onLayer?: (layer: number) => void },
+): Promise<LayerInputs> {
   const { config } = model
   const table = await readMatrix(model, 'model.embed_tokens.weight')
-  const behind = await startPrefix(
-    config,
-    table,
-    windows.map(window => [window]),
-  )
+  const batches = sequences.map(sequence => [sequence])
+  const behind = await embedSequences(config, table, batches, memoryScratch)
   const inputs: Activations[] = []
   for (let i = 0; i < config.layers; i++) {
     const weights = await loadBlock(model, i)
-    inputs.push(await activations(join(scratch, `block-${i}.f32`)))
-    for (let w = 0; w < windows.length; w++) await inputs[i].set(w, (await behind.get(w)).values)
+    inputs.push(await activations(scratch))
+    for (let s = 0; s < sequences.length; s++) await inputs[i].set(s, (await behind.get(s)).values)
     await behind.advance(x => {
       throwIfAborted(signal)
-      return runBlock(config, weights, i, x)
+      return runLayer(config, weights, i, x)
     })
     tf.dispose(weights)
-    onBlock?.(i)
+    onLayer?.(i)
   }
   return { inputs, behind }
 }

@@ -1,28 +1,26 @@
 import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
 
 /**
- * How much each token counts in the second moments of a layer's inputs, 1 on average: the root of its squared gradient at
- * the layer's outputs. The square itself is what a second-order expansion of the loss has there, but it is known from one
- * sampled prediction, and a few large ones leave moments little to stand on: of SmolLM2-135M's 24,576 calibration tokens the
- * effective number is 3,700 with squares and 22,000 with roots (medians of all layers, a share of 0.15 added). Windows without
- * gradients count for what the others have on average, their first tokens apart: those are what attention rests on, and are
- * unlike all others.
+ * How much each token counts in the Hessian of a projection group, 1 on average: the root of its squared gradient at the
+ * group's outputs. (A second-order expansion of the loss has the square itself; docs/research/calibration.md tells why
+ * the root is better.) Sequences without gradients get the mean of the others, their first tokens apart, since attention
+ * rests on those and they are unlike all others.
  *
- * @param squares of the gradients, `[windows, positions]`
- * @param looked the windows that they are known for
+ * @param squares of the gradients, `[sequences, positions]`
+ * @param known the sequences that have gradients
  */
-export function tokenWeights(squares: Matrix, looked: readonly number[]): Matrix {
+export function tokenWeights(squares: Matrix, known: readonly number[]): Matrix {
   const { rows, cols } = squares
   const roots = squares.data.map(Math.sqrt)
   const usual = new Float32Array(cols)
-  for (const w of looked) {
-    for (let t = 0; t < cols; t++) usual[Math.min(t, 1)] += roots[w * cols + t] / looked.length
+  for (const w of known) {
+    for (let t = 0; t < cols; t++) usual[Math.min(t, 1)] += roots[w * cols + t] / known.length
   }
   const mean = (usual[0] + usual[1]) / cols || 1
   usual.fill(usual[1] / Math.max(1, cols - 1), 1)
   const weights = zeroMatrix(rows, cols)
   for (let w = 0; w < rows; w++) {
-    const from = looked.includes(w) ? roots.subarray(w * cols, (w + 1) * cols) : usual
+    const from = known.includes(w) ? roots.subarray(w * cols, (w + 1) * cols) : usual
     for (let t = 0; t < cols; t++) weights.data[w * cols + t] = from[t] / mean
   }
   return weights

@@ -7,87 +7,97 @@ import {
   ReallmError,
 } from '@reallm/tensor-io'
 import { asymmetricTarget } from '@reallm/vq'
-import type { Fisher } from '../calibrate/gradients.ts'
-import type { Choice } from '../recipes/recipe.ts'
+import type { Fisher } from '../calibrate/statistics.ts'
+import type { Configuration } from '../recipes/configuration.ts'
 import { rowSample } from './row-sample.ts'
 
-/** What is known about a matrix's surroundings when it is encoded. */
-export interface Moments {
-  /** `H`, `[in, in]`. */
-  readonly hessian?: Matrix
-  /** `E[g gᵀ]` of the outputs, `[out, out]`. */
-  readonly outputHessian?: Matrix
-  /** `C = XᵀX̂ / tokens` with the original's inputs: given, the asymmetric correction is made. */
-  readonly crossMoment?: Matrix
-  /** `YᵀX̂ / tokens`, `[out, in]`, Y being what the layer should give: in the place of `W C`. */
-  readonly outputMoment?: Matrix
+/** What is known about a matrix's surroundings when it is rounded. */
+export interface RoundingStatistics {
+  /** `H = X̂ᵀX̂ / tokens`, `[in, in]`, of its inputs behind everything that is quantised. */
+  readonly hessian?: Matrix | undefined
+  /** Covariance of the gradients at its outputs, `[out, out]`. */
+  readonly outputGradients?: Matrix | undefined
+  /** `C = XᵀX̂ / tokens`, `[in, in]`, X being the original's inputs: the target becomes `W C H⁻¹`. */
+  readonly crossCovariance?: Matrix | undefined
+  /** `YᵀX̂ / tokens`, `[out, in]`, Y being the outputs that are wanted: the target becomes `YᵀX̂ H⁻¹`. */
+  readonly wantedOutputs?: Matrix | undefined
   /** Given, the error to minimise is Σ rows[i] · cols[j] · ΔW[i, j]². */
-  readonly fisher?: Fisher
+  readonly fisher?: Fisher | undefined
 }
 
 export interface EncodeResult {
   readonly encoded: EncodedMatrix
   readonly decoded: Matrix
-  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ), W being what the codec was asked for. */
+  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ), W being the target. */
   readonly error: number
-  /** `error` without feedback rounding, of a sample of rows; only where asked for. */
-  readonly errorBefore?: number
+  /** `error` without error feedback, of a sample of rows; only where asked for. */
+  readonly errorWithoutFeedback?: number | undefined
   /** ‖ΔW‖² / ‖W‖² */
   readonly plainError: number
   readonly seconds: number
 }
 
-/** Encodes one matrix by one choice, and measures what it lost. */
+export interface EncodeOptions extends Omit<EncodeContext, 'hessian' | 'outputHessian'> {
+  /** Also measure what error feedback gains. */
+  readonly compareFeedback?: boolean | undefined
+}
+
+/** Encodes one matrix in one configuration, and measures what it lost. */
 export async function encodeMatrix(
   name: string,
   w: Matrix,
-  choice: Choice,
-  moments: Moments,
-  {
-    compare = false,
-    ...work
-  }: Omit<EncodeContext, 'hessian' | 'outputHessian'> & { readonly compare?: boolean },
+  configuration: Configuration,
+  statistics: RoundingStatistics,
+  { compareFeedback = false, ...work }: EncodeOptions,
 ): Promise<EncodeResult> {
   const started = performance.now()
-  const { hessian, fisher } = moments
-  const weights = fisher
-    ? { hessian: diagonal(fisher.cols), outputHessian: diagonal(fisher.rows) }
-    : { ...(hessian && { hessian }), ...(moments.outputHessian && { outputHessian: moments.outputHessian }) }
+  const { hessian } = statistics
   try {
-    const wanted = moments.outputMoment ?? (moments.crossMoment && matmul(w, moments.crossMoment))
+    const wanted =
+      statistics.wantedOutputs ?? (statistics.crossCovariance && matmul(w, statistics.crossCovariance))
     const target = hessian && wanted ? asymmetricTarget(w, wanted, hessian) : w
-    const encoded = await choice.encode(target, { ...work, ...weights })
-    const decoded = choice.decode(encoded)
+    const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics) })
+    const decoded = configuration.decode(encoded)
     const plainError = outputError(target, decoded)
     const error = hessian ? outputError(target, decoded, { hessian }) : plainError
     if (!Number.isFinite(plainError))
       throw new ReallmError('numeric', 'it decodes to values that are not finite')
-    const errorBefore =
-      compare && hessian ? await errorWithoutFeedback(target, hessian, choice, work) : undefined
+    const errorWithoutFeedback =
+      compareFeedback && hessian ? await sampledError(target, hessian, configuration, work) : undefined
     const seconds = (performance.now() - started) / 1000
-    return { encoded, decoded, error, ...(errorBefore !== undefined && { errorBefore }), plainError, seconds }
+    return { encoded, decoded, error, errorWithoutFeedback, plainError, seconds }
   } catch (cause) {
     if (!(cause instanceof ReallmError) || cause.code === 'aborted' || cause.message.startsWith(name))
       throw cause
-    throw new ReallmError(cause.code, `${name} [${w.rows}×${w.cols}], ${choice.label}: ${cause.message}`, {
-      ...(cause.hint && { hint: cause.hint }),
-      cause,
-    })
+    throw new ReallmError(
+      cause.code,
+      `${name} [${w.rows}×${w.cols}], ${configuration.label}: ${cause.message}`,
+      {
+        ...(cause.hint && { hint: cause.hint }),
+        cause,
+      },
+    )
   }
 }
 
-/** Rows that are encoded again to see what feedback gains. */
+/** What the codec weighs errors by. */
+function weightsOf({ hessian, outputGradients, fisher }: RoundingStatistics) {
+  if (fisher) return { hessian: diagonal(fisher.cols), outputHessian: diagonal(fisher.rows) }
+  return { ...(hessian && { hessian }), ...(outputGradients && { outputHessian: outputGradients }) }
+}
+
+/** Rows that are encoded again to see what error feedback gains. */
 const comparedRows = 24
 
-/** Relative output error of the same choice when the codec knows no second moments, on evenly spread rows. */
-async function errorWithoutFeedback(
+/** Relative output error of the same configuration when the codec knows no Hessian, on evenly spread rows. */
+async function sampledError(
   w: Matrix,
   hessian: Matrix,
-  choice: Choice,
+  configuration: Configuration,
   work: LongWork & { readonly seed: number },
 ): Promise<number> {
   const { w: sample } = rowSample(w, comparedRows)
-  const decoded = choice.decode(await choice.encode(sample, work))
+  const decoded = configuration.decode(await configuration.encode(sample, work))
   return outputError(sample, decoded, { hessian })
 }
 

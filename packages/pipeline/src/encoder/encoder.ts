@@ -1,92 +1,43 @@
-import { fileStore, type Matrix } from '@reallm/tensor-io'
-import { availableParallelism, join, threadPool } from '#platform'
-import {
-  choicesFor,
-  type Effort,
-  type MatrixModule,
-  type Recipe,
-  type SharedTensors,
-} from '../recipes/recipe.ts'
-import { type EncodeResult, encodeMatrix, type Moments } from './encode-matrix.ts'
+import { type LongWork, ReallmError } from '@reallm/tensor-io'
+import { availableParallelism } from '#platform'
+import { queueModule, threads as threadsOf } from '#workers'
+import type { Recipe } from '../recipes/recipe.ts'
+import { recipes } from '../recipes/recipes.ts'
+import type { Encoder } from './encode-job.ts'
+import { runJob } from './run-job.ts'
 
-/** One way to encode a job's matrix. */
-interface EncodeTry {
-  /** Index into the recipe's choices for this matrix. */
-  readonly choice: number
-  /** Index into the choice's trials: one of them in its place. */
-  readonly trial?: number
-  /** What was fitted to the matrix's group, where the choice shares anything. */
-  readonly shared?: SharedTensors
-}
-
-/** One matrix to encode, in one or several ways: one job. Plain data, so that it can go to another thread. */
-export interface EncodeJob extends Moments {
-  readonly recipe: string
-  readonly module: MatrixModule
-  readonly effort: Effort
-  readonly tries: readonly EncodeTry[]
-  readonly w: Matrix
-  readonly seed: number
-  /** Also measure what feedback rounding gains. */
-  readonly compare?: boolean
-  /** Directory for the state of codecs that train. */
-  readonly checkpoints?: string
-}
-
-/** Encodes matrices, several at a time; a job's results, one for each of its tries, do not depend on how many. */
-export interface EncodePool {
-  readonly threads: number
-  encode(job: EncodeJob): Promise<EncodeResult[]>
-  close(): Promise<void>
-}
-
-export interface PoolOptions {
-  /** Worker threads; 0 encodes in this thread. Default: one per core. */
-  readonly threads?: number
-  readonly signal?: AbortSignal
+export interface EncoderOptions extends Pick<LongWork, 'signal'> {
+  /** Worker threads; default one per core, 0 for none. */
+  readonly threads?: number | undefined
+  /** Matrices go to machines that run `serveQueue` on this Redis, through a directory that all of them see. */
+  readonly queue?: { readonly url: string; readonly shared: string } | undefined
 }
 
 /**
- * A pool of worker threads for a built-in recipe. In this thread when `threads` is 0, when the recipe is the caller's
- * own (its functions cannot be sent), or when running from TypeScript sources.
+ * An encoder for a recipe: other machines where a queue is given, else worker threads; this thread when `threads` is 0,
+ * in pages, and for recipes that are not built in, whose functions cannot be sent.
+ *
+ * @throws `unsupported` for a queue that the recipe cannot use
  */
-export function encodePool(recipe: Recipe, isBuiltIn: boolean, options: PoolOptions = {}): EncodePool {
-  const threads = options.threads ?? availableParallelism()
-  const canThread = isBuiltIn && threads > 0 && import.meta.url.endsWith('.js')
-  return canThread && threadPool ? threadPool(threads, options.signal) : inThisThread(recipe, options.signal)
+export async function openEncoder(recipe: Recipe, options: EncoderOptions): Promise<Encoder> {
+  const { signal, queue, threads = availableParallelism() } = options
+  const builtIn = recipes.includes(recipe)
+  if (queue === undefined) {
+    return (builtIn && threads > 0 && threadsOf?.(threads, signal)) || thisThread(recipe, signal)
+  }
+  if (!builtIn || !queueModule) {
+    throw new ReallmError('unsupported', `the recipe ${recipe.name} cannot go to other machines`, {
+      hint: 'only built-in recipes can, from Node; leave the queue away',
+    })
+  }
+  const { queueEncoder } = await queueModule()
+  return queueEncoder({ ...queue, signal })
 }
 
-function inThisThread(recipe: Recipe, signal: AbortSignal | undefined): EncodePool {
+function thisThread(recipe: Recipe, signal: AbortSignal | undefined): Encoder {
   return {
     threads: 1,
     encode: job => runJob(recipe, job, signal),
     close: async () => {},
   }
-}
-
-/** Encodes one job; used by worker threads and by the pool without threads. */
-export async function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult[]> {
-  const choices = choicesFor(recipe, job.module, job.effort)
-  const results: EncodeResult[] = []
-  const { checkpoints } = job
-  for (const { choice, trial, shared } of job.tries) {
-    const tried = trial === undefined ? choices[choice] : choices[choice].trials![trial]
-    const result = await encodeMatrix(
-      job.module.name,
-      job.w,
-      shared ? tried.shared!.with(shared) : tried,
-      job,
-      {
-        seed: job.seed,
-        // networks know no feedback
-        compare: job.compare === true && choices[choice].trials === undefined,
-        ...(signal && { signal }),
-        ...(checkpoints && {
-          checkpoint: (name: string) => fileStore(join(checkpoints, `${name}.safetensors`)),
-        }),
-      },
-    )
-    results.push(result)
-  }
-  return results
 }

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { ReallmError } from '@reallm/tensor-io'
 import { type Answer, resultsOf } from './answer.ts'
+import type { EncodeJob, Encoder } from './encode-job.ts'
 import type { EncodeResult } from './encode-matrix.ts'
-import type { EncodeJob, EncodePool } from './encoder.ts'
 
 /** Weights of a matrix after which its thread ends: WebAssembly never gives memory back. */
 const retiringWeights = 1 << 23
@@ -13,8 +14,12 @@ interface Waiting {
   reject(error: Error): void
 }
 
-/** A pool of worker threads that know the built-in recipes. */
-export function threadPool(threads: number, signal: AbortSignal | undefined): EncodePool {
+/** The worker's script: compiled beside this file; absent when running from TypeScript sources. */
+const script = new URL('./worker.js', import.meta.url)
+
+/** An encoder on worker threads, which know the built-in recipes; undefined when running from TypeScript sources. */
+export function threads(count: number, signal: AbortSignal | undefined): Encoder | undefined {
+  if (!existsSync(script)) return undefined
   const idle: Worker[] = []
   const all = new Set<Worker>()
   const busy = new Map<Worker, Waiting>()
@@ -22,7 +27,7 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
   let closed = false
 
   function start(): Worker {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { threads } })
+    const worker = new Worker(script, { workerData: { threads: count } })
     all.add(worker)
     worker.on('message', (answer: Answer) => {
       const { job, resolve, reject } = take(worker)
@@ -61,7 +66,7 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
   }
 
   function next(): void {
-    while (queue.length > 0 && (idle.length > 0 || all.size < threads)) {
+    while (queue.length > 0 && (idle.length > 0 || all.size < count)) {
       const worker = idle.pop() ?? start()
       const waiting = queue.shift()!
       busy.set(worker, waiting)
@@ -80,7 +85,7 @@ export function threadPool(threads: number, signal: AbortSignal | undefined): En
   signal?.addEventListener('abort', close, { once: true })
 
   return {
-    threads,
+    threads: count,
     close,
     encode: job =>
       new Promise((resolve, reject) => {

@@ -2,13 +2,14 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { createPool } from '@reallm/kernels'
 import { builtInRecipe } from '../recipes/recipes.ts'
 import { answerOf } from './answer.ts'
-import { type EncodeJob, runJob } from './encoder.ts'
+import type { EncodeJob } from './encode-job.ts'
+import { runJob } from './run-job.ts'
 
 const port = parentPort!
 
 port.on('message', async (job: EncodeJob) => {
   // Embedding and head are so large, and alone so often, that each is worked on by as many threads as the pool has.
-  const helpers = await createPool({ threads: job.module.block === undefined ? workerData.threads : 1 })
+  const helpers = await createPool({ threads: job.module.layer === undefined ? workerData.threads : 1 })
   const answer = await answerOf(() => runJob(builtInRecipe(job.recipe), job))
   helpers.close()
   const decoded = 'results' in answer ? answer.results.map(r => r.decoded.data.buffer as ArrayBuffer) : []

@@ -1,38 +1,45 @@
-import { type LongWork, openModel, type Registry } from '@reallm/tensor-io'
-import { inMemory, loadWeights, type ModelWeights, openWeights, streamed, tf } from '@reallm/transformer'
-import type { Windows } from '../calibrate/sequences.ts'
+import { type LongWork, openModel } from '@reallm/tensor-io'
+import { inMemory, loadWeights, openWeights, streamed, tf } from '@reallm/transformer'
+import type { Sequences } from '../calibrate/sequences.ts'
+import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
 import type { CompressReport } from '../output/report.ts'
+import { builtInRegistry } from '../recipes/registry.ts'
 import { compareGeneration, continuations } from './generation.ts'
 import { measureQuality } from './quality.ts'
 
-export interface CheckOptions extends LongWork {
-  /** Whether all weights of one model, decoded, may be in memory; else no text is written. */
-  readonly fits: boolean
-}
+/** What an evaluation finds; text is only written where all weights of one model fit in half of `maxMemory`. */
+export type Evaluation = Pick<CompressReport, 'quality' | 'generation'>
 
-/** Reads an artifact back, and measures how far its predictions and the text that it writes are from the original's. */
-export async function checkArtifact(
-  original: ModelWeights,
+/**
+ * Reads an artifact back, and measures how far its predictions and the text that it writes are from the original's.
+ *
+ * @param maxMemory bytes
+ */
+export async function evaluate(
+  original: OpenedModel,
   folder: string,
-  registry: Registry,
-  windows: Windows,
-  { fits, ...work }: CheckOptions,
-): Promise<Pick<CompressReport, 'quality' | 'generation'>> {
-  const compressed = await openWeights(await openModel(folder, { registry }))
+  sequences: Sequences,
+  maxMemory: number,
+  work: LongWork,
+): Promise<Evaluation> {
+  const compressed = await openWeights(await openModel(folder, { registry: builtInRegistry() }))
   try {
-    if (!fits)
-      return { quality: await measureQuality(streamed(original), streamed(compressed), windows, work) }
+    const reference = streamed(original.weights)
+    if (4 * original.parts.parameters > maxMemory / 2)
+      return { quality: await measureQuality(reference, streamed(compressed), sequences, work) }
     const { config } = compressed
     const weights = await loadWeights(compressed)
     const found = await disposing(weights, async () => ({
-      quality: await measureQuality(streamed(original), inMemory(config, weights), windows, work),
-      got: await continuations(config, weights, windows, work),
+      quality: await measureQuality(reference, inMemory(config, weights), sequences, work),
+      got: await continuations(config, weights, sequences, work),
     }))
-    const originals = await loadWeights(original)
-    const wanted = await disposing(originals, () => continuations(original.config, originals, windows, work))
-    const generation = compareGeneration(wanted, found.got, windows, await tokenizerOf(original))
-    return { quality: found.quality, generation }
+    const originals = await loadWeights(original.weights)
+    const wanted = await disposing(originals, () =>
+      continuations(original.config, originals, sequences, work),
+    )
+    const tokenizer = await tokenizerOf(original.weights)
+    return { quality: found.quality, generation: compareGeneration(wanted, found.got, sequences, tokenizer) }
   } finally {
     await compressed.close()
   }

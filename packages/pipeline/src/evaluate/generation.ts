@@ -10,34 +10,34 @@ import {
   type Weights,
 } from '@reallm/transformer'
 import { pause } from '#platform'
-import type { Windows } from '../calibrate/sequences.ts'
+import type { Sequences } from '../calibrate/sequences.ts'
 import type { GenerationReport } from '../output/report.ts'
 
 /** Prompts, and tokens of each prompt and continuation; products of eight rows are no slower than of four. */
 const sizes = { prompts: 8, prompt: 32, continuation: 32 }
 
-const promptLength = (windows: Windows): number => Math.min(sizes.prompt, Math.floor(windows.length / 2))
+const promptLength = ({ length }: Sequences): number => Math.min(sizes.prompt, Math.floor(length / 2))
 
-/** The beginnings of held-out windows, then of their second halves. */
-const promptsOf = (windows: Windows): number[][] =>
-  [0, Math.floor(windows.length / 2)]
-    .flatMap(from => windows.heldOut.map(ids => [...ids.subarray(from, from + promptLength(windows))]))
+/** The beginnings of validation sequences, then of their second halves. */
+const promptsOf = (sequences: Sequences): number[][] =>
+  [0, Math.floor(sequences.length / 2)]
+    .flatMap(from => sequences.validation.map(ids => [...ids.subarray(from, from + promptLength(sequences))]))
     .slice(0, sizes.prompts)
 
 /**
- * What two models wrote (`continuations`) greedily after pieces of held-out windows: likelihood can look fine while
+ * What two models wrote (`continuations`) greedily after beginnings of validation sequences: likelihood can look fine while
  * running text falls apart.
  */
 export function compareGeneration(
   wanted: readonly (readonly number[])[],
   got: readonly (readonly number[])[],
-  windows: Windows,
+  sequences: Sequences,
   tokenizer: TextTokenizer | undefined,
 ): GenerationReport {
-  const prompts = promptsOf(windows)
+  const prompts = promptsOf(sequences)
   const text = (ids: readonly number[]) => tokenizer?.decode(ids) ?? ids.join(' ')
   return {
-    protocol: `${prompts.length} greedy continuations of ${sizes.continuation} tokens after ${promptLength(windows)} tokens of held-out windows`,
+    protocol: `${prompts.length} greedy continuations of ${sizes.continuation} tokens after ${promptLength(sequences)} tokens of validation sequences`,
     repetition: {
       original: meanOf(wanted.map(c => repetitionRate(c))),
       compressed: meanOf(got.map(c => repetitionRate(c))),
@@ -51,14 +51,14 @@ export function compareGeneration(
   }
 }
 
-/** What a model writes greedily after each of some pieces of held-out windows, all of them at a time. */
+/** What a model writes greedily after beginnings of validation sequences, all of them at a time. */
 export async function continuations(
   config: TransformerConfig,
   weights: Weights,
-  windows: Windows,
+  sequences: Sequences,
   { signal }: LongWork,
 ): Promise<number[][]> {
-  const prompts = promptsOf(windows)
+  const prompts = promptsOf(sequences)
   const cache = createKvCache()
   const written: number[][] = prompts.map(() => [])
   const most = Math.min(sizes.continuation, config.maxPositions - (prompts[0]?.length ?? 0) + 1)

@@ -1,41 +1,56 @@
-import { sizeOf } from '@reallm/tensor-io'
+import { type MatrixShape, sizeOf } from '@reallm/tensor-io'
 import { allTensors, linearModules, type TransformerConfig } from '@reallm/transformer'
-import type { MatrixKind, MatrixModule } from '../recipes/recipe.ts'
+
+/** A matrix of a model, to be stored. */
+export interface MatrixModule {
+  /** `model.layers.0.self_attn.q_proj`; its weight is `<name>.weight`. */
+  readonly name: string
+  /** Last part of the name, which recipes and shared decoders group by: `q_proj`, `embed_tokens`, `lm_head`, … */
+  readonly kind: string
+  /** `[out, in]` */
+  readonly shape: MatrixShape
+  /** Index of its layer; absent for embedding and head. */
+  readonly layer?: number
+  /** Rows of an attention head, for attention's matrices; columns of `o_proj`. */
+  readonly headDim?: number
+  /** Set for an embedding that is the output head too. */
+  readonly tied?: true
+}
 
 /** A model taken apart: what gets a codec, and what is stored as it is. */
 export interface ModelParts {
-  /** Embedding first, then the blocks in order, then an untied head. */
+  /** Embedding first, then the layers in order, then an untied head. */
   readonly matrices: readonly MatrixModule[]
   /** Names and shapes of norms and biases. */
   readonly plain: ReadonlyMap<string, readonly number[]>
   /** Weights of the whole model. */
   readonly parameters: number
-  /** Weights that a budget of bits is averaged over: all, or those of the blocks' matrices. */
+  /** Weights that a budget of bits is averaged over: all, or those of the layers' matrices. */
   readonly counted: number
 }
 
-/** What is encoded: every matrix, or those of the blocks, embedding and head staying as they are. */
+/** What is encoded: every matrix, or those of the layers; embedding and head then stay as they are. */
 export type Scope = 'all' | 'blocks'
 
 /** Sorts a model's tensors into matrices to encode and tensors to keep. */
 export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): ModelParts {
   const { vocabSize, hiddenSize, layers, tiedHead } = config
-  const outer = (name: string, kind: MatrixKind): MatrixModule => ({
+  const vocabularyMatrix = (name: string, kind: string): MatrixModule => ({
     name,
     kind,
     shape: [vocabSize, hiddenSize],
     ...(tiedHead && { tied: true }),
   })
   const matrices: MatrixModule[] = []
-  if (scope === 'all') matrices.push(outer('model.embed_tokens', 'embed_tokens'))
+  if (scope === 'all') matrices.push(vocabularyMatrix('model.embed_tokens', 'embed_tokens'))
   for (let i = 0; i < layers; i++) {
     for (const { name, shape } of linearModules(config, i)) {
-      const kind = name.slice(name.lastIndexOf('.') + 1) as MatrixKind
+      const kind = name.slice(name.lastIndexOf('.') + 1)
       const attention = name.includes('self_attn') && { headDim: config.headDim }
-      matrices.push({ name, shape, kind, block: i, ...attention })
+      matrices.push({ name, shape, kind, layer: i, ...attention })
     }
   }
-  if (scope === 'all' && !tiedHead) matrices.push(outer('lm_head', 'lm_head'))
+  if (scope === 'all' && !tiedHead) matrices.push(vocabularyMatrix('lm_head', 'lm_head'))
   const all = allTensors(config)
   const encoded = new Set(matrices.map(m => `${m.name}.weight`))
   const weightsOf = (shapes: Iterable<readonly number[]>) =>

@@ -10,7 +10,7 @@ import type { ModelWeights } from '@reallm/transformer'
 import { createHash } from '#platform'
 import type { ModelParts } from './model-parts.ts'
 
-export interface Scan {
+export interface ScannedWeights {
   /** The tensors that are stored as they are, in 16 bits where that loses nothing that matters. */
   readonly plain: Readonly<Record<string, Tensor>>
   /** SHA-256 of configuration, names, shapes and all weights. */
@@ -21,12 +21,15 @@ export interface Scan {
 const chunk = 1 << 22
 
 /**
- * Reads a model once before any long work: refuses weights that are not numbers, and takes the digest that a resumed
- * run is compared by.
+ * Reads a model's weights once: refuses those that are not numbers, and takes the digest that a resumed run is compared by.
  *
  * @throws `numeric` naming the tensor and the place of the first NaN or infinity
  */
-export async function scanModel(model: ModelWeights, parts: ModelParts, work: LongWork = {}): Promise<Scan> {
+export async function scanWeights(
+  model: ModelWeights,
+  parts: ModelParts,
+  { signal, onProgress }: LongWork,
+): Promise<ScannedWeights> {
   const hash = createHash('sha256').update(JSON.stringify(model.config.source))
   const plain: Record<string, Tensor> = {}
   const shapes = new Map<string, readonly number[]>([
@@ -42,13 +45,13 @@ export async function scanModel(model: ModelWeights, parts: ModelParts, work: Lo
     const kept = parts.plain.has(name) ? new Float32Array(sizeOf(shape)) : undefined
     hash.update(`${name} ${shape}`)
     for (let from = 0; from < rows; from += step) {
-      throwIfAborted(work.signal)
+      throwIfAborted(signal)
       const { data } = await model.read(name, [from, Math.min(rows, from + step)])
       requireFinite(name, shape, data, from * width)
       hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
       kept?.set(data, from * width)
       done += data.length
-      work.onProgress?.({ event: 'weights-read', name, done, total })
+      onProgress?.({ event: 'weights-read', name, done, total })
     }
     if (kept) plain[name] = compactTensor(shape, kept)
   }

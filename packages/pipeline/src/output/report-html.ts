@@ -8,11 +8,11 @@ export function reportHtml(report: CompressReport): string {
   const plots = [
     svgPlot(
       byKind(matrices, m => m.bits),
-      { title: 'Bits per weight', x: 'block', y: 'bits per weight' },
+      { title: 'Bits per weight', x: 'layer', y: 'bits per weight' },
     ),
     svgPlot([...byKind(matrices, m => m.error), ...withoutFeedback(matrices)], {
       title: 'Relative output error under H',
-      x: 'block',
+      x: 'layer',
       y: 'tr(ΔW H ΔWᵀ) / tr(W H Wᵀ)',
       log: true,
     }),
@@ -23,9 +23,9 @@ export function reportHtml(report: CompressReport): string {
       log: true,
     }),
     svgPlot(frontierSeries(report), {
-      title: 'Frontier: size against predicted damage',
+      title: 'Frontier: size against predicted loss',
       x: 'MB',
-      y: report.damageUnit,
+      y: report.predictedUnit,
       log: true,
     }),
   ]
@@ -51,7 +51,7 @@ export function reportHtml(report: CompressReport): string {
       : []),
     ...(generation
       ? ([
-          ['left to itself', generation.protocol],
+          ['generation', generation.protocol],
           ['agrees with the original for', `${(100 * generation.agreement).toFixed(0)} % of a continuation`],
           [
             '4-grams repeated',
@@ -72,7 +72,7 @@ export function reportHtml(report: CompressReport): string {
     m.codec,
     m.bits.toFixed(3),
     num(m.error),
-    m.errorBefore === undefined ? '' : num(m.errorBefore),
+    m.errorWithoutFeedback === undefined ? '' : num(m.errorWithoutFeedback),
     num(m.plainError),
     m.seconds.toFixed(2),
   ])
@@ -98,7 +98,7 @@ ${tableHtml(rows, ['matrix', 'shape', 'codec', 'bits', 'error under H', 'without
 function samplesHtml(generation: CompressReport['generation']): string {
   if (!generation) return ''
   const rows = generation.samples.map(s => [s.prompt, s.original, s.compressed])
-  return `<h2>Left to itself</h2>\n${tableHtml(rows, ['after', 'the original writes', 'this model writes'])}`
+  return `<h2>What each model writes</h2>\n${tableHtml(rows, ['after', 'the original writes', 'this model writes'])}`
 }
 
 function byKind(matrices: readonly MatrixReport[], of: (m: MatrixReport) => number): PlotSeries[] {
@@ -113,18 +113,18 @@ function byKind(matrices: readonly MatrixReport[], of: (m: MatrixReport) => numb
   return [...kinds].map(([name, points]) => ({ name, points, line: true }))
 }
 
-/** The mean over a block's matrices, to compare with. */
+/** The mean over a layer's matrices, to compare with. */
 function withoutFeedback(matrices: readonly MatrixReport[]): PlotSeries[] {
-  const blocks = new Map<number, number[]>()
-  for (const { name, errorBefore } of matrices) {
-    const block = /\.layers\.(\d+)\./.exec(name)?.[1]
-    if (block === undefined || errorBefore === undefined) continue
-    blocks.set(Number(block), [...(blocks.get(Number(block)) ?? []), errorBefore])
+  const layers = new Map<number, number[]>()
+  for (const { name, errorWithoutFeedback } of matrices) {
+    const layer = /\.layers\.(\d+)\./.exec(name)?.[1]
+    if (layer === undefined || errorWithoutFeedback === undefined) continue
+    layers.set(Number(layer), [...(layers.get(Number(layer)) ?? []), errorWithoutFeedback])
   }
-  const points = [...blocks].map(([x, errors]) => ({
+  const points = [...layers].map(([x, errors]) => ({
     x,
     y: errors.reduce((sum, e) => sum + e, 0) / errors.length,
-    title: `block ${x}, mean without feedback`,
+    title: `layer ${x}, mean without feedback`,
   }))
   return points.length > 0 ? [{ name: 'mean without feedback', points, line: true }] : []
 }
@@ -141,15 +141,15 @@ function againstLimit(matrices: readonly MatrixReport[]): PlotSeries[] {
   ]
 }
 
-function frontierSeries({ frontier, size, predictedDamage }: CompressReport): PlotSeries[] {
+function frontierSeries({ frontier, size, predicted }: CompressReport): PlotSeries[] {
   const points = frontier.map(p => ({
     x: p.bytes / 1e6,
-    y: p.damage,
+    y: p.predicted,
     title: `${p.bitsPerWeight.toFixed(2)} bits`,
   }))
   return [
-    { name: 'can be had', points, line: true },
-    { name: 'this model', points: [{ x: size.bytes / 1e6, y: predictedDamage }] },
+    { name: 'possible sizes', points, line: true },
+    { name: 'this model', points: [{ x: size.bytes / 1e6, y: predicted }] },
   ]
 }
 

@@ -1,25 +1,26 @@
-import type { JournalOptions } from '../checkpoint/journal.ts'
+import type { Identity } from '../checkpoint/checkpoint.ts'
+import type { Usage } from './clock.ts'
 
 /** How one matrix was stored. */
 export interface MatrixReport {
   readonly name: string
   /** `[out, in]` */
   readonly shape: readonly [number, number]
-  /** The composition and its parameters in short: `trellis k=3 L=10`. */
+  /** The configuration in short: `trellis 3 bits, L=10`. */
   readonly codec: string
   /** Bits per weight, every stored tensor counted, those shared with other matrices by their share. */
   readonly bits: number
   readonly bytes: number
   /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the share of the output's energy that is lost. */
   readonly error: number
-  /** The same without feedback rounding, measured on a sample of rows; absent where there is none. */
-  readonly errorBefore?: number
+  /** The same without error feedback, measured on a sample of rows; absent where there is none. */
+  readonly errorWithoutFeedback?: number | undefined
   /** ‖ΔW‖² / ‖W‖² */
   readonly plainError: number
   readonly seconds: number
 }
 
-/** One model on the held-out windows. */
+/** One model on the validation sequences. */
 export interface QualityReport {
   readonly perplexity: number
   /** Mean cross-entropy, nats per token. */
@@ -30,7 +31,7 @@ export interface QualityReport {
   readonly top1: number
 }
 
-/** What original and compressed model write, each left to itself. */
+/** What original and compressed model write by themselves. */
 export interface GenerationReport {
   readonly protocol: string
   /** Mean share of 4-grams that came before in the same continuation: near 1 for a model that is stuck. */
@@ -44,21 +45,22 @@ export interface GenerationReport {
   }[]
 }
 
-/** A model size that can be had, and what it is predicted to cost. */
+/** A model size that can be had, and what it is predicted to lose. */
 export interface FrontierPoint {
   /** Sum of the weight files, in bytes. */
   readonly bytes: number
   readonly bitsPerWeight: number
-  readonly damage: number
+  /** In `CompressReport.predictedUnit`. */
+  readonly predicted: number
 }
 
 /** What `compress` returns and writes as `reallm-report.json`. */
-export interface CompressReport {
-  readonly version: 1
+export interface CompressReport extends Usage {
+  readonly version: 2
   readonly model: string
   readonly recipe: string
   readonly seed: number
-  readonly options: JournalOptions
+  readonly options: Identity
   readonly size: {
     /** Sum of the weight files. */
     readonly bytes: number
@@ -68,7 +70,7 @@ export interface CompressReport {
     readonly bitsPerWeight: number
   }
   readonly calibration: string
-  /** Measured on the calibration windows that were held out; absent with `--no-eval`. */
+  /** Measured on the validation sequences; absent with `--no-eval`. */
   readonly quality?: {
     readonly protocol: string
     readonly original: QualityReport
@@ -77,14 +79,9 @@ export interface CompressReport {
   /** Absent with `--no-eval`, and for models whose weights do not fit in half of the memory aimed for. */
   readonly generation?: GenerationReport
   readonly matrices: readonly MatrixReport[]
-  /** What `predictedDamage` and the frontier's damages are counted in. */
-  readonly damageUnit: string
-  readonly predictedDamage: number
+  /** What `predicted` and the frontier's predictions are counted in. */
+  readonly predictedUnit: string
+  readonly predicted: number
   readonly frontier: readonly FrontierPoint[]
-  readonly seconds: number
-  /** Processor time of all threads. */
-  readonly cpuSeconds: number
-  /** Largest resident set of the process, in bytes. */
-  readonly peakMemory: number
   readonly machine: { readonly node: string; readonly backend: string; readonly threads: number }
 }

@@ -6,7 +6,6 @@ export { createHash } from 'node:crypto'
 export { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 export { availableParallelism, tmpdir } from 'node:os'
 export { basename, dirname, join, resolve } from 'node:path'
-export { threadPool } from '../encoder/threads.ts'
 export {
   createNew,
   type Entry,
@@ -18,9 +17,6 @@ export {
   uniqueName,
 } from './places.ts'
 export { isRunning, onExit, type ProcessIdentity, thisProcess } from './processes.ts'
-
-/** Loads BullMQ only when it is asked for. */
-export const queues = () => import('../encoder/queue/index.ts')
 
 /** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
 export const cacheFolder = (): string =>

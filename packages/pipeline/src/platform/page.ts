@@ -44,8 +44,6 @@ export const createHash = (_name: 'sha256') => sha256()
 export const availableParallelism: typeof node.availableParallelism = () => 1
 export const tmpdir: typeof node.tmpdir = () => '/tmp'
 export const cacheFolder: typeof node.cacheFolder = () => '/cache'
-export const threadPool = undefined
-export const queues = undefined
 
 /** Pages cannot tell; one thread works all the time. */
 export const cpuSeconds: typeof node.cpuSeconds = () => performance.now() / 1000

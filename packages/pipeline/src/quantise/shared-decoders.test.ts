@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeToyModels } from '@reallm/testing'
 import { openWeights, useBackend } from '@reallm/transformer'
+import { grid } from '@reallm/vq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type PlanTable, planBudget } from '../allocate/allocate-bits.ts'
+import { allocateBits } from '../allocate/allocate-bits.ts'
+import type { ConfigurationTable } from '../allocate/configuration-table.ts'
 import { compress } from '../compress.ts'
 import { planCompression } from '../plan.ts'
+import { type Configuration, configuration } from '../recipes/configuration.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 
 let folder: string
@@ -69,29 +72,31 @@ test('neural-trellis: a network for each kind of matrix, stored once, and counte
 })
 
 test('what is shared is paid for once, and only where it is used', () => {
-  const own = (bytes: number, damage: number) => ({ bytes, damage })
-  const table = (sharedBytes: number): PlanTable => ({
+  const named = (id: string): Configuration => configuration({ id, codec: grid, params: { bits: 4 } })
+  const own = { configuration: named('plain'), bytes: 10 }
+  const sharing = { key: 'network', includes: () => false }
+  const network = { configuration: named('network'), bytes: 10, sharing }
+  const table = (sharedBytes: number): ConfigurationTable => ({
     parts: {
-      matrices: [0, 1].map(i => ({ name: `m${i}`, kind: 'q_proj', shape: [1, 1], block: i })),
+      matrices: [0, 1].map(i => ({ name: `m${i}`, kind: 'q_proj', shape: [1, 1], layer: i })),
       plain: new Map(),
       parameters: 2,
       counted: 2,
     },
-    choices: [0, 1].map(() => ['plain', 'network'].map(label => ({ label, cost: () => ({}) }) as never)),
-    candidates: [0, 1].map(() => [own(10, 3), { ...own(10, 1), sharing: 'network' }]),
+    configurations: [0, 1].map(() => [own, network]),
     sharedBytes: new Map([['network', sharedBytes]]),
     groups: [[0], [1]],
-    inputSensitivity: 0,
     fixedBytes: 5,
   })
-  const both = planBudget(table(8), { bytes: 33 })
-  expect(both).toMatchObject({ bytes: 33, damage: 2 })
+  const sensitivity = { m0: { plain: 3, network: 1 }, m1: { plain: 3, network: 1 } }
+  const both = allocateBits(table(8), sensitivity, { bytes: 33 })
+  expect(both).toMatchObject({ bytes: 33, predicted: 2 })
   expect(both.matrices.map(m => [m.bytes, m.sharing?.users])).toEqual([
     [14, 2],
     [14, 2],
   ])
   // it does not fit: the network goes, and is not paid for
-  const neither = planBudget(table(9), { bytes: 33 })
-  expect(neither).toMatchObject({ bytes: 25, damage: 6 })
+  const neither = allocateBits(table(9), sensitivity, { bytes: 33 })
+  expect(neither).toMatchObject({ bytes: 25, predicted: 6 })
   expect(neither.matrices.map(m => m.sharing)).toEqual([undefined, undefined])
 })

@@ -1,54 +1,54 @@
 import { createStream, type Stream } from '@reallm/finetune'
 import { toFloat32 } from '@reallm/tensor-io'
 import { type TfTensor, tf } from '@reallm/transformer'
-import { runBlock } from '../calibrate/forward.ts'
-import type { Prefix } from '../calibrate/hidden-states.ts'
+import { runLayer } from '../calibrate/forward.ts'
+import type { HiddenStates } from '../calibrate/hidden-states.ts'
+import type { PerMatrix } from '../recipes/recipe.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
-import type { Run } from '../run.ts'
-import type { Prefixes } from './quantise-layer.ts'
+import type { Passes, QuantiseContext } from './quantise-context.ts'
+import { tunedLayerKey } from './tuned-layer.ts'
 
-/** What a block is tuned on: both prefixes as they were when its encoding began. */
+/** What a layer is trained with, on both passes as they were when its quantisation began. */
 export interface TuningData {
-  /** In front of the block, behind what is quantised. */
+  readonly tune: NonNullable<PerMatrix['tune']>
+  /** Before the layer, behind everything quantised. */
   readonly inputs: Stream
-  /** Behind the original block. */
+  /** Behind the original layer. */
   readonly targets: Stream
 }
 
-/** Keeps what tuning block `i` needs, where the recipe tunes: the prefixes move on while it is encoded. */
-export async function keepForTuning(run: Run, prefixes: Prefixes): Promise<TuningData | undefined> {
-  if (!run.recipe.tune) return undefined
+/** Keeps what training the next layer needs, where the recipe trains: the passes move on while it is quantised. */
+export async function keepForTuning(
+  context: QuantiseContext,
+  passes: Passes,
+): Promise<TuningData | undefined> {
+  const { quantise } = context.settings.recipe
+  if (quantise.kind !== 'perMatrix' || !quantise.tune) return undefined
   return {
-    inputs: await streamOf(run, 'inputs', prefixes.quantised),
-    targets: await streamOf(run, 'targets', prefixes.original),
+    tune: quantise.tune,
+    inputs: await streamOf(context, passes.quantised),
+    targets: await streamOf(context, passes.original),
   }
 }
 
 /**
- * Tunes block `i` once all of it is encoded, or takes the result from the journal; puts it into `weights`, and takes the
- * quantised prefix over the block again.
+ * Trains layer `i` once all of it is stored, or takes the result from the checkpoint; puts it into `weights`, and takes the
+ * quantised pass over the layer again.
  */
-export async function tuneBlock(
-  run: Run,
+export async function tuneLayer(
+  { model: { config }, allocation, matrices, checkpoint, settings }: QuantiseContext,
   i: number,
   weights: Record<string, TfTensor>,
-  data: TuningData,
-  quantised: Prefix,
+  { tune, ...data }: TuningData,
+  quantised: HiddenStates,
 ): Promise<void> {
-  const { config, recipe, effort, seed, signal, onProgress } = run
-  const modules = run.plan.matrices.filter(m => m.module.block === i).map(m => m.module.name)
+  const { effort, seed, signal, onProgress } = settings
+  const modules = allocation.matrices.filter(m => m.module.layer === i).map(m => m.module.name)
   const encoded = new Map(
-    await Promise.all(modules.map(async name => [name, await run.ledger.encoded(name)] as const)),
+    await Promise.all(modules.map(async name => [name, await matrices.encoded(name)] as const)),
   )
-  let tuned = await run.tuned.read(i)
-  if (!tuned) {
-    tuned = await recipe.tune!({
-      ...{ config, block: i, weights, encoded, effort, seed, ...data },
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
-    })
-    await run.tuned.write(i, tuned)
-  }
+  const job = { config, layer: i, weights, encoded, effort, seed, ...data, signal, onProgress }
+  const tuned = await checkpoint.once(tunedLayerKey(i), () => tune(job))
   const replace = (name: string, tensor: TfTensor) => {
     weights[name].dispose()
     weights[name] = tensor
@@ -59,26 +59,29 @@ export async function tuneBlock(
     replace(`${name}.weight`, tf.tensor2d(data, [rows, cols]))
   }
   for (const [name, norm] of tuned.norms) replace(name, tf.tensor1d(toFloat32(norm)))
-  let window = 0
+  let sequence = 0
   await quantised.advance(async x => {
     const values = new Float32Array(x.values.length)
-    for (let at = 0; at < values.length; window++) {
-      const states = await data.inputs.get(window)
+    for (let at = 0; at < values.length; sequence++) {
+      const states = await data.inputs.get(sequence)
       values.set(states, at)
       at += states.length
     }
-    return runBlock(config, weights, i, { ...x, values })
+    return runLayer(config, weights, i, { ...x, values })
   })
 }
 
-/** The windows of a prefix one by one. */
-async function streamOf(run: Run, name: string, prefix: Prefix): Promise<Stream> {
-  const stream = createStream(run.windows.fit.length, run.spill(`tuning-${name}`))
-  let window = 0
-  for (let b = 0; b < prefix.batches; b++) {
-    const { values, length } = await prefix.get(b)
-    const size = length * run.config.hiddenSize
-    for (let at = 0; at < values.length; at += size) await stream.set(window++, values.slice(at, at + size))
+/** The sequences of a pass one by one. */
+async function streamOf(
+  { model: { config }, sequences, scratch }: QuantiseContext,
+  pass: HiddenStates,
+): Promise<Stream> {
+  const stream = createStream(sequences.calibration.length, scratch.next())
+  let sequence = 0
+  for (let b = 0; b < pass.batches; b++) {
+    const { values, length } = await pass.get(b)
+    const size = length * config.hiddenSize
+    for (let at = 0; at < values.length; at += size) await stream.set(sequence++, values.slice(at, at + size))
   }
   return stream
 }

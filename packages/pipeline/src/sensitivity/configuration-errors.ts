@@ -1,143 +1,146 @@
 import { squaredNorm } from '@reallm/kernels'
 import { bitsOf, type Matrix, seedFor } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/transformer'
-import { readMatrix } from '../calibrate/hidden-states.ts'
-import type { EncodePool } from '../encoder/encoder.ts'
+import type { MatrixStatistics } from '../calibrate/calibrate.ts'
+import type { Encoder } from '../encoder/encode-job.ts'
 import { adjacentRows, rowSample } from '../encoder/row-sample.ts'
-import type { SharedFits } from '../encoder/shared-decoders.ts'
-import { type Choice, choicesFor, type Effort, type MatrixModule, type Recipe } from '../recipes/recipe.ts'
+import type { SharedDecoders } from '../encoder/shared-decoders.ts'
+import type { OpenedModel } from '../open/open-model.ts'
+import { readMatrix } from '../open/read-matrix.ts'
+import type { Configuration } from '../recipes/configuration.ts'
+import { configurationsFor, type Effort, needsHessians } from '../recipes/recipe.ts'
+import type { Settings } from '../settings.ts'
 
-export interface ChoiceErrorOptions {
-  readonly model: ModelWeights
-  readonly recipe: Recipe
-  readonly effort: Effort
-  readonly seed: number
-  readonly pool: EncodePool
-  readonly shared: SharedFits
+export interface ConfigurationErrorOptions {
+  readonly model: OpenedModel
+  readonly encoder: Encoder
+  readonly decoders: SharedDecoders
+  readonly settings: Settings
 }
 
-/**
- * Second moments of a matrix's inputs, of different tokens: rounding makes errors small under the tokens that it knows,
- * and few carry most of the damage, so that only others can tell what they cost.
- */
-export interface SplitMoments {
-  /** What choices are encoded under. */
-  readonly rounding: Matrix
-  /** What their errors are measured under. */
-  readonly damage: Matrix
-}
-
-/** Rows of a matrix that candidates are measured on: rows are alike, and independent but for their scale. */
-const sampleRowsOf: Record<Effort, number> = { fast: 32, normal: 32, best: 128 }
-/** Neighbouring rows that networks are fitted to. */
-const adjacentRowsOf: Record<Effort, number> = { fast: 64, normal: 64, best: 128 }
+/** Rows of a matrix that configurations are measured on: rows are alike, and independent except for their scale. */
+const sampleRows: Record<Effort, number> = { fast: 32, normal: 32, best: 128 }
+/** Neighbouring rows, for networks: they see neighbours in both directions. */
+const networkRows: Record<Effort, number> = { fast: 64, normal: 64, best: 128 }
 /** Rows of an embedding or head: they differ in how often they are used. */
-const sampleTokensOf: Record<Effort, number> = { fast: 2048, normal: 2048, best: 4096 }
-/** A choice that is to be trained goes on to its next trial when it loses at most so many times what another one does. */
+const vocabularyRows: Record<Effort, number> = { fast: 2048, normal: 2048, best: 4096 }
+/** A configuration that trains goes on to its next trial when it loses at most so many times what another one does. */
 const reach = 1.25
 
+/** Errors `tr(ΔW H ΔWᵀ)` of some configurations, in order. */
+type Measure = (configurations: readonly Configuration[]) => Promise<number[]>
+
 /**
- * Errors `tr(ΔW H ΔWᵀ)` of all choices for a matrix, H being `moments.damage`: three of each family measured, on a sample of rows unless they are
- * joint, the others between them on a logarithmic scale. Families that are trained are measured by their trials, by
- * successive halving: every trial is longer, and only those that are not beaten so far, at most half of them, go on to the
- * next. Without `use` the errors are those of the whole matrix; with it, the mean over rows that are used so often
- * (softmax's Fisher information is at most a token's probability, and does not see what all logits gain or lose alike).
+ * Errors `tr(ΔW H ΔWᵀ)` of all configurations of a matrix by id, H being `hessians.measuring`: three of each family are
+ * measured, on a sample of rows unless they need all, and the others lie between them on a logarithmic scale. Families that
+ * train are measured by their trials, by successive halving: only those that are not beaten so far, at most half, go on to
+ * the next, longer one. With `rowUse` the error is the mean over rows that are used so often (softmax's Fisher
+ * information is at most a token's probability, and does not see what all logits gain or lose alike), else the whole
+ * matrix's.
  */
-export async function choiceErrors(
-  { model, recipe, effort, seed, pool, shared }: ChoiceErrorOptions,
-  module: MatrixModule,
-  moments: SplitMoments,
-  use?: Float32Array,
-): Promise<number[]> {
-  const whole = await readMatrix(model, `${module.name}.weight`)
-  const choices = choicesFor(recipe, module, effort)
-  const bits = choices.map(choice => bitsOf(choice.cost(module.shape)))
-  const errors: number[] = []
-  const sampleRows = sampleRowsOf[effort]
-  const hessian = moments.damage
+export async function configurationErrors(
+  options: ConfigurationErrorOptions,
+  statistics: MatrixStatistics,
+): Promise<ReadonlyMap<string, number>> {
+  const { model, settings } = options
+  const { module } = statistics
+  const configurations = configurationsFor(settings.recipe, module, settings.effort)
+  const sizes = new Map(configurations.map(c => [c.id, bitsOf(c.cost(module.shape))]))
+  const size = ({ id }: Configuration) => sizes.get(id)!
+  const errors = new Map<string, number>()
+  const w = await readMatrix(model.weights, `${module.name}.weight`)
+  const on = measures(options, statistics, w)
 
-  const encode = async (indices: readonly number[], w: Matrix, trial?: number): Promise<Matrix[]> => {
-    const tries = indices.map(async choice => {
-      const fitted = await shared(module, choice, trial)
-      return { choice, ...(trial !== undefined && { trial }), ...(fitted && { shared: fitted }) }
-    })
-    const results = await pool.encode({
-      recipe: recipe.name,
-      module: { ...module, shape: [w.rows, w.cols] },
-      effort,
-      tries: await Promise.all(tries),
-      w,
-      seed: seedFor(seed, module.name),
-      ...(recipe.calibrated && { hessian: moments.rounding }),
-    })
-    return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))
-  }
-  const spread = rowSample(whole, use ? sampleTokensOf[effort] : sampleRows)
-  const weights = use
-    ? shares(spread.rows.map(row => use[row]))
-    : spread.rows.map(() => whole.rows / spread.rows.length)
-  const measure = async (indices: readonly number[]): Promise<number[]> => {
-    const losses = await encode(indices, spread.w)
-    return losses.map(lost => {
-      if (use) subtractMeanRow(lost, weights)
-      for (let i = 0; i < lost.data.length; i++) lost.data[i] *= Math.sqrt(weights[Math.floor(i / lost.cols)])
-      return squaredNorm(lost, { hessian })
-    })
-  }
-  // What is shared or trained may be a network, which sees neighbours in both directions.
-  const adjacent = adjacentRows(whole, adjacentRowsOf[effort])
-  let share: number | undefined
-  const measureAdjacent = async (indices: readonly number[], trial?: number): Promise<number[]> => {
-    share ??= squaredNorm(adjacent, { hessian }) / Math.max(squaredNorm(whole, { hessian }), 1e-30)
-    const losses = await encode(indices, adjacent, trial)
-    return losses.map(lost => squaredNorm(lost, { hessian }) / Math.max(share!, 1e-30))
-  }
-  const measureWhole = async (indices: readonly number[]): Promise<number[]> =>
-    (await encode(indices, whole)).map(lost => squaredNorm(lost, { hessian }))
   const measureFamily = async (
-    family: readonly number[],
-    shares: readonly number[],
-    of: (indices: readonly number[]) => Promise<number[]>,
+    family: readonly Configuration[],
+    places: readonly number[],
+    measured: (of: Configuration) => Configuration,
+    measure: Measure,
   ) => {
-    const bySize = [...family].sort((a, b) => bits[a] - bits[b])
-    const places = new Set(shares.map(share => Math.round((bySize.length - 1) * share)))
-    const measured = [...places].map(at => bySize[at])
-    const found = await of(measured)
-    const points = measured.map((index, p) => ({
-      bits: bits[index],
-      log: Math.log(Math.max(found[p], 1e-30)),
-    }))
-    for (const index of family) errors[index] = Math.exp(interpolated(points, bits[index]))
+    const bySize = [...family].sort((a, b) => size(a) - size(b))
+    const chosen = [...new Set(places.map(place => Math.round((bySize.length - 1) * place)))].map(
+      i => bySize[i],
+    )
+    const found = await measure(chosen.map(measured))
+    const points = chosen.map((c, p) => ({ bits: size(c), log: Math.log(Math.max(found[p], 1e-30)) }))
+    for (const c of family) errors.set(c.id, Math.exp(interpolated(points, size(c))))
   }
 
-  const families = familiesOf(choices)
-  const trialsOf = (family: readonly number[]) => choices[family[0]].trials?.length ?? 0
-  const known = families.filter(family => trialsOf(family) === 0)
+  const families = familiesOf(configurations)
+  const trialsOf = ([first]: readonly Configuration[]) => first.trials?.length ?? 0
+  const untrained = families.filter(family => trialsOf(family) === 0)
   // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
   await Promise.all(
-    known.map(family => {
-      const { joint, shared } = choices[family[0]]
-      const rows = joint ? measureWhole : shared ? measureAdjacent : measure
-      return measureFamily(family, [0, 1 / 3, 2 / 3], rows)
+    untrained.map(family => {
+      const { needsAllRows, shared } = family[0]
+      const measure = needsAllRows ? on.allRows : shared ? on.adjacentRows : on.sampledRows
+      return measureFamily(family, [0, 1 / 3, 2 / 3], c => c, measure)
     }),
   )
-  /** How much less a family loses, at its best rate, than the best of the others of at most that size. */
-  const lead = (family: readonly number[]): number =>
-    family.reduce((most, i) => {
-      const others = known.flat().filter(j => bits[j] <= bits[i])
-      return Math.max(most, Math.min(...others.map(j => errors[j])) / errors[i])
+  /** How many times less a family loses, at its best rate, than the best of the others of at most that size. */
+  const lead = (family: readonly Configuration[]): number =>
+    family.reduce((most, c) => {
+      const others = untrained.flat().filter(other => size(other) <= size(c))
+      return Math.max(most, Math.min(...others.map(({ id }) => errors.get(id)!)) / errors.get(c.id)!)
     }, 0)
   let contenders = families.filter(family => trialsOf(family) > 0)
   for (let trial = 0; contenders.length > 0; trial++) {
-    for (const family of contenders) {
-      await measureFamily(family, [0, 2 / 3], indices => measureAdjacent(indices, trial))
-    }
+    for (const family of contenders)
+      await measureFamily(family, [0, 2 / 3], c => c.trials![trial], on.adjacentRows)
     contenders = contenders
       .filter(family => trial + 1 < trialsOf(family) && lead(family) * reach >= 1)
       .sort((a, b) => lead(b) - lead(a))
       .slice(0, Math.ceil(contenders.length / 2))
   }
   return errors
+}
+
+/** The three ways to measure: on rows spread over the matrix, on neighbouring rows, on all rows. */
+function measures(
+  { encoder, decoders, settings: { recipe, effort, seed } }: ConfigurationErrorOptions,
+  { module, hessians, rowUse }: MatrixStatistics,
+  whole: Matrix,
+): Readonly<Record<'sampledRows' | 'adjacentRows' | 'allRows', Measure>> {
+  const hessian = hessians.measuring
+  const norm = (w: Matrix) => squaredNorm(w, { hessian })
+
+  /** What each configuration loses of `w`, rounded under the other Hessian. */
+  const losses = async (configurations: readonly Configuration[], w: Matrix): Promise<Matrix[]> => {
+    const tries = configurations.map(async c => ({ id: c.id, shared: await decoders.of(module, c) }))
+    const results = await encoder.encode({
+      recipe: recipe.name,
+      module: { ...module, shape: [w.rows, w.cols] },
+      effort,
+      configurations: await Promise.all(tries),
+      w,
+      seed: seedFor(seed, module.name),
+      hessian: needsHessians(recipe) ? hessians.rounding : undefined,
+    })
+    return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))
+  }
+
+  const sample = rowSample(whole, rowUse ? vocabularyRows[effort] : sampleRows[effort])
+  const rowWeights = rowUse
+    ? shares(sample.rows.map(row => rowUse[row]))
+    : sample.rows.map(() => whole.rows / sample.rows.length)
+  const neighbours = adjacentRows(whole, networkRows[effort])
+  let shareOfNeighbours: number | undefined
+  return {
+    async sampledRows(configurations) {
+      return (await losses(configurations, sample.w)).map(lost => {
+        if (rowUse) subtractMeanRow(lost, rowWeights)
+        for (let i = 0; i < lost.data.length; i++)
+          lost.data[i] *= Math.sqrt(rowWeights[Math.floor(i / lost.cols)])
+        return norm(lost)
+      })
+    },
+    async adjacentRows(configurations) {
+      shareOfNeighbours ??= Math.max(norm(neighbours) / Math.max(norm(whole), 1e-30), 1e-30)
+      return (await losses(configurations, neighbours)).map(lost => norm(lost) / shareOfNeighbours!)
+    },
+    async allRows(configurations) {
+      return (await losses(configurations, whole)).map(norm)
+    },
+  }
 }
 
 /** On straight lines through points of rising `bits`, of which the first and the last go on. */
@@ -151,11 +154,12 @@ function interpolated(
   return a.log + ((bits - a.bits) / (b.bits - a.bits)) * (b.log - a.log)
 }
 
-/** Indices of choices that differ in rate only. */
-function familiesOf(choices: readonly Choice[]): number[][] {
-  const families = new Map<string, number[]>()
-  for (const [i, { family, label }] of choices.entries()) {
-    families.set(family ?? label, [...(families.get(family ?? label) ?? []), i])
+/** Configurations that differ in rate only. */
+function familiesOf(configurations: readonly Configuration[]): Configuration[][] {
+  const families = new Map<string, Configuration[]>()
+  for (const c of configurations) {
+    const family = c.family ?? c.id
+    families.set(family, [...(families.get(family) ?? []), c])
   }
   return [...families.values()]
 }

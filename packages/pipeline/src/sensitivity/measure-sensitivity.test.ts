@@ -1,60 +1,85 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openWeights, useBackend } from '@reallm/transformer'
-import { expect, test, vi } from 'vitest'
-import { randomWindows } from '../calibrate/sequences.ts'
-import { matrixFiles } from '../checkpoint/matrix-files.ts'
-import { encodePool } from '../encoder/encoder.ts'
-import { sharedFits } from '../encoder/shared-decoders.ts'
-import { partsOfModel } from '../open/model-parts.ts'
-import { builtInRecipe } from '../recipes/recipes.ts'
-import { measuredSurvey } from './measure.ts'
+import type { ProgressEvent } from '@reallm/tensor-io'
+import { useBackend } from '@reallm/transformer'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { randomSequences } from '../calibrate/sequences.ts'
+import { statistics } from '../calibrate/statistics.ts'
+import { temporaryCheckpoint } from '../checkpoint/checkpoint.ts'
+import { openEncoder } from '../encoder/encoder.ts'
+import { sharedDecoders } from '../encoder/shared-decoders.ts'
+import { openModel } from '../open/open-model.ts'
+import { scoped } from '../scoped.ts'
+import { settingsOf } from '../settings.ts'
+import { measure } from './measure.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
-test('tells of every choice what it would cost, and how much each token matters; a second time from the cache', async () => {
+let cache: string
+beforeAll(async () => {
+  cache = await mkdtemp(join(tmpdir(), 'sensitivity-test-'))
+  vi.stubEnv('REALLM_CACHE', cache)
   await useBackend('wasm')
-  const folder = await mkdtemp(join(tmpdir(), 'survey-test-'))
-  process.env.REALLM_CACHE = join(folder, 'cache')
-  const model = await openWeights('npm:@reallm/tiny')
-  const recipe = builtInRecipe('reallm')
-  const pool = encodePool(recipe, true, { threads: 0 })
-  const windows = randomWindows(model.config.vocabSize, { windows: 16, heldOut: 1, length: 24 }, 1)
-  const { matrices } = partsOfModel(model.config, 'all')
-  const about = { model, matrices, recipe, effort: 'fast' as const, seed: 1 }
-  const options = { ...about, windows, pool, shared: sharedFits(about) }
-  const places = ['first', 'second'].map(name => join(folder, name))
-  for (const place of places) await mkdir(place)
-  try {
-    const found = await measuredSurvey('digest', options, places[0])
-    const { damages } = found
-    expect(Object.keys(damages).sort()).toEqual(matrices.map(m => m.name).sort())
-    for (const { name } of matrices.filter(m => m.block !== undefined)) {
-      for (const [i, damage] of damages[name].entries())
-        expect(damage).toBeGreaterThan(damages[name][i + 1] ?? 0)
-    }
-    const kept = matrixFiles(places[0])
-    const tokens = 'model.layers.0.self_attn.q_proj.tokens'
-    const { rows, cols, data } = await kept.read(tokens)
-    expect([rows, cols]).toEqual([16, 24])
-    expect(data.every(v => v > 0)).toBe(true)
-    const unlike = Array.from({ length: 16 }, (_, w) => new Set(data.subarray(24 * w, 24 * w + 24)).size)
-    expect(unlike).toEqual(unlike.map((_, w) => (w % 2 === 0 ? 24 : 2)))
-    expect(data.reduce((sum, v) => sum + v, 0) / (16 * 24)).toBeCloseTo(1, 4)
-    await expect(kept.read('model.layers.0.self_attn.k_proj.tokens')).rejects.toThrow()
-    const { hiddenSize } = model.config
-    const down = 'model.layers.0.mlp.down_proj'
-    expect(await kept.read(down)).toMatchObject({ rows: hiddenSize, cols: hiddenSize })
-
-    const onProgress = () => {
-      throw new Error('surveyed again')
-    }
-    expect(await measuredSurvey('digest', { ...options, onProgress }, places[1])).toEqual(found)
-    expect(await matrixFiles(places[1]).read(tokens)).toEqual({ rows, cols, data })
-  } finally {
-    await pool.close()
-    await model.close()
-    await rm(folder, { recursive: true, force: true })
-  }
 })
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await rm(cache, { recursive: true, force: true })
+})
+
+test('predicts the loss of every configuration; keeps it and the statistics for the next run', () =>
+  scoped(async own => {
+    const events: ProgressEvent[] = []
+    const onProgress = (event: ProgressEvent) => void events.push(event)
+    const settings = settingsOf({ recipe: 'reallm', effort: 'normal', seed: 1, onProgress })
+    const model = own(await openModel('npm:@reallm/tiny', settings))
+    const encoder = own(await openEncoder(settings.recipe, { threads: 0 }))
+    const counts = { calibration: 16, validation: 1, length: 24 }
+    const options = {
+      ...{ model, encoder, settings, decoders: sharedDecoders(model, settings) },
+      sequences: randomSequences(model.config.vocabSize, counts, 1),
+    }
+    const run = async () => {
+      const checkpoint = own(await temporaryCheckpoint())
+      events.length = 0
+      return { checkpoint, found: await measure({ ...options, checkpoint }) }
+    }
+    const first = await run()
+    const { matrices } = model.parts
+    expect(Object.keys(first.found).sort()).toEqual(matrices.map(m => m.name).sort())
+    for (const { name } of matrices.filter(m => m.layer !== undefined)) {
+      const losses = Object.values(first.found[name])
+      for (let i = 1; i < losses.length; i++) expect(losses[i]).toBeLessThan(losses[i - 1])
+    }
+
+    const tokens = statistics.tokenWeights('model.layers.0.self_attn.q_proj')
+    const weights = (await first.checkpoint.get(tokens))!
+    expect([weights.rows, weights.cols]).toEqual([16, 24])
+    expect(weights.data.every(v => v > 0)).toBe(true)
+    const unlike = Array.from(
+      { length: 16 },
+      (_, s) => new Set(weights.data.subarray(24 * s, 24 * s + 24)).size,
+    )
+    expect(unlike).toEqual(unlike.map((_, s) => (s % 2 === 0 ? 24 : 2)))
+    expect(weights.data.reduce((sum, v) => sum + v, 0) / (16 * 24)).toBeCloseTo(1, 4)
+    expect(
+      await first.checkpoint.get(statistics.tokenWeights('model.layers.0.self_attn.k_proj')),
+    ).toBeUndefined()
+    const { hiddenSize } = model.config
+    const down = statistics.outputGradients('model.layers.0.mlp.down_proj')
+    expect(await first.checkpoint.get(down)).toMatchObject({ rows: hiddenSize, cols: hiddenSize })
+
+    const second = await run()
+    expect(second.found).toEqual(first.found)
+    expect(events).toEqual([])
+    expect(await second.checkpoint.get(tokens)).toEqual(weights)
+
+    const [kept] = await readdir(cache)
+    await writeFile(join(cache, kept, 'sensitivity.json'), '{"damaged')
+    const third = await run()
+    expect(third.found).toEqual(first.found)
+    expect(events[0]).toMatchObject({
+      event: 'warning',
+      name: expect.stringMatching(/the cache is not used: .*sensitivity\.json/),
+    })
+  }))

@@ -93,26 +93,23 @@ async function kernelSpeed(): Promise<Speed> {
   }
 }
 
-/** Encoding and decoding a matrix in the middle one of a recipe's choices. */
+/** Encoding and decoding a matrix in the middle one of a recipe's configurations. */
 async function recipeSpeeds(recipe: Recipe, signal: AbortSignal): Promise<Speed[]> {
-  const { choicesFor } = await import('@reallm/pipeline')
+  const { configurationsFor } = await import('@reallm/pipeline')
   const { bitsPerWeight } = await import('@reallm/tensor-io')
   const w = await normalMatrix(256)
-  const choices = choicesFor(
-    recipe,
-    { name: 'w', kind: 'q_proj', shape: [w.rows, w.cols], block: 0 },
-    'normal',
-  )
-  const choice = choices[Math.floor(choices.length / 2)]
-  const encode = () => choice.encode(w, { seed: 1, signal })
+  const module = { name: 'w', kind: 'q_proj', shape: [w.rows, w.cols], layer: 0 } as const
+  const configurations = configurationsFor(recipe, module, 'normal')
+  const configuration = configurations[Math.floor(configurations.length / 2)]
+  const encode = () => configuration.encode(w, { seed: 1, signal })
   const stored = await encode()
-  const what = `${recipe.name}: ${choice.label}, ${bitsPerWeight(stored).toFixed(2)} bpw`
+  const what = `${recipe.name}: ${configuration.label}, ${bitsPerWeight(stored).toFixed(2)} bpw`
   const speed = async (verb: string, work: () => unknown): Promise<Speed> => ({
     what: `${what}, ${verb}`,
     value: w.data.length / (await best(work)) / 1e6,
     unit: 'M weights/s',
   })
-  return [await speed('encode', encode), await speed('decode', () => choice.decode(stored))]
+  return [await speed('encode', encode), await speed('decode', () => configuration.decode(stored))]
 }
 
 async function normalMatrix(rows: number) {

@@ -1,7 +1,7 @@
 import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
-import { parseSize, parseWhole } from '../options.ts'
+import { parseWhole } from '../options.ts'
 import { asciiPlot } from '../plot.ts'
 
 interface Options {
@@ -9,7 +9,6 @@ interface Options {
   effort: 'fast' | 'normal' | 'best'
   calib?: string
   seed: number
-  maxMemory?: number
   svg?: string
   json?: boolean
 }
@@ -27,7 +26,6 @@ export const planCommand = (io: Io): Command =>
     )
     .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
     .option('--seed <number>', 'same seed and input, same plan', parseWhole(0), 0)
-    .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
     .option('--svg <file>', 'write the plot as SVG')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
@@ -38,8 +36,8 @@ Examples:
   $ reallm plan model.gguf --effort fast             in less time
   $ reallm plan model/ --calib mine.txt --svg frontier.svg
 
-Measurements are kept: planning again for any size, with the same model, recipe, effort, calibration and seed, does not
-repeat them. Neither does compressing, but for recipes that also use gradients (the default one, over effort fast).
+Measurements are kept: neither planning again nor compressing repeats them, for any size, with the same model, recipe,
+effort, calibration and seed.
 `,
     )
     .action(async (spec: string, options: Options) => {
@@ -52,8 +50,7 @@ repeat them. Neither does compressing, but for recipes that also use gradients (
           seed: options.seed,
           signal: io.signal,
           onProgress: progress.onProgress,
-          ...(options.calib !== undefined && { calibration: options.calib }),
-          ...(options.maxMemory !== undefined && { maxMemory: options.maxMemory }),
+          calibration: options.calib,
         })
         progress.end()
         if (options.svg !== undefined) {
@@ -66,9 +63,9 @@ repeat them. Neither does compressing, but for recipes that also use gradients (
           const rows = shown.map(p => [
             bytesText(p.bytes),
             p.bitsPerWeight.toFixed(2),
-            p.damage.toPrecision(3),
+            p.predicted.toPrecision(3),
           ])
-          const points = plan.frontier.map(p => ({ x: p.bytes / 1e6, y: p.damage }))
+          const points = plan.frontier.map(p => ({ x: p.bytes / 1e6, y: p.predicted }))
           return [
             `${plan.model}: ${bytesText(plan.originalBytes)}, ${plan.parameters.toLocaleString('en')} weights, recipe ${plan.recipe}\n\n`,
             table([['size', 'bits', plan.unit], ...rows]),

@@ -20,8 +20,8 @@ export type OnProgress = (event: ProgressEvent) => void
 
 /** Options every long-running function takes. */
 export interface LongWork {
-  readonly signal?: AbortSignal
-  readonly onProgress?: OnProgress
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: OnProgress | undefined
 }
 
 /** Throws `aborted` when the signal has fired; call it between units of work. */

@@ -1,2 +1,2 @@
-export { type QueueOptions, queuePool } from './queue-encoder.ts'
+export { type QueueOptions, queueEncoder } from './queue-encoder.ts'
 export { type ServeQueueOptions, serveQueue } from './serve-queue.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { ReallmError, writeFileAtomic } from '@reallm/tensor-io'
 import { type Answer, resultsOf } from '../answer.ts'
-import type { EncodePool } from '../encoder.ts'
+import type { Encoder } from '../encode-job.ts'
 import { connect, type QueuedJob, queueName } from './connection.ts'
 
 export interface QueueOptions {
@@ -12,7 +12,7 @@ export interface QueueOptions {
   readonly url: string
   /** A directory that this machine and all workers see; matrices go through it, Redis holds only their files' names. */
   readonly shared: string
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -21,7 +21,7 @@ export interface QueueOptions {
  *
  * @throws `unsupported` without bullmq, `io` when Redis does not answer, `not-found` when no worker is there
  */
-export async function queuePool({ url, shared, signal }: QueueOptions): Promise<EncodePool> {
+export async function queueEncoder({ url, shared, signal }: QueueOptions): Promise<Encoder> {
   const { bullmq, connection } = await connect(url)
   await mkdir(shared, { recursive: true })
   const queue = new bullmq.Queue<QueuedJob>(queueName, { connection })

@@ -9,8 +9,9 @@ import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compress } from '../../compress.ts'
 import { builtInRecipe } from '../../recipes/recipes.ts'
-import { type EncodeJob, runJob } from '../encoder.ts'
-import { queuePool, serveQueue } from './index.ts'
+import type { EncodeJob } from '../encode-job.ts'
+import { runJob } from '../run-job.ts'
+import { queueEncoder, serveQueue } from './index.ts'
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 if (!hasRedis) console.warn('The queue is not tested: there is no redis-server on the path.')
@@ -46,25 +47,25 @@ describe.skipIf(!hasRedis)('the queue', () => {
     data = Float32Array.from({ length: 32 * 48 }, random(bits).normal),
   ): EncodeJob => ({
     recipe: 'gptq',
-    module: { name: `m${bits}`, kind: 'up', shape: [32, 48], block: 0 } as unknown as EncodeJob['module'],
+    module: { name: `m${bits}`, kind: 'up_proj', shape: [32, 48], layer: 0 },
     effort: 'fast',
-    tries: [{ choice: bits }],
+    configurations: [{ id: `grid-${bits + 1}b` }],
     w: matrix(data, [32, 48]),
     seed: 1,
   })
 
   test('says when nobody is there, and when Redis is not', async () => {
-    await expect(queuePool({ url, shared })).rejects.toMatchObject({
+    await expect(queueEncoder({ url, shared })).rejects.toMatchObject({
       code: 'not-found',
       hint: expect.stringContaining('reallm worker --queue'),
     })
     const nowhere = `redis://127.0.0.1:${await freePort()}`
-    await expect(queuePool({ url: nowhere, shared })).rejects.toMatchObject({ code: 'io' })
+    await expect(queueEncoder({ url: nowhere, shared })).rejects.toMatchObject({ code: 'io' })
   })
 
   test('workers give what this thread gives, errors too, and leave no files', async () => {
     const workers = [1, 2].map(() => serveQueue({ url, shared, threads: 0, signal: stop.signal }))
-    const pool = await untilThere(() => queuePool({ url, shared }))
+    const pool = await untilThere(() => queueEncoder({ url, shared }))
     const jobs = [0, 1, 2, 1].map(bits => job(bits))
     const results = await Promise.all(jobs.map(each => pool.encode(each)))
     for (const [i, [{ encoded, decoded, error }]] of results.entries()) {

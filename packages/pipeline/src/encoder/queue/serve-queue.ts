@@ -5,7 +5,8 @@ import { deserialize, serialize } from 'node:v8'
 import { type LongWork, writeFileAtomic } from '@reallm/tensor-io'
 import { builtInRecipe } from '../../recipes/recipes.ts'
 import { answerOf } from '../answer.ts'
-import { type EncodeJob, type EncodePool, encodePool } from '../encoder.ts'
+import type { EncodeJob, Encoder } from '../encode-job.ts'
+import { openEncoder } from '../encoder.ts'
 import { connect, type QueuedJob, queueName } from './connection.ts'
 
 export interface ServeQueueOptions extends LongWork {
@@ -32,10 +33,10 @@ export async function serveQueue({
 }: ServeQueueOptions): Promise<void> {
   const threads = options.threads ?? availableParallelism()
   const { bullmq, connection } = await connect(url)
-  const pools = new Map<string, EncodePool>()
-  const poolFor = (recipe: string) => {
-    const known = pools.get(recipe) ?? encodePool(builtInRecipe(recipe), true, { threads })
-    pools.set(recipe, known)
+  const encoders = new Map<string, Promise<Encoder>>()
+  const encoderFor = (recipe: string) => {
+    const known = encoders.get(recipe) ?? openEncoder(builtInRecipe(recipe), { threads })
+    encoders.set(recipe, known)
     return known
   }
   let done = 0
@@ -46,7 +47,7 @@ export async function serveQueue({
       const job = deserialize(await readFile(path)) as EncodeJob
       await writeFileAtomic(
         `${path}.answer`,
-        serialize(await answerOf(() => poolFor(job.recipe).encode(job))),
+        serialize(await answerOf(async () => (await encoderFor(job.recipe)).encode(job))),
       )
       onProgress?.({ event: 'matrix-end', name, done: ++done, total: done })
     },
@@ -58,6 +59,6 @@ export async function serveQueue({
   if (!signal?.aborted)
     await new Promise(resolve => signal?.addEventListener('abort', resolve, { once: true }))
   await worker.close()
-  await Promise.all([...pools.values()].map(pool => pool.close()))
+  for (const encoder of encoders.values()) await (await encoder).close()
   connection.disconnect()
 }

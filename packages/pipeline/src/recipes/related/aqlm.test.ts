@@ -28,29 +28,28 @@ beforeAll(async () => {
   await writeFile(join(folder, 'text.txt'), text)
 })
 
-test('tuning the blocks brings the model nearer to the original, in no more bytes', async () => {
-  const { tune: _, ...untuned } = aqlm
-  const plain = await run('untuned', { recipe: untuned })
+test('training the layers brings the model nearer to the original, in no more bytes', async () => {
+  const plain = await run('untuned', { recipe: { ...aqlm, quantise: { kind: 'perMatrix' } } })
   const tuned = await run('tuned', {})
   expect(tuned.size.bytes).toBeLessThanOrEqual(plain.size.bytes)
   expect(tuned.quality!.compressed.kl).toBeLessThan(plain.quality!.compressed.kl!)
 })
 
-test('a run that was stopped behind a tuned block goes on, and ends in the same bytes', async () => {
+test('a run that was stopped behind a trained layer goes on, and ends in the same bytes', async () => {
   const stop = new AbortController()
   const stopped = run('stopped', {
     evaluate: false,
     signal: stop.signal,
     onProgress({ event, done }) {
-      if (event === 'block-end' && done === 1) stop.abort()
+      if (event === 'layer-end' && done === 1) stop.abort()
     },
   })
   await expect(stopped).rejects.toMatchObject({ code: 'aborted' })
-  const blocks: (number | undefined)[] = []
+  const layers: (number | undefined)[] = []
   await run('stopped', {
     ...{ evaluate: false, resume: true },
-    onProgress: ({ event, done }) => void (event === 'block-end' && blocks.push(done)),
+    onProgress: ({ event, done }) => void (event === 'layer-end' && layers.push(done)),
   })
-  expect(blocks).toEqual([2])
+  expect(layers).toEqual([2])
   expect(weights('stopped')).toEqual(weights('tuned'))
 })

@@ -1,27 +1,31 @@
 import { tuneCodebooks } from '@reallm/finetune'
 import { f32ToF16, type Tensor, tensor } from '@reallm/tensor-io'
 import { additive, additiveCodeOf, withCodebooks } from '@reallm/vq'
-import type { TunedBlock } from '../../checkpoint/tuned-layer.ts'
-import { type BlockJob, type Choice, choice, type Effort, type MatrixModule, recipe } from '../recipe.ts'
-import { gridRows } from './grid-rows.ts'
+import type { MatrixModule } from '../../open/model-parts.ts'
+import type { TunedLayer } from '../../quantise/tuned-layer.ts'
+import { type Configuration, configuration } from '../configuration.ts'
+import { embeddingGrids } from '../configurations/scalar.ts'
+import { type Effort, type LayerJob, recipe } from '../recipe.ts'
 
-/** Steps that a block is tuned for. */
+/** Steps that a layer is trained for. */
 const steps: Record<Effort, number> = { fast: 20, normal: 100, best: 400 }
 
-/** Additive codes, refined under H matrix by matrix, then codebooks, scales and norms tuned block by block. */
-export const aqlm = recipe('aqlm', {
-  what: 'sums of codewords from several codebooks, refined together under H, then tuned block by block',
+/** Additive codes, refined under H matrix by matrix, then codebooks, scales and norms trained layer by layer. */
+export const aqlm = recipe({
+  name: 'aqlm',
+  what: 'sums of codewords from several codebooks, refined together under H, then trained layer by layer',
   source: 'AQLM arXiv 2401.06118',
-  calibrated: true,
-  block: additiveRates,
-  embedding: gridRows,
-  tune,
+  layers: additiveRates,
+  embeddings: embeddingGrids,
+  allocate: 'measured',
+  objective: { kind: 'outputs' },
+  quantise: { kind: 'perMatrix', tune },
 })
 
 /**
  * Codebooks cost 16·M·2^B·8 bits of every matrix: the smaller it is, the shorter the codes, of which there are more.
  */
-function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): Choice[] {
+function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): Configuration[] {
   const codebookBits = rows * cols < 2 ** 17 ? 4 : rows * cols < 2 ** 19 ? 6 : 8
   const search = {
     fast: { beam: 4, rounds: 2, refine: 1 },
@@ -31,18 +35,19 @@ function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): C
   return [1, 2, 3, 4, 5, 6, 7, 8]
     .filter(codebooks => codebooks * codebookBits <= 36)
     .map(codebooks =>
-      choice(
-        `${codebooks} codebooks of ${codebookBits} bits for 8 weights`,
-        additive,
-        { codebooks, codebookBits, dim: 8, ...search },
-        'additive',
-      ),
+      configuration({
+        id: `additive-${codebooks}x${codebookBits}b`,
+        label: `${codebooks} codebooks of ${codebookBits} bits for 8 weights`,
+        codec: additive,
+        params: { codebooks, codebookBits, dim: 8, ...search },
+        family: 'additive',
+      }),
     )
 }
 
-async function tune({ encoded, effort, ...job }: BlockJob): Promise<TunedBlock> {
+async function tune({ encoded, effort, ...job }: LayerJob): Promise<TunedLayer> {
   const matrices = new Map([...encoded].map(([name, e]) => [name, { ...additiveCodeOf(e), shape: e.shape }]))
-  const found = await tuneCodebooks({ ...job, matrices, steps: steps[effort] })
+  const found = await tuneCodebooks({ ...job, block: job.layer, matrices, steps: steps[effort] })
   const parts = new Map<string, Record<string, Tensor>>()
   for (const [name, { codebooks, scales }] of found.matrices) {
     const tuned = withCodebooks(encoded.get(name)!, codebooks, scales).parts
@@ -51,9 +56,9 @@ async function tune({ encoded, effort, ...job }: BlockJob): Promise<TunedBlock> 
   const norms = new Map<string, Tensor>()
   for (const [name, values] of found.norms) norms.set(name, tensor('F16', [values.length], f32ToF16(values)))
   job.onProgress?.({
-    event: 'block-end',
-    name: `model.layers.${job.block}`,
-    done: job.block + 1,
+    event: 'layer-end',
+    name: `model.layers.${job.layer}`,
+    done: job.layer + 1,
     total: job.config.layers,
     error: found.after,
   })

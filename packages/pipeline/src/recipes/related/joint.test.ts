@@ -6,9 +6,9 @@ import { largest, prunedCodec } from '@reallm/lowrank'
 import { writeToyModels } from '@reallm/testing'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
-import { readMatrix } from '../../calibrate/hidden-states.ts'
 import { compress } from '../../compress.ts'
-import { type BlocksJob, choice } from '../recipe.ts'
+import { readMatrix } from '../../open/read-matrix.ts'
+import { configuration } from '../configuration.ts'
 import { builtInRegistry } from '../registry.ts'
 import { pruneRecipes } from './prune.ts'
 
@@ -64,22 +64,28 @@ test('onebit: one bit for each weight of the blocks and two vectors, in an artif
 
 test.each(pruneRecipes)(
   '$name leaves out whole channels and heads, those of the lowest score',
-  async recipe => {
+  async ({ name, quantise }) => {
     const model = await openWeights(original)
     const { headDim, hiddenSize, intermediateSize } = model.config
-    const block = 'model.layers.0.'
+    const layer = 'model.layers.0.'
     const names = ['mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj', 'self_attn.q_proj', 'self_attn.o_proj']
     const kept = [{ rows: 20 }, { rows: 20 }, { cols: 20 }, { rows: headDim }, { cols: headDim }]
-    const choices = new Map(
-      names.map((name, i) => [`${block}${name}`, choice('', prunedCodec, { ...kept[i], bits: 8 })]),
+    const configurations = new Map(
+      names.map((name, i) => [
+        `${layer}${name}`,
+        configuration({ id: 'pruned', codec: prunedCodec, params: { ...kept[i], bits: 8 } }),
+      ]),
     )
     const ids = (await model.tokenizer()).encode(text)
-    const fit = [Int32Array.from(ids.slice(0, 30)), Int32Array.from(ids.slice(30, 60))]
+    const calibration = [Int32Array.from(ids.slice(0, 30)), Int32Array.from(ids.slice(30, 60))]
     const work = await mkdtemp(join(folder, 'prune-'))
-    const job = { model, choices, windows: { fit }, work } as unknown as BlocksJob
-    const encoded = await recipe.together!(job)
+    if (quantise.kind !== 'joint') throw new Error('pruning is joint')
+    const encoded = await quantise.run({
+      ...{ model, configurations, work, embeddings: new Map(), effort: 'fast', seed: 0 },
+      sequences: { calibration, validation: [], length: 30, source: 'this test' },
+    })
     expect(await readdir(work)).toEqual([])
-    const decoded = (name: string) => builtInRegistry().decode(encoded.get(`${block}${name}`)!)
+    const decoded = (name: string) => builtInRegistry().decode(encoded.get(`${layer}${name}`)!)
     const rowsLeft = (name: string) =>
       largest([...rowNorms(decoded(name))], decoded(name).rows).filter(r => rowNorms(decoded(name))[r] > 0)
     const colsLeft = (name: string) => {
@@ -93,9 +99,9 @@ test.each(pruneRecipes)(
     expect(colsLeft('mlp.down_proj')).toEqual(rowsLeft('mlp.gate_proj'))
     expect(colsLeft('self_attn.o_proj')).toEqual(rowsLeft('self_attn.q_proj'))
     expect(new Set(colsLeft('self_attn.o_proj').map(c => Math.floor(c / headDim))).size).toBe(1)
-    if (recipe.name === 'prune-magnitude') {
+    if (name === 'prune-magnitude') {
       const [gate, up, down] = await Promise.all(
-        names.slice(0, 3).map(name => readMatrix(model, `${block}${name}.weight`)),
+        names.slice(0, 3).map(name => readMatrix(model, `${layer}${name}.weight`)),
       )
       const score = Float64Array.from(
         { length: intermediateSize },

@@ -1,62 +1,73 @@
 import { largest, prunedCodec, storePruned } from '@reallm/lowrank'
 import { type EncodedMatrix, throwIfAborted } from '@reallm/tensor-io'
-import { readMatrix } from '../../calibrate/hidden-states.ts'
-import { type BlocksJob, type Choice, choice, type MatrixModule, type Recipe, recipe } from '../recipe.ts'
+import type { MatrixModule } from '../../open/model-parts.ts'
+import { readMatrix } from '../../open/read-matrix.ts'
+import { type Configuration, configuration } from '../configuration.ts'
+import { type JointJob, type Recipe, recipe } from '../recipe.ts'
 import { magnitudes, type Scores, taylor, unitsOf } from './unit-scores.ts'
 
 const bits = 8
 
-/** Blocks at the start that are left alone: errors there pass through all others. */
-const keptBlocks = 2
+/** Layers at the start that stay whole: errors there pass through all others. */
+const keptLayers = 2
 
 /** Shares of the heads and channels that may be kept, from 4 %. */
 const keptShares = Array.from({ length: 49 }, (_, i) => (i + 2) / 50)
 
-/** Structured pruning of heads and channels, the same share in all blocks but the first; no training. */
+/** Structured pruning of heads and channels, the same share in all layers after the first two; no training. */
 export const pruneRecipes: readonly Recipe[] = [
   pruning('prune-magnitude', 'largest weights', magnitudes),
   pruning('prune-taylor', 'largest first-order effect on the loss', taylor),
 ]
 
+const whole = configuration({ id: 'whole-8b', label: 'whole, 8 bits', codec: prunedCodec, params: { bits } })
+
 function pruning(name: string, which: string, scores: Scores): Recipe {
-  return recipe(name, {
+  return recipe({
+    name,
     what: `heads and channels with the ${which} are kept, the others left out: the baseline of llm-rom`,
     source: 'LLM-Pruner arXiv 2305.11627',
-    block: shares,
-    embedding: () => [choice('8 bits', prunedCodec, { bits })],
-    uniform: true,
-    together: job => prune(job, scores),
+    layers: shares,
+    embeddings: () => [whole],
+    allocate: 'uniform',
+    objective: { kind: 'weights' },
+    quantise: { kind: 'joint', run: job => prune(job, scores) },
   })
 }
 
-/** Keys and values are shared by heads: they stay, as the first blocks do. */
-function shares({ kind, block = 0, shape: [rows, cols], headDim }: MatrixModule): Choice[] {
-  const whole = choice('whole, 8 bits', prunedCodec, { bits })
-  if (block < keptBlocks || kind === 'k_proj' || kind === 'v_proj') return [whole]
+/** Keys and values are shared by heads: they stay, as the first layers do. */
+function shares({ kind, layer = 0, shape: [rows, cols], headDim }: MatrixModule): Configuration[] {
+  if (layer < keptLayers || kind === 'k_proj' || kind === 'v_proj') return [whole]
   const byColumn = kind === 'o_proj' || kind === 'down_proj'
   const size = byColumn ? cols : rows
   const width = kind === 'q_proj' || kind === 'o_proj' ? headDim! : 1
   return keptShares.map(share => {
+    const percent = Math.round(100 * share)
     const kept = width * Math.max(1, Math.round((share * size) / width))
-    const params = { [byColumn ? 'cols' : 'rows']: kept, bits }
-    return choice(`${Math.round(100 * share)} % of heads and channels, 8 bits`, prunedCodec, params, 'pruned')
+    return configuration({
+      id: `pruned-${percent}`,
+      label: `${percent} % of heads and channels, 8 bits`,
+      codec: prunedCodec,
+      params: { [byColumn ? 'cols' : 'rows']: kept, bits },
+      family: 'pruned',
+    })
   })
 }
 
-async function prune(job: BlocksJob, scores: Scores): Promise<Map<string, EncodedMatrix>> {
-  const { model, choices } = job
+async function prune(job: JointJob, scores: Scores): Promise<Map<string, EncodedMatrix>> {
+  const { model, configurations } = job
   const scored = await scores(job)
   const all = (n: number) => Array.from({ length: n }, (_, i) => i)
   const encoded = new Map<string, EncodedMatrix>()
-  for (const [name, { params }] of choices) {
+  for (const [name, { params }] of configurations) {
     throwIfAborted(job.signal)
     const w = await readMatrix(model, `${name}.weight`)
     const given = params as { rows?: number; cols?: number }
     const units = unitsOf(model.config).find(u => [u.input, ...u.outputs].some(part => name.endsWith(part)))
     const kept = (count: number, size: number) => {
       if (!units || count === size) return all(size)
-      const [, block] = /^(model\.layers\.\d+\.)/.exec(name)!
-      const chosen = largest(scored.get(`${block}${units.input}`)!, count / units.width)
+      const [, layer] = /^(model\.layers\.\d+\.)/.exec(name)!
+      const chosen = largest(scored.get(`${layer}${units.input}`)!, count / units.width)
       return chosen.flatMap(u => all(units.width).map(i => u * units.width + i))
     }
     const { rows = w.rows, cols = w.cols } = given

@@ -11,26 +11,29 @@ import {
   useBackend,
 } from '@reallm/transformer'
 import { expect, test } from 'vitest'
-import type { BlocksJob } from '../recipe.ts'
 import { taylor, unitsOf } from './unit-scores.ts'
 
-test('Taylor scores are the squared gradients of a gate on each unit, summed over windows', async () => {
+test('Taylor scores are the squared gradients of a gate on each unit, summed over sequences', async () => {
   await useBackend('wasm')
   const model = await openWeights('npm:@reallm/tiny')
   const { config } = model
-  const fit = [Int32Array.of(5, 90, 17, 300, 41, 8, 250, 77), Int32Array.of(12, 7, 120, 3, 64, 9, 31, 200)]
+  const calibration = [
+    Int32Array.of(5, 90, 17, 300, 41, 8, 250, 77),
+    Int32Array.of(12, 7, 120, 3, 64, 9, 31, 200),
+  ]
   const work = mkdtempSync(join(tmpdir(), 'reallm-scores-'))
   const before = tf.memory().numTensors
-  const scores = await taylor({ model, windows: { fit }, work } as unknown as BlocksJob)
+  const sequences = { calibration, validation: [], length: 8, source: 'this test' }
+  const scores = await taylor({ model, sequences, work })
   expect(tf.memory().numTensors).toBe(before)
   rmSync(work, { recursive: true })
 
   const weights = await loadWeights(model)
-  const block = config.layers - 2
+  const layer = config.layers - 2
   for (const { input, count, width } of unitsOf(config)) {
-    const gated = `model.layers.${block}.${input}`
+    const gated = `model.layers.${layer}.${input}`
     const wanted = new Float32Array(count)
-    for (const ids of fit) {
+    for (const ids of calibration) {
       const loss = (gate: TfTensor) =>
         nextTokenLoss(config, weights, tf.tensor2d(ids, [1, ids.length], 'int32'), {
           linear(name, x, plain) {

@@ -7,16 +7,15 @@ import {
   tf,
   valuesOf,
 } from '@reallm/transformer'
-import { join } from '#platform'
-import { activations } from '../../calibrate/activations.ts'
+import { activations, fileScratch } from '../../calibrate/activations.ts'
 import { blockGradients, headGradients } from '../../calibrate/gradients.ts'
-import { readMatrix } from '../../calibrate/hidden-states.ts'
-import { blockInputs } from '../../calibrate/layer-inputs.ts'
-import type { BlocksJob } from '../recipe.ts'
+import { layerInputs } from '../../calibrate/layer-inputs.ts'
+import { readMatrix } from '../../open/read-matrix.ts'
+import type { JointJob } from '../recipe.ts'
 
 /** What is left out together: a head (rows of q, columns of o) or a channel (rows of gate and up, columns of down). */
 export interface Units {
-  /** Module, without its block, whose columns they are. */
+  /** Module, without its layer, whose columns they are. */
   readonly input: string
   /** Modules whose rows they are. */
   readonly outputs: readonly string[]
@@ -30,11 +29,14 @@ export const unitsOf = ({ heads, headDim, intermediateSize }: TransformerConfig)
   { input: 'mlp.down_proj', outputs: ['mlp.gate_proj', 'mlp.up_proj'], count: intermediateSize, width: 1 },
 ]
 
-/** Scores of the units of each block, by the whole name of the module whose columns they are. */
-export type Scores = (job: BlocksJob) => Promise<ReadonlyMap<string, Float32Array>>
+/** What scores are made from. */
+export type ScoredModel = Pick<JointJob, 'model' | 'sequences' | 'work' | 'signal' | 'onProgress'>
+
+/** Scores of the units of each layer, by the whole name of the module whose columns they are. */
+export type Scores = (job: ScoredModel) => Promise<ReadonlyMap<string, Float32Array>>
 
 /** Sum of squares of a unit's weights in all its matrices. */
-export async function magnitudes({ model }: BlocksJob): Promise<Map<string, Float32Array>> {
+export async function magnitudes({ model }: Pick<JointJob, 'model'>): Promise<Map<string, Float32Array>> {
   const scores = new Map<string, Float32Array>()
   for (let i = 0; i < model.config.layers; i++) {
     for (const { input, outputs, count, width } of unitsOf(model.config)) {
@@ -54,20 +56,21 @@ export async function magnitudes({ model }: BlocksJob): Promise<Map<string, Floa
 /**
  * The squared first-order change of a window's loss when a unit is left out (Molchanov et al., arXiv 1906.10771), summed
  * over the calibration windows: with a gate of 1 on the unit it is the square of the gate's gradient, of the unit's inputs
- * times their gradients. One forward and one backward pass, one block in memory.
+ * times their gradients. One forward and one backward pass, one layer in memory.
  */
 export async function taylor({
   model,
-  windows: { fit },
+  sequences: { calibration },
   work,
   signal,
   onProgress,
-}: BlocksJob): Promise<Map<string, Float32Array>> {
+}: ScoredModel): Promise<Map<string, Float32Array>> {
   const { config } = model
-  const { inputs, behind } = await blockInputs(model, fit, work, signal ? { signal } : {})
-  const gradients = await activations(join(work, 'gradients.f32'))
+  const scratch = fileScratch(work)
+  const { inputs, behind } = await layerInputs(model, calibration, scratch, { signal })
+  const gradients = await activations(scratch)
   const outer = await loadOuter(model)
-  for (const [w, ids] of fit.entries()) {
+  for (const [w, ids] of calibration.entries()) {
     throwIfAborted(signal)
     const { values } = await behind.get(w)
     await gradients.set(w, headGradients(config, outer, values, ids.subarray(1)))
@@ -77,7 +80,7 @@ export async function taylor({
   const scores = new Map<string, Float32Array>()
   for (let i = config.layers - 1; i >= 0; i--) {
     const weights = await loadBlock(model, i)
-    for (let w = 0; w < fit.length; w++) {
+    for (let w = 0; w < calibration.length; w++) {
       throwIfAborted(signal)
       const [x, dy] = [await inputs[i].get(w), await gradients.get(w)]
       const found = blockGradients(config, weights, i, linearModules(config, i), x, dy)
@@ -97,8 +100,8 @@ export async function taylor({
     tf.dispose(weights)
     await inputs[i].close()
     onProgress?.({
-      event: 'survey-end',
-      name: `scores of block ${i}`,
+      event: 'calibration-end',
+      name: `scores of layer ${i}`,
       done: config.layers - i,
       total: config.layers,
     })

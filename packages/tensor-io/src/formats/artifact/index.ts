@@ -1,5 +1,5 @@
 export type { Artifact } from './artifact.ts'
-export { loadEncoded, saveEncoded } from './encoded-file.ts'
+export { encodedFromBytes, encodedToBytes, loadEncoded, saveEncoded } from './encoded-file.ts'
 export type { ArtifactModule } from './manifest.ts'
 export { readArtifact } from './read.ts'
 export type { StoredMatrix } from './stored-matrix.ts'

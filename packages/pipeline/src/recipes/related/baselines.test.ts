@@ -2,19 +2,20 @@ import { outputError } from '@reallm/kernels'
 import { bitsOf, bitsPerWeight } from '@reallm/tensor-io'
 import { correlatedHessian, normals } from '@reallm/testing'
 import { describe, expect, test } from 'vitest'
-import { choicesFor, type MatrixModule } from '../recipe.ts'
+import type { MatrixModule } from '../../open/model-parts.ts'
+import { configurationsFor } from '../recipe.ts'
 import { builtInRegistry } from '../registry.ts'
-import { relatives } from './related.ts'
+import { baselines } from './baselines.ts'
 
 const module = (rows: number, cols: number): MatrixModule => ({
   name: `model.layers.3.test`,
   kind: 'q_proj',
   shape: [rows, cols],
-  block: 3,
+  layer: 3,
   headDim: 16,
 })
 /** OneBit has one rate. */
-const withRates = relatives.filter(recipe => recipe.name !== 'onebit')
+const withRates = baselines.filter(recipe => recipe.name !== 'onebit')
 
 describe.each(withRates)('$name', recipe => {
   test.each([
@@ -22,7 +23,7 @@ describe.each(withRates)('$name', recipe => {
     [576, 576],
     [1536, 576],
   ])('spans rates on a [%i, %i] matrix', (rows, cols) => {
-    const rates = choicesFor(recipe, module(rows, cols), 'normal').map(
+    const rates = configurationsFor(recipe, module(rows, cols), 'normal').map(
       c => bitsOf(c.cost([rows, cols])) / (rows * cols),
     )
     expect(Math.min(...rates)).toBeLessThan(2.5)
@@ -30,19 +31,19 @@ describe.each(withRates)('$name', recipe => {
     expect(new Set(rates).size).toBeGreaterThan(3)
   })
 
-  test('cheapest and dearest choice: stored as counted, decoded by the registry, the dearer one is better', async () => {
+  test('cheapest and dearest configuration: stored as counted, decoded by the registry, the dearer one is better', async () => {
     const w = normals(64, 96, 1)
     const hessian = correlatedHessian(96, 2)
-    const choices = choicesFor(recipe, module(64, 96), 'fast').sort(
+    const configurations = configurationsFor(recipe, module(64, 96), 'fast').sort(
       (a, b) => bitsOf(a.cost([64, 96])) - bitsOf(b.cost([64, 96])),
     )
     const errors: number[] = []
-    for (const choice of [choices[0], choices.at(-1)!]) {
-      const stored = await choice.encode(w, { hessian, seed: 1 })
-      expect(bitsOf(stored)).toBe(bitsOf(choice.cost([64, 96])))
+    for (const configuration of [configurations[0], configurations.at(-1)!]) {
+      const stored = await configuration.encode(w, { hessian, seed: 1 })
+      expect(bitsOf(stored)).toBe(bitsOf(configuration.cost([64, 96])))
       expect(bitsPerWeight(stored)).toBeGreaterThan(0)
       const decoded = builtInRegistry().decode(stored)
-      expect(decoded).toEqual(choice.decode(stored))
+      expect(decoded).toEqual(configuration.decode(stored))
       errors.push(outputError(w, decoded, { hessian }))
     }
     expect(errors[1]).toBeLessThan(errors[0])

@@ -1,13 +1,13 @@
 import { random } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { expect, test } from 'vitest'
-import { moment, symmetricMoment } from './forward.ts'
+import { covariance, symmetricCovariance } from './covariance.ts'
 
 test.each([1, 3, 8, 21])('the symmetric sum of %i columns is the plain one, exactly symmetric', async n => {
   await useBackend('wasm')
   const { normal } = random(n)
   const before = tf.memory().numTensors
-  const [whole, banded] = [moment(), symmetricMoment()]
+  const [whole, banded] = [covariance(), symmetricCovariance()]
   for (const positions of [5, 2]) {
     const x = tf.tensor2d(Float32Array.from({ length: positions * n }, normal), [positions, n])
     const weighed = tf.tidy(() => x.mul(tf.range(1, positions + 1).expandDims(1)))

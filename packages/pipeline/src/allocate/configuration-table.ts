@@ -1,0 +1,89 @@
+import { bitsOf, SMALLEST_SHARED, type StorageCost } from '@reallm/tensor-io'
+import { sharingKey } from '../encoder/shared-decoders.ts'
+import type { MatrixModule, ModelParts } from '../open/model-parts.ts'
+import type { OpenedModel } from '../open/open-model.ts'
+import type { Configuration } from '../recipes/configuration.ts'
+import { configurationsFor } from '../recipes/recipe.ts'
+import type { Settings } from '../settings.ts'
+
+/** A configuration of a matrix with its exact size. */
+interface SizedConfiguration {
+  readonly configuration: Configuration
+  /** Header entries included, without what it shares with other matrices. */
+  readonly bytes: number
+  /** Present where it shares a decoder: under which key `sharedBytes` has its size. */
+  readonly sharing?: { readonly key: string; readonly includes: (part: string) => boolean }
+}
+
+/** The configurations of all matrices with their sizes: what every budget is split over. */
+export interface ConfigurationTable {
+  readonly parts: ModelParts
+  /** By matrix, in the order of `parts.matrices`. */
+  readonly configurations: readonly (readonly SizedConfiguration[])[]
+  /** Bytes of decoders that an artifact holds once, whoever uses them. */
+  readonly sharedBytes: ReadonlyMap<string, number>
+  /** Indices of matrices that get configurations of the same rank in size. */
+  readonly groups: readonly (readonly number[])[]
+  /** Bytes that are stored in any case: norms, biases, the head of the file. */
+  readonly fixedBytes: number
+}
+
+/** Bytes before the tensors of a safetensors file: length, braces, metadata, padding. */
+const fileOverhead = 128
+
+/** Sizes of all configurations of a model's matrices, to the byte. */
+export function listConfigurations(
+  { parts, plain }: OpenedModel,
+  { recipe, effort }: Settings,
+): ConfigurationTable {
+  const sharedBytes = new Map<string, number>()
+  const configurations = parts.matrices.map(module =>
+    configurationsFor(recipe, module, effort).map(each => sized(module, each, sharedBytes)),
+  )
+  const groups =
+    recipe.allocate === 'uniform' ? uniformGroups(parts, configurations) : parts.matrices.map((_, i) => [i])
+  return { parts, configurations, sharedBytes, groups, fixedBytes: fileOverhead + storedBytes('', plain) }
+}
+
+function sized(
+  module: MatrixModule,
+  configuration: Configuration,
+  sharedBytes: Map<string, number>,
+): SizedConfiguration {
+  const cost = configuration.cost(module.shape)
+  const { shared } = configuration
+  if (!shared) return { configuration, bytes: storedBytes(module.name, cost) }
+  // Small tensors are stored by each matrix even where they are equal.
+  const includes = (part: string) =>
+    shared.includes(part) && bitsOf({ part: cost[part] }) / 8 >= SMALLEST_SHARED
+  const key = sharingKey(module, configuration)
+  const bytes = storedBytes(module.name, costOf(cost, includes))
+  sharedBytes.set(key, Math.max(sharedBytes.get(key) ?? 0, bytes))
+  const own = costOf(cost, part => !includes(part))
+  return { configuration, bytes: storedBytes(module.name, own), sharing: { key, includes } }
+}
+
+/** The layers' matrices that have equally many configurations together, every other one by itself. */
+function uniformGroups(
+  { matrices }: ModelParts,
+  configurations: ConfigurationTable['configurations'],
+): number[][] {
+  const groups = new Map<string, number[]>()
+  for (const [i, { name, layer }] of matrices.entries()) {
+    const key = layer === undefined ? name : `${configurations[i].length} configurations`
+    groups.set(key, [...(groups.get(key) ?? []), i])
+  }
+  return [...groups.values()]
+}
+
+const costOf = (cost: StorageCost, wanted: (part: string) => boolean): StorageCost =>
+  Object.fromEntries(Object.entries(cost).filter(([part]) => wanted(part)))
+
+/** Bytes of tensors in a safetensors file, with their header entries at their longest. */
+function storedBytes(module: string, cost: StorageCost): number {
+  const entries = Object.entries(cost).map(([part, { dtype, shape }]) => {
+    const name = module ? `${module}.${part}` : part
+    return `"${name}":{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[0000000000,0000000000]},`.length
+  })
+  return bitsOf(cost) / 8 + entries.reduce((sum, n) => sum + n, 0)
+}

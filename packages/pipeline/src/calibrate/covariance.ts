@@ -1,0 +1,86 @@
+import type { Matrix } from '@reallm/tensor-io'
+import { type TfTensor, tf, valuesOf } from '@reallm/transformer'
+
+/** A mean of outer products, `Σ aᵀb / positions`, `[columns of a, columns of b]`, summed on the compute backend. */
+export interface Covariance {
+  /** Positions added so far. */
+  readonly positions: number
+  /** a `[positions, n]`, b `[positions, m]`; neither is disposed. */
+  add(a: TfTensor, b: TfTensor): void
+  /** The mean over all positions; frees the sum. */
+  take(): Matrix
+}
+
+/** Starts a mean of outer products. */
+export function covariance(): Covariance {
+  let sum: TfTensor | undefined
+  let positions = 0
+  return {
+    get positions() {
+      return positions
+    },
+    add(a, b) {
+      positions += a.shape[0]
+      const old = sum
+      sum = tf.tidy(() => {
+        const product = tf.matMul(a, b, true)
+        return tf.keep(old ? old.add(product) : product)
+      })
+      old?.dispose()
+    },
+    take() {
+      const [rows, cols] = sum!.shape as [number, number]
+      const data = valuesOf(() => sum!.mul(1 / positions))
+      sum!.dispose()
+      return { rows, cols, data }
+    },
+  }
+}
+
+/** Bands that a symmetric sum is computed in: only the blocks on and above the diagonal are multiplied. */
+const BANDS = 4
+
+/** The same for a symmetric mean, `a` being `b` with its rows weighed: little over half of the work. */
+export function symmetricCovariance(): Covariance {
+  const bands: Covariance[] = []
+  let width = 0
+  return {
+    get positions() {
+      return bands[0]?.positions ?? 0
+    },
+    add(a, b) {
+      const [positions, n] = a.shape as [number, number]
+      width = Math.ceil(n / BANDS)
+      for (let from = 0, i = 0; from < n; from += width, i++) {
+        bands[i] ??= covariance()
+        const [own, rest] = tf.tidy(() => [
+          a.slice([0, from], [positions, Math.min(width, n - from)]),
+          b.slice([0, from], [positions, n - from]),
+        ])
+        bands[i].add(own, rest)
+        tf.dispose([own, rest])
+      }
+    },
+    take() {
+      const parts = bands.map(band => band.take())
+      const n = parts[0].cols
+      const data = new Float32Array(n * n)
+      for (const [i, part] of parts.entries()) {
+        const from = i * width
+        for (let r = 0; r < part.rows; r++) {
+          const row = part.data.subarray(r * part.cols, (r + 1) * part.cols)
+          data.set(row.subarray(r), (from + r) * (n + 1))
+          for (let c = r; c < part.cols; c++) data[(from + c) * n + from + r] = row[c]
+        }
+      }
+      return { rows: n, cols: n, data }
+    },
+  }
+}
+
+/** `H + value · I` */
+export function plusDiagonal(hessian: Matrix, value: number): Matrix {
+  const data = hessian.data.slice()
+  for (let i = 0; i < data.length; i += hessian.cols + 1) data[i] += value
+  return { ...hessian, data }
+}

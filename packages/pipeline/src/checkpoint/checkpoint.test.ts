@@ -1,0 +1,79 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import * as z from 'zod'
+import { openCheckpoint } from './checkpoint.ts'
+import { jsonKey, matrixKey } from './keys.ts'
+
+let parent: string
+let folder: string
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'checkpoint-'))
+  folder = join(parent, 'out.work')
+})
+afterEach(() => rm(parent, { recursive: true, force: true }))
+
+const program = 'this test'
+const open = (identity: Record<string, string | number | null>, resume = false) =>
+  openCheckpoint(folder, { program, identity, resume })
+const numbers = jsonKey('numbers.json', z.array(z.number()))
+
+test('keeps values across runs, and only for --resume', async () => {
+  const first = await open({ bits: 3 })
+  expect(await first.once(numbers, async () => [1, 2])).toEqual([1, 2])
+  const matrix = { rows: 1, cols: 2, data: Float32Array.of(3, 4) }
+  await first.put(matrixKey('a/b'), matrix)
+  await first.close()
+  await expect(open({ bits: 3 })).rejects.toThrow(/unfinished run/)
+  const second = await open({ bits: 3 }, true)
+  expect(await second.once(numbers, async () => [9])).toEqual([1, 2])
+  expect(await second.get(matrixKey('a/b'))).toEqual(matrix)
+  expect(await second.get(matrixKey('missing'))).toBeUndefined()
+  await second.remove()
+  expect(await readdir(parent)).toEqual([])
+})
+
+test('a changed option is refused with its old and new value', async () => {
+  await (await open({ bits: 3, seed: 0 })).close()
+  await expect(open({ bits: 2.5, seed: 0 }, true)).rejects.toMatchObject({
+    code: 'changed-option',
+    message: expect.stringMatching(/bits was 3 .* is 2\.5 now/),
+  })
+  await expect(open({ bits: 3, seed: 0, calibration: 'x' }, true)).rejects.toThrow(/calibration was not set/)
+})
+
+test('a value that cannot be read is an error that names the file', async () => {
+  const checkpoint = await open({})
+  await writeFile(join(folder, 'numbers.json'), '["three"]')
+  await expect(checkpoint.get(numbers)).rejects.toMatchObject({
+    code: 'bad-file',
+    message: expect.stringContaining('numbers.json'),
+    hint: expect.stringContaining('to start anew'),
+  })
+})
+
+test('what lies there without its options is not used', async () => {
+  await mkdir(join(folder, 'matrices'), { recursive: true })
+  await writeFile(join(folder, 'numbers.json'), '[7]')
+  const checkpoint = await open({ bits: 6 }, true)
+  expect(await checkpoint.get(numbers)).toBeUndefined()
+  expect((await readdir(folder)).filter(name => !name.startsWith('lock.')).sort()).toEqual([
+    'options.json',
+    'scratch',
+  ])
+})
+
+test('the work of another version is refused by number', async () => {
+  await mkdir(folder)
+  await writeFile(join(folder, 'options.json'), '{"bits":3}')
+  await expect(open({ bits: 3 }, true)).rejects.toThrow(
+    /version 0 of the work directory; this release reads 1/,
+  )
+})
+
+test('a second run is refused while the first is at work', async () => {
+  const first = await open({})
+  await expect(open({}, true)).rejects.toThrow(/is being written by process \d+ \(this test\)/)
+  await first.close()
+})

@@ -1,0 +1,31 @@
+import type { Matrix } from '@reallm/tensor-io'
+import type { MatrixModule } from '../open/model-parts.ts'
+import type { SharedTensors } from '../recipes/configuration.ts'
+import type { Effort } from '../recipes/recipe.ts'
+import type { EncodeResult, RoundingStatistics } from './encode-matrix.ts'
+
+/** One matrix to encode, in one or several configurations: plain data, so that it can go to another thread or machine. */
+export interface EncodeJob extends RoundingStatistics {
+  /** Name of a built-in recipe; others run in this thread. */
+  readonly recipe: string
+  readonly module: MatrixModule
+  readonly effort: Effort
+  readonly configurations: readonly {
+    readonly id: string
+    /** The decoder that was fitted for the matrix's group, where the configuration shares one. */
+    readonly shared?: SharedTensors | undefined
+  }[]
+  readonly w: Matrix
+  readonly seed: number
+  /** Also measure what error feedback gains. */
+  readonly compareFeedback?: boolean | undefined
+  /** Directory for the state of codecs that train. */
+  readonly checkpoints?: string | undefined
+}
+
+/** Encodes matrices, several at a time; results, one for each configuration, do not depend on how many. */
+export interface Encoder {
+  readonly threads: number
+  encode(job: EncodeJob): Promise<EncodeResult[]>
+  close(): Promise<void>
+}

@@ -1,0 +1,25 @@
+import { fileStore } from '@reallm/tensor-io'
+import { join } from '#platform'
+import { findConfiguration, type Recipe } from '../recipes/recipe.ts'
+import type { EncodeJob } from './encode-job.ts'
+import { type EncodeResult, encodeMatrix } from './encode-matrix.ts'
+
+/** Encodes one job in this thread. */
+export async function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult[]> {
+  const { module, effort, w, seed, compareFeedback, checkpoints } = job
+  const results: EncodeResult[] = []
+  for (const { id, shared } of job.configurations) {
+    const found = findConfiguration(recipe, module, effort, id)
+    const configuration = shared ? found.shared!.with(shared) : found
+    const options = {
+      seed,
+      compareFeedback,
+      signal,
+      ...(checkpoints && {
+        checkpoint: (name: string) => fileStore(join(checkpoints, `${name}.safetensors`)),
+      }),
+    }
+    results.push(await encodeMatrix(module.name, w, configuration, job, options))
+  }
+  return results
+}

@@ -1,0 +1,34 @@
+import type { ModelFiles } from '@reallm/tensor-io'
+import { type ModelWeights, openWeights, type TransformerConfig } from '@reallm/transformer'
+import { builtInRegistry } from '../recipes/registry.ts'
+import type { Settings } from '../settings.ts'
+import { type ModelParts, partsOfModel } from './model-parts.ts'
+import { type ScannedWeights, scanWeights } from './scan-weights.ts'
+
+/** A model whose weights were read and checked once. */
+export interface OpenedModel extends ScannedWeights {
+  /** As the user named it. */
+  readonly spec: string
+  readonly weights: ModelWeights
+  readonly config: TransformerConfig
+  readonly parts: ModelParts
+  close(): Promise<void>
+}
+
+/**
+ * Opens a model and checks all of its weights, before any long work.
+ *
+ * @throws what `openWeights` refuses; `numeric` for weights that are not finite
+ */
+export async function openModel(source: string | ModelFiles, settings: Settings): Promise<OpenedModel> {
+  const weights = await openWeights(source, { registry: builtInRegistry() })
+  try {
+    const { config, files } = weights
+    const parts = partsOfModel(config, settings.scope)
+    const scanned = await scanWeights(weights, parts, settings)
+    return { ...scanned, spec: files.spec, weights, config, parts, close: () => weights.close() }
+  } catch (error) {
+    await weights.close()
+    throw error
+  }
+}

@@ -1,0 +1,51 @@
+import { engineName } from '#platform'
+import { type Allocation, frontierOf } from '../allocate/allocate-bits.ts'
+import type { Identity } from '../checkpoint/checkpoint.ts'
+import type { Evaluation } from '../evaluate/evaluate.ts'
+import type { QuantisedModel } from '../quantise/quantised-model.ts'
+import type { Recipe } from '../recipes/recipe.ts'
+import type { Sensitivity } from '../sensitivity/measure-sensitivity.ts'
+import type { Start } from '../start.ts'
+import type { Usage } from './clock.ts'
+import type { CompressReport } from './report.ts'
+import type { UnpublishedArtifact } from './write-artifact.ts'
+
+/** What a run came to. */
+export interface Finished extends Start {
+  readonly identity: Identity
+  readonly sensitivity: Sensitivity
+  readonly allocation: Allocation
+  readonly quantised: QuantisedModel
+  readonly artifact: UnpublishedArtifact
+  readonly evaluation: Evaluation
+}
+
+/** The report of a run, without what it took. */
+export function reportOf(run: Finished): Omit<CompressReport, keyof Usage> {
+  const { model, settings, sequences, artifact, quantised, allocation, table, backend, encoder } = run
+  const { parameters } = model.parts
+  return {
+    version: 2,
+    model: model.spec,
+    recipe: settings.recipe.name,
+    seed: settings.seed,
+    options: run.identity,
+    size: {
+      bytes: artifact.bytes,
+      originalBytes: model.weights.files.bytes,
+      parameters,
+      bitsPerWeight: (8 * artifact.bytes) / parameters,
+    },
+    calibration: `${sequences.calibration.length} sequences of ${sequences.length} tokens from ${sequences.source}`,
+    ...run.evaluation,
+    matrices: quantised.reports,
+    predictedUnit: predictedUnit(settings.recipe),
+    predicted: allocation.predicted,
+    frontier: frontierOf(table, run.sensitivity),
+    machine: { node: engineName(), backend: backend.name, threads: encoder.threads },
+  }
+}
+
+/** What the predictions of a recipe are counted in. */
+export const predictedUnit = ({ allocate }: Recipe): string =>
+  allocate === 'measured' ? 'predicted KL divergence, nats per token' : 'predicted loss, no unit'

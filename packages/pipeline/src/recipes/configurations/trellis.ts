@@ -1,0 +1,124 @@
+import {
+  fitShared,
+  rotate,
+  rotated,
+  type ScalingOptions,
+  scaled,
+  trellis,
+  trellisWith,
+  withFeedback,
+} from '@reallm/vq'
+import type { MatrixModule } from '../../open/model-parts.ts'
+import { type Configuration, configuration } from '../configuration.ts'
+import type { Effort } from '../recipe.ts'
+import { gridWithFeedback } from './scalar.ts'
+
+/** Both sides are rotated: entries become Gaussian, and one code fits all. */
+const rotatedTrellis = rotated(withFeedback(trellis))
+const scaledTrellis = scaled(rotatedTrellis)
+/** Only the columns are rotated, so that rows can still be read one by one. */
+const columnsRotated = rotated(withFeedback(trellis), { output: false })
+
+/** Bits of a trellis state: the longer the search, the nearer to the rate-distortion limit. */
+const stateBits: Record<Effort, number> = { fast: 8, normal: 10, best: 14 }
+
+/** Rotated trellis codes at the given rates, bits per weight. */
+export const trellisAt =
+  (rates: readonly number[]) =>
+  (_: MatrixModule, effort: Effort): Configuration[] =>
+    rates.map(bits => {
+      const inner = { bits, stateBits: stateBits[effort] }
+      return configuration({ ...named(inner), codec: rotatedTrellis, params: { inner }, family: 'trellis' })
+    })
+
+/** The same, with scales of rows or columns where `scaledSides` expects a gain. */
+export const scaledTrellisAt =
+  (rates: readonly number[]) =>
+  (module: MatrixModule, effort: Effort): Configuration[] => {
+    const sides = scaledSides(module, effort)
+    if (!sides.rows && !sides.cols) return trellisAt(rates)(module, effort)
+    return rates.map(bits => {
+      const inner = { bits, stateBits: stateBits[effort] }
+      const { id, label } = named(inner)
+      const params = { ...sides, inner: { inner } }
+      return configuration({ id, label: `${label}, scaled`, codec: scaledTrellis, params, family: 'trellis' })
+    })
+  }
+
+/** A network on the state's bits instead of a table of values: one for all matrices of a kind. */
+export const neuralTrellisAt =
+  (rates: readonly number[]) =>
+  (_: MatrixModule, effort: Effort): Configuration[] =>
+    rates.map(bits => {
+      const inner = { bits, stateBits: stateBits[effort], values: 'network' as const }
+      const { id, label } = named(inner)
+      const withCodec = (codec: typeof trellis) => ({
+        id: `neural-${id}`,
+        label: `neural ${label}`,
+        codec: rotated(withFeedback(codec)),
+        params: { inner },
+        family: 'neural trellis',
+      })
+      return configuration({
+        ...withCodec(trellis),
+        shared: {
+          includes: part => /^inner\.network\d/.test(part),
+          fit: (group, ctx) =>
+            fitShared(
+              group.map(w => rotate(w, ctx.seed, { input: true, output: true })),
+              inner,
+              ctx,
+            ),
+          with: fitted => configuration(withCodec(trellisWith(fitted))),
+        },
+      })
+    })
+
+/** For embeddings, with one scale or one per row: rows of rare tokens are the largest and would set everybody's scale. */
+export const embeddingTrellisAt =
+  (rates: readonly number[]) =>
+  (_: MatrixModule, effort: Effort): Configuration[] => [
+    ...(['matrix', 'row'] as const).flatMap(scale =>
+      rates.map(bits => {
+        const inner = { bits, stateBits: stateBits[effort], scale }
+        const { id, label } = named(inner)
+        return configuration({
+          id: scale === 'row' ? `${id}-row` : id,
+          label: scale === 'row' ? `${label}, a scale per row` : label,
+          codec: columnsRotated,
+          params: { inner },
+          family: `trellis by ${scale}`,
+        })
+      }),
+    ),
+    ...[5, 6].map(bits => gridWithFeedback(bits, 'row')),
+  ]
+
+const named = ({ bits, stateBits }: { readonly bits: number; readonly stateBits: number }) => ({
+  id: `trellis-${bits}b-L${stateBits}`,
+  label: `trellis ${bits} bits, L=${stateBits}`,
+})
+
+/**
+ * Share of the output error that scales of equal norm take away, their own bits not counted. Defaults; how they were
+ * found is told in docs/research/calibration.md.
+ */
+const gainOfScales: Readonly<Record<string, { readonly rows?: number; readonly cols?: number }>> = {
+  q_proj: { rows: 0.2 },
+  k_proj: { rows: 0.13 },
+  v_proj: { cols: 0.1 },
+  o_proj: { rows: 0.04, cols: 0.06 },
+  gate_proj: { rows: 0.03 },
+  up_proj: { rows: 0.03 },
+  down_proj: { rows: 0.02 },
+}
+
+/**
+ * The sides of a matrix whose 8-bit scales gain more than the same bits would as codes. Rows gain by the covariance of
+ * the output gradients, which effort `fast` does not gather.
+ */
+function scaledSides({ kind, shape: [rows, cols] }: MatrixModule, effort: Effort): Required<ScalingOptions> {
+  const gain = gainOfScales[kind]
+  const lost = (across: number) => (8 / across) * Math.log(4)
+  return { rows: effort !== 'fast' && (gain?.rows ?? 0) > lost(cols), cols: (gain?.cols ?? 0) > lost(rows) }
+}

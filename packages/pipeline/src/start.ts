@@ -1,0 +1,52 @@
+import type { ModelFiles } from '@reallm/tensor-io'
+import { type ActiveBackend, type BackendName, useBackend } from '@reallm/transformer'
+import { allocateBits } from './allocate/allocate-bits.ts'
+import type { Budget } from './allocate/budget.ts'
+import { type ConfigurationTable, listConfigurations } from './allocate/configuration-table.ts'
+import { calibrationSequences } from './calibrate/calibration-text.ts'
+import type { Sequences } from './calibrate/sequences.ts'
+import type { Encoder } from './encoder/encode-job.ts'
+import { type EncoderOptions, openEncoder } from './encoder/encoder.ts'
+import { type SharedDecoders, sharedDecoders } from './encoder/shared-decoders.ts'
+import { type OpenedModel, openModel } from './open/open-model.ts'
+import type { Own } from './scoped.ts'
+import { predictSensitivity } from './sensitivity/predict-sensitivity.ts'
+import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
+
+export interface StartOptions extends RecipeOptions, EncoderOptions {
+  /** Text file to calibrate on, or JSON rows of token ids; default: a built-in English text. */
+  readonly calibration?: string | undefined
+  readonly backend?: BackendName | undefined
+}
+
+/** What compressing and planning begin with. */
+export interface Start {
+  readonly settings: Settings
+  readonly model: OpenedModel
+  readonly table: ConfigurationTable
+  readonly backend: ActiveBackend
+  readonly sequences: Sequences
+  readonly encoder: Encoder
+  readonly decoders: SharedDecoders
+}
+
+/**
+ * Opens a model with everything that planning needs.
+ *
+ * @param budget refused before any long work when it cannot be reached
+ */
+export async function start(
+  own: Own,
+  source: string | ModelFiles,
+  options: StartOptions,
+  budget?: Budget,
+): Promise<Start> {
+  const settings = settingsOf(options)
+  const model = own(await openModel(source, settings))
+  const table = listConfigurations(model, settings)
+  if (budget) allocateBits(table, predictSensitivity(model, settings), budget)
+  const backend = await useBackend(options.backend)
+  const sequences = await calibrationSequences(model, options.calibration, settings)
+  const encoder = own(await openEncoder(settings.recipe, options))
+  return { settings, model, table, backend, sequences, encoder, decoders: sharedDecoders(model, settings) }
+}
