@@ -31,8 +31,17 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
   const started = Date.now()
   let last = 0
   let open = false
+  const end = () => {
+    if (open) io.err('\r\x1b[2K')
+    open = false
+  }
   return {
-    onProgress({ event, name, done, total, eta }) {
+    onProgress({ event, message, name, done, total, eta }) {
+      if (event === 'warning') {
+        end()
+        io.err(`warning: ${message}\n`)
+        return
+      }
       const now = Date.now()
       if (now - last < (io.isTty ? 100 : 10_000) && done < total) return
       if (!io.isTty && now - last < 2000) return
@@ -50,14 +59,23 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
       open = io.isTty
       io.err(io.isTty ? `\r\x1b[2K${line.slice(0, 110)}` : `${line}\n`)
     },
-    end() {
-      if (open) io.err('\r\x1b[2K')
-      open = false
-    },
+    end,
+  }
+}
+
+/** Warnings alone, on stderr: for commands whose result comes as it is made. */
+export const warningsOn = (io: Io): OnProgress => {
+  const { onProgress } = progressOn(io)
+  return event => {
+    if (event.event === 'warning') onProgress(event)
   }
 }
 
 const label = (event: string): string => event.replace(/-(start|end)$/, '').replaceAll('-', ' ')
+
+/** Why a text is shorter than was asked for. */
+export const contextFull = (tokens: number, positions: number): string =>
+  `stopped after ${tokens} tokens: prompt and text fill the model's context of ${positions}\n`
 
 /** Columns padded to their widest cell; numbers to the right. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {

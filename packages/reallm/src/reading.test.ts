@@ -77,3 +77,62 @@ describe('--adapter DIR reads the adapter of a directory that holds a model too'
     expect(adapted.out).not.toBe(plain.out)
   })
 })
+
+describe('what a checkpoint declares and nothing uses', () => {
+  const declared = async (name: string, more: object, shards: Record<string, string> = {}) => {
+    const dir = join(folder, name)
+    await cp(golden, dir, { recursive: true })
+    const config = JSON.parse(await readFile(join(golden, 'config.json'), 'utf8'))
+    await writeFile(join(dir, 'config.json'), JSON.stringify({ ...config, ...more }))
+    for (const [file, text] of Object.entries(shards)) await writeFile(join(dir, file), text)
+    return dir
+  }
+  const tokens = join(golden, 'tokens.json')
+
+  test('is one warning line, in inspect too', async () => {
+    const index = { 'model.safetensors.index.json': '{"weight_map": {"a": "model-1.safetensors"}}' }
+    const dir = await declared('warned', { logits_scaling: 8 }, index)
+    const line = `${dir}: model.safetensors is read; model.safetensors.index.json beside it is not; not used: logits_scaling of config.json`
+    const { code, out, err } = await reallm(['eval', dir, '--tokens', tokens, '--json'])
+    expect([code, err.match(/^warning: .*$/gm)]).toEqual([0, [`warning: ${line}`]])
+    const { loss } = JSON.parse(await readFile(join(golden, 'expected.json'), 'utf8'))
+    expect(JSON.parse(out).loss).toBeCloseTo(loss, 3)
+    expect((await reallm(['inspect', dir])).out).toContain(`\nwarning: ${line}\n`)
+    expect(JSON.parse((await reallm(['inspect', dir, '--json'])).out)).toMatchObject({
+      warnings: [line],
+      refused: [],
+    })
+  })
+
+  test('or refused by name, in inspect too', async () => {
+    const dir = await declared('quantised', { quantization_config: { quant_method: 'fp8' } })
+    const message = `${dir}: it is already quantised by fp8, says quantization_config`
+    for (const args of [
+      ['eval', dir, '--tokens', tokens],
+      ['convert', dir, '-o', join(folder, 'out')],
+      ['compress', dir, '-o', join(folder, 'out'), '-b', '4'],
+    ]) {
+      expect(await reallm(args)).toMatchObject({
+        code: 1,
+        out: '',
+        err: expect.stringContaining(`reallm: ${message}\n  hint: open the original`),
+      })
+    }
+    expect((await reallm(['inspect', dir])).out).toContain(`\ncannot be run: ${message}\n  hint: `)
+    expect(JSON.parse((await reallm(['inspect', dir, '--json'])).out)).toMatchObject({
+      refused: [{ message }],
+    })
+  })
+})
+
+test('generate says that the context is full', async () => {
+  const dir = join(folder, 'short')
+  await cp(tiny, dir, { recursive: true })
+  const config = JSON.parse(await readFile(join(tiny, 'config.json'), 'utf8'))
+  await writeFile(join(dir, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 12 }))
+  const { code, out, err } = await reallm(['generate', dir, '-p', 'The whale', '-n', '50', '--json'])
+  expect([code, JSON.parse(out).reason]).toEqual([0, 'context'])
+  expect(err).toMatch(/^stopped after \d+ tokens: prompt and text fill the model's context of 12\n$/)
+  const within = await reallm(['generate', dir, '-p', 'The whale', '-n', '2', '--json'])
+  expect([JSON.parse(within.out).reason, within.err]).toEqual(['length', ''])
+})

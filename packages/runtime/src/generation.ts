@@ -10,8 +10,11 @@ import type { TextTokenizer } from '@reallm/tensor-io/models'
 import { pause } from './pause.ts'
 import type { Session } from './session.ts'
 
-/** Why a generation ended: a token that ends texts, a stop string, `maxTokens`, or nobody listening any more. */
-export type FinishReason = 'end' | 'stop' | 'length' | 'left'
+/**
+ * Why a generation ended: a token that ends texts, a stop string, `maxTokens`, the model's context before those many, or
+ * nobody listening any more.
+ */
+export type FinishReason = 'end' | 'stop' | 'length' | 'context' | 'left'
 
 /** What a generation did, complete when it has ended. */
 export interface GenerationReport {
@@ -89,7 +92,7 @@ export class Generation implements AsyncIterable<string> {
       const last = Math.min(maxTokens, maxPositions - prompt.length)
       for (;;) {
         if (tokens.length >= last) {
-          reason = 'length'
+          reason = last < maxTokens ? 'context' : 'length'
           break
         }
         const id = sample(logits, options, draws, session.tokens)

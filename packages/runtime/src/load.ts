@@ -33,7 +33,7 @@ const DEFAULT_MEMORY = 2 ** 31
 
 /**
  * Loads a model to run: an artifact, or plain weights of a Hugging Face directory or GGUF file. Weights are read one
- * matrix after the other; `onProgress` hears of `bytes-read`, of all bytes of the weights.
+ * matrix after the other; `onProgress` hears of `bytes-read`, of all bytes of the weights, and `warning`.
  *
  * @throws `not-found`, `bad-file`, `unsupported` as `openModel` does; `aborted`
  * @example
@@ -43,7 +43,7 @@ const DEFAULT_MEMORY = 2 ** 31
 export async function load(where: ModelLocation, options: LoadOptions = {}): Promise<Model> {
   const files = await openLocation(where, options)
   try {
-    const source = await openWeights(files)
+    const source = await openWeights(files, options)
     const form = options.weights ?? formFor(source, options.maxMemory ?? DEFAULT_MEMORY)
     const tokenizer = await tokenizerFor(source, options.tokenizer)
     const engine = await Engine.start(options.threads === undefined ? {} : { threads: options.threads })
@@ -84,6 +84,6 @@ function formFor({ config, shapes, files }: ModelWeights, memory: number): Weigh
   if (1.0625 * count <= memory) return 'int8'
   const size = Math.ceil((1.0625 * count) / 2 ** 20)
   throw new ReallmError('bad-option', `${files.spec}: ${config.modelType} weights need ${size} MiB`, {
-    hint: 'allow more by maxMemory, or compress the model',
+    hint: 'compress the model (reallm compress), or pass load more maxMemory',
   })
 }

@@ -108,8 +108,10 @@ async function tune(
   const { teacher: original, backend, ...settings } = options
   const registry = builtInRegistry()
   await useBackend(backend)
-  const model = await openWeights(spec, { registry })
-  const teacher = original === undefined ? undefined : await openWeights(original, { registry })
+  const { signal, onProgress } = options
+  const opening = { registry, signal, onProgress }
+  const model = await openWeights(spec, opening)
+  const teacher = original === undefined ? undefined : await openWeights(original, opening)
   try {
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({

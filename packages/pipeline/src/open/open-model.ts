@@ -21,7 +21,8 @@ export interface OpenedModel extends ScannedWeights {
  * @throws what `openWeights` refuses; `numeric` for weights that are not finite
  */
 export async function openModel(source: string | ModelFiles, settings: Settings): Promise<OpenedModel> {
-  const weights = await openWeights(source, { registry: builtInRegistry() })
+  const { signal, onProgress } = settings
+  const weights = await openWeights(source, { registry: builtInRegistry(), signal, onProgress })
   try {
     const { config, files } = weights
     const parts = partsOfModel(config, settings.scope)

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { Io } from '../io.ts'
+import { contextFull, type Io, warningsOn } from '../io.ts'
 import { parseNumber, parseWhole } from '../options.ts'
 
 interface Options {
@@ -35,6 +35,7 @@ Examples:
       const { load } = await import('../load.ts')
       const model = await load(spec, {
         signal: io.signal,
+        onProgress: warningsOn(io),
         ...(options.adapter !== undefined && { adapter: options.adapter }),
         ...(options.threads !== undefined && { threads: options.threads }),
       })
@@ -49,8 +50,11 @@ Examples:
         io.err('> ')
         for await (const line of io.lines()) {
           if (line.trim() === '') break
-          for await (const piece of chat.send(line, settings)) io.out(piece)
+          const answer = chat.send(line, settings)
+          for await (const piece of answer) io.out(piece)
           io.out('\n')
+          const { reason, tokens } = answer.report
+          if (reason === 'context') io.err(contextFull(tokens.length, model.config.maxPositions))
           io.err('> ')
         }
       } finally {

@@ -46,14 +46,15 @@ Examples:
     .action(async (spec: string, options: Options) => {
       const { convertModel } = await import('@reallm/pipeline')
       const { openAny } = await import('../open.ts')
-      const model = await openAny(spec, options.adapter)
       const progress = progressOn(io)
+      const { onProgress } = progress
+      const model = await openAny(spec, { adapter: options.adapter, onProgress })
       try {
         const result = await convertModel(model, {
           to: options.output,
           inputs: { adapter: options.adapter },
           signal: io.signal,
-          onProgress: progress.onProgress,
+          onProgress,
           ...(options.format && { format: options.format }),
           ...(options.dtype && { dtype: options.dtype }),
           ...(options.force && { force: true }),

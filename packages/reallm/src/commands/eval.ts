@@ -63,9 +63,11 @@ Examples:
         })
       }
       const contents = textOf(file, await readFile(file))
-      const model = await openAny(spec, options.adapter)
-      const against = options.against === undefined ? undefined : await openAny(options.against)
       const progress = progressOn(io)
+      const { onProgress } = progress
+      const model = await openAny(spec, { adapter: options.adapter, onProgress })
+      const against =
+        options.against === undefined ? undefined : await openAny(options.against, { onProgress })
       try {
         const tokens = options.tokens
           ? parseTokens(contents, file)
@@ -75,7 +77,7 @@ Examples:
           protocol: options.protocol,
           ctx: options.ctx,
           signal: io.signal,
-          onProgress: progress.onProgress,
+          onProgress,
           ...(options.windows !== undefined && { windows: options.windows }),
           ...(against && { against: streamed(against) }),
         })

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type Io, print } from '../io.ts'
+import { contextFull, type Io, print, warningsOn } from '../io.ts'
 import { parseNumber, parseWhole } from '../options.ts'
 
 interface Options {
@@ -38,7 +38,7 @@ export const generateCommand = (io: Io): Command =>
     .option('--stop <text...>', 'end where one of these texts comes')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
-    .option('--json', '{"text":…} on stdout')
+    .option('--json', '{"text":…, "reason": "end" | "stop" | "length" | "context"} on stdout')
     .addHelpText(
       'after',
       `
@@ -52,6 +52,7 @@ Examples:
       const { load } = await import('../load.ts')
       const model = await load(spec, {
         signal: io.signal,
+        onProgress: warningsOn(io),
         ...(options.adapter !== undefined && { adapter: options.adapter }),
         ...(options.threads !== undefined && { threads: options.threads }),
       })
@@ -71,7 +72,9 @@ Examples:
           text += piece
           if (!options.json) io.out(piece)
         }
-        print(io, options, { text }, () => '\n')
+        const { reason, tokens } = pieces.report
+        print(io, options, { text, reason }, () => '\n')
+        if (reason === 'context') io.err(contextFull(tokens.length, model.config.maxPositions))
       } finally {
         model.dispose()
       }

@@ -9,7 +9,9 @@ interface Options {
 /** `reallm inspect <model>` */
 export const inspectCommand = (io: Io): Command =>
   new Command('inspect')
-    .description('List the tensors of any model file or artifact: dtypes, shapes, bits, codecs, metadata.')
+    .description(
+      'List the tensors of any model file or artifact (dtypes, shapes, bits, codecs, metadata), and what in it cannot be used.',
+    )
     .argument('<model>', 'directory, .gguf, .safetensors, artifact, hf:owner/name or npm:@scope/name')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
@@ -23,6 +25,7 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       const { openModel, sizeOf } = await import('@reallm/tensor-io')
+      const { reviewFiles } = await import('@reallm/tensor-io/models')
       const { builtInRegistry } = await import('@reallm/pipeline')
       const model = await openModel(spec, { registry: builtInRegistry() })
       const modules = storedModules(model.config)
@@ -50,9 +53,9 @@ Examples:
         metadata: model.metadata,
         tensors,
       }
-      await model.close()
+      const { warnings, refused } = await reviewFiles(model).finally(() => model.close())
       const integers = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
-      if (options.json) return io.out(`${JSON.stringify(summary, integers)}\n`)
+      if (options.json) return io.out(`${JSON.stringify({ ...summary, warnings, refused }, integers)}\n`)
       print(io, options, summary, () => {
         const rows = tensors.map(t => [
           t.name,
@@ -65,6 +68,10 @@ Examples:
         return [
           `${model.spec}: ${model.kind}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} weights, `,
           `${bytesText(model.bytes)}, ${summary.bitsPerWeight.toFixed(2)} bits per weight\n`,
+          ...warnings.map(warning => `warning: ${warning}\n`),
+          ...refused.map(
+            ({ message, hint }) => `cannot be run: ${message}\n${hint ? `  hint: ${hint}\n` : ''}`,
+          ),
           metadata.length > 0 ? `\nmetadata\n${metadata.join('')}` : '',
           `\n${table([['tensor', 'stored as', 'shape', 'bits', 'size'], ...rows])}`,
         ].join('')

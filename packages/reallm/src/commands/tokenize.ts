@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type Io, print } from '../io.ts'
+import { type Io, print, warningsOn } from '../io.ts'
 
 interface Options {
   special?: boolean
@@ -27,7 +27,7 @@ Examples:
       const { openTokenizer } = await import('@reallm/transformer')
       const model = await openModel(spec)
       try {
-        const tokenizer = await openTokenizer(model)
+        const tokenizer = await openTokenizer(model, { onProgress: warningsOn(io) })
         const given = text === '-' ? await io.stdin() : text
         const ids = tokenizer.encode(given, { special: options.special ?? false })
         print(io, options, { ids }, () => `${ids.join(' ')}\n`)

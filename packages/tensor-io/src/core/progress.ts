@@ -2,8 +2,10 @@ import { ReallmError } from './errors.ts'
 
 /** What long work tells its caller; libraries never print. */
 export interface ProgressEvent {
-  /** Noun-verb: `matrix-start`, `matrix-end`, `step-end`, `bytes-read`, … */
+  /** Noun-verb: `matrix-start`, `matrix-end`, `step-end`, `bytes-read`, …; `warning` for what the user should know. */
   readonly event: string
+  /** A warning in words. */
+  readonly message?: string
   /** What it is about: a module or file name. */
   readonly name?: string
   /** Work done and in all, in the unit the event counts (bytes, matrices, steps). */
@@ -23,6 +25,10 @@ export interface LongWork {
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: OnProgress | undefined
 }
+
+/** Tells whoever listens what the user should know. */
+export const warn = ({ onProgress }: Pick<LongWork, 'onProgress'>, message: string): void =>
+  onProgress?.({ event: 'warning', message, done: 0, total: 0 })
 
 /** Throws `aborted` when the signal has fired; call it between units of work. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

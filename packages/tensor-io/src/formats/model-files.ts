@@ -33,9 +33,9 @@ export interface OpenOptions {
   /** Opens the adapter in PEFT's layout, also where a model lies beside it. */
   readonly adapter?: boolean
   /** Stops opening and downloading. */
-  readonly signal?: AbortSignal
-  /** Told of downloads: `file-start`, `bytes-read`, `file-end`. */
-  readonly onProgress?: OnProgress
+  readonly signal?: AbortSignal | undefined
+  /** Told of downloads (`file-start`, `bytes-read`, `file-end`) and of what is not used (`warning`). */
+  readonly onProgress?: OnProgress | undefined
   /** For http(s) URLs and the hub, instead of the global `fetch`. */
   readonly fetch?: typeof fetch
   /**

@@ -1,10 +1,14 @@
 import { ReallmError } from '../core/errors.ts'
+import { warn } from '../core/progress.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
 import type { ModelFiles, OpenOptions } from '../formats/model-files.ts'
 import { openModel } from '../formats/open/open-model.ts'
-import { allTensors, familyOf, parseConfig, type TransformerConfig } from './config.ts'
-import type { HuggingFaceConfig } from './families.ts'
-import { configFromGguf, ggufName, permuteHeads } from './gguf.ts'
+import { allTensors, familyOf, type TransformerConfig } from './config.ts'
+import { checkTensors } from './declared/check-tensors.ts'
+import { readConfig } from './declared/read-config.ts'
+import { storedNames } from './declared/stored-names.ts'
+import { warningOf } from './declared/warning.ts'
+import { ggufName, permuteHeads } from './gguf.ts'
 import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
 
@@ -19,13 +23,18 @@ export interface ModelWeights {
   read(name: string, rows?: readonly [from: number, to: number]): Promise<Tensor<'F32'>>
   /** Bytes that a tensor takes in the files, all parts of a compressed one counted. */
   bytesOf(name: string): number
+  /** In one line, what the files hold and say that nothing here uses. */
+  readonly warning?: string
   tokenizer(): Promise<TextTokenizer>
   close(): Promise<void>
 }
 
 /**
  * Opens a model for computing: reads its configuration, translates GGUF's names and layout, and checks that every
- * tensor is there in the right shape. Reads no weights.
+ * tensor is there in the right shape. Reads no weights, except a head beside a tied embedding, to compare them.
+ *
+ * What the files say and nothing here uses is refused where it changes the result; the rest is one `warning`, also told
+ * to `onProgress`.
  *
  * @param model anything `openModel` takes, or what it returned
  * @throws `unsupported` for a family that isn't there; `bad-file` naming tensors that are missing or misshapen
@@ -37,14 +46,25 @@ export async function openWeights(
   model: string | ModelFiles,
   options: OpenOptions = {},
 ): Promise<ModelWeights> {
-  const files = typeof model === 'string' ? await openModel(model, options) : model
-  const config = parseConfig(await configOf(files))
+  if (typeof model !== 'string') return weightsOf(model, options)
+  const files = await openModel(model, options)
+  return weightsOf(files, options).catch(async (error: unknown) => {
+    await files.close()
+    throw error
+  })
+}
+
+async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<ModelWeights> {
+  const { config, unknown } = await readConfig(files)
   const { modelType } = config
   const gguf = files.kind === 'gguf'
   const family = familyOf(config.source)
-  const storedName = (name: string) => (gguf ? ggufName(modelType, name) : name)
+  const nameOf = storedNames(files)
+  const storedName = (name: string) => (gguf ? ggufName(modelType, name) : nameOf(name))
   const shapes = allTensors(config)
-  checkShapes(files, shapes, storedName)
+  const unused = checkTensors(files, shapes, config, storedName)
+  const warning = warningOf(files, unknown, unused)
+  if (warning !== undefined) warn(options, warning)
 
   async function read(name: string, rows?: readonly [number, number]): Promise<Tensor<'F32'>> {
     if (!shapes.has(name))
@@ -75,45 +95,11 @@ export async function openWeights(
     shapes,
     read,
     bytesOf: name => storedBytes(files, storedName(name)),
-    tokenizer: () => openTokenizer(files),
+    ...(warning !== undefined && { warning }),
+    tokenizer: () => openTokenizer(files, options),
     close: () => files.close(),
   }
 }
-
-async function configOf(files: ModelFiles): Promise<HuggingFaceConfig> {
-  if (files.kind !== 'gguf') return files.config
-  const ropeFactors = files.tensors.has('rope_freqs.weight')
-    ? (await files.readFloat32('rope_freqs.weight')).data
-    : undefined
-  return configFromGguf(files.metadata, files.tensors, ropeFactors)
-}
-
-function checkShapes(
-  files: ModelFiles,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  storedName: (name: string) => string,
-): void {
-  const missing = [...shapes.keys()].filter(name => !storedShape(files, storedName(name)))
-  if (missing.length > 0) {
-    const more = missing.length > 3 ? ` and ${missing.length - 3} more` : ''
-    throw new ReallmError('bad-file', `${files.spec}: missing ${missing.slice(0, 3).join(', ')}${more}`, {
-      hint: 'the weights do not fit the configuration, or a file is missing',
-    })
-  }
-  for (const [name, want] of shapes) {
-    const shape = storedShape(files, storedName(name))!
-    if (shape.join() !== want.join()) {
-      throw new ReallmError(
-        'bad-file',
-        `${files.spec}: ${name} [${shape.join('×')}] should be [${want.join('×')}] by the configuration`,
-      )
-    }
-  }
-}
-
-/** Compressed matrices are there even where nothing can decode them. */
-const storedShape = (files: ModelFiles, name: string): readonly number[] | undefined =>
-  files.tensors.get(name)?.shape ?? files.artifact?.modules.get(name.replace(/\.weight$/, ''))?.shape
 
 function storedBytes(files: ModelFiles, name: string): number {
   const whole = files.tensors.get(name)

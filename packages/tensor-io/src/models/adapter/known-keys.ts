@@ -1,3 +1,5 @@
+import { isOff } from '../declared/off.ts'
+
 /** Keys of PEFT's `adapter_config.json` that are read. */
 const used = [
   'peft_type',
@@ -39,13 +41,6 @@ const known = new Set([...used, ...harmless])
 
 /** Initialisations of PEFT that leave the base as it was. */
 const plainStarts = ['gaussian', 'orthogonal', 'eva', 'mica']
-
-/** A switch that is off, or a setting that was left away. */
-const isOff = (value: unknown): boolean =>
-  value === null ||
-  value === undefined ||
-  value === false ||
-  (typeof value === 'object' && Object.keys(value).length === 0)
 
 /** The first key of an `adapter_config.json` that may change what the weights mean and is not known here. */
 export const unknownKey = (config: Readonly<Record<string, unknown>>): string | undefined =>

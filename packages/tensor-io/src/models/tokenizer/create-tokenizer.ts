@@ -43,6 +43,14 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
     { ...absentParts, ...files.tokenizer },
     { ...config, clean_up_tokenization_spaces: false },
   )
+  // Unigram's byte fallback, which the library has for BPE alone
+  const { type, byte_fallback, unk_id } = Object(files.tokenizer.model) as Record<string, unknown>
+  const fallsBack = type === 'Unigram' && byte_fallback === true
+  const byteIds = (piece: string): number[] | undefined => {
+    const bytes = Array.from(new TextEncoder().encode(piece), byte => byte.toString(16).toUpperCase())
+    const ids = bytes.map(hex => inner.token_to_id(`<0x${hex.padStart(2, '0')}>`))
+    return ids.every(id => id !== undefined) ? ids : undefined
+  }
   const idOf = (token: unknown): number[] => {
     const content =
       typeof token === 'object' && token !== null ? (token as { content?: string }).content : token
@@ -61,7 +69,17 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
   let template: Template | undefined
 
   return {
-    encode: (text, { special = false } = {}) => inner.encode(text, { add_special_tokens: special }).ids,
+    encode(text, { special = false } = {}) {
+      const { ids, tokens } = inner.encode(text, { add_special_tokens: special })
+      return ids.flatMap((id: number | undefined, i: number) => {
+        const unknown = id === undefined || id === unk_id
+        const found = unknown && fallsBack ? (byteIds(tokens[i]) ?? id) : id
+        if (found !== undefined) return found
+        throw new ReallmError('unsupported', `the tokenizer has no token for ${JSON.stringify(tokens[i])}`, {
+          hint: 'leave it out of the text, or use the tokenizer.json of the original model',
+        })
+      })
+    },
     decode: (ids, { special = false } = {}) =>
       ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: !special }),
     chat(messages, { answer = true } = {}) {

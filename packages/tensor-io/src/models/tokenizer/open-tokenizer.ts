@@ -1,16 +1,22 @@
 import { ReallmError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
+import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
-import type { ModelFiles } from '../../formats/model-files.ts'
+import type { ModelFiles, OpenOptions } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
+import { reviewTokenizer } from './review-tokenizer.ts'
 
 /**
  * The tokenizer of an open model: from `tokenizer.json`, or rebuilt from GGUF metadata.
  *
- * @throws `not-found` when the model has none
+ * @param options `onProgress` is told what `tokenizer.json` says and nothing here uses
+ * @throws `not-found` when the model has none; `unsupported` for parts that would give other ids
  */
-export async function openTokenizer(files: ModelFiles): Promise<TextTokenizer> {
+export async function openTokenizer(
+  files: ModelFiles,
+  options: Pick<OpenOptions, 'onProgress'> = {},
+): Promise<TextTokenizer> {
   const { createTokenizer, tokenizerFromGguf } = await import('./loaded.ts')
   if (files.kind === 'gguf') return createTokenizer(tokenizerFromGguf(files.metadata))
   if (!files.files.includes('tokenizer.json')) {
@@ -27,9 +33,12 @@ export async function openTokenizer(files: ModelFiles): Promise<TextTokenizer> {
     ? textOf(`${files.spec}: chat_template.jinja`, await files.readFile('chat_template.jinja'))
     : undefined
   const generation = await json('generation_config.json')
+  const tokenizer = await json('tokenizer.json')
+  const unknown = reviewTokenizer(tokenizer)
+  if (unknown.length > 0) warn(options, `${files.spec}: not used: ${unknown.join(', ')} of tokenizer.json`)
   return createTokenizer(
     {
-      tokenizer: await json('tokenizer.json'),
+      tokenizer,
       config: template ? { ...config, chat_template: template } : config,
     },
     tokenIds(generation.eos_token_id ?? files.config.eos_token_id),

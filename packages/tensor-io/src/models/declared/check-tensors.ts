@@ -1,0 +1,62 @@
+import { dtypes } from '../../core/dtype.ts'
+import { ReallmError } from '../../core/errors.ts'
+import type { ModelFiles } from '../../formats/model-files.ts'
+import type { TransformerConfig } from '../config.ts'
+import { plainName } from '../plain-name.ts'
+import { missingTensors } from './missing-tensors.ts'
+import { openOriginal } from './quantised.ts'
+import { refuseUnused, unusedTensors } from './unused-tensors.ts'
+
+/** Stored types that are numbers by themselves; blocks of GGUF and matrices of artifacts come decoded. */
+const floats = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2']
+
+/**
+ * Compares the tensors that a model needs with those that are there, and returns the ones that it does not use.
+ *
+ * @param shapes what is needed, by name
+ * @throws `bad-file` naming tensors that are missing, with the reason, or misshapen
+ * @throws `unsupported` for stored codes without their scales, and for tensors that would change the result
+ */
+export function checkTensors(
+  files: ModelFiles,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  { layers, tiedHead }: Pick<TransformerConfig, 'layers' | 'tiedHead'>,
+  storedName: (name: string) => string,
+): string[] {
+  const { spec } = files
+  const stored = new Map([...shapes.keys()].map(name => [name, storedName(name)]))
+  const missing = [...stored].filter(([, at]) => !shapeOf(files, at)).map(([name]) => name)
+  // a head beside a tied embedding was compared with it when the configuration was read
+  const unused = unusedTensors(files, stored.values()).filter(
+    name => !tiedHead || plainName(name) !== 'lm_head.weight',
+  )
+  if (missing.length > 0) throw missingTensors({ spec, missing, wanted: shapes.size, unused, layers })
+  for (const [name, at] of stored) {
+    const dtype = files.tensors.get(at)?.dtype
+    if (dtype !== undefined && dtype in dtypes && !floats.includes(dtype)) {
+      throw new ReallmError(
+        'unsupported',
+        `${spec}: ${name} is stored as ${dtype}: it is already quantised`,
+        {
+          hint: openOriginal,
+        },
+      )
+    }
+  }
+  refuseUnused(spec, unused, layers)
+  for (const [name, want] of shapes) {
+    const shape = shapeOf(files, stored.get(name)!)!
+    if (shape.join() !== want.join()) {
+      throw new ReallmError(
+        'bad-file',
+        `${spec}: ${name} [${shape.join('×')}] should be [${want.join('×')}] by the configuration`,
+        { hint: 'configuration and weights do not belong together' },
+      )
+    }
+  }
+  return unused
+}
+
+/** Compressed matrices are there even where nothing can decode them. */
+const shapeOf = (files: ModelFiles, name: string): readonly number[] | undefined =>
+  files.tensors.get(name)?.shape ?? files.artifact?.modules.get(name.replace(/\.weight$/, ''))?.shape

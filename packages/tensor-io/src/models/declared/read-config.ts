@@ -1,0 +1,71 @@
+import { ReallmError } from '../../core/errors.ts'
+import type { ModelFiles } from '../../formats/model-files.ts'
+import { parseConfig, type TransformerConfig } from '../config.ts'
+import type { HuggingFaceConfig } from '../families.ts'
+import { configFromGguf } from '../gguf.ts'
+import { unknownConfigKeys, unknownGgufKeys } from './config-keys.ts'
+import { hasOwnHead } from './own-head.ts'
+import { refuseQuantised } from './quantised.ts'
+import { recorded } from './recorded.ts'
+import { checkSizes } from './sizes.ts'
+import { storedNames } from './stored-names.ts'
+
+export interface ReadConfig {
+  readonly config: TransformerConfig
+  /** What the configuration says that nothing read, in phrases. */
+  readonly unknown: readonly string[]
+}
+
+/**
+ * The configuration of open files, gone through to the last key: what changes the meaning of the weights is understood
+ * or refused by name, the rest is returned.
+ *
+ * @throws `unsupported` for weights that another tool quantised, families and values that are not there
+ * @throws `bad-file` for counts that the weights cannot have
+ */
+export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
+  if (files.kind === 'gguf') return fromGguf(files)
+  if (Object.keys(files.config).length === 0) {
+    throw new ReallmError('not-found', `${files.spec}: there is no config.json beside the weights`, {
+      hint: 'put that of the model there, or name the directory that has both',
+    })
+  }
+  refuseQuantised(files)
+  checkSizes(files.config, files)
+  const { config, unknown } = parsed(files.config)
+  const nameOf = storedNames(files)
+  const embedding = nameOf('model.embed_tokens.weight')
+  if (!config.tiedHead || !(await hasOwnHead(files, nameOf('lm_head.weight'), embedding))) {
+    return { config, unknown: keysOf('config.json', unknown) }
+  }
+  const untied = parsed({ ...files.config, tie_word_embeddings: false })
+  return {
+    config: untied.config,
+    unknown: [
+      ...keysOf('config.json', unknown),
+      'tie_word_embeddings of config.json (a head that differs is stored, and used)',
+    ],
+  }
+}
+
+async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
+  const ropeFactors = files.tensors.has('rope_freqs.weight')
+    ? (await files.readFloat32('rope_freqs.weight')).data
+    : undefined
+  const metadata = recorded(files.metadata)
+  const source = configFromGguf(metadata.source, files.tensors, ropeFactors)
+  checkSizes(source, files)
+  const config = parseConfig(source)
+  const unread = metadata.unread()
+  const unknown = unknownGgufKeys(files.metadata, unread, config.headDim)
+  return { config, unknown: keysOf('the metadata', unknown) }
+}
+
+function parsed(source: HuggingFaceConfig): { config: TransformerConfig; unknown: string[] } {
+  const keys = recorded(source)
+  const config = { ...parseConfig(keys.source), source }
+  return { config, unknown: unknownConfigKeys(source, keys.unread()) }
+}
+
+const keysOf = (where: string, keys: readonly string[]) =>
+  keys.length > 0 ? [`${keys.join(', ')} of ${where}`] : []

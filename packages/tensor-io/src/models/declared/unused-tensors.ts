@@ -1,0 +1,46 @@
+import { ReallmError } from '../../core/errors.ts'
+import { listed } from '../../core/listed.ts'
+import { tensorsOf } from '../../formats/artifact/manifest.ts'
+import type { ModelFiles } from '../../formats/model-files.ts'
+import { plainName } from '../plain-name.ts'
+import { recognised } from './layouts.ts'
+
+/** Tensors that are stored and follow from the configuration, or were read with it. */
+const harmless = /(\.rotary_emb\.(inv_freq|cos_cached|sin_cached)|^rope_freqs\.weight)$/
+
+/** Names of the stored tensors that a model does not use. */
+export function unusedTensors(files: ModelFiles, used: Iterable<string>): string[] {
+  const left = new Set(files.tensors.keys())
+  for (const name of used) {
+    left.delete(name)
+    const module = name.replace(/\.weight$/, '')
+    const stored = files.artifact?.modules.get(module)
+    if (stored) for (const part of tensorsOf(module, stored).values()) left.delete(part)
+  }
+  return [...left].filter(name => !harmless.test(name))
+}
+
+/**
+ * Refuses unused tensors of modules that are computed with: they would change the result.
+ *
+ * @param layers how many layers the model has
+ * @throws `unsupported` naming them and what they belong to
+ */
+export function refuseUnused(spec: string, unused: readonly string[], layers: number): void {
+  const inside = unused.filter(name => isInside(plainName(name), layers))
+  if (inside.length === 0) return
+  const known = recognised(inside)
+  const what = known
+    ? `${known.name}, which belongs to ${known.what}`
+    : `${listed(inside)}, which the configuration has no place for`
+  throw new ReallmError('unsupported', `${spec}: it holds ${what}`, {
+    hint: known?.hint ?? 'is config.json that of another model? A family with such tensors is not supported',
+  })
+}
+
+/** Whether a tensor lies in the embedding, the last norm, the head or one of the layers. */
+export function isInside(name: string, layers: number): boolean {
+  const layer = /^(?:model\.layers|blk)\.(\d+)\./.exec(name)
+  if (layer) return Number(layer[1]) < layers
+  return /^(model\.embed_tokens|model\.norm|lm_head|token_embd|output_norm|output)\./.test(name)
+}
