@@ -16,4 +16,4 @@ for (const bits of [4, 3, 2]) {
 
 const model = await runtime.load('/models/tiny/')
 console.log(await model.generate('The whale', { maxTokens: 16 }).text())
-model.close()
+model.dispose()

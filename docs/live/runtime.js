@@ -6,4 +6,4 @@ console.log(`${model.weights} weights, ${model.bytes} bytes of memory, ${model.k
 const answer = model.generate('It was the best of times', { maxTokens: 24, temperature: 0.8, seed: 1 })
 console.log(await answer.text())
 console.log(answer.report.reason)
-model.close()
+model.dispose()

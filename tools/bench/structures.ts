@@ -74,7 +74,7 @@ try {
       const decode = await timed(async () => {
         for (let t = 0; t < tokens; t++) await session.feed([ids[t]])
       })
-      session.free()
+      session.dispose()
       least[i] = { decode: Math.min(least[i].decode, decode), prompt: Math.min(least[i].prompt, prompt) }
     }
   }
@@ -85,7 +85,7 @@ try {
     const adds = `${(model.multiplyAdds / 1e6).toFixed(2)} M (${share.toFixed(0)} %)`
     const [decode, prompt] = [least[i].decode, least[i].prompt].map(ms => (ms / tokens).toPrecision(3))
     console.log(`| ${name} | ${(bytes / 1e6).toFixed(2)} | ${adds} | ${decode} | ${prompt} |`)
-    model.close()
+    model.dispose()
   }
 } finally {
   await rm(folder, { recursive: true })

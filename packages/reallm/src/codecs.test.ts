@@ -108,7 +108,7 @@ test.each(named)('%s runs without TensorFlow.js as it is decoded', async (_, i) 
   ] as const) {
     const running = await load(dir, { registry, weights, tokenizer: false })
     const got = await running.session().logits(ids)
-    running.close()
+    running.dispose()
     const error = Math.hypot(...got.map((v, j) => v - want[j]))
     expect(error / Math.hypot(...want), weights).toBeLessThan(tolerance)
   }

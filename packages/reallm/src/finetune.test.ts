@@ -114,7 +114,7 @@ test('adapters with a rank for each matrix, rsLoRA and DoRA, take turns on one c
     const session = runs.session()
     const logits = await session.logits(ids)
     const last = logits.slice(-model.config.vocabSize)
-    session.free()
+    session.dispose()
     return last
   }
   const plain = await now()
@@ -129,7 +129,7 @@ test('adapters with a rank for each matrix, rsLoRA and DoRA, take turns on one c
   }
   await runs.useAdapter(undefined)
   expect(await now()).toEqual(plain)
-  runs.close()
+  runs.dispose()
   tf.dispose(weights)
   await model.close()
 

@@ -15,10 +15,10 @@ export interface LoadOptions extends Omit<RuntimeOptions, 'registry' | 'tokenize
 }
 
 /** A conversation that remembers what was said. */
-export type Chat = Pick<RuntimeChat, 'messages' | 'send'>
+export type Chat = Pick<RuntimeChat, 'messages' | 'send' | 'dispose'> & Disposable
 
 /** A model in memory, ready to talk. */
-export interface LoadedModel {
+export interface LoadedModel extends Disposable {
   readonly config: TransformerConfig
   /** Streams the text that follows `prompt`, 64 tokens by default. */
   generate(prompt: string, options?: GenerateTextOptions): Generation
@@ -51,7 +51,7 @@ export async function load(spec: string, options: LoadOptions = {}): Promise<Loa
     }
     if (adapter !== undefined) await model.useAdapter(adapter)
   } catch (error) {
-    model.close()
+    model.dispose()
     throw error
   }
   return {
@@ -59,6 +59,7 @@ export async function load(spec: string, options: LoadOptions = {}): Promise<Loa
     generate: (prompt, generation = {}) => model.generate(prompt, { maxTokens: 64, ...generation }),
     chat: system => model.chat(system === undefined ? {} : { system }),
     useAdapter: directory => model.useAdapter(directory),
-    dispose: () => model.close(),
+    dispose: () => model.dispose(),
+    [Symbol.dispose]: () => model.dispose(),
   }
 }

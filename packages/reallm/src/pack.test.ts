@@ -45,7 +45,7 @@ const npm = (cwd: string, ...args: string[]) => {
 const textOf = async (...where: Parameters<typeof load>) => {
   const model = await load(...where)
   const text = await model.generate(prompt, { maxTokens: 8 }).text()
-  model.close()
+  model.dispose()
   return text
 }
 

@@ -1,6 +1,6 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage, TextTokenizer } from '@reallm/tensor-io/models'
-import { Generation } from './generation.ts'
+import { type FinishReason, Generation } from './generation.ts'
 import type { Session } from './session.ts'
 
 export interface ChatOptions extends GenerateOptions {
@@ -12,18 +12,20 @@ export interface ChatOptions extends GenerateOptions {
 
 /** What a chat works with. */
 export interface ChatSource {
-  readonly session: Session
+  /** Makes the conversation's memory. */
+  session(): Session
   readonly tokenizer: TextTokenizer
   readonly eos: readonly number[]
   readonly maxPositions: number
 }
 
 /** A conversation in the form that the model was trained on. Only what is new is read at each turn. */
-export class Chat {
+export class Chat implements Disposable {
   readonly #source: ChatSource
   readonly #options: GenerateOptions
   readonly #messages: ChatMessage[]
-  #busy = false
+  #session: Session | undefined
+  #isBusy = false
 
   constructor(source: ChatSource, { system, messages = [], ...options }: ChatOptions) {
     this.#source = source
@@ -31,36 +33,53 @@ export class Chat {
     this.#messages = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...messages]
   }
 
-  /** The conversation so far, the model's answers included. */
+  /** The conversation so far: what was said and answered to the end. */
   get messages(): readonly ChatMessage[] {
     return this.#messages
   }
 
   /**
-   * Says something and streams the answer. Throws `bad-option` while an earlier answer is still coming.
+   * Says something and streams the answer, from when its first piece is asked for. Both are part of the conversation when the
+   * answer has ended; one that is left, aborted or fails leaves the conversation as it was.
+   *
+   * @throws `bad-option` while an earlier answer is coming
    *
    * @example
    * for await (const text of chat.send('Hello')) output.append(text)
    */
   send(content: string, options: GenerateOptions = {}): Generation {
-    if (this.#busy) {
-      throw new ReallmError('bad-option', 'the last answer is still coming', {
-        hint: 'wait for its end, or abort it',
-      })
+    const { tokenizer, eos, maxPositions } = this.#source
+    this.#refuseBusy()
+    const message = { role: 'user', content }
+    const read = () => tokenizer.encode(tokenizer.chat([...this.#messages, message]))
+    let [prompt, readAt] = [read(), this.#messages.length]
+    const start = () => {
+      this.#refuseBusy()
+      if (readAt !== this.#messages.length) [prompt, readAt] = [read(), this.#messages.length]
+      this.#session ??= this.#source.session()
+      this.#isBusy = true
+      return { session: this.#session, prompt }
     }
-    const { tokenizer } = this.#source
-    this.#messages.push({ role: 'user', content })
-    const prompt = tokenizer.encode(tokenizer.chat(this.#messages))
-    this.#busy = true
-    const done = (text: string) => {
-      this.#busy = false
-      this.#messages.push({ role: 'assistant', content: text })
+    const done = (text: string, reason: FinishReason) => {
+      this.#isBusy = false
+      if (reason !== 'left') this.#messages.push(message, { role: 'assistant', content: text })
     }
-    return new Generation({ ...this.#source, done }, prompt, { ...this.#options, ...options })
+    return new Generation({ tokenizer, eos, maxPositions, start, done }, { ...this.#options, ...options })
   }
 
-  /** Frees the conversation's memory. */
-  free(): void {
-    this.#source.session.free()
+  /** Gives the conversation's memory back. */
+  dispose(): void {
+    this.#session?.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #refuseBusy(): void {
+    if (!this.#isBusy) return
+    throw new ReallmError('bad-option', 'the last answer is still coming', {
+      hint: 'wait for its end, or abort it',
+    })
   }
 }

@@ -11,8 +11,8 @@ import { pause } from './pause.ts'
 import type { Session } from './session.ts'
 
 /**
- * Why a generation ended: a token that ends texts, a stop string, `maxTokens`, the model's context before those many, or
- * nobody listening any more.
+ * Why a generation ended: a token that ends texts, a stop string, `maxTokens`, the model's context before those many; `left`
+ * before its end, because nobody listened any more, it was aborted or it failed.
  */
 export type FinishReason = 'end' | 'stop' | 'length' | 'context' | 'left'
 
@@ -30,16 +30,18 @@ export interface GenerationReport {
 
 /** What a generation works with. */
 export interface GenerationSource {
-  readonly session: Session
+  /** Called when the first piece is asked for: the memory to go on in, and what is to be in it. */
+  start(): { readonly session: Session; readonly prompt: readonly number[] }
   readonly tokenizer: TextTokenizer | undefined
   readonly eos: readonly number[]
   readonly maxPositions: number
-  /** Called once, however it ends. */
-  done?(text: string): void
+  /** Called once after `start`, however it ends. */
+  done(text: string, reason: FinishReason): void
 }
 
 /**
- * Text that comes piece by piece; a piece never splits a character. Leaving the loop stops the work.
+ * Text that comes piece by piece; a piece never splits a character. Work starts, and memory is taken, when the first piece
+ * is asked for. Leaving the loop stops the work.
  *
  * @example
  * for await (const text of model.generate('Once upon a time')) process.stdout.write(text)
@@ -48,8 +50,8 @@ export class Generation implements AsyncIterable<string> {
   readonly #pieces: AsyncGenerator<string>
   #report: GenerationReport | undefined
 
-  constructor(source: GenerationSource, prompt: readonly number[], options: GenerateOptions) {
-    this.#pieces = this.#run(source, prompt, options)
+  constructor(source: GenerationSource, options: GenerateOptions) {
+    this.#pieces = this.#run(source, options)
   }
 
   [Symbol.asyncIterator](): AsyncIterator<string> {
@@ -69,12 +71,10 @@ export class Generation implements AsyncIterable<string> {
     throw new ReallmError('bad-option', 'the generation has not ended yet', { hint: 'await its text first' })
   }
 
-  async *#run(
-    { session, tokenizer, eos, maxPositions, done }: GenerationSource,
-    prompt: readonly number[],
-    options: GenerateOptions,
-  ): AsyncGenerator<string> {
+  async *#run(source: GenerationSource, options: GenerateOptions): AsyncGenerator<string> {
+    const { tokenizer, eos, maxPositions } = source
     const { maxTokens = 256, seed = 0, stop = [], signal } = options
+    const { session, prompt } = source.start()
     const draws = random(seed)
     const text = textStream(ids => tokenizer?.decode(ids) ?? '', stop)
     const tokens: number[] = []
@@ -119,7 +119,7 @@ export class Generation implements AsyncIterable<string> {
       const tokenSeconds = (performance.now() - start) / 1000 - promptSeconds
       const promptTokens = prompt.length
       this.#report = { promptTokens, reusedTokens, tokens, reason, promptSeconds, tokenSeconds }
-      done?.(all)
+      source.done(all, reason)
     }
   }
 }

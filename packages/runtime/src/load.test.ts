@@ -44,7 +44,7 @@ describe('generate', () => {
     const threaded = await load(tiny, { threads: 2 })
     expect([threaded.weights, threaded.threads]).toEqual(['expanded', 2])
     expect(await threaded.generate(prompt, { maxTokens: 12 }).text()).toBe(text)
-    threaded.close()
+    threaded.dispose()
   })
 
   it('frees what it took', async () => {
@@ -52,6 +52,33 @@ describe('generate', () => {
     await model.generate(prompt, { maxTokens: 2 }).text()
     for await (const _ of model.generate(prompt)) break
     expect(model.bytes).toBe(before)
+  })
+
+  it('takes no memory for what nobody reads, and gives back what fails', async () => {
+    const before = model.bytes
+    for (let i = 0; i < 3; i++) model.generate(prompt)
+    const unread = model.generate(prompt)[Symbol.asyncIterator]()
+    await unread.return?.()
+    expect(await unread.next()).toEqual({ done: true, value: undefined })
+    await expect(model.generate([]).text()).rejects.toThrow('no tokens to read')
+    await expect(model.generate(prompt, { signal: AbortSignal.abort() }).text()).rejects.toMatchObject({
+      code: 'aborted',
+    })
+    expect(model.bytes).toBe(before)
+  })
+
+  it('gives its memory back at the end of the scope that uses it', async () => {
+    const before = model.bytes
+    {
+      using session = model.session()
+      await session.feed([1, 2, 3])
+      using chat = model.chat({ maxTokens: 2 })
+      await chat.send('Hello').text()
+      expect(model.bytes).toBeGreaterThan(before)
+    }
+    expect(model.bytes).toBe(before)
+    using other = await load(tiny)
+    expect(await other.generate(prompt, { maxTokens: 1 }).text()).not.toBe('')
   })
 
   it('repeats itself with the same seed and differs with another', async () => {
@@ -102,8 +129,8 @@ describe('generate', () => {
         expect(worst).toBeLessThan(1e-3)
       }
     }
-    whole.free()
-    single.free()
+    whole.dispose()
+    single.dispose()
   })
 
   it.each([
@@ -118,9 +145,9 @@ describe('generate', () => {
 describe('chat', () => {
   it('reads only what is new at each turn, and keeps conversations apart', async () => {
     const [first, second] = [model.chat({ maxTokens: 8 }), model.chat({ system: 'Be brief.', maxTokens: 8 })]
-    const one = first.send('Hello')
+    const one = first.send('Hello').text()
     expect(() => first.send('again')).toThrow('the last answer is still coming')
-    const [answer] = await Promise.all([one.text(), second.send('Good day').text()])
+    const [answer] = await Promise.all([one, second.send('Good day').text()])
     const next = first.send('And then?')
     await next.text()
     expect(first.messages.map(message => message.role)).toEqual(['user', 'assistant', 'user', 'assistant'])
@@ -130,6 +157,49 @@ describe('chat', () => {
 
     const alone = model.chat({ messages: first.messages.slice(0, 2), maxTokens: 8 }).send('And then?')
     expect(await alone.text()).toBe(first.messages[3].content)
+  })
+
+  it('goes on when an answer is dropped before it starts, and takes no memory for it', async () => {
+    const before = model.bytes
+    const chat = model.chat({ maxTokens: 4 })
+    const dropped = chat.send('Hello')
+    await chat.send('Hello')[Symbol.asyncIterator]().return?.()
+    expect([chat.messages, model.bytes]).toEqual([[], before])
+    const answer = await chat.send('Good day').text()
+    expect(chat.messages.map(({ content }) => content)).toEqual(['Good day', answer])
+    // asked for late, it answers what was said by then
+    const late = await dropped.text()
+    expect(chat.messages.map(({ content }) => content)).toEqual(['Good day', answer, 'Hello', late])
+    chat.dispose()
+    expect(model.bytes).toBe(before)
+  })
+
+  it('is as it was before an answer that is left, aborted or fails', async () => {
+    using chat = model.chat({ maxTokens: 8 })
+    const answer = await chat.send('Hello').text()
+    const messages = [...chat.messages]
+    const controller = new AbortController()
+    const aborted = (async () => {
+      for await (const _ of chat.send('And then?', { signal: controller.signal })) controller.abort()
+    })()
+    await expect(aborted).rejects.toMatchObject({ code: 'aborted' })
+    expect(chat.messages).toEqual(messages)
+    for await (const _ of chat.send('And then?')) break
+    expect(chat.messages).toEqual(messages)
+    await expect(chat.send('word '.repeat(300)).text()).rejects.toThrow(/do not fit/)
+    expect(chat.messages).toEqual(messages)
+    using fresh = model.chat({ maxTokens: 8, messages })
+    expect(await chat.send('And then?').text()).toBe(await fresh.send('And then?').text())
+    expect(chat.messages[1].content).toBe(answer)
+  })
+
+  it('refuses a second answer while one is coming, whenever it was asked for', async () => {
+    using chat = model.chat({ maxTokens: 4 })
+    const [one, two] = [chat.send('Hello'), chat.send('Good day')]
+    const reading = one.text()
+    await expect(two.text()).rejects.toThrow('the last answer is still coming')
+    await reading
+    expect(chat.messages).toHaveLength(2)
   })
 })
 
@@ -177,7 +247,7 @@ describe('useAdapter', () => {
     const distance = async () => {
       const session = base.session()
       const got = await session.logits(rows[0])
-      session.free()
+      session.dispose()
       return got.reduce((worst, v, i) => Math.max(worst, Math.abs(v - data[i])), 0)
     }
     const before = await distance()

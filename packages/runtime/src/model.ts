@@ -24,7 +24,7 @@ export interface GenerateTextOptions extends GenerateOptions {
 }
 
 /** A model ready to run: its weights in one memory, shared by all chats and sessions. */
-export class Model {
+export class Model implements Disposable {
   readonly config: TransformerConfig
   /** How its matrices are held. */
   readonly weights: WeightForm
@@ -75,20 +75,23 @@ export class Model {
   }
 
   /**
-   * Goes on with a text, or with token ids.
+   * Goes on with a text, or with token ids. Takes memory when the first piece is asked for.
    *
-   * @throws `bad-option` for an empty prompt, or a text when there is no tokenizer
+   * @throws `bad-option` for a text when there is no tokenizer; for an empty prompt when the first piece is asked for
    * @example
    * for await (const text of model.generate('The capital of France is', { maxTokens: 32 })) process.stdout.write(text)
    */
   generate(prompt: string | readonly number[], options: GenerateTextOptions = {}): Generation {
-    const { session = this.session(), ...rest } = options
-    const ids = typeof prompt === 'string' ? this.#tokenizer().encode(prompt, { special: true }) : prompt
-    const done = () => {
-      if (options.session === undefined) session.free()
-    }
+    const { session: given, ...rest } = options
+    const ids = typeof prompt === 'string' ? this.#tokenizer().encode(prompt, { special: true }) : [...prompt]
+    let own: Session | undefined
     const { tokenizer, eos, config } = this
-    return new Generation({ session, tokenizer, eos, maxPositions: config.maxPositions, done }, ids, rest)
+    const source = {
+      ...{ tokenizer, eos, maxPositions: config.maxPositions },
+      start: () => ({ session: given ?? (own = this.session()), prompt: ids }),
+      done: () => own?.dispose(),
+    }
+    return new Generation(source, rest)
   }
 
   /**
@@ -101,7 +104,8 @@ export class Model {
   chat(options: ChatOptions = {}): Chat {
     const tokenizer = this.#tokenizer()
     const { eos, config } = this
-    return new Chat({ session: this.session(), tokenizer, eos, maxPositions: config.maxPositions }, options)
+    const session = () => this.session()
+    return new Chat({ session, tokenizer, eos, maxPositions: config.maxPositions }, options)
   }
 
   /**
@@ -128,8 +132,12 @@ export class Model {
   }
 
   /** Ends the helper threads; the memory goes when nothing refers to the model any more. */
-  close(): void {
+  dispose(): void {
     this.#engine.inference.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 
   #tokenizer(): TextTokenizer {

@@ -8,11 +8,11 @@ import { pause } from './pause.ts'
  * A conversation's memory: the tokens read so far and their keys and values. Any number of sessions share a model's
  * weights.
  */
-export class Session {
+export class Session implements Disposable {
   readonly #decoder: Decoder
   readonly #cache: KvCache
   readonly #tokens: number[] = []
-  #freed = false
+  #isDisposed = false
 
   constructor(engine: Engine, decoder: Decoder) {
     this.#decoder = decoder
@@ -80,10 +80,15 @@ export class Session {
     return ids.slice(common)
   }
 
-  free(): void {
+  /** Gives its memory back. */
+  dispose(): void {
     this.truncate(0)
     this.#cache.free()
-    this.#freed = true
+    this.#isDisposed = true
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 
   #read(ids: readonly number[], logits: 'none' | 'last' | 'all'): Float32Array {
@@ -94,7 +99,7 @@ export class Session {
 
   #check(ids: readonly number[]): void {
     const { maxPositions, vocabSize } = this.#decoder.config
-    if (this.#freed) throw new ReallmError('bad-option', 'this session has been freed')
+    if (this.#isDisposed) throw new ReallmError('bad-option', 'this session has been disposed of')
     if (ids.length === 0)
       throw new ReallmError('bad-option', 'no tokens to read', { hint: 'give it one token' })
     const length = this.#tokens.length + ids.length

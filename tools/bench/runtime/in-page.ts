@@ -22,7 +22,7 @@ export async function run(task: Task & { readonly url: string }): Promise<Measur
     await generation.text()
     const end = performance.now()
     const after = await cpuSeconds()
-    session.free()
+    session.dispose()
     best.prompt = Math.max(best.prompt, (1000 * (ids.length - 1)) / (read - start))
     best.promptCpu = Math.max(best.promptCpu, (ids.length - 1) / (between - before))
     best.decode = Math.max(best.decode, (1000 * generation.report.tokens.length) / (end - made))

@@ -14,7 +14,7 @@ for (let round = 0; round < task.rounds; round++) {
   const made = await timed(task.tokens, async () => {
     await model.generate(ids, { session, maxTokens: task.tokens }).text()
   })
-  session.free()
+  session.dispose()
   best.prompt = Math.max(best.prompt, read.wall)
   best.promptCpu = Math.max(best.promptCpu, read.cpu)
   best.decode = Math.max(best.decode, made.wall)
@@ -23,4 +23,4 @@ for (let round = 0; round < task.rounds; round++) {
 const what = `@reallm/runtime, Node ${process.versions.node}, ${model.weights}, ${model.kernels} SIMD`
 const measured: Measured = { what, ...best, memory: process.memoryUsage().rss }
 console.log(JSON.stringify(measured))
-model.close()
+model.dispose()

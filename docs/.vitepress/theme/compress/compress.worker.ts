@@ -88,7 +88,7 @@ const methods = {
     { prompt, kept, maxTokens }: { prompt: string; kept?: string | undefined; maxTokens: number },
     { emit, signal }: CallContext,
   ): Promise<void> {
-    model?.close()
+    model?.dispose()
     model = await load(kept === undefined ? `memory:/${folder}` : await keptFiles(kept), { signal })
     const options = { maxTokens, temperature: 0.6, topP: 0.95, seed: 1, signal }
     for await (const piece of model.generate(prompt, options)) emit(piece)

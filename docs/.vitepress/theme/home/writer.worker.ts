@@ -24,13 +24,13 @@ const methods = {
     { url, threads }: { url: string; threads: number },
     { emit, signal }: CallContext,
   ): Promise<Loaded> {
-    model?.close()
+    model?.dispose()
     model = undefined
     const started = performance.now()
     const onProgress = (event: ProgressEvent) => signal.aborted || emit(event)
     const next = await load(url, { threads, signal, onProgress } satisfies LoadOptions)
     if (signal.aborted) {
-      next.close()
+      next.dispose()
       throwIfAborted(signal)
     }
     model = next
