@@ -21,5 +21,7 @@ export function plainName(name: string): string {
     .filter(part => !wrappers.has(part))
     .join('.')
     .replace(/^base_model\.model\./, '')
+    // an attribute `model` of whatever trained it
+    .replace(/^model\.(?=model\.|lm_head\.)/, '')
   return /^(layers|embed_tokens|norm)\./.test(unwrapped) ? `model.${unwrapped}` : unwrapped
 }

@@ -59,7 +59,7 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
   const { modelType } = config
   const gguf = files.kind === 'gguf'
   const family = familyOf(config.source)
-  const nameOf = storedNames(files)
+  const nameOf = storedNames(files, { tied: config.tiedHead })
   const storedName = (name: string) => (gguf ? ggufName(modelType, name) : nameOf(name))
   const shapes = allTensors(config)
   const unused = checkTensors(files, shapes, config, storedName)

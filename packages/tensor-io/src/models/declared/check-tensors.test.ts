@@ -55,7 +55,11 @@ describe('tensors beside those that are used', () => {
   })
 
   it('that follow from the configuration are known', async () => {
-    const tensors = { ...tinyTensors(), 'model.layers.0.self_attn.rotary_emb.inv_freq': filled([4]) }
+    const tensors = {
+      ...tinyTensors(),
+      'model.layers.0.self_attn.rotary_emb.inv_freq': filled([4]),
+      'model.layers.0.self_attn.k_scale': filled([]),
+    }
     expect((await open(tensors)).warning).toBeUndefined()
   })
 })

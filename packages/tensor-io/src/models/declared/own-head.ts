@@ -6,7 +6,7 @@ const STEP = 1 << 20
 /** Whether an output head is stored that is another matrix than the embedding; reads until the first difference. */
 export async function hasOwnHead(files: ModelFiles, head: string, embedding: string): Promise<boolean> {
   const [a, b] = [head, embedding].map(name => files.tensors.get(name))
-  if (!a || !b) return a !== undefined || files.artifact?.modules.has('lm_head') === true
+  if (!a || !b) return false
   if (a.shape.join() !== b.shape.join()) return true
   const [rows, cols = 1] = a.shape
   const step = Math.max(1, Math.floor(STEP / cols))

@@ -95,6 +95,13 @@ describe('an output head beside tie_word_embeddings', () => {
     )
   })
 
+  it('is the embedding where that was not saved', async () => {
+    const { 'model.embed_tokens.weight': _, ...tensors } = tinyTensors()
+    const model = await open(tied, tensors)
+    expect(model.config.tiedHead).toBe(true)
+    expect((await model.read('model.embed_tokens.weight')).data).toEqual(tensors['lm_head.weight'].data)
+  })
+
   it('is the embedding where it has the same values', async () => {
     const tensors = tinyTensors()
     const model = await open(tied, { ...tensors, 'lm_head.weight': tensors['model.embed_tokens.weight'] })

@@ -19,6 +19,7 @@ describe('tensors of wrapped models', () => {
     'base_model.model.',
     'module.base_model.model.',
     'language_model.',
+    'model.',
   ])('%s in front is understood', async prefix => {
     const model = await openWeights(await modelOf(renamed(tinyTensors(), name => prefix + name)))
     expect(model.names).toEqual(expect.arrayContaining(names))

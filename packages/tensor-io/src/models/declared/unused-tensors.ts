@@ -5,8 +5,9 @@ import type { ModelFiles } from '../../formats/model-files.ts'
 import { plainName } from '../plain-name.ts'
 import { recognised } from './layouts.ts'
 
-/** Tensors that are stored and follow from the configuration, or were read with it. */
-const harmless = /(\.rotary_emb\.(inv_freq|cos_cached|sin_cached)|^rope_freqs\.weight)$/
+/** Tensors that follow from the configuration, or were read with it, and scales of caches in 8 bits, which none are here. */
+const harmless =
+  /(\.rotary_emb\.(inv_freq|cos_cached|sin_cached)|^rope_freqs\.weight|\.self_attn\.(attn\.)?[kv]_scale)$/
 
 /** Names of the stored tensors that a model does not use. */
 export function unusedTensors(files: ModelFiles, used: Iterable<string>): string[] {
