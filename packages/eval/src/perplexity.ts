@@ -13,9 +13,9 @@ import { type Protocol, type Window, windowsOf } from './windows.ts'
 
 export interface PerplexityOptions extends Protocol, LongWork {
   /** A model to compare with, such as the original: adds `kl` and `top1`. */
-  readonly against?: WeightSource
+  readonly against?: WeightSource | undefined
   /** Memory for the activations of windows that go through a block together; default 256 MiB. */
-  readonly maxActivationBytes?: number
+  readonly maxActivationBytes?: number | undefined
 }
 
 export interface Evaluation {
@@ -27,11 +27,11 @@ export interface Evaluation {
   readonly tokens: number
   readonly windows: number
   /** Mean KL divergence of the model's predictions from the other model's, KL(other ‖ model), in nats. */
-  readonly kl?: number
+  readonly kl?: number | undefined
   /** Share of scored positions where both models find the same token likeliest. */
-  readonly top1?: number
+  readonly top1?: number | undefined
   /** Mean negative log-likelihood that the other model gives the scored tokens, in nats. */
-  readonly otherLoss?: number
+  readonly otherLoss?: number | undefined
   readonly seconds: number
 }
 

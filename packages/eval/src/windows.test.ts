@@ -23,7 +23,7 @@ describe('windowsOf', () => {
   })
 
   it.each([undefined, 3, 7])('strided: scores each token once, stride %s', stride => {
-    const windows = windowsOf(tokens, { protocol: 'strided', ctx: 8, ...(stride && { stride }) })
+    const windows = windowsOf(tokens, { protocol: 'strided', ctx: 8, stride })
     expect(windows.flatMap(({ ids, from }) => ids.slice(from))).toEqual(tokens.slice(1))
     expect(windows.slice(1).every(({ from }) => from >= 8 - (stride ?? 4))).toBe(true)
     expect(windows.every(({ ids }) => ids.length <= 8)).toBe(true)

@@ -16,13 +16,13 @@ export interface Protocol {
    * as the stride allows. `full`: windows side by side, everything behind their first token scored.
    * Tokens that don't fill a window at the end are left out, except by `strided`.
    */
-  readonly protocol?: (typeof protocols)[number]
+  readonly protocol?: (typeof protocols)[number] | undefined
   /** Tokens of a window; default 512. */
-  readonly ctx?: number
+  readonly ctx?: number | undefined
   /** Tokens from one strided window to the next; default ctx/2. */
-  readonly stride?: number
+  readonly stride?: number | undefined
   /** Only the first so many windows. */
-  readonly windows?: number
+  readonly windows?: number | undefined
 }
 
 /**

@@ -21,36 +21,36 @@ import { type StepRecord, train } from './train.ts'
 /** How long and on what to train; `finetuneArtifact` takes them too. */
 export interface EndToEndSettings extends LongWork, AdamWOptions {
   /** Optimiser steps; 0 only validates. Default 200. */
-  readonly steps?: number
+  readonly steps?: number | undefined
   /** Windows per batch, default 4, and batches per step, default 1. */
-  readonly rows?: number
-  readonly accumulate?: number
+  readonly rows?: number | undefined
+  readonly accumulate?: number | undefined
   /**
    * How often each window is seen: 2 uses half as much of a long text as the steps could see, and runs the teacher on
    * half as much. Default 1.
    */
-  readonly passes?: number
+  readonly passes?: number | undefined
   /** Highest learning rate; default 1e-3. */
-  readonly learningRate?: number
-  readonly warmup?: number
-  readonly clip?: number
-  readonly seed?: number
+  readonly learningRate?: number | undefined
+  readonly warmup?: number | undefined
+  readonly clip?: number | undefined
+  readonly seed?: number | undefined
   /** Validations without a new best until the run ends and goes back to the best; default: never. */
-  readonly patience?: number
-  readonly validateEvery?: number
+  readonly patience?: number | undefined
+  readonly validateEvery?: number | undefined
   /** The original model: train on KL divergence to its predictions instead of on the text. */
-  readonly teacher?: ModelWeights
+  readonly teacher?: ModelWeights | undefined
   /** Tokens of the teacher's prediction that are kept per position; default 64. */
-  readonly topK?: number
+  readonly topK?: number | undefined
   /**
    * With a teacher: add its distance in the directions of the hidden states behind every block, per token and times this
    * (OneBit's loss, arXiv 2402.11295, has 1), to what is trained on; not to what validation tells. Default 0.
    */
-  readonly hiddenWeight?: number
+  readonly hiddenWeight?: number | undefined
   /** Keep one block's activations at a time: less memory, a third more time. */
-  readonly gradientCheckpointing?: boolean
+  readonly gradientCheckpointing?: boolean | undefined
   /** Directory for checkpoints and the teacher's predictions: a run that was stopped goes on from it. */
-  readonly work?: string
+  readonly work?: string | undefined
 }
 
 export interface EndToEndOptions extends EndToEndSettings {
@@ -60,14 +60,14 @@ export interface EndToEndOptions extends EndToEndSettings {
   readonly parts: Tunable
   readonly windows: SplitWindows
   /** What else must be equal for a run to be resumed. */
-  readonly fingerprint?: Readonly<Record<string, unknown>>
+  readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface EndToEndResult {
   readonly history: readonly StepRecord[]
   /** Validation loss in nats per token (with a teacher: divergence from it), before and after. */
-  readonly before?: number
-  readonly after?: number
+  readonly before?: number | undefined
+  readonly after?: number | undefined
 }
 
 /** Validation looks at no more windows than this, so that it stays a small part of the time. */
@@ -141,27 +141,23 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
   if (before !== undefined) {
     options.onProgress?.({ event: 'validation-end', done: 0, total: steps, error: before })
   }
-  if (steps === 0) return { history: [], ...(before !== undefined && { before, after: before }) }
+  if (steps === 0) return { history: [], before, after: before }
   const { history, validation } = await train({
     ...options,
     ...{ parameters: parts.parameters, steps, prepare },
     loss: batch => lossOf(batch, hiddenWeight),
-    fingerprint: { ...fingerprint, rows, seen: seen.length, ...(hiddenWeight > 0 && { hiddenWeight }) },
+    fingerprint: { ...fingerprint, rows, seen: seen.length, hiddenWeight: hiddenWeight || undefined },
     learningRate: options.learningRate ?? 1e-3,
     batches: shuffled(seen, { rows, seed }),
-    ...(heldOut.length > 0 && {
-      validate,
-      validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 5)),
-    }),
-    ...(work !== undefined && {
-      checkpoint: fileStore(`${work}/checkpoint.safetensors`),
-      checkpointEvery: 25,
-    }),
+    validate: heldOut.length > 0 ? validate : undefined,
+    validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 5)),
+    checkpoint: work === undefined ? undefined : fileStore(`${work}/checkpoint.safetensors`),
+    checkpointEvery: 25,
   })
   return {
     history,
-    ...(before !== undefined && { before }),
-    ...(validation !== undefined && { after: validation }),
+    before,
+    after: validation,
   }
 }
 
@@ -182,11 +178,11 @@ async function openTeacher(
     return await teacherLogits({
       ...{ config: teacher.config, weights, windows },
       fingerprint: { teacher: teacher.files.spec, windows: digest(windows) },
-      ...(topK !== undefined && { k: topK }),
+      k: topK,
       hidden: hiddenWeight > 0,
-      ...(work !== undefined && { path: `${work}/teacher` }),
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
+      path: work === undefined ? undefined : `${work}/teacher`,
+      signal,
+      onProgress,
     })
   } finally {
     tf.dispose(weights)

@@ -23,15 +23,15 @@ export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
   /** A text or JSONL file, which is read in pieces, or its contents. */
   readonly data: string | { readonly name: string; readonly contents: string }
   /** Tokens per window; default 256, or what the model has. */
-  readonly length?: number
+  readonly length?: number | undefined
   /** Several examples in one window (default), or one each. */
-  readonly packing?: boolean
+  readonly packing?: boolean | undefined
   /** Part of the data for validation; default 0.05. */
-  readonly validation?: number
+  readonly validation?: number | undefined
   /** First tune block by block against the teacher. */
-  readonly blockwise?: boolean | BlockwiseSettings
+  readonly blockwise?: boolean | BlockwiseSettings | undefined
   /** Train an artifact's own low-rank parts in place of new ones beside them; needed by `saveTuned`. */
-  readonly replace?: { readonly registry: Registry; readonly store: FactorStore }
+  readonly replace?: { readonly registry: Registry; readonly store: FactorStore } | undefined
 }
 
 /**
@@ -44,12 +44,12 @@ const RATES = { weight: 0.1, row_scale: 0.5 }
 export interface BlockwiseSettings
   extends Partial<Pick<BlockwiseOptions, 'steps' | 'rows' | 'learningRate' | 'patience' | 'maxMemory'>> {
   /** Windows to train on; default 64. */
-  readonly windows?: number
+  readonly windows?: number | undefined
 }
 
 export interface FinetuneResult extends EndToEndResult {
   /** The trained parts as an adapter; undefined when norms or the artifact's own factors were trained. */
-  readonly adapter?: TunedAdapter
+  readonly adapter?: TunedAdapter | undefined
   /** The trained parts as numbers, for `saveTuned`. */
   readonly tuned: Tuned
   readonly blocks: readonly BlockReport[]
@@ -88,7 +88,7 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
     const whole = student.start.size === 0 && student.rowScales.size === 0 && !options.norms
     return {
       ...ran,
-      ...(whole && { adapter: await adapterOf(parts, base, model.files.spec) }),
+      adapter: whole ? await adapterOf(parts, base, model.files.spec) : undefined,
       tuned: await tunedOf(parts, base),
       blocks: first?.blocks ?? [],
     }
@@ -130,20 +130,20 @@ async function windowsFor(options: FinetuneOptions): Promise<SplitWindows> {
       length: options.length ?? Math.min(256, model.config.maxPositions),
       seed,
       wanted: Math.max(windowsSeen(options), options.blockwise ? blockwiseOf(options).windows : 0),
-      ...(packing !== undefined && { packing }),
-      ...(validation !== undefined && { validation }),
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
+      packing,
+      validation,
+      signal,
+      onProgress,
     })
   } finally {
     await source.close()
   }
 }
 
-const blockwiseOf = ({ blockwise }: FinetuneOptions) => ({
-  windows: 64,
-  ...(typeof blockwise === 'object' && blockwise),
-})
+function blockwiseOf({ blockwise }: FinetuneOptions) {
+  const { windows = 64, ...numbers } = typeof blockwise === 'object' ? blockwise : {}
+  return { windows, numbers }
+}
 
 async function runBlockwise(
   options: FinetuneOptions,
@@ -152,12 +152,12 @@ async function runBlockwise(
   fingerprint: Readonly<Record<string, unknown>>,
 ) {
   const { teacher, seed = 0, signal, onProgress, work } = options
-  const { windows, ...numbers } = blockwiseOf(options)
+  const { windows, numbers } = blockwiseOf(options)
   return tuneBlockwise({
     ...numbers,
     rates: options.rates ?? RATES,
-    ...(signal && { signal }),
-    ...(onProgress && { onProgress }),
+    signal,
+    onProgress,
     student: student.model,
     teacher: teacher!,
     windows: spread(train, windows),
@@ -167,9 +167,7 @@ async function runBlockwise(
     rowScales: student.rowScales,
     seed,
     fingerprint,
-    ...(work !== undefined && {
-      work: `${work}/activations`,
-      journal: (i: number) => fileStore(`${work}/block-${i}.safetensors`),
-    }),
+    work: work === undefined ? undefined : `${work}/activations`,
+    journal: work === undefined ? undefined : i => fileStore(`${work}/block-${i}.safetensors`),
   })
 }

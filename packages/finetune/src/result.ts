@@ -24,7 +24,7 @@ export interface TunedModule {
   readonly left: Matrix
   /** L₂ `[rank, in]`. */
   readonly right: Matrix
-  readonly rowScale?: Float32Array
+  readonly rowScale?: Float32Array | undefined
 }
 
 /** What was trained, as plain numbers. */
@@ -48,7 +48,7 @@ export async function tunedOf(parts: Trainable, base: Weights): Promise<Tuned> {
     const left = { rows: shape[0], cols: rank, data: b.data.map(v => v * scaling) }
     const right = { rows: rank, cols: shape[1], data: a.data }
     const scale = values('row_scale') ?? magnitudeFactor(parts, base, name, scaling)
-    modules.set(name, { left, right, ...(scale && { rowScale: (await toTensor(scale)).data }) })
+    modules.set(name, { left, right, rowScale: scale && (await toTensor(scale)).data })
     if (scale && scale !== values('row_scale')) scale.dispose()
   }
   const norms = new Map<string, Tensor<'F32'>>()
@@ -80,7 +80,7 @@ export async function adapterOf(parts: Trainable, base: Weights, name: string): 
       a: await toTensor(a),
       b: await toTensor(b),
       scaling,
-      ...(magnitude && { magnitude: await toTensor(magnitude) }),
+      magnitude: magnitude && (await toTensor(magnitude)),
     })
     if (rowScale) magnitude?.dispose()
   }
@@ -93,10 +93,10 @@ export interface SaveOptions {
   readonly model: ModelWeights
   readonly store: FactorStore
   /** Bits of each entry of the factors: 1 to 8, or 16. Default 8. */
-  readonly bits?: number
+  readonly bits?: number | undefined
   /** Contents of `reallm-report.json` and of the model card. */
-  readonly report?: unknown
-  readonly card?: string
+  readonly report?: unknown | undefined
+  readonly card?: string | undefined
 }
 
 /**

@@ -4,9 +4,9 @@ export interface Schedule {
   readonly peak: number
   readonly steps: number
   /** Steps of warm-up; default: 5 % of the steps. */
-  readonly warmup?: number
+  readonly warmup?: number | undefined
   /** Last learning rate as a part of the highest; default 0.1. */
-  readonly floor?: number
+  readonly floor?: number | undefined
 }
 
 /**

@@ -19,23 +19,23 @@ export interface TrainOptions extends LongWork, AdamWOptions, UpdateOptions {
   /** Highest learning rate. */
   readonly learningRate: number
   /** Steps of warm-up; default: 5 % of the steps. */
-  readonly warmup?: number
+  readonly warmup?: number | undefined
   /** Last learning rate as a part of the highest; default 0.1. */
-  readonly floor?: number
+  readonly floor?: number | undefined
   /** Loss on text that is not trained on, in nats per token; called every `validateEvery` steps and at the end. */
-  validate?(): Promise<number>
-  readonly validateEvery?: number
+  readonly validate?: (() => Promise<number>) | undefined
+  readonly validateEvery?: number | undefined
   /** Stop after so many validations without a new best, and go back to the best. Default: never. */
-  readonly patience?: number
+  readonly patience?: number | undefined
   /**
    * Where to keep the state: before the first update, every `checkpointSeconds` (default 30), every `checkpointEvery`
    * steps where that is given, at the end and when stopped.
    */
-  readonly checkpoint?: CheckpointStore
-  readonly checkpointSeconds?: number
-  readonly checkpointEvery?: number
+  readonly checkpoint?: CheckpointStore | undefined
+  readonly checkpointSeconds?: number | undefined
+  readonly checkpointEvery?: number | undefined
   /** What else must be equal for a run to be resumed (data, seed, model). */
-  readonly fingerprint?: Readonly<Record<string, unknown>>
+  readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface StepRecord {
@@ -45,13 +45,13 @@ export interface StepRecord {
   readonly loss: number
   readonly learningRate: number
   readonly gradientNorm: number
-  readonly validation?: number
+  readonly validation?: number | undefined
 }
 
 export interface TrainResult {
   /** One record per step of this call. */
   readonly history: readonly StepRecord[]
-  readonly validation?: number
+  readonly validation?: number | undefined
 }
 
 /**
@@ -152,7 +152,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
     if (options.patience !== undefined) validation = best.use() ?? validation
     await (checkpoint ? save() : values())
-    return { history, ...(validation !== undefined && { validation }) }
+    return { history, validation }
   } catch (error) {
     if (error instanceof ReallmError && error.code === 'aborted') await save()
     throw withCheckpoint(error, savedAt)

@@ -12,11 +12,11 @@ export interface UpdateOptions {
   /** *Sum* of the losses of a batch's scored tokens, a differentiable scalar; divided by their number here. */
   loss(batch: Batch): TfTensor
   /** Called before `loss` of the same batch, to fetch what it needs (a teacher's logits). */
-  prepare?(batch: Batch): Promise<void>
+  readonly prepare?: ((batch: Batch) => Promise<void>) | undefined
   /** Batches per optimiser step; default 1. */
-  readonly accumulate?: number
+  readonly accumulate?: number | undefined
   /** Largest norm of all gradients together; default 1. */
-  readonly clip?: number
+  readonly clip?: number | undefined
 }
 
 /** What is not finite behind this many steps, with what helps: the first step has seen no learning rate. */

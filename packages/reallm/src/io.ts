@@ -19,7 +19,12 @@ export interface Io {
 }
 
 /** Prints a result: as one JSON value with `--json`, else as text. */
-export function print(io: Io, options: { json?: boolean }, value: unknown, text: () => string): void {
+export function print(
+  io: Io,
+  options: { json?: boolean | undefined },
+  value: unknown,
+  text: () => string,
+): void {
   io.out(options.json ? `${JSON.stringify(value)}\n` : text())
 }
 

@@ -11,7 +11,7 @@ import type { TransformerConfig } from '@reallm/tensor-io/models'
 
 export interface LoadOptions extends Omit<RuntimeOptions, 'registry' | 'tokenizer'> {
   /** Directory of a LoRA, rsLoRA or DoRA adapter in PEFT's layout. */
-  readonly adapter?: string
+  readonly adapter?: string | undefined
 }
 
 /** A conversation that remembers what was said. */
@@ -57,7 +57,7 @@ export async function load(spec: string, options: LoadOptions = {}): Promise<Loa
   return {
     config: model.config,
     generate: (prompt, generation = {}) => model.generate(prompt, { maxTokens: 64, ...generation }),
-    chat: system => model.chat(system === undefined ? {} : { system }),
+    chat: system => model.chat({ system }),
     useAdapter: directory => model.useAdapter(directory),
     dispose: () => model.dispose(),
     [Symbol.dispose]: () => model.dispose(),

@@ -10,12 +10,12 @@ export interface PackOptions {
   /** Directory to write, new or empty. */
   readonly to: string
   /** Default `1.0.0`. */
-  readonly version?: string
+  readonly version?: string | undefined
   /** SPDX identifier. Default: what the model card says. */
-  readonly license?: string
+  readonly license?: string | undefined
   /** Replaces what an earlier run wrote to `to`. */
-  readonly force?: boolean
-  readonly signal?: AbortSignal
+  readonly force?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A package that was written. */
@@ -54,7 +54,7 @@ async function writePackage(
   artifact: string,
   { name, version, ...options }: PackOptions & { readonly version: string },
 ): Promise<PackedModel> {
-  const model = await openModel(artifact, { verify: true, ...(options.signal && { signal: options.signal }) })
+  const model = await openModel(artifact, { verify: true, signal: options.signal })
   await model.close()
   if (model.kind !== 'artifact') {
     throw new ReallmError('unsupported', `${artifact}: it is no compressed model`, {

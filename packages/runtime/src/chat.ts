@@ -5,9 +5,9 @@ import type { Session } from './session.ts'
 
 export interface ChatOptions extends GenerateOptions {
   /** What the model is told before the conversation. */
-  readonly system?: string
+  readonly system?: string | undefined
   /** A conversation to go on with. */
-  readonly messages?: readonly ChatMessage[]
+  readonly messages?: readonly ChatMessage[] | undefined
 }
 
 /** What a chat works with. */

@@ -142,5 +142,7 @@ export async function loadWeights(
   return weights
 }
 
-const codecsOf = (e: { readonly codec: string; readonly inner?: { readonly codec: string } }): string =>
-  e.inner ? `${e.codec} of ${codecsOf(e.inner)}` : e.codec
+const codecsOf = (e: {
+  readonly codec: string
+  readonly inner?: { readonly codec: string } | undefined
+}): string => (e.inner ? `${e.codec} of ${codecsOf(e.inner)}` : e.codec)

@@ -8,25 +8,25 @@ import { type ModelLocation, openLocation } from './open.ts'
 
 export interface LoadOptions extends LongWork {
   /** How matrices are held, see {@link WeightForm}. Default: the quickest that `maxMemory` allows. */
-  readonly weights?: WeightForm
+  readonly weights?: WeightForm | undefined
   /** Bytes that weights may take; default 2 GiB, of the 4 GiB that WebAssembly can address. */
-  readonly maxMemory?: number
+  readonly maxMemory?: number | undefined
   /** Threads in all; default 1. Fewer start where memory cannot be shared (pages that are not cross-origin isolated). */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /**
    * Whether a page keeps what it fetched, checked by SHA-256 when it is read again; a text names the cache. Default
    * true; without effect outside of pages.
    */
-  readonly cache?: boolean | string
+  readonly cache?: boolean | string | undefined
   /**
    * Where `npm:` packages are served: `https://cdn.jsdelivr.net/npm/` or any other CDN; in a page it may be relative to it.
    * In Node they are looked for in `node_modules` without it.
    */
-  readonly base?: string
+  readonly base?: string | undefined
   /** `false` leaves it out: prompts are token ids then. Default: the model's own. */
-  readonly tokenizer?: TextTokenizer | false
+  readonly tokenizer?: TextTokenizer | false | undefined
   /** For codecs that this package cannot run by itself. */
-  readonly registry?: Registry
+  readonly registry?: Registry | undefined
 }
 
 const DEFAULT_MEMORY = 2 ** 31
@@ -46,7 +46,7 @@ export async function load(where: ModelLocation, options: LoadOptions = {}): Pro
     const source = await openWeights(files, options)
     const form = options.weights ?? formFor(source, options.maxMemory ?? DEFAULT_MEMORY)
     const tokenizer = await tokenizerFor(source, options.tokenizer)
-    const engine = await Engine.start(options.threads === undefined ? {} : { threads: options.threads })
+    const engine = await Engine.start({ threads: options.threads })
     try {
       const weights = await loadWeights(engine, source, { ...options, form })
       return new Model({ engine, config: source.config, weights, form, tokenizer })

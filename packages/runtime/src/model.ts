@@ -20,7 +20,7 @@ export interface ModelParts {
 
 export interface GenerateTextOptions extends GenerateOptions {
   /** The session to go on in; a new one, freed at the end, unless told otherwise. */
-  readonly session?: Session
+  readonly session?: Session | undefined
 }
 
 /** A model ready to run: its weights in one memory, shared by all chats and sessions. */

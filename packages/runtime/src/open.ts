@@ -13,10 +13,10 @@ export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
 
 export interface LocationOptions {
   /** Opens the adapter, also where a model lies beside it. */
-  readonly adapter?: boolean
-  readonly base?: string
-  readonly cache?: boolean | string
-  readonly registry?: Registry
+  readonly adapter?: boolean | undefined
+  readonly base?: string | undefined
+  readonly cache?: boolean | string | undefined
+  readonly registry?: Registry | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -25,11 +25,11 @@ export async function openLocation(where: ModelLocation, options: LocationOption
   const { adapter, base, cache = true, registry, signal } = options
   const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
   const opening: OpenOptions = {
-    ...(adapter && { adapter }),
-    ...(base !== undefined && { base }),
-    ...(registry && { registry }),
-    ...(signal && { signal }),
-    ...(fetching && { fetch: cachingFetch(fetching) }),
+    adapter,
+    base,
+    registry,
+    signal,
+    fetch: fetching && cachingFetch(fetching),
   }
   if (typeof where === 'string' || where instanceof URL) return openModel(String(where), opening)
   if (where instanceof Blob) return openFiles([named(where)], opening)

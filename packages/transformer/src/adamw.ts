@@ -6,16 +6,16 @@ export type TfVariable = ReturnType<Tf['variable']>
 export type Parameters = ReadonlyMap<string, TfVariable>
 
 export interface AdamWOptions {
-  readonly beta1?: number
-  readonly beta2?: number
-  readonly epsilon?: number
+  readonly beta1?: number | undefined
+  readonly beta2?: number | undefined
+  readonly epsilon?: number | undefined
   /** Decoupled weight decay, on parameters of two or more axes only; default 0. */
-  readonly weightDecay?: number
+  readonly weightDecay?: number | undefined
   /**
    * Factors on the learning rate by kind of parameter, which is the last part of its name: `lora_A`, `lora_B`,
    * `row_scale`, `magnitude`, `weight` (norms). Others have 1. `finetuneArtifact`: `weight` 0.1, `row_scale` 0.5.
    */
-  readonly rates?: Readonly<Record<string, number>>
+  readonly rates?: Readonly<Record<string, number>> | undefined
 }
 
 /** AdamW (Loshchilov & Hutter, 1711.05101) over named variables, with a state that can be saved. */

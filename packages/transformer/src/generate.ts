@@ -14,7 +14,7 @@ import { type Hooks, head, hiddenStates, type Weights } from './transformer.ts'
 /** `maxTokens` is 64 by default. */
 export interface GenerateOptions extends SamplingOptions {
   /** An adapter, or other changes to linear layers. */
-  readonly hooks?: Hooks
+  readonly hooks?: Hooks | undefined
 }
 
 /**
@@ -26,7 +26,7 @@ export async function* generateIds(
   config: TransformerConfig,
   weights: Weights,
   prompt: readonly number[],
-  options: GenerateOptions & { readonly eos?: readonly number[] } = {},
+  options: GenerateOptions & { readonly eos?: readonly number[] | undefined } = {},
 ): AsyncGenerator<number> {
   const { maxTokens = 64, seed = 0, signal, hooks = {}, eos = config.eos } = options
   if (prompt.length === 0)

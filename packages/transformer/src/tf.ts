@@ -29,9 +29,9 @@ export interface ActiveBackend {
 
 export interface BackendOptions {
   /** Threads of the native backend; only counts before it is first loaded. Default: all cores. */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /** In a page: folder that serves tfjs-backend-wasm's `.wasm` files. */
-  readonly wasmPath?: string
+  readonly wasmPath?: string | undefined
 }
 
 /** tfjs itself, a live binding: set by `useBackend`, and an error that says so before that. */

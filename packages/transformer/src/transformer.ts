@@ -21,7 +21,7 @@ export interface Hooks {
 
 export interface ForwardOptions extends Hooks {
   /** Keys and values of what came before; what comes now is appended. */
-  readonly cache?: KvCache
+  readonly cache?: KvCache | undefined
 }
 
 /** Rows of the embedding: ids int32 `[batch, positions]` → `[batch, positions, hidden]`. */

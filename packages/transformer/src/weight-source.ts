@@ -10,7 +10,7 @@ export type ModelPart = 'embed' | 'head' | number
 export interface WeightSource {
   readonly config: TransformerConfig
   /** Changes to linear layers, such as an adapter's. */
-  readonly hooks?: Hooks
+  readonly hooks?: Hooks | undefined
   /** Runs `use` with the weights of one part in memory. */
   with<T>(part: ModelPart, use: (weights: Weights) => T | Promise<T>): Promise<T>
 }
@@ -23,14 +23,14 @@ export interface WeightSource {
  */
 export const inMemory = (config: TransformerConfig, weights: Weights, hooks?: Hooks): WeightSource => ({
   config,
-  ...(hooks && { hooks }),
+  hooks,
   with: async (_part, use) => use(weights),
 })
 
 /** Weights read from the model's files each time that a part is used, and freed after it. */
 export const streamed = (model: ModelWeights, hooks?: Hooks): WeightSource => ({
   config: model.config,
-  ...(hooks && { hooks }),
+  hooks,
   async with(part, use) {
     const weights = await loadTensors(model, tensorsOf(model.config, part))
     try {

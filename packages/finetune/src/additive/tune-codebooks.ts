@@ -75,8 +75,8 @@ export async function tuneCodebooks(options: TuneCodebooksOptions): Promise<Tune
     const matched = await matchBlock({
       ...{ config, windows, inputs, targets, run, parameters, steps, rows, learningRate, patience, seed },
       trained: inputs.windows - Math.ceil(inputs.windows / 8),
-      ...(signal && { signal }),
-      ...(options.rates && { rates: options.rates }),
+      signal,
+      rates: options.rates,
     })
     const valuesOf = async (name: string) => (await toTensor(parameters.get(name)!)).data
     const tuned = new Map<string, { codebooks: Float32Array; scales: Float32Array }>()

@@ -25,24 +25,24 @@ export interface BlockwiseOptions extends LongWork, AdamWOptions {
   /** Windows that decide when to stop; not trained on. */
   readonly validation: readonly Window[]
   readonly plan: LowRankPlan
-  readonly start?: ReadonlyMap<string, Factors>
+  readonly start?: ReadonlyMap<string, Factors> | undefined
   /** Row factors to start from, by module. */
-  readonly rowScales?: ReadonlyMap<string, Float32Array>
+  readonly rowScales?: ReadonlyMap<string, Float32Array> | undefined
   readonly seed: number
   /** Most steps per block; default 100. */
-  readonly steps?: number
+  readonly steps?: number | undefined
   /** Windows per step; default 4. */
-  readonly rows?: number
+  readonly rows?: number | undefined
   /** Default 1e-3. */
-  readonly learningRate?: number
+  readonly learningRate?: number | undefined
   /** Validations without a new best until a block is done; there is one every 10 steps. Default 3. */
-  readonly patience?: number
+  readonly patience?: number | undefined
   /** Where block `i`'s result is kept, so that a run goes on behind the last finished block. */
-  journal?(block: number): CheckpointStore
-  readonly fingerprint?: Readonly<Record<string, unknown>>
+  readonly journal?: ((block: number) => CheckpointStore) | undefined
+  readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
   /** Directory for activations that exceed `maxMemory` bytes (default 1 GB); without it they stay in memory. */
-  readonly work?: string
-  readonly maxMemory?: number
+  readonly work?: string | undefined
+  readonly maxMemory?: number | undefined
 }
 
 export interface BlockReport extends MatchResult {
@@ -83,8 +83,8 @@ export async function tuneBlockwise(options: BlockwiseOptions): Promise<Blockwis
 
     const base = await loadBlock(student, i)
     const parts = trainable(config, base, options.plan, options.seed, {
-      ...(options.start && { start: options.start }),
-      ...(options.rowScales && { rowScales: options.rowScales }),
+      start: options.start,
+      rowScales: options.rowScales,
       only: i,
     })
     try {
@@ -159,8 +159,8 @@ async function tuneBlock(
     ...{ config, windows, inputs, targets, run, steps, rows, learningRate, patience, seed },
     parameters: parts.parameters,
     trained: options.windows.length,
-    ...(signal && { signal }),
-    ...(rates && { rates }),
+    signal,
+    rates,
   })
   const report = { block: i, ...matched }
   const tensors = new Map<string, Tensor<'F32'>>()

@@ -60,8 +60,8 @@ export async function matchBlock(options: MatchOptions): Promise<MatchResult> {
   const before = await validate()
   const { validation } = await train({
     ...{ steps, learningRate, patience, loss, prepare, validate, parameters },
-    ...(signal && { signal }),
-    ...(rates && { rates }),
+    signal,
+    rates,
     batches: shuffled(windows.slice(0, trained), { rows, seed }),
     validateEvery: 10,
   })

@@ -10,14 +10,14 @@ export interface WindowOptions {
   readonly length: number
   readonly seed: number
   /** Examples one after another in every window (default), or one example per window, cut at its length. */
-  readonly packing?: boolean
+  readonly packing?: boolean | undefined
   /** Part kept for validation; default 0.05, and at least one window. 0 keeps none. */
-  readonly validation?: number
+  readonly validation?: number | undefined
 }
 
 export interface DataOptions extends WindowOptions, LongWork {
   /** Windows that are wanted: of data that fill many more, parts spread evenly over them are taken. Default: all. */
-  readonly wanted?: number
+  readonly wanted?: number | undefined
 }
 
 export interface SplitWindows {

@@ -30,7 +30,7 @@ export interface Teaching extends TopK {
   /**
    * Directions of the hidden states behind each block, `[rows · length · hidden]` half floats, when they were asked for.
    */
-  readonly directions?: readonly Uint16Array<ArrayBuffer>[]
+  readonly directions?: readonly Uint16Array<ArrayBuffer>[] | undefined
 }
 
 /** What the teacher says on each window, computed once. */
@@ -43,16 +43,16 @@ export interface TeacherOptions extends LongWork {
   readonly weights: Weights
   readonly windows: readonly Window[]
   /** Tokens kept per position; default 64. */
-  readonly k?: number
+  readonly k?: number | undefined
   /** Keep the directions of the hidden states behind each block too: 2 bytes per block, position and channel. */
-  readonly hidden?: boolean
+  readonly hidden?: boolean | undefined
   /**
    * Directory to keep them in, a file per window; default: memory. Windows that are there already, of the same teacher
    * and text, are not computed again.
    */
-  readonly path?: string
+  readonly path?: string | undefined
   /** What tells this teacher and these windows from others. */
-  readonly fingerprint?: Readonly<Record<string, unknown>>
+  readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
 }
 
 interface WindowTeaching {
@@ -77,7 +77,7 @@ interface Kept {
 export async function teacherLogits(options: TeacherOptions): Promise<TeacherLogits> {
   const { config, windows, path, k = 64, hidden = false, onProgress } = options
   const width = Math.min(k, config.vocabSize)
-  const fixed = { k: width, ...(hidden && { hidden }), ...options.fingerprint }
+  const fixed = { k: width, hidden: hidden || undefined, ...options.fingerprint }
   const kept = path === undefined ? inMemory() : inFiles(path, fixed, hidden ? config.layers : 0)
   const breathe = breather(options)
   const start = performance.now()
@@ -176,5 +176,5 @@ async function assemble(batch: Batch, k: number, kept: Kept, hiddenSize: number)
     behind ??= window.directions.map(() => new Uint16Array(positions * hiddenSize))
     for (const [i, states] of behind.entries()) states.set(window.directions[i], first * hiddenSize)
   }
-  return { k, ids, logProbs, ...(behind && behind.length > 0 && { directions: behind }) }
+  return { k, ids, logProbs, directions: behind?.length ? behind : undefined }
 }

@@ -71,7 +71,7 @@ function nestedGrads(
 
 export interface StatesOptions {
   /** Gradient checkpointing, see `checkpointedBlock`. */
-  readonly checkpointing?: boolean
+  readonly checkpointing?: boolean | undefined
   /** Sees what is behind block `i`. */
   onBlock?(i: number, x: TfTensor): void
 }

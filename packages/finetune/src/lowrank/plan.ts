@@ -4,17 +4,17 @@ import { type LinearModule, linearModules, type TransformerConfig } from '@reall
 /** What of a frozen model gets trained beside it. */
 export interface LowRankPlan {
   /** Columns of L₁ and rows of L₂, for all linear layers or for each by its name; 0 leaves a layer alone. Default 8. */
-  readonly rank?: number | ((module: string) => number)
+  readonly rank?: number | ((module: string) => number) | undefined
   /** LoRA's α: the product is scaled by α / rank. Default: rank, so by 1. */
-  readonly alpha?: number
+  readonly alpha?: number | undefined
   /** Scale by α / √rank (rsLoRA, arXiv 2312.03732). */
-  readonly rsLora?: boolean
+  readonly rsLora?: boolean | undefined
   /** Train each row's magnitude apart from its direction (DoRA, arXiv 2402.09353). */
-  readonly dora?: boolean
+  readonly dora?: boolean | undefined
   /** Train a factor on each row of the whole matrix. */
-  readonly rowScales?: boolean
+  readonly rowScales?: boolean | undefined
   /** Train the norms' weights. */
-  readonly norms?: boolean
+  readonly norms?: boolean | undefined
 }
 
 /** One linear layer that is trained. */

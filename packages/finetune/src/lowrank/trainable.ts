@@ -21,11 +21,11 @@ export interface Factors {
 
 export interface TrainableOptions {
   /** Factors to start from, by module; where the plan's rank is higher, fresh columns and rows are added. */
-  readonly start?: ReadonlyMap<string, Factors>
+  readonly start?: ReadonlyMap<string, Factors> | undefined
   /** Row factors to start from, by module; others start at 1. */
-  readonly rowScales?: ReadonlyMap<string, Float32Array>
+  readonly rowScales?: ReadonlyMap<string, Float32Array> | undefined
   /** Train this block only; `base` need not have the others. */
-  readonly only?: number
+  readonly only?: number | undefined
 }
 
 /** Low-rank parts (and what else the plan names) on a frozen model, as pure functions of their values. */

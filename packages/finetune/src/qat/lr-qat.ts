@@ -9,12 +9,12 @@ export interface LrQatOptions {
   /** 2 to 8, for all modules or by module; the grid is signed, with one step per row. */
   readonly bits: number | ((module: string) => number)
   /** Rank of A and B; `'full'` trains every weight instead (full quantisation-aware training). Default 8. */
-  readonly rank?: number | 'full'
+  readonly rank?: number | 'full' | undefined
   /** The product is scaled by α / rank; default: rank. */
-  readonly alpha?: number
+  readonly alpha?: number | undefined
   /** How the frozen weights are kept; default `fp16`. */
-  readonly downcast?: Downcast
-  readonly seed?: number
+  readonly downcast?: Downcast | undefined
+  readonly seed?: number | undefined
 }
 
 /** A matrix on its grid: `diag(steps) · codes`. */

@@ -7,7 +7,7 @@ import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts
 
 export interface InferenceOptions {
   /** Threads in all, this one included; default 1. Fewer start where memory cannot be shared. */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /** Default: the fastest that this engine compiles. */
   readonly build?: KernelBuild
 }

@@ -25,13 +25,13 @@ export interface ConvertOptions extends LongWork {
   /** A directory, or a `.safetensors` or `.gguf` file. */
   readonly to: string
   /** Default: by the ending of `to`, else safetensors. */
-  readonly format?: 'safetensors' | 'gguf'
+  readonly format?: 'safetensors' | 'gguf' | undefined
   /** Default `bf16` for safetensors, `f16` for GGUF. Norms and biases stay F32 in GGUF. */
-  readonly dtype?: (typeof convertDtypes)[number]
+  readonly dtype?: (typeof convertDtypes)[number] | undefined
   /** Replace what an earlier run wrote to `to`. */
-  readonly force?: boolean
+  readonly force?: boolean | undefined
   /** What is read beside the model (an `adapter` in its weights); `to` may not be or hold it. */
-  readonly inputs?: Inputs
+  readonly inputs?: Inputs | undefined
 }
 
 /**

@@ -28,34 +28,34 @@ export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha
    * Directory to write. An artifact is written with the trained parts in it, and as far as PEFT's layout can hold them
    * the adapter too; any other model: the adapter. Absent: nothing is written, see the result.
    */
-  readonly to?: string
+  readonly to?: string | undefined
   /** Optimiser steps; default 200. */
-  readonly steps?: number
+  readonly steps?: number | undefined
   /** Tokens per window, default 256, and windows per step, default 4. */
-  readonly length?: number
-  readonly rows?: number
+  readonly length?: number | undefined
+  readonly rows?: number | undefined
   /** How often each window is seen, default 1; of a long text the rest is left out. */
-  readonly passes?: number
+  readonly passes?: number | undefined
   /** Part of the data that is kept from training and measured; default 0.05, 0 keeps none. */
-  readonly validation?: number
+  readonly validation?: number | undefined
   /** Tune block by block against the original first; needs `teacher`. */
-  readonly blockwise?: boolean | BlockwiseSettings
+  readonly blockwise?: boolean | BlockwiseSettings | undefined
   /** The original model: train on KL divergence to its predictions instead of on the text alone. */
-  readonly teacher?: string
+  readonly teacher?: string | undefined
   /** Bits of each entry of the factors in the artifact that is written: 1 to 8, or 16. Default 8. */
-  readonly factorBits?: number
-  readonly learningRate?: number
-  readonly seed?: number
+  readonly factorBits?: number | undefined
+  readonly learningRate?: number | undefined
+  readonly seed?: number | undefined
   /** Go on with an unfinished run to the same directory. */
-  readonly resume?: boolean
+  readonly resume?: boolean | undefined
   /** Replace what an earlier run wrote to `to`. */
-  readonly force?: boolean
-  readonly backend?: BackendName
+  readonly force?: boolean | undefined
+  readonly backend?: BackendName | undefined
 }
 
 /** What a fine-tuning run came to, in plain numbers, and its adapter as far as PEFT's layout can hold what was trained. */
 export interface TuneResult extends TuneSummary {
-  readonly adapter?: TunedAdapter
+  readonly adapter?: TunedAdapter | undefined
 }
 
 /**

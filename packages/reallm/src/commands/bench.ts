@@ -26,7 +26,7 @@ Examples:
   $ reallm bench --json | jq '.speeds[] | select(.unit == "GFLOPS")'
 `,
     )
-    .action(async (names: string[], options: { json?: boolean }) => {
+    .action(async (names: string[], options: { json?: boolean | undefined }) => {
       const transformer = await import('@reallm/transformer')
       const { recipes } = await import('@reallm/pipeline')
       const { ReallmError } = await import('@reallm/tensor-io')

@@ -6,9 +6,9 @@ interface Options {
   tokens: number
   temperature: number
   seed: number
-  system?: string
-  adapter?: string
-  threads?: number
+  system?: string | undefined
+  adapter?: string | undefined
+  threads?: number | undefined
 }
 
 /** `reallm chat <model>` */
@@ -36,8 +36,8 @@ Examples:
       const model = await load(spec, {
         signal: io.signal,
         onProgress: warningsOn(io),
-        ...(options.adapter !== undefined && { adapter: options.adapter }),
-        ...(options.threads !== undefined && { threads: options.threads }),
+        adapter: options.adapter,
+        threads: options.threads,
       })
       try {
         const chat = model.chat(options.system)

@@ -5,23 +5,23 @@ import { parseNumber, parseSize, parseWhole } from '../options.ts'
 
 interface Options {
   output: string
-  bits?: number
-  targetSize?: number
+  bits?: number | undefined
+  targetSize?: number | undefined
   recipe: string
-  blocksOnly?: boolean
+  blocksOnly?: boolean | undefined
   effort: 'fast' | 'normal' | 'best'
-  calib?: string
+  calib?: string | undefined
   seed: number
-  resume?: boolean
-  force?: boolean
-  dryRun?: boolean
-  maxMemory?: number
-  threads?: number
-  backend?: 'native-gpu' | 'native' | 'webgpu' | 'wasm' | 'cpu'
-  queue?: string
-  shared?: string
+  resume?: boolean | undefined
+  force?: boolean | undefined
+  dryRun?: boolean | undefined
+  maxMemory?: number | undefined
+  threads?: number | undefined
+  backend?: 'native-gpu' | 'native' | 'webgpu' | 'wasm' | 'cpu' | undefined
+  queue?: string | undefined
+  shared?: string | undefined
   eval: boolean
-  json?: boolean
+  json?: boolean | undefined
 }
 
 /** `reallm compress <model> -o DIR -b BITS` */

@@ -4,11 +4,11 @@ import { type Io, print, progressOn } from '../io.ts'
 
 interface Options {
   output: string
-  format?: 'safetensors' | 'gguf'
-  dtype?: 'f32' | 'f16' | 'bf16' | 'q8_0'
-  adapter?: string
-  force?: boolean
-  json?: boolean
+  format?: 'safetensors' | 'gguf' | undefined
+  dtype?: 'f32' | 'f16' | 'bf16' | 'q8_0' | undefined
+  adapter?: string | undefined
+  force?: boolean | undefined
+  json?: boolean | undefined
 }
 
 /** `reallm convert <model> -o OUT` */
@@ -55,9 +55,9 @@ Examples:
           inputs: { adapter: options.adapter },
           signal: io.signal,
           onProgress,
-          ...(options.format && { format: options.format }),
-          ...(options.dtype && { dtype: options.dtype }),
-          ...(options.force && { force: true }),
+          format: options.format,
+          dtype: options.dtype,
+          force: options.force,
         })
         progress.end()
         print(

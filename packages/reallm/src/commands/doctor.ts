@@ -9,7 +9,7 @@ interface Finding {
   readonly found: boolean
   readonly why: string
   /** How to get it; absent when there is nothing to do. */
-  readonly how?: string
+  readonly how?: string | undefined
 }
 
 /** `reallm doctor` */
@@ -30,12 +30,12 @@ A faster backend is optional: install @tensorflow/tfjs-node or @tensorflow/tfjs-
 directory, or set REALLM_TFJS_NATIVE to a folder whose node_modules has one.
 `,
     )
-    .action(async (options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean | undefined }) => {
       const { listBackends } = await import('@reallm/transformer')
       const findings: Finding[] = [node(), threads(), ...simd(), memory()]
       const backends = await listBackends()
       for (const { name, found, why, how } of backends) {
-        findings.push({ what: `backend ${name}`, found, why, ...(!found && { how }) })
+        findings.push({ what: `backend ${name}`, found, why, how: found ? undefined : how })
       }
       const backend = backends.find(b => b.found)?.name ?? 'none'
       print(io, options, { backend, findings }, () => {
@@ -55,7 +55,7 @@ function node(): Finding {
     what: 'Node.js >= 20.19',
     found,
     why: `this is ${process.version} on ${process.platform} ${process.arch}`,
-    ...(!found && { how: 'install a current Node from nodejs.org' }),
+    how: found ? undefined : 'install a current Node from nodejs.org',
   }
 }
 
@@ -65,7 +65,7 @@ function threads(): Finding {
     what: 'threads',
     found: count > 1,
     why: `${count} for encoding (${cpus()[0]?.model.trim() ?? 'unknown processor'})`,
-    ...(count === 1 && { how: 'allow the process more than one core' }),
+    how: count === 1 ? 'allow the process more than one core' : undefined,
   }
 }
 
@@ -76,7 +76,7 @@ function memory(): Finding {
     what: 'memory >= 2 GB',
     found,
     why: `${bytesText(total)} in all, ${bytesText(freemem())} free`,
-    ...(!found && { how: 'compress with --max-memory, or a smaller model' }),
+    how: found ? undefined : 'compress with --max-memory, or a smaller model',
   }
 }
 
@@ -98,13 +98,13 @@ function simd(): Finding[] {
       what: 'WebAssembly SIMD',
       found: plain,
       why: plain ? 'the kernels use it' : 'this Node has none: kernels run as plain JavaScript',
-      ...(!plain && { how: 'use Node 20.19 or newer' }),
+      how: plain ? undefined : 'use Node 20.19 or newer',
     },
     {
       what: 'relaxed SIMD',
       found: relaxed,
       why: relaxed ? 'faster dot products' : 'this Node has none: dot products are slower',
-      ...(!relaxed && { how: 'use Node 22 or newer' }),
+      how: relaxed ? undefined : 'use Node 22 or newer',
     },
   ]
 }

@@ -5,14 +5,14 @@ import { type Io, print, progressOn } from '../io.ts'
 import { parseTokens, parseWhole } from '../options.ts'
 
 interface Options {
-  text?: string
-  tokens?: string
+  text?: string | undefined
+  tokens?: string | undefined
   protocol: 'half' | 'strided' | 'full'
   ctx: number
-  windows?: number
-  against?: string
-  adapter?: string
-  json?: boolean
+  windows?: number | undefined
+  against?: string | undefined
+  adapter?: string | undefined
+  json?: boolean | undefined
 }
 
 /** `reallm eval <model> --text FILE` */
@@ -78,8 +78,8 @@ Examples:
           ctx: options.ctx,
           signal: io.signal,
           onProgress,
-          ...(options.windows !== undefined && { windows: options.windows }),
-          ...(against && { against: streamed(against) }),
+          windows: options.windows,
+          against: against && streamed(against),
         })
         progress.end()
         const measured = { ...result, bytes: model.files.bytes }

@@ -6,22 +6,22 @@ import { parseNumber, parseWhole } from '../options.ts'
 interface Options {
   data: string
   output: string
-  blockwise?: boolean
-  blockSteps?: number
+  blockwise?: boolean | undefined
+  blockSteps?: number | undefined
   steps: number
-  length?: number
-  rows?: number
-  passes?: number
-  validation?: number
-  kd?: string
+  length?: number | undefined
+  rows?: number | undefined
+  passes?: number | undefined
+  validation?: number | undefined
+  kd?: string | undefined
   rank: number
-  factorBits?: number
-  dora?: boolean
-  learningRate?: number
+  factorBits?: number | undefined
+  dora?: boolean | undefined
+  learningRate?: number | undefined
   seed: number
-  resume?: boolean
-  force?: boolean
-  json?: boolean
+  resume?: boolean | undefined
+  force?: boolean | undefined
+  json?: boolean | undefined
 }
 
 /** `reallm finetune <artifact> --data FILE -o DIR` */
@@ -99,19 +99,17 @@ Examples:
           seed: options.seed,
           signal: io.signal,
           onProgress,
-          ...((options.blockwise || options.blockSteps !== undefined) && {
-            blockwise: options.blockSteps === undefined ? true : { steps: options.blockSteps },
-          }),
-          ...(options.length !== undefined && { length: options.length }),
-          ...(options.rows !== undefined && { rows: options.rows }),
-          ...(options.passes !== undefined && { passes: options.passes }),
-          ...(options.validation !== undefined && { validation: options.validation }),
-          ...(options.factorBits !== undefined && { factorBits: options.factorBits }),
-          ...(options.kd !== undefined && { teacher: options.kd }),
-          ...(options.dora && { dora: true }),
-          ...(options.learningRate !== undefined && { learningRate: options.learningRate }),
-          ...(options.resume && { resume: true }),
-          ...(options.force && { force: true }),
+          blockwise: options.blockSteps === undefined ? options.blockwise : { steps: options.blockSteps },
+          length: options.length,
+          rows: options.rows,
+          passes: options.passes,
+          validation: options.validation,
+          factorBits: options.factorBits,
+          teacher: options.kd,
+          dora: options.dora,
+          learningRate: options.learningRate,
+          resume: options.resume,
+          force: options.force,
         })
         progress.end()
         const { adapter: _, ...summary } = { output: options.output, ...result }

@@ -6,13 +6,13 @@ interface Options {
   prompt: string
   tokens: number
   temperature: number
-  topK?: number
-  topP?: number
+  topK?: number | undefined
+  topP?: number | undefined
   seed: number
-  stop?: string[]
-  adapter?: string
-  threads?: number
-  json?: boolean
+  stop?: string[] | undefined
+  adapter?: string | undefined
+  threads?: number | undefined
+  json?: boolean | undefined
 }
 
 /** `reallm generate <model> -p PROMPT` */
@@ -53,8 +53,8 @@ Examples:
       const model = await load(spec, {
         signal: io.signal,
         onProgress: warningsOn(io),
-        ...(options.adapter !== undefined && { adapter: options.adapter }),
-        ...(options.threads !== undefined && { threads: options.threads }),
+        adapter: options.adapter,
+        threads: options.threads,
       })
       try {
         const prompt = options.prompt === '-' ? await io.stdin() : options.prompt
@@ -64,9 +64,9 @@ Examples:
           temperature: options.temperature,
           seed: options.seed,
           signal: io.signal,
-          ...(options.topK !== undefined && { topK: options.topK }),
-          ...(options.topP !== undefined && { topP: options.topP }),
-          ...(options.stop && { stop: options.stop }),
+          topK: options.topK,
+          topP: options.topP,
+          stop: options.stop,
         })
         for await (const piece of pieces) {
           text += piece

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { type Io, print, table } from '../io.ts'
 
 interface Options {
-  json?: boolean
+  json?: boolean | undefined
 }
 
 /** `reallm inspect <model>` */

@@ -4,11 +4,11 @@ import { type Io, print } from '../io.ts'
 
 interface Options {
   name: string
-  output?: string
+  output?: string | undefined
   packageVersion: string
-  license?: string
-  force?: boolean
-  json?: boolean
+  license?: string | undefined
+  force?: boolean | undefined
+  json?: boolean | undefined
 }
 
 /** Above this, CDNs of npm packages begin to refuse (jsDelivr: 100 to 150 MB by default). */
@@ -45,8 +45,8 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
         to: output,
         version: options.packageVersion,
         signal: io.signal,
-        ...(options.license !== undefined && { license: options.license }),
-        ...(options.force && { force: true }),
+        license: options.license,
+        force: options.force,
       })
       if (packed.license === undefined) {
         io.err('The model card says no licence: give one with --license before you publish.\n')

@@ -7,10 +7,10 @@ import { asciiPlot } from '../plot.ts'
 interface Options {
   recipe: string
   effort: 'fast' | 'normal' | 'best'
-  calib?: string
+  calib?: string | undefined
   seed: number
-  svg?: string
-  json?: boolean
+  svg?: string | undefined
+  json?: boolean | undefined
 }
 
 /** `reallm plan <model>` */

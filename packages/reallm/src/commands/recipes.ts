@@ -14,7 +14,7 @@ Examples:
   $ reallm compress npm:@reallm/tiny -o out -b 3 --recipe gptq
 `,
     )
-    .action(async (options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean | undefined }) => {
       const { recipes } = await import('@reallm/pipeline')
       const rows = recipes.map(({ name, what, source }) => ({ name, what, source }))
       print(io, options, rows, () =>

@@ -2,8 +2,8 @@ import { Command } from 'commander'
 import { type Io, print, warningsOn } from '../io.ts'
 
 interface Options {
-  special?: boolean
-  json?: boolean
+  special?: boolean | undefined
+  json?: boolean | undefined
 }
 
 /** `reallm tokenize <model> <text>` */

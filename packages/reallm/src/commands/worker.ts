@@ -5,7 +5,7 @@ import { parseWhole } from '../options.ts'
 interface Options {
   queue: string
   shared: string
-  threads?: number
+  threads?: number | undefined
 }
 
 /** `reallm worker --queue URL --shared DIR` */
@@ -33,7 +33,7 @@ directory: keep both inside your network. The same version of Node everywhere gi
       io.err(`reallm: waiting for matrices on ${queue}\n`)
       await serveQueue({
         ...{ url: queue, shared, signal: io.signal },
-        ...(threads !== undefined && { threads }),
+        threads,
         onProgress: ({ name }) => io.err(`${name}\n`),
       })
     })

@@ -22,12 +22,12 @@ export interface EncodedMatrix<Params = unknown> {
 
 export interface EncodeContext extends LongWork {
   /** `H = XᵀX / tokens`, `[in, in]`: the error to minimise is tr(ΔW H ΔWᵀ). Absent: plain squared error. */
-  readonly hessian?: Matrix
+  readonly hessian?: Matrix | undefined
   /** `E[g gᵀ]` of the layer's output, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
-  readonly outputHessian?: Matrix
+  readonly outputHessian?: Matrix | undefined
   readonly seed: number
   /** Where codecs that train keep their state, by a name of their own: encoding that was killed goes on from there. */
-  readonly checkpoint?: (name: string) => CheckpointStore
+  readonly checkpoint?: ((name: string) => CheckpointStore) | undefined
 }
 
 /** A way to store one matrix: `W ≈ decode(encode(W))`. `D_φ(E) ⊙ S` of the paper, §3.1. */
@@ -50,7 +50,7 @@ export interface ColumnContext extends EncodeContext {
    * What an error of each column costs when those after its block of `block` columns make up for it as they can, `[in]`.
    * Absent: unknown.
    */
-  readonly columnLoss?: (block: number) => Float32Array
+  readonly columnLoss?: ((block: number) => Float32Array) | undefined
 }
 
 /** A codec that can take a matrix column block by column block, and so can be used with feedback rounding. */

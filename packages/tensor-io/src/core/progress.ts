@@ -7,15 +7,15 @@ export interface ProgressEvent {
   /** A warning in words. */
   readonly message?: string
   /** What it is about: a module or file name. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Work done and in all, in the unit the event counts (bytes, matrices, steps). */
   readonly done: number
   readonly total: number
   /** Seconds left, estimated. */
-  readonly eta?: number
+  readonly eta?: number | undefined
   /** Relative error of a matrix, or loss of a step. */
-  readonly error?: number
-  readonly bytes?: number
+  readonly error?: number | undefined
+  readonly bytes?: number | undefined
 }
 
 export type OnProgress = (event: ProgressEvent) => void

@@ -17,36 +17,36 @@ export interface ModelFiles extends TensorStore {
   readonly files: readonly string[]
   readFile(name: string): Promise<Uint8Array<ArrayBuffer>>
   /** What was found beside the weights and not read, in sentences. */
-  readonly warnings?: readonly string[]
+  readonly warnings?: readonly string[] | undefined
   /** Of an artifact: its matrices as they are stored. */
-  readonly artifact?: Artifact
+  readonly artifact?: Artifact | undefined
 }
 
 export interface OpenOptions {
   /** Codecs to decode an artifact's matrices with: `<module>.weight` then reads as if it were stored plainly. */
-  readonly registry?: Registry
+  readonly registry?: Registry | undefined
   /**
    * Whether the checksums of an artifact's shards are compared, which reads all of them; sizes always are. Unless
    * told otherwise: for files on disk of less than 1 GB in all.
    */
-  readonly verify?: boolean
+  readonly verify?: boolean | undefined
   /** Opens the adapter in PEFT's layout, also where a model lies beside it. */
-  readonly adapter?: boolean
+  readonly adapter?: boolean | undefined
   /** Stops opening and downloading. */
   readonly signal?: AbortSignal | undefined
   /** Told of downloads (`file-start`, `bytes-read`, `file-end`) and of what is not used (`warning`). */
   readonly onProgress?: OnProgress | undefined
   /** For http(s) URLs and the hub, instead of the global `fetch`. */
-  readonly fetch?: typeof fetch
+  readonly fetch?: typeof fetch | undefined
   /**
    * Where `npm:` packages are served, for example `https://cdn.jsdelivr.net/npm/`; in a page it may be relative to it.
    * Without it they are looked for in `node_modules`.
    */
-  readonly base?: string
+  readonly base?: string | undefined
   /** Where `hf:` downloads from; the Hugging Face hub unless told otherwise. */
-  readonly hubUrl?: string
+  readonly hubUrl?: string | undefined
   /** Where `hf:` downloads to; the cache that Python's huggingface_hub uses unless told otherwise. */
-  readonly cacheDir?: string
+  readonly cacheDir?: string | undefined
   /** For gated and private models of `hf:`; in Node `HF_TOKEN` unless told otherwise. */
-  readonly accessToken?: string
+  readonly accessToken?: string | undefined
 }

@@ -4,26 +4,26 @@ import type { Random } from '../core/random.ts'
 /** How the next token is chosen. */
 export interface SampleOptions {
   /** Logits are divided by it; 0 (default) takes the likeliest token. */
-  readonly temperature?: number
+  readonly temperature?: number | undefined
   /** Only the k likeliest tokens; 0 (default) for all. */
-  readonly topK?: number
+  readonly topK?: number | undefined
   /** Only the likeliest tokens that together reach this probability; 1 (default) for all. */
-  readonly topP?: number
+  readonly topP?: number | undefined
   /** Only tokens at least this probable relative to the likeliest; 0 (default) for all. */
-  readonly minP?: number
+  readonly minP?: number | undefined
   /** Positive logits of tokens in `previous` are divided by it, negative ones multiplied; 1 (default) for none. */
-  readonly repetitionPenalty?: number
+  readonly repetitionPenalty?: number | undefined
 }
 
 /** How a text is continued. */
 export interface GenerateOptions extends SampleOptions {
   /** Tokens at most; generation also ends where the model's positions do. */
-  readonly maxTokens?: number
+  readonly maxTokens?: number | undefined
   /** Of the draws when `temperature` is over 0. Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** Texts that end the generation; they are left out. */
-  readonly stop?: readonly string[]
-  readonly signal?: AbortSignal
+  readonly stop?: readonly string[] | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** How many nats below the likeliest the tokens are looked for that top-k and top-p keep: sorting all takes long. */

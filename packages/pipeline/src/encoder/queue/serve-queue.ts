@@ -15,7 +15,7 @@ export interface ServeQueueOptions extends LongWork {
   /** The directory that the machine with `compress --queue` writes to. */
   readonly shared: string
   /** Matrices at a time; default one per core. */
-  readonly threads?: number
+  readonly threads?: number | undefined
 }
 
 /**

@@ -36,7 +36,7 @@ export type ConformanceCheck =
 
 export interface ConformanceCase<Params> {
   /** Shown in the test's name; the parameters as JSON by default. */
-  readonly label?: string
+  readonly label?: string | undefined
   readonly params: Params
   /** Largest mean squared error on unit normals, `[128×256]`. */
   readonly gaussian: number
@@ -49,9 +49,11 @@ export interface ConformanceOptions<Params> {
   /** The first one goes through every check, the others through cost, errors and round trip. */
   readonly cases: readonly [ConformanceCase<Params>, ...ConformanceCase<Params>[]]
   /** A shape that the parameters do not fit, and what the error's message and hint say. */
-  readonly badShape?: { readonly shape: MatrixShape; readonly params: Params; readonly says: RegExp }
+  readonly badShape?:
+    | { readonly shape: MatrixShape; readonly params: Params; readonly says: RegExp }
+    | undefined
   /** Checks that do not apply, each with the reason. */
-  readonly skip?: Partial<Record<ConformanceCheck, string>>
+  readonly skip?: Partial<Record<ConformanceCheck, string>> | undefined
 }
 
 /** The two functions of a test runner (vitest, jest, mocha, node:test) that the suite takes. */

@@ -80,8 +80,10 @@ export function decodedStore(
       return tensor('F32', shape, kept.rows(...rows).data as Float32Array<ArrayBuffer>)
     } catch (cause) {
       if (!(cause instanceof ReallmError)) throw cause
-      const options = cause.hint === undefined ? { cause } : { cause, hint: cause.hint }
-      throw new ReallmError(cause.code, `${where}: ${module}: ${cause.message}`, options)
+      throw new ReallmError(cause.code, `${where}: ${module}: ${cause.message}`, {
+        cause,
+        hint: cause.hint,
+      })
     }
   }
 

@@ -15,9 +15,9 @@ export interface ArtifactOptions {
   /** `config.json` of the original model; its `quantization_config` is replaced. */
   readonly config: Readonly<Record<string, unknown>>
   /** The original: tokenizer, generation settings and licence are copied unchanged. */
-  readonly filesOf?: Pick<ModelFiles, 'files' | 'readFile'>
+  readonly filesOf?: Pick<ModelFiles, 'files' | 'readFile'> | undefined
   /** A shard is written when it reaches this size, in bytes; 512 MiB unless told otherwise. */
-  readonly maxShardBytes?: number
+  readonly maxShardBytes?: number | undefined
 }
 
 /** Writes an artifact; tensors are held until their shard is written. */

@@ -29,7 +29,7 @@ export interface GgufFile extends ModelFiles {
  */
 export async function openGguf(
   source: ByteSource,
-  options: Pick<OpenOptions, 'signal'> & { readonly spec?: string } = {},
+  options: Pick<OpenOptions, 'signal'> & { readonly spec?: string | undefined } = {},
 ): Promise<GgufFile> {
   const header = await readHeader(source, options).catch(async (error: unknown) => {
     await source.close()

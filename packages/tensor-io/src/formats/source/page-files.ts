@@ -79,7 +79,7 @@ const fs = {
     entries.set(next, moved)
     entries.delete(old)
   },
-  async rm(path: string, options: { force?: boolean; recursive?: boolean } = {}) {
+  async rm(path: string, options: { force?: boolean | undefined; recursive?: boolean | undefined } = {}) {
     const gone = normal(path)
     if (!options.force) entryOf(gone)
     for (const name of below(gone)) entries.delete(name)

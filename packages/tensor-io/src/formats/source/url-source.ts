@@ -4,7 +4,7 @@ import { type ByteSource, bytesSource, checkRange, type ReadOptions } from './so
 
 export interface UrlOptions extends ReadOptions {
   /** Instead of the global `fetch`: for proxies or credentials. */
-  readonly fetch?: typeof fetch
+  readonly fetch?: typeof fetch | undefined
 }
 
 /** Bytes fetched with the first request: small files and most headers take no second one. */

@@ -8,14 +8,14 @@ export interface AdapterModule {
   readonly b: Tensor<'F32'>
   readonly scaling: number
   /** DoRA's row norms, `[out]`. */
-  readonly magnitude?: Tensor<'F32'>
+  readonly magnitude?: Tensor<'F32'> | undefined
 }
 
 /** A LoRA, rsLoRA or DoRA adapter: its changes by module (`model.layers.0.self_attn.q_proj`). */
 export interface Adapter {
   readonly modules: ReadonlyMap<string, AdapterModule>
   /** Name of the model it was trained on. */
-  readonly base?: string
+  readonly base?: string | undefined
 }
 
 /** Names of PEFT's files. */

@@ -43,13 +43,11 @@ export async function parseAdapter(config: Config, tensors: TensorStore): Promis
       })
     }
     const scaling = alpha / (config.use_rslora ? Math.sqrt(rank) : rank)
-    modules.set(module, {
-      ...{ a, b, scaling },
-      ...(dora && { magnitude: await read('lora_magnitude_vector') }),
-    })
+    const magnitude = dora ? await read('lora_magnitude_vector') : undefined
+    modules.set(module, { a, b, scaling, magnitude })
   }
   const base = config.base_model_name_or_path
-  return { modules, ...(typeof base === 'string' && { base }) }
+  return { modules, base: typeof base === 'string' ? base : undefined }
 }
 
 const refuse = (what: string, hint = 'LoRA, rsLoRA and DoRA on linear layers are supported') =>

@@ -15,13 +15,13 @@ export interface ChatMessage {
 
 export interface TextTokenizer {
   /** Token ids of a text; `special` adds what the model wants around a text (BOS). */
-  encode(text: string, options?: { special?: boolean }): number[]
+  encode(text: string, options?: { special?: boolean | undefined }): number[]
   /** Text of token ids, special tokens left out unless `special`. */
-  decode(ids: readonly number[], options?: { special?: boolean }): string
+  decode(ids: readonly number[], options?: { special?: boolean | undefined }): string
   /** A conversation as the model was trained to read it, up to where its answer starts. */
-  chat(messages: readonly ChatMessage[], options?: { answer?: boolean }): string
+  chat(messages: readonly ChatMessage[], options?: { answer?: boolean | undefined }): string
   readonly hasChatTemplate: boolean
-  readonly bos?: number
+  readonly bos?: number | undefined
   /** Ids that end a text. */
   readonly eos: readonly number[]
   /** What to store beside converted weights. */
@@ -98,7 +98,7 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
       })
     },
     hasChatTemplate: source !== undefined,
-    ...(bos !== undefined && { bos }),
+    bos,
     eos: ends,
     files,
   }
