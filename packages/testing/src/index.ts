@@ -1,5 +1,15 @@
 export { charTokenizer } from './char-tokenizer.ts'
 export { fixture } from './fixture.ts'
 export { goldenModels, withBf16Frequencies } from './golden-models.ts'
+export { type LlamaCpp, openLlamaCpp } from './llama-cpp.ts'
+export { type RandomModelOptions, writeRandomModel } from './random-model.ts'
 export { correlatedHessian, decaying, distance, normals } from './synthetic.ts'
 export { coarse, type ToyOptions, writeToyModels } from './toy-model.ts'
+export {
+  type ByteLevelOptions,
+  byteLevelTokenizer,
+  prependsSpace,
+  replacesSpaces,
+  type SentencePieceOptions,
+  sentencePieceTokenizer,
+} from './toy-tokenizers.ts'

@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   createArtifactWriter,
@@ -6,15 +5,12 @@ import {
   type MatrixCodec,
   matrix,
   openModel,
-  random,
-  seedFor,
   tensor,
   toMatrix,
-  writeSafetensors,
 } from '@reallm/tensor-io'
-import { allTensors, parseConfig } from '@reallm/tensor-io/models'
 import { z } from 'zod'
 import { charTokenizerFiles } from './char-tokenizer.ts'
+import { writeRandomModel } from './random-model.ts'
 
 const source = {
   model_type: 'llama',
@@ -72,25 +68,10 @@ export async function writeToyModels(
 ): Promise<{ original: string; artifact: string }> {
   const config = { ...source, ...options.config }
   const [original, artifact] = [join(directory, 'original'), join(directory, 'artifact')]
-  mkdirSync(original, { recursive: true })
-  const tensors = Object.fromEntries(
-    [...allTensors(parseConfig(config))].map(([name, shape]) => {
-      const rng = random(seedFor(3, name))
-      const size = shape.reduce((a, b) => a * b, 1)
-      const own = shape.length === 2 ? options.weights?.(name, shape[0], shape[1]) : undefined
-      const values =
-        own ?? Float32Array.from({ length: size }, () => (shape.length === 1 ? 1 : 0.3 * rng.normal()))
-      return [name, tensor('F32', shape, values)]
-    }),
-  )
-  await writeSafetensors(join(original, 'model.safetensors'), tensors)
-  const json = {
-    'config.json': config,
-    'tokenizer.json': charTokenizerFiles.tokenizer,
-    'tokenizer_config.json': charTokenizerFiles.config,
-  }
-  for (const [name, value] of Object.entries(json)) writeFileSync(join(original, name), JSON.stringify(value))
-
+  const tensors = await writeRandomModel(original, config, {
+    tokenizer: charTokenizerFiles,
+    values: (name, shape) => (shape.length === 2 ? options.weights?.(name, shape[0], shape[1]) : undefined),
+  })
   const files = await openModel(original)
   const writer = await createArtifactWriter(artifact, { config, filesOf: files })
   for (const [name, stored] of Object.entries(tensors)) {

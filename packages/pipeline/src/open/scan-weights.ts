@@ -1,6 +1,7 @@
 import {
   compactTensor,
   type LongWork,
+  placeText,
   ReallmError,
   sizeOf,
   type Tensor,
@@ -61,9 +62,7 @@ export async function scanWeights(
 function requireFinite(name: string, shape: readonly number[], data: Float32Array, offset: number): void {
   for (let i = 0; i < data.length; i++) {
     if (Number.isFinite(data[i])) continue
-    const at = offset + i
-    const width = sizeOf(shape.slice(1))
-    const place = shape.length > 1 ? `row ${Math.floor(at / width)}, column ${at % width}` : `position ${at}`
+    const place = placeText(shape, offset + i)
     throw new ReallmError('numeric', `${name} [${shape.join('×')}] holds ${data[i]} at ${place}`, {
       hint: 'the weights are damaged: fetch or export the model again',
     })

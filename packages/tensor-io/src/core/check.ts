@@ -1,9 +1,15 @@
 import type { ZodType } from 'zod'
 import { ReallmError } from './errors.ts'
-import type { Matrix, MatrixShape } from './tensor.ts'
+import { type Matrix, type MatrixShape, sizeOf } from './tensor.ts'
 
 /** A shape as in error messages: `[576×1536]`. */
 export const shapeText = ([rows, cols]: MatrixShape): string => `[${rows}×${cols}]`
+
+/** Where the value at an index lies in a tensor, as in error messages: `row 2, column 5`. */
+export function placeText(shape: readonly number[], index: number): string {
+  const width = sizeOf(shape.slice(1))
+  return shape.length > 1 ? `row ${Math.floor(index / width)}, column ${index % width}` : `position ${index}`
+}
 
 /** Parameters with defaults filled in; throws `bad-option` naming the codec, the parameter and what it may be. */
 export function parseParams<Full>(codec: string, schema: ZodType<Full>, params: unknown): Full {

@@ -1,6 +1,6 @@
 import { ReallmError } from '../core/errors.ts'
-import { families, type HuggingFaceConfig } from './families.ts'
-import { llama3Divisor } from './rope.ts'
+import { type Family, families, type HuggingFaceConfig } from './families.ts'
+import { ropeScalingFromGguf } from './gguf-rope.ts'
 
 /** Metadata of a GGUF file, by key. */
 export type GgufMetadata = Readonly<Record<string, unknown>>
@@ -84,7 +84,7 @@ export function configFromGguf(
   const architecture = metadata['general.architecture']
   const get = (key: string) => metadata[`${architecture}.${key}`]
   const candidates = families.filter(f => f.gguf === architecture)
-  const windowed = get('attention.sliding_window') !== undefined
+  const windowed = Number(get('attention.sliding_window') ?? 0) > 0
   const family = candidates.find(f => windowed && f.sliding !== undefined) ?? candidates[0]
   if (!family) {
     const known = [...new Set(families.map(f => f.gguf))]
@@ -102,10 +102,8 @@ export function configFromGguf(
   const heads = number('attention.head_count')
   const head_dim = optional('attention.key_length') ?? hidden_size / heads
   const layers = number('block_count')
-  const id = (name: string) => {
-    const value = metadata[`tokenizer.ggml.${name}_token_id`]
-    return value === undefined ? null : Number(value)
-  }
+  const softcap = optional('final_logit_softcapping')
+  const embeddingScale = optional('embedding_scale')
   return {
     architectures: [family.architecture],
     model_type: family.modelType,
@@ -120,54 +118,62 @@ export function configFromGguf(
     max_position_embeddings: number('context_length'),
     tie_word_embeddings: !tensors.has('output.weight'),
     attention_bias: tensors.has('blk.0.attn_q.bias'),
+    mlp_bias: tensors.has('blk.0.ffn_up.bias'),
     rope_theta: optional('rope.freq_base') ?? 10_000,
-    rope_scaling: ropeScaling(get, optional, ropeFactors, head_dim),
-    ...(windowed && { sliding_window: number('attention.sliding_window') }),
+    rope_scaling: ropeScalingFromGguf(get, ropeFactors, head_dim),
+    ...(windowed
+      ? slidingFromGguf(family, number('attention.sliding_window'), get, layers)
+      : { sliding_window: null }),
     ...(family.gemma
       ? {
           hidden_activation: 'gelu_pytorch_tanh',
-          dtype: 'bfloat16',
+          dtype: embeddingScale === Math.fround(Math.sqrt(hidden_size)) ? 'float32' : 'bfloat16',
           // Only the 27B model, of 62 layers, scales by its width.
           query_pre_attn_scalar: layers === 62 ? hidden_size / heads : head_dim,
+          rope_local_base_freq: optional('rope.freq_base_swa') ?? 10_000,
+          ...(softcap && { final_logit_softcapping: softcap }),
         }
       : { hidden_act: 'silu' }),
-    bos_token_id: id('bos'),
-    eos_token_id: id('eos'),
+    bos_token_id: tokenIdOf(metadata, 'bos') ?? null,
+    eos_token_id: oneOrMore(endIdsOfGguf(metadata)),
   }
 }
 
-function ropeScaling(
+/** Which layers slide: as an array says, by a period, or as the family does. */
+function slidingFromGguf(
+  family: Family,
+  sliding_window: number,
   get: (key: string) => unknown,
-  number: (key: string) => number | undefined,
-  factors: Float32Array | undefined,
-  headDim: number,
-): object | null {
-  if (factors) return llama3Scaling(factors, number('rope.freq_base') ?? 10_000, headDim)
-  const type = get('rope.scaling.type')
-  if (type === undefined || type === 'none') return null
-  const original = number('rope.scaling.original_context_length')
-  const attention = number('rope.scaling.attn_factor')
+  layers: number,
+): object {
+  const pattern = get('attention.sliding_window_pattern')
+  const period = typeof pattern === 'number' ? pattern : undefined
+  const slides = (i: number) =>
+    Array.isArray(pattern)
+      ? Boolean(pattern[i])
+      : period !== undefined && (period === 0 || (i + 1) % period !== 0)
+  if (pattern === undefined) {
+    return {
+      sliding_window,
+      ...(family.sliding === 'configured' && { use_sliding_window: true, max_window_layers: 0 }),
+    }
+  }
   return {
-    rope_type: type,
-    factor: number('rope.scaling.factor'),
-    ...(original !== undefined && { original_max_position_embeddings: original }),
-    ...(attention !== undefined && { attention_factor: attention }),
+    sliding_window,
+    use_sliding_window: true,
+    layer_types: Array.from({ length: layers }, (_, i) =>
+      slides(i) ? 'sliding_attention' : 'full_attention',
+    ),
   }
 }
 
-/** llama.cpp stores the quotients of frequencies that Llama 3's scaling comes to; this finds its parameters. */
-function llama3Scaling(factors: Float32Array, theta: number, headDim: number): object {
-  const scaling = {
-    rope_type: 'llama3',
-    factor: Math.max(...factors),
-    low_freq_factor: 1,
-    high_freq_factor: 4,
-    original_max_position_embeddings: 8192,
-  }
-  const fits = factors.every((stored, j) => {
-    const divisor = llama3Divisor(theta ** ((-2 * j) / headDim), scaling.factor, scaling)
-    return Math.abs(stored / divisor - 1) < 1e-3
-  })
-  if (!fits) throw new ReallmError('unsupported', 'rope_freqs.weight is not the rope scaling of Llama 3')
-  return scaling
+const tokenIdOf = (metadata: GgufMetadata, name: string): number | undefined => {
+  const id = metadata[`tokenizer.ggml.${name}_token_id`]
+  return id === undefined ? undefined : Number(id)
 }
+
+/** The ids that end a text, a turn or a message. */
+export const endIdsOfGguf = (metadata: GgufMetadata): number[] =>
+  ['eos', 'eot', 'eom'].map(name => tokenIdOf(metadata, name)).filter(id => id !== undefined)
+
+const oneOrMore = (ids: number[]) => (ids.length > 1 ? ids : (ids[0] ?? null))

@@ -76,9 +76,14 @@ function yarn(plain: number[], factor: number, p: RopeParameters, width: number,
     const stretched = Math.min(1, Math.max(0, (j - low) / (high === low ? 0.001 : high - low)))
     return f * (1 - stretched + stretched / factor)
   })
-  const magnitude = (weight: number) => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)
   const scale =
     p.attention_factor ??
-    (p.mscale && p.mscale_all_dim ? magnitude(p.mscale) / magnitude(p.mscale_all_dim) : magnitude(1))
+    (p.mscale && p.mscale_all_dim
+      ? yarnMagnitude(factor, p.mscale) / yarnMagnitude(factor, p.mscale_all_dim)
+      : yarnMagnitude(factor))
   return { inverseFrequencies, scale }
 }
+
+/** What YaRN multiplies cos and sin by for a factor, unless told otherwise. */
+export const yarnMagnitude = (factor: number, weight = 1): number =>
+  factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1

@@ -52,20 +52,13 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
     return ids.every(id => id !== undefined) ? ids : undefined
   }
   const idOf = (token: unknown): number[] => {
-    const content =
-      typeof token === 'object' && token !== null ? (token as { content?: string }).content : token
-    const id = typeof content === 'string' ? inner.token_to_id(content) : undefined
+    const content = contentOf(token)
+    const id = content === undefined ? undefined : inner.token_to_id(content)
     return id === undefined ? [] : [id]
   }
   const [bos] = idOf(config.bos_token)
-  const ends = [
-    ...new Set([
-      ...idOf(config.eos_token),
-      ...eos,
-      ...['<|im_end|>', '<|eot_id|>', '<end_of_turn>'].flatMap(idOf),
-    ]),
-  ]
-  const source = templateOf(config.chat_template)
+  const ends = [...new Set([...idOf(config.eos_token), ...eos, ...endNames.flatMap(idOf)])]
+  const source = namedTemplates(config.chat_template)[0]?.template
   let template: Template | undefined
 
   return {
@@ -104,9 +97,22 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
   }
 }
 
-/** `chat_template` is a text, or a list of named ones. */
-function templateOf(given: unknown): string | undefined {
-  if (typeof given === 'string') return given
-  if (!Array.isArray(given)) return undefined
-  return (given.find(t => t.name === 'default') ?? given[0])?.template
+/** Tokens that end a text whatever the files say. */
+export const endNames: readonly string[] = ['<|im_end|>', '<|eot_id|>', '<end_of_turn>']
+
+/** The text of a token, which `tokenizer_config.json` gives as it is or as an object. */
+export function contentOf(token: unknown): string | undefined {
+  const content =
+    typeof token === 'object' && token !== null ? (token as { content?: unknown }).content : token
+  return typeof content === 'string' ? content : undefined
+}
+
+/** `chat_template` is a text, or a list of named ones; the one to use comes first and is called `default`. */
+export function namedTemplates(given: unknown): { name: string; template: string }[] {
+  if (typeof given === 'string') return [{ name: 'default', template: given }]
+  if (!Array.isArray(given)) return []
+  const chosen = given.find(({ name }) => name === 'default') ?? given[0]
+  return given.length === 0
+    ? []
+    : [{ name: 'default', template: chosen.template }, ...given.filter(({ name }) => name !== 'default')]
 }

@@ -4,5 +4,6 @@ export {
   type TextTokenizer,
   type TokenizerFiles,
 } from './create-tokenizer.ts'
-export { tokenizerFromGguf } from './gguf-tokenizer.ts'
 export { openTokenizer } from './open-tokenizer.ts'
+export { tokenizerFromGguf } from './tokenizer-from-gguf.ts'
+export { tokenizerToGguf } from './tokenizer-to-gguf.ts'

@@ -1,3 +1,3 @@
 // What is fetched only when a tokenizer is opened.
 export { createTokenizer } from './create-tokenizer.ts'
-export { tokenizerFromGguf } from './gguf-tokenizer.ts'
+export { tokenizerFromGguf } from './tokenizer-from-gguf.ts'

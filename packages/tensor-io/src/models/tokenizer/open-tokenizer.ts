@@ -4,6 +4,7 @@ import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
 import type { ModelFiles, OpenOptions } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
+import { endIdsOfGguf } from '../gguf.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
 import { reviewTokenizer } from './review-tokenizer.ts'
 
@@ -18,7 +19,9 @@ export async function openTokenizer(
   options: Pick<OpenOptions, 'onProgress'> = {},
 ): Promise<TextTokenizer> {
   const { createTokenizer, tokenizerFromGguf } = await import('./loaded.ts')
-  if (files.kind === 'gguf') return createTokenizer(tokenizerFromGguf(files.metadata))
+  if (files.kind === 'gguf') {
+    return createTokenizer(tokenizerFromGguf(files.metadata), endIdsOfGguf(files.metadata))
+  }
   if (!files.files.includes('tokenizer.json')) {
     throw new ReallmError('not-found', `${files.spec}: there is no tokenizer.json`, {
       hint: 'put the tokenizer.json of the original model beside the weights',

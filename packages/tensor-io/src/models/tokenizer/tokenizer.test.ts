@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createTokenizer, type TextTokenizer } from './create-tokenizer.ts'
-import { tokenizerFromGguf } from './gguf-tokenizer.ts'
+import { tokenizerFromGguf } from './tokenizer-from-gguf.ts'
 
 const fixture = (name: string) => new URL(`../../../test/fixtures/${name}`, import.meta.url)
 
@@ -111,7 +111,7 @@ describe('word splitters', () => {
   ])('%s', (pre, want) => expect(texts(pre, '1234 ab')).toEqual(want))
 
   it('refuses an unknown one', () => {
-    expect(() => make('tekken')).toThrow('tekken')
+    expect(() => make('kimi-k2')).toThrow('kimi-k2')
   })
 })
 

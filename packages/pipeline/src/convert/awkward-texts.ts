@@ -1,0 +1,35 @@
+/**
+ * Texts on which tokenizers differ: spaces, lines, scripts, digits, code, bytes. Two tokenizers are compared on all of
+ * them. Several ▁ in a row are not among them: what stands for spaces means spaces in GGUF.
+ */
+export const awkwardTexts: readonly string[] = [
+  '',
+  ' ',
+  '  ',
+  '   leading and trailing   ',
+  ...[2, 3, 4, 7, 8, 16, 31, 32, 40].map(count => `a${' '.repeat(count)}b`),
+  '\n',
+  '\n\n\n',
+  'line\nline\r\nline\rline\n\n\tindented\t\ttwice',
+  '\t\t\t\t\t',
+  ' \n \n ',
+  'hello world',
+  'Hello, World! How’s it going? "Fine" -- thanks… (really)',
+  "I'm you're he'll they'd we've it's DON'T I'M",
+  'CamelCase snake_case kebab-case SCREAMING ÉCOLE',
+  '0 12 345 6789 1234567890 3.14159 1,000,000 ²³ ½ ٣ 一二三',
+  'for (let i = 0; i < n; i++) {\n    x[i] += y["k"] ?? null; // 4 spaces\n}',
+  'def f(x):\n\treturn x**2  # π·r²\n',
+  '<div class="a">&amp;</div> https://example.org/a?b=c#d user@example.org',
+  '$E = mc^2$ ∑∫√∞ ≠ → ⟨ψ|φ⟩',
+  'naïve café Ünïcödé Straße ﬁ İstanbul',
+  'Привет, мир. Γειά σου. שלום עולם. مرحبا بالعالم. नमस्ते दुनिया. สวัสดีชาวโลก',
+  '你好，世界。こんにちは世界 カタカナ 안녕하세요 𠮷野家',
+  '😀 👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 🇩🇪 ☃️',
+  '\u00a0no-break\u2003em\u200bzero\ufeffbom\u3000wide',
+  '\u0000\u0001\u007f\u0085\u2028',
+  '▁under ▁score Ġbyte Ċ <0x0A> [PAD1]',
+  'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+  '----------======__________##########',
+  'supercalifragilisticexpialidocious pneumonoultramicroscopicsilicovolcanoconiosis',
+]

@@ -1,0 +1,56 @@
+import { ReallmError } from '@reallm/tensor-io'
+import type { TransformerConfig } from '@reallm/transformer'
+
+/** What may be called differently: families that share an architecture, and ids that come with the tokenizer. */
+const named = new Set(['source', 'modelType', 'bos', 'eos'])
+
+/** Stored numbers have the precision of float32. */
+const tolerance = 1e-5
+
+const hints: Readonly<Record<string, string>> = {
+  windows:
+    'convert to safetensors; or, for texts no longer than the window, set sliding_window to null and max_position_embeddings to the window in config.json',
+}
+
+/**
+ * Refuses a configuration that does not say what another one says.
+ *
+ * @param form what it was put in: `GGUF`
+ * @throws `unsupported` naming the first field that differs, with both values
+ */
+export function requireSameConfig(original: TransformerConfig, found: TransformerConfig, form: string): void {
+  const [wanted, got] = [comparable(original), comparable(found)]
+  for (const key of new Set([...Object.keys(wanted), ...Object.keys(got)])) {
+    if (named.has(key) || isSame(wanted[key], got[key])) continue
+    const values =
+      key === 'ropes' ? ropeText(original) : `${text(wanted[key])}, it would be ${text(got[key])}`
+    throw new ReallmError('unsupported', `${form} cannot hold this model's ${key}: ${values}`, {
+      hint: hints[key] ?? 'convert to safetensors instead',
+    })
+  }
+}
+
+/** A window as long as the longest text cuts nothing off. */
+const comparable = (config: TransformerConfig): Record<string, unknown> => ({
+  ...config,
+  windows: config.windows.map(window =>
+    window === undefined || window >= config.maxPositions ? null : window,
+  ),
+})
+
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a === 'number' && typeof b === 'number') {
+    return a === b || Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b))
+  }
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])]
+  return keys.every(key => isSame((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
+}
+
+const text = (value: unknown): string => {
+  const json = JSON.stringify(value) ?? 'nothing'
+  return json.length > 100 ? `${json.slice(0, 100)}…` : json
+}
+
+const ropeText = ({ source }: TransformerConfig): string =>
+  text(source.rope_parameters ?? source.rope_scaling ?? { rope_theta: source.rope_theta })

@@ -1,0 +1,194 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  byteLevelTokenizer,
+  fixture,
+  openLlamaCpp,
+  replacesSpaces,
+  sentencePieceTokenizer,
+  writeRandomModel,
+} from '@reallm/testing'
+import {
+  type HuggingFaceConfig,
+  loadWeights,
+  nextTokenLoss,
+  openWeights,
+  type TokenizerFiles,
+  tf,
+  useBackend,
+} from '@reallm/transformer'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { smallGemma, smallLlama } from '../../test/small-models.ts'
+import { awkwardTexts } from './awkward-texts.ts'
+import { convertModel } from './convert.ts'
+
+const opened = await openLlamaCpp()
+const [llama, why] = typeof opened === 'string' ? [undefined, ` (skipped: ${opened})`] : [opened, '']
+const scratch = mkdtempSync(join(tmpdir(), 'llama-cpp-'))
+beforeAll(() => useBackend('wasm'))
+afterAll(async () => {
+  rmSync(scratch, { recursive: true })
+  await llama?.close()
+})
+
+/** Converts a model in float32 and returns the path of the GGUF. */
+async function toGguf(folder: string): Promise<string> {
+  const model = await openWeights(folder)
+  try {
+    await convertModel(model, { to: `${folder}.gguf`, dtype: 'f32' })
+  } finally {
+    await model.close()
+  }
+  return `${folder}.gguf`
+}
+
+/** Mean cross-entropy of the next tokens of some rows. */
+async function lossOf(folder: string, rows: number[][]): Promise<number> {
+  const model = await openWeights(folder)
+  const weights = await loadWeights(model)
+  const loss = tf.tidy(
+    () => nextTokenLoss(model.config, weights, tf.tensor2d(rows, undefined, 'int32')).dataSync()[0],
+  )
+  tf.dispose(weights)
+  await model.close()
+  return loss
+}
+
+const rows = Array.from({ length: 2 }, (_, row) =>
+  Array.from({ length: 24 }, (_, i) => (7 * i * i + 31 * row + 3) % 274),
+)
+const vocab_size = 320
+
+/** Digits that agree: llama.cpp looks Gemma's GELU up in a table of 16 bits. */
+const digits = (model_type: unknown) => (model_type === 'gemma3_text' ? 3 : 4)
+
+describe.skipIf(!llama)(`llama.cpp computes the loss of what is written${why}`, () => {
+  it.each<[string, HuggingFaceConfig]>([
+    ['llama-gqa-tied', {}],
+    ['mistral-untied', { sliding_window: null }],
+    ['qwen2-bias', {}],
+    ['qwen3-qknorm', {}],
+    ['gemma3-text', { torch_dtype: 'float32' }],
+  ])('%s', async (name, changes) => {
+    const folder = join(scratch, name)
+    cpSync(fixture(`models/${name}`), folder, { recursive: true })
+    const { tokenizer, config } = byteLevelTokenizer()
+    const settings = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))
+    for (const [file, json] of Object.entries({
+      config: { ...settings, ...changes },
+      tokenizer,
+      tokenizer_config: config,
+    })) {
+      writeFileSync(join(folder, `${file}.json`), JSON.stringify(json))
+    }
+    expect(await llama!.loss(await toGguf(folder), rows)).toBeCloseTo(
+      await lossOf(folder, rows),
+      digits(settings.model_type),
+    )
+  })
+
+  it.each<[string, HuggingFaceConfig]>([
+    ['biases of the MLP', { mlp_bias: true }],
+    ['biases of attention', { attention_bias: true }],
+    ['a head of its own', { tie_word_embeddings: false, head_dim: 12 }],
+    ['linear rope', { rope_scaling: { type: 'linear', factor: 2.5 } }],
+    [
+      'Llama 3’s rope',
+      { rope_scaling: { rope_type: 'llama3', factor: 8, original_max_position_embeddings: 16 } },
+    ],
+    ['yarn', { rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 16 } }],
+    [
+      'yarn with a magnitude',
+      {
+        rope_scaling: {
+          rope_type: 'yarn',
+          factor: 4,
+          original_max_position_embeddings: 16,
+          attention_factor: 0.7,
+        },
+      },
+    ],
+    [
+      'Qwen 2’s yarn',
+      {
+        model_type: 'qwen2',
+        rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 16 },
+      },
+    ],
+    ['Gemma’s layer types', { ...smallGemma, layer_types: ['full_attention', 'sliding_attention'] }],
+    ['Gemma’s local theta', { ...smallGemma, rope_local_base_freq: 100 }],
+    [
+      'Gemma’s linear rope',
+      {
+        ...smallGemma,
+        rope_scaling: { rope_type: 'linear', factor: 8 },
+        layer_types: ['full_attention', 'sliding_attention'],
+      },
+    ],
+    ['Gemma’s soft cap', { ...smallGemma, final_logit_softcapping: 3 }],
+    ['Gemma without windows', { ...smallGemma, sliding_window: null }],
+  ])('%s', async (name, settings) => {
+    const folder = join(scratch, name.replaceAll(/\W/g, '-'))
+    await writeRandomModel(
+      folder,
+      { ...smallLlama, vocab_size, ...settings },
+      { tokenizer: byteLevelTokenizer() },
+    )
+    expect(await llama!.loss(await toGguf(folder), rows)).toBeCloseTo(
+      await lossOf(folder, rows),
+      digits(settings.model_type),
+    )
+  })
+})
+
+describe.skipIf(!llama)(`llama.cpp gives the ids of what is written${why}`, () => {
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false }
+  const split = (Regex: string) => ({
+    type: 'Split',
+    pattern: { Regex },
+    behavior: 'Isolated',
+    invert: false,
+  })
+  const cl100k = (digits: string) =>
+    `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
+  const cuts = (...splits: object[]) => ({
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits, byteLevel] },
+  })
+
+  it.each<[string, TokenizerFiles]>([
+    ['GPT-2', byteLevelTokenizer()],
+    ['with tokens around texts', byteLevelTokenizer({ begins: true, ends: true })],
+    [
+      'SmolLM',
+      byteLevelTokenizer({
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [
+            { type: 'Digits', individual_digits: true },
+            { ...byteLevel, use_regex: true },
+          ],
+        },
+      }),
+    ],
+    [
+      'Llama 3',
+      byteLevelTokenizer({ ...cuts(split(cl100k('\\p{N}{1,3}'))), ignore_merges: true, begins: true }),
+    ],
+    ['Qwen 2', byteLevelTokenizer({ ...cuts(split(cl100k('\\p{N}'))), normalizer: { type: 'NFC' } })],
+    ['Qwen 2 without NFC', byteLevelTokenizer(cuts(split(cl100k('\\p{N}'))))],
+    ['Llama 2', sentencePieceTokenizer()],
+    ['Gemma', sentencePieceTokenizer({ normalizer: replacesSpaces })],
+  ])('%s', async (name, tokenizer) => {
+    const folder = join(scratch, `tokenizer-${name.replaceAll(/\W/g, '-')}`)
+    await writeRandomModel(folder, { ...smallLlama, vocab_size }, { tokenizer })
+    const path = await toGguf(folder)
+    const model = await openWeights(folder)
+    const { encode, bos, eos } = await model.tokenizer()
+    await model.close()
+    const texts = [...awkwardTexts, 'a<tool>b', 'a <tool> b', '<|begin|>x<|end|>', '<s>x</s> y']
+    expect(await llama!.tokenize(path, texts)).toEqual(texts.map(text => encode(text)))
+    const addsBos = encode('a', { special: true })[0] === bos
+    expect(await llama!.ends(path)).toEqual({ bos: addsBos ? bos : expect.anything(), eos: eos[0], addsBos })
+  })
+})

@@ -1,0 +1,188 @@
+import { ReallmError } from '../../core/errors.ts'
+import type { GgufMetadata } from '../gguf.ts'
+import type { TokenizerFiles } from './create-tokenizer.ts'
+import { preTokenizerOf } from './pre-tokenizer.ts'
+import { mergesOfScores, tokenTypes } from './sentence-piece.ts'
+import { splitterNamed, wordSplitters } from './word-splitters.ts'
+
+/**
+ * `tokenizer.json` and `tokenizer_config.json` of a GGUF file, from its metadata.
+ *
+ * @throws `unsupported` for another kind of tokenizer, listing the known ones
+ */
+export function tokenizerFromGguf(metadata: GgufMetadata): TokenizerFiles {
+  const get = (key: string) => metadata[`tokenizer.ggml.${key}`]
+  const tokens = get('tokens') as readonly string[] | undefined
+  if (!tokens) throw new ReallmError('not-found', 'this GGUF file has no tokenizer (tokenizer.ggml.tokens)')
+  const types = get('token_type') as ArrayLike<number> | undefined
+  const typeOf = (id: number) => types?.[id] ?? tokenTypes.normal
+  const make = kinds.get(get('model'))
+  if (!make) {
+    throw new ReallmError('unsupported', `the GGUF tokenizer ${get('model')} is not supported`, {
+      hint: `supported: ${[...kinds.keys()].join(', ')}`,
+    })
+  }
+  const { defaults, ...parts } = make(get, tokens, typeOf)
+  const token = (name: string) => {
+    const id = get(`${name}_token_id`) ?? defaults[name]
+    return id === undefined ? undefined : tokens[Number(id)]
+  }
+  const bos = token('bos')
+  const eos = token('eos')
+  const before = (get('add_bos_token') ?? defaults.add_bos) === true ? bos : undefined
+  const after = get('add_eos_token') === true ? eos : undefined
+  const added = tokens.flatMap((content, id) => {
+    const special = typeOf(id) === tokenTypes.control || typeOf(id) === tokenTypes.unknown
+    if (!special && typeOf(id) !== tokenTypes.userDefined) return []
+    return [{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special }]
+  })
+  const chat_template = chatTemplate(metadata)
+  return {
+    tokenizer: {
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: added,
+      post_processor: wrapping(tokens, before, after),
+      ...parts,
+    },
+    config: {
+      tokenizer_class: 'PreTrainedTokenizerFast',
+      clean_up_tokenization_spaces: false,
+      bos_token: bos ?? null,
+      eos_token: eos ?? null,
+      unk_token: token('unknown') ?? null,
+      pad_token: token('padding') ?? null,
+      ...(chat_template !== undefined && { chat_template }),
+    },
+  }
+}
+
+interface Parts {
+  readonly model: object
+  readonly normalizer: object | null
+  readonly pre_tokenizer: object | null
+  readonly decoder: object
+  /** What llama.cpp takes where the file says nothing. */
+  readonly defaults: Readonly<Record<string, number | boolean>>
+}
+type Get = (key: string) => unknown
+type TypeOf = (id: number) => number
+
+function byteLevelBpe(get: Get, tokens: readonly string[], typeOf: TypeOf): Parts {
+  const pre = String(get('pre') ?? 'default')
+  const splitter = splitterNamed(pre)
+  if (!splitter) {
+    throw new ReallmError('unsupported', `the GGUF pre-tokenizer ${pre} is not supported`, {
+      hint: `supported: ${wordSplitters.flatMap(({ names }) => names).join(', ')}`,
+    })
+  }
+  const merges = get('merges') as readonly string[] | undefined
+  if (!merges) throw missing('merges')
+  return {
+    model: bpe(tokens, typeOf, merges, { ignore_merges: splitter.ignoresMerges ?? false }),
+    normalizer: splitter.nfc ? { type: 'NFC' } : null,
+    pre_tokenizer: preTokenizerOf(splitter),
+    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    defaults: { add_bos: splitter.addsBos ?? false },
+  }
+}
+
+/** SentencePiece's BPE: the order of merges is that of the merged pieces' scores. */
+function sentencePiece(get: Get, tokens: readonly string[], typeOf: TypeOf): Parts {
+  const scores = get('scores') as ArrayLike<number> | undefined
+  if (!scores) throw missing('scores')
+  const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
+  const prefix = get('add_space_prefix') !== false
+  const unk_token = tokens[Number(get('unknown_token_id') ?? 0)]
+  return {
+    model: bpe(tokens, typeOf, mergesOfScores(tokens, scores, typeOf), {
+      byte_fallback: true,
+      fuse_unk: true,
+      unk_token,
+    }),
+    normalizer: prefix
+      ? { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' }, spaces] }
+      : spaces,
+    pre_tokenizer: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+    defaults: { bos: 1, eos: 2, unknown: 0, add_bos: true },
+  }
+}
+
+const kinds: ReadonlyMap<unknown, (get: Get, tokens: readonly string[], typeOf: TypeOf) => Parts> = new Map([
+  ['gpt2', byteLevelBpe],
+  ['llama', sentencePiece],
+])
+
+const missing = (key: string) =>
+  new ReallmError('bad-file', `this GGUF file has no tokenizer.ggml.${key}`, {
+    hint: 'convert the model again',
+  })
+
+const bpe = (
+  tokens: readonly string[],
+  typeOf: TypeOf,
+  merges: readonly (string | readonly string[])[],
+  options: object,
+) => ({
+  type: 'BPE',
+  dropout: null,
+  unk_token: null,
+  continuing_subword_prefix: null,
+  end_of_word_suffix: null,
+  fuse_unk: false,
+  byte_fallback: false,
+  ignore_merges: false,
+  vocab: Object.fromEntries(
+    tokens.map((token, id) => [token, id] as const).filter(([token, id]) => !isFiller(token, id, typeOf)),
+  ),
+  merges,
+  ...options,
+})
+
+/** A row of the embedding without a token, as converters name it. */
+const isFiller = (token: string, id: number, typeOf: TypeOf): boolean =>
+  typeOf(id) === tokenTypes.unused && token.includes(`[PAD${id}]`)
+
+/** The template that puts a token before and one after a text; null for neither. */
+function wrapping(tokens: readonly string[], before: string | undefined, after: string | undefined) {
+  const special = (token: string | undefined, type_id: number) =>
+    token === undefined ? [] : [{ SpecialToken: { id: token, type_id } }]
+  const part = (id: string, type_id: number) => [
+    ...special(before, type_id),
+    { Sequence: { id, type_id } },
+    ...special(after, type_id),
+  ]
+  const used = [before, after].filter(token => token !== undefined)
+  if (used.length === 0) return null
+  return {
+    type: 'TemplateProcessing',
+    single: part('A', 0),
+    pair: [...part('A', 0), ...part('B', 1)],
+    special_tokens: Object.fromEntries(
+      used.map(token => [token, { id: token, ids: [tokens.indexOf(token)], tokens: [token] }]),
+    ),
+  }
+}
+
+/** One template as it is, several by their names. */
+function chatTemplate(metadata: GgufMetadata): unknown {
+  const template = metadata['tokenizer.chat_template']
+  const names = (metadata['tokenizer.chat_templates'] ?? []) as readonly string[]
+  const others = names.flatMap(name => {
+    const other = metadata[`tokenizer.chat_template.${name}`]
+    return typeof other === 'string' ? [{ name, template: other }] : []
+  })
+  return others.length === 0 || template === undefined
+    ? (template ?? others[0]?.template)
+    : [{ name: 'default', template }, ...others]
+}
