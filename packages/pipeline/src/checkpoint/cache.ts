@@ -1,4 +1,4 @@
-import { type LongWork, type ProgressEvent, writeFileAtomic } from '@reallm/tensor-io'
+import { type LongWork, warn, writeFileAtomic } from '@reallm/tensor-io'
 import { basename, dirname, join, readdir, readFile, rm } from '#platform'
 import { type Checkpoint, checkpointIn } from './checkpoint.ts'
 import type { Key } from './keys.ts'
@@ -17,7 +17,7 @@ export async function restoreFromCache<T>(
   cached: string,
   checkpoint: Checkpoint,
   { folder, completedBy }: Kept<T>,
-  { onProgress }: LongWork,
+  work: LongWork,
 ): Promise<T | undefined> {
   try {
     const from = checkpointIn(cached)
@@ -25,7 +25,7 @@ export async function restoreFromCache<T>(
     if (value !== undefined) await copy(from, checkpoint, folder)
     return value
   } catch (error) {
-    onProgress?.(warning(`the cache is not used: ${(error as Error).message}`))
+    warn(work, `the cache is not used: ${(error as Error).message}`)
     return undefined
   }
 }
@@ -39,7 +39,7 @@ export async function storeInCache<T>(
   checkpoint: Checkpoint,
   { folder, completedBy }: Kept<T>,
   value: T,
-  { onProgress }: LongWork,
+  work: LongWork,
 ): Promise<void> {
   try {
     const to = checkpointIn(cached)
@@ -52,7 +52,7 @@ export async function storeInCache<T>(
         await rm(join(dirname(cached), name), { recursive: true, force: true })
     }
   } catch (error) {
-    onProgress?.(warning(`measurements are not kept: ${(error as Error).message}`))
+    warn(work, `measurements are not kept: ${(error as Error).message}`)
   }
 }
 
@@ -62,5 +62,3 @@ async function copy(from: Checkpoint, to: Checkpoint, folder: string): Promise<v
   for (const name of await readdir(source))
     await writeFileAtomic(join(target, name), await readFile(join(source, name)))
 }
-
-const warning = (message: string): ProgressEvent => ({ event: 'warning', name: message, done: 0, total: 0 })

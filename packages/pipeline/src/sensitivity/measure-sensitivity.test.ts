@@ -80,6 +80,6 @@ test('predicts the loss of every configuration; keeps it and the statistics for 
     expect(third.found).toEqual(first.found)
     expect(events[0]).toMatchObject({
       event: 'warning',
-      name: expect.stringMatching(/the cache is not used: .*sensitivity\.json/),
+      message: expect.stringMatching(/the cache is not used: .*sensitivity\.json/),
     })
   }))
