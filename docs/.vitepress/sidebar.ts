@@ -11,7 +11,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       { text: 'Reading a report', link: '/guides/reading-a-report' },
       { text: 'From and to Hugging Face, GGUF', link: '/guides/converting' },
       { text: 'Fine-tuning', link: '/guides/fine-tuning' },
-      { text: 'Recipes compared', link: '/relatives' },
+      { text: 'Recipes compared', link: '/recipes' },
       { text: 'Publishing a model', link: '/guides/publishing' },
       { text: 'Adding a codec', link: '/guides/adding-a-codec' },
       { text: 'Many machines', link: '/guides/many-machines' },

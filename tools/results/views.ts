@@ -1,0 +1,60 @@
+import type { View } from './table.ts'
+
+const recipes = [
+  'recipe',
+  'asked',
+  'bytes',
+  'bitsPerWeight',
+  'perplexity',
+  'kl',
+  'top1',
+  'cpuSeconds',
+  'peakMemory',
+]
+const sizes = /^(70|62|56|45) MB$|^(67|50|34) MB, `fast`$/
+
+/** Tables that show a part of a results file. A page that names a file itself gets all of it. */
+export const views: Readonly<Record<string, View>> = {
+  readme: {
+    from: 'quality',
+    columns: ['program', 'name', 'bytes', 'perplexity', 'ratio', 'kl'],
+    where: ({ name }) => /^(Q4_K_M|Q3_K_M|Q2_K|IQ2_M|(70|62|56|45) MB)$/.test(String(name)),
+    falling: 'bytes',
+    brief: true,
+  },
+  'quality-sizes': {
+    from: 'quality',
+    columns: ['name', 'bitsPerWeight', 'perplexity', 'ratio', 'kl'],
+    where: ({ name }) => sizes.test(String(name)),
+    falling: 'bytes',
+    brief: true,
+  },
+  'quality-tuned': {
+    from: 'quality',
+    columns: ['name', 'bytes', 'perplexity', 'ratio'],
+    where: ({ name }) => /float32|^42 MB|tuned/.test(String(name)),
+  },
+  'quality-tuned-short': {
+    from: 'quality',
+    columns: ['name', 'bytes', 'perplexity', 'ratio'],
+    where: ({ name }) => /^42 MB|tuned/.test(String(name)),
+    brief: true,
+  },
+  'recipes-tiny-short': {
+    from: 'recipes',
+    columns: ['recipe', 'perplexity', 'kl', 'top1', 'cpuSeconds'],
+    where: ({ model, recipe, asked }) => model === 'tiny' && (asked === '3 bits' || recipe === 'original'),
+    brief: true,
+  },
+  'recipes-tiny': { from: 'recipes', columns: recipes, where: ({ model }) => model === 'tiny' },
+  'recipes-smollm2': { from: 'recipes', columns: recipes, where: ({ model }) => model !== 'tiny' },
+  'autoencoder-rates': {
+    from: 'autoencoder',
+    columns: ['matrix', 'what', 'bits', 'db', 'best', 'gain', 'other'],
+    where: ({ what }) => String(what).startsWith('autoencoder'),
+  },
+  'neural-trellis': {
+    from: 'autoencoder',
+    where: ({ what }) => String(what).includes('network trellis'),
+  },
+}
