@@ -65,7 +65,6 @@ describe('a header is refused', () => {
       'a metadata key is there twice',
     ],
     ['bad alignment', fileOf({ 'general.alignment': u32(24) }, one), 'general.alignment is 24'],
-    ['a part of many', fileOf({ 'split.count': { type: 'uint16', value: 3 } }, one), 'one of 3 parts'],
     ['too many axes', fileOf({}, one, { after: 'abc', with: [5] }), 'tensor abc has 5 axes'],
     [
       'a long axis',

@@ -114,7 +114,6 @@ function parse({ name, size }: ByteSource, cursor: Cursor): GgufHeader {
     if (infos.has(tensor)) throw refuse(name, `tensor ${tensor} is listed twice`)
     infos.set(tensor, rawInfo(name, tensor, cursor))
   }
-  checkSplit(name, values)
   const alignment = alignmentOf(name, values)
   const dataStart = Math.ceil(cursor.position / alignment) * alignment
   return {
@@ -192,14 +191,6 @@ function checkVersion(name: string, version: number): number {
       : `${name}: GGUF version ${version}; versions 2 and 3 are known`,
     { hint: 'convert the model again with a current llama.cpp' },
   )
-}
-
-function checkSplit(name: string, values: Readonly<Record<string, unknown>>): void {
-  const parts = values['split.count']
-  if (typeof parts !== 'number' || parts < 2) return
-  throw new ReallmError('unsupported', `${name}: it is one of ${parts} parts of a split model`, {
-    hint: 'join them first: llama-gguf-split --merge',
-  })
 }
 
 function alignmentOf(name: string, values: Readonly<Record<string, unknown>>): number {

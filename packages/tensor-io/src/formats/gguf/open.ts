@@ -19,6 +19,8 @@ export interface GgufFile extends ModelFiles {
   read(name: string, rows?: Rows): Promise<Tensor>
 }
 
+export type GgufOptions = Pick<OpenOptions, 'signal'> & { readonly spec?: string }
+
 /**
  * Opens a GGUF file (version 2 or 3): reads and checks its header; tensors are read when asked for.
  * `close` closes the source; so does a header that is refused.
@@ -27,10 +29,18 @@ export interface GgufFile extends ModelFiles {
  * const file = await openGguf(await openFileSource('model.gguf'))
  * const firstTen = await file.readFloat32('token_embd.weight', [0, 10])
  */
-export async function openGguf(
-  source: ByteSource,
-  options: Pick<OpenOptions, 'signal'> & { readonly spec?: string | undefined } = {},
-): Promise<GgufFile> {
+export async function openGguf(source: ByteSource, options: GgufOptions = {}): Promise<GgufFile> {
+  const file = await openGgufPart(source, options)
+  const parts = file.metadata['split.count']
+  if (typeof parts !== 'number' || parts < 2) return file
+  await file.close()
+  throw new ReallmError('unsupported', `${source.name}: it is one of ${parts} parts of a split model`, {
+    hint: `name it as llama.cpp does, …-00001-of-${String(parts).padStart(5, '0')}.gguf, beside the others`,
+  })
+}
+
+/** Opens a GGUF file that may be a part of a split one. */
+export async function openGgufPart(source: ByteSource, options: GgufOptions = {}): Promise<GgufFile> {
   const header = await readHeader(source, options).catch(async (error: unknown) => {
     await source.close()
     throw error

@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import { partNames } from '../gguf/part-names.ts'
 import type { Directory } from './directory.ts'
 import { pickleHint } from './pickle-hint.ts'
 
@@ -11,7 +12,7 @@ export type Wanted = 'model' | 'artifact' | 'adapter'
 
 /**
  * The weight file of a directory, in the order of transformers: `model.safetensors`, then the index of shards; else the
- * only safetensors or GGUF file. Of an artifact, which always has an index with checksums, the index.
+ * only safetensors or GGUF file, one that is split included. Of an artifact, which always has an index with checksums, the index.
  *
  * @throws `not-found` naming what is there instead; `bad-file` when several files may be meant
  */
@@ -32,7 +33,7 @@ export function chooseWeights(
   if (has('adapter_config.json') && has(adapterName)) return adapterName
   for (const ending of ['.safetensors', '.gguf']) {
     const candidates = names.filter(name => name.endsWith(ending))
-    if (candidates.length === 1) return candidates[0]
+    if (candidates.length === 1 || isSplit(candidates)) return candidates[0]
     if (candidates.length > 1) throw several(where, candidates, ending)
   }
   throw new ReallmError('not-found', `${where}: there is no ${wholeName} in it`, {
@@ -47,6 +48,10 @@ export function passedOver({ names }: Pick<Directory, 'names'>, chosen: string):
   if (chosen !== wholeName || !names.includes(indexName)) return undefined
   return `${wholeName} is read; ${indexName} beside it is not`
 }
+
+/** All parts of one split GGUF file, in order. */
+const isSplit = (names: readonly string[]): boolean =>
+  names.length > 1 && partNames(names[0])?.join() === names.join()
 
 function several(where: string, candidates: readonly string[], ending: string): ReallmError {
   const what = `which of its ${candidates.length} ${ending} files is meant?`

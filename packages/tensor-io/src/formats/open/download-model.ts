@@ -1,6 +1,7 @@
 import type { downloadFile, ListFileEntry } from '@huggingface/hub'
 import { ReallmError } from '../../core/errors.ts'
 import { throwIfAborted } from '../../core/progress.ts'
+import { partNames } from '../gguf/part-names.ts'
 import type { OpenOptions } from '../model-files.ts'
 import { createAtomicFile, writeFileAtomic } from '../source/atomic-file.ts'
 import { fileError, nodeModule } from '../source/node.ts'
@@ -80,9 +81,11 @@ function neededFiles(
   adapter: boolean,
 ): ListFileEntry[] {
   if (file !== undefined) {
-    const found = entries.filter(entry => entry.path === file)
-    if (found.length === 1) return found
-    throw new ReallmError('not-found', `hf:${repo}: there is no file ${file} in it`)
+    return (partNames(file) ?? [file]).map(name => {
+      const found = entries.find(entry => entry.path === name)
+      if (found) return found
+      throw new ReallmError('not-found', `hf:${repo}: there is no file ${name} in it`)
+    })
   }
   const top = entries.filter(entry => !/[/\\]/.test(entry.path))
   const weights = top.filter(entry => entry.path.endsWith('.safetensors'))

@@ -44,8 +44,8 @@ export async function openDirectory(
   const wanted = adapter ? 'adapter' : isArtifact(config) ? 'artifact' : 'model'
   const chosen = weightFile ?? chooseWeights(dir, wanted)
   if (chosen.endsWith('.gguf')) {
-    const { openGguf } = await import('../gguf/open.ts')
-    return openGguf(await dir.open(chosen), { spec, ...options })
+    const { openGgufNamed } = await import('../gguf/open-named.ts')
+    return openGgufNamed(chosen, dir.open, { spec, ...options })
   }
   const passed = passedOver(dir, chosen)
   const opened = {

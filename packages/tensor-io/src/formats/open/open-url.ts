@@ -14,16 +14,20 @@ export async function openUrl(url: string, options: OpenOptions = {}): Promise<M
   const { pathname, href } = new URL(url)
   const file = /[^/]*\.(gguf|safetensors)$/.exec(pathname)?.[0]
   if (file === undefined) return openDirectory(await urlDirectory(href, options), url, options)
+  const folder = pathname.slice(0, -file.length)
+  const beside = (name: string) => {
+    const neighbour = new URL(href)
+    neighbour.pathname = folder + name
+    return neighbour.href
+  }
   if (file.endsWith('.gguf')) {
     const alone: Directory = {
       name: url,
       names: [file],
       local: false,
-      open: () => openUrlSource(href, options),
+      open: name => openUrlSource(beside(name), options),
     }
     return openDirectory(alone, url, options, file)
   }
-  const beside = new URL(href)
-  beside.pathname = pathname.slice(0, -file.length)
-  return openDirectory(await urlDirectory(beside.href, options), url, options, decodeURIComponent(file))
+  return openDirectory(await urlDirectory(beside(''), options), url, options, decodeURIComponent(file))
 }

@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import { openPart } from '../source/open-part.ts'
 import type { ByteSource, ReadOptions } from '../source/source.ts'
 import type { TensorStore } from '../store.ts'
 import { findTensor } from '../store.ts'
@@ -56,7 +57,7 @@ export async function openShards(
   }
   try {
     for (const file of [...new Set(Object.values(index.weight_map))].sort()) {
-      files.set(file, await openSafetensors(await openShard(name, file, open), options))
+      files.set(file, await openSafetensors(await openPart(name, file, open), options))
     }
     const homes = new Map<string, SafetensorsFile>()
     for (const [tensor, file] of Object.entries(index.weight_map)) {
@@ -92,21 +93,5 @@ export async function openShards(
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-async function openShard(
-  index: string,
-  file: string,
-  open: (file: string) => Promise<ByteSource>,
-): Promise<ByteSource> {
-  try {
-    return await open(file)
-  } catch (cause) {
-    if (!(cause instanceof ReallmError && cause.code === 'not-found')) throw cause
-    throw new ReallmError('not-found', `${index}: the shard ${file} is missing`, {
-      cause,
-      hint: 'download the model again, or copy the file beside its index',
-    })
   }
 }
