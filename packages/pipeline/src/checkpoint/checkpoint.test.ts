@@ -53,15 +53,23 @@ test('a value that cannot be read is an error that names the file', async () => 
   })
 })
 
-test('what lies there without its options is not used', async () => {
+test('what lies there without its options is neither used nor removed', async () => {
   await mkdir(join(folder, 'matrices'), { recursive: true })
   await writeFile(join(folder, 'numbers.json'), '[7]')
-  const checkpoint = await open({ bits: 6 }, true)
-  expect(await checkpoint.get(numbers)).toBeUndefined()
-  expect((await readdir(folder)).filter(name => !name.startsWith('lock.')).sort()).toEqual([
-    'options.json',
-    'scratch',
-  ])
+  for (const resume of [false, true]) {
+    await expect(open({ bits: 6 }, resume)).rejects.toMatchObject({
+      code: 'bad-option',
+      message: expect.stringMatching(/no run that can be continued: matrices, numbers\.json$/),
+    })
+  }
+  expect((await readdir(folder)).sort()).toEqual(['matrices', 'numbers.json'])
+})
+
+test('a run that was killed before it recorded its options starts anew', async () => {
+  await mkdir(join(folder, 'scratch'), { recursive: true })
+  await writeFile(join(folder, 'options.json.partial'), '{"ver')
+  await (await open({ bits: 6 })).remove()
+  expect(await readdir(parent)).toEqual([])
 })
 
 test('the work of another version is refused by number', async () => {

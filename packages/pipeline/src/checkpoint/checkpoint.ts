@@ -40,12 +40,13 @@ export interface CheckpointOptions {
 }
 
 const identityFile = 'options.json'
+const scratchFolder = 'scratch'
 
 /**
  * Opens and locks the work directory `folder`. A new one records `identity`; an existing one is only continued with `resume`
- * and the same identity. What lies there without an identity has lost its meaning, and is removed.
+ * and the same identity. What lies there without an identity may be anybody's: it is neither used nor removed.
  *
- * @throws `bad-option` when another process is at work there, or when work is there and `resume` is not set;
+ * @throws `bad-option` when another process is at work there, when work is there and `resume` is not set, or files of others;
  *   `changed-option` naming the old and new value; `bad-file` for what another version has written
  */
 export async function openCheckpoint(
@@ -61,7 +62,7 @@ export async function openCheckpoint(
       })
     }
     if (before !== undefined) refuseChanges(before, identity)
-    else await clear(folder)
+    else await refuseOthers(folder)
     const checkpoint = checkpointIn(folder)
     await rm(checkpoint.scratch, { recursive: true, force: true })
     await mkdir(checkpoint.scratch, { recursive: true })
@@ -113,7 +114,7 @@ export function checkpointIn(folder: string): Checkpoint {
       await put(key, value)
       return value
     },
-    scratch: join(folder, 'scratch'),
+    scratch: join(folder, scratchFolder),
     async folder(name) {
       await mkdir(join(folder, name), { recursive: true })
       return join(folder, name)
@@ -152,10 +153,16 @@ function refuseChanges(before: Identity, now: Identity): void {
   }
 }
 
-async function clear(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!isLock(name)) await rm(join(folder, name), { recursive: true, force: true })
-  }
+async function refuseOthers(folder: string): Promise<void> {
+  const own = new Set([scratchFolder, `${identityFile}.partial`])
+  const others = (await readdir(folder)).filter(name => !isLock(name) && !own.has(name)).sort()
+  if (others.length === 0) return
+  const more = others.length > 3 ? ` and ${others.length - 3} more` : ''
+  throw new ReallmError(
+    'bad-option',
+    `${folder} holds files, but no run that can be continued: ${others.slice(0, 3).join(', ')}${more}`,
+    { hint: 'move them away, or delete that directory' },
+  )
 }
 
 async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {

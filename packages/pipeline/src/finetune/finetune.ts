@@ -16,8 +16,8 @@ import {
   useBackend,
   writeAdapter,
 } from '@reallm/transformer'
-import { basename, createHash, entryAt, join, readdir, readFile, rm } from '#platform'
-import { isLock, lockFolder } from '../checkpoint/lock.ts'
+import { basename, createHash, entryAt, join, readFile, rm } from '#platform'
+import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import { openDestination } from '../output/destination.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 
@@ -78,23 +78,24 @@ export async function finetune(spec: string, options: TuneOptions): Promise<Tune
   if (to === undefined) return tune(spec, options)
   const output = await openDestination(to, { inputs: { model: spec, data, teacher }, force, resume })
   const run = await digestOf(spec, options)
-  const lock = await lockFolder(output.work, { program: 'reallm finetune', resume })
+  const program = 'reallm finetune'
+  const identity = { command: program, model: spec, data, teacher: teacher ?? null }
+  const checkpoint = await openCheckpoint(output.work, { program, identity, resume })
   try {
     if (resume && output.isPublished(run)) {
-      await lock.remove()
+      await checkpoint.remove()
       return publishedResult(output.place)
     }
-    if (!resume) await refuseUnfinished(output.work)
     const result = await tune(spec, options, output.work, async (model, found) => {
       const staged = join(output.work, 'result')
       await rm(staged, { recursive: true, force: true })
       await save(staged, model, found, options, basename(output.place))
       await output.publish(staged, run)
     })
-    await lock.remove()
+    await checkpoint.remove()
     return result
   } finally {
-    await lock.release()
+    await checkpoint.close()
   }
 }
 
@@ -156,14 +157,6 @@ async function publishedResult(place: string): Promise<TuneResult> {
 const factorStore: Parameters<typeof saveTuned>[2]['store'] = {
   factorsOf: e => (e.codec === lowRankResidual.name ? lowRankOf(e) : undefined),
   withFactors: withLowRank,
-}
-
-async function refuseUnfinished(work: string): Promise<void> {
-  const names = (await readdir(work)).filter(name => !isLock(name))
-  if (names.length === 0) return
-  throw new ReallmError('bad-option', `${work} holds the work of an unfinished run`, {
-    hint: 'continue it with --resume, or delete that directory to start anew',
-  })
 }
 
 const REPORT = 'reallm-report.json'
