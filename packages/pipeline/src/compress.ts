@@ -1,9 +1,10 @@
-import type { ModelFiles } from '@reallm/tensor-io'
+import { type ModelFiles, ReallmError } from '@reallm/tensor-io'
 import { createHash } from '#platform'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import { type BudgetOptions, budgetOf } from './allocate/budget.ts'
 import { type Identity, openCheckpoint } from './checkpoint/checkpoint.ts'
 import { evaluate } from './evaluate/evaluate.ts'
+import { isUnchanged } from './open/is-unchanged.ts'
 import { startClock } from './output/clock.ts'
 import { openDestination } from './output/destination.ts'
 import { readReport } from './output/read-report.ts'
@@ -34,7 +35,7 @@ export interface CompressOptions extends StartOptions, BudgetOptions {
  * seed and input give the same bytes whatever the number of threads.
  *
  * @throws `bad-option` when the size cannot be reached or `to` cannot be used; `numeric` for weights that are not finite;
- *   `changed-option` when a resumed run's options differ; `aborted`
+ *   `integrity` when the model changes meanwhile; `changed-option` when a resumed run's options differ; `aborted`
  * @example
  * const report = await compress('npm:@reallm/tiny', { to: 'out', bits: 3 })
  * console.table(report.matrices)
@@ -61,6 +62,10 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       await encoder.close()
       const shardBytes = Math.min(2 ** 29, maxMemory / 4)
       const artifact = await writeArtifact(model, quantised, destination.work, shardBytes)
+      if (!(await isUnchanged(model, settings))) {
+        await checkpoint.remove()
+        throw changedSource(model.spec)
+      }
       const evaluation =
         options.evaluate === false
           ? {}
@@ -78,6 +83,12 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     }
     await checkpoint.remove()
     return readReport(destination.place)
+  })
+
+/** What was made of two sources is of no use to a later run either. */
+const changedSource = (spec: string) =>
+  new ReallmError('integrity', `${spec} has changed while it was compressed`, {
+    hint: 'leave it alone and start anew; the work on it was discarded',
   })
 
 /** Everything that decides about the bytes of the result. */

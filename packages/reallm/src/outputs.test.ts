@@ -1,6 +1,7 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { compress } from '@reallm/pipeline'
 import { fixture } from '@reallm/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { reallm as runCommand } from '../test/cli.ts'
@@ -54,6 +55,58 @@ test('convert refuses outputs that are or hold what is read, and files of others
   }
   await rm(at('mine.gguf'))
   expect(await contents(folder)).toEqual(before)
+})
+
+test('compress refuses them too, and its calibration text; nothing of an unfinished run is lost', async () => {
+  const before = await home()
+  const quick = ['-b', '6', '--effort', 'fast', '--no-eval', '--force']
+  for (const [to, message] of [
+    [at('home', 'model'), /is the model that is read/],
+    [at('link'), /holds the model that is read/],
+    [at('home'), /holds the (model|calibration) that is read/],
+  ] as const) {
+    const args = ['compress', at('home', 'model'), '-o', to, '--calib', at('home', 'data.txt'), ...quick]
+    expect(await reallm(...args)).toMatchObject({ code: 1, err: expect.stringMatching(message) })
+  }
+  const other = ['compress', model, '-o', at('home'), '--calib', at('home', 'data.txt'), ...quick]
+  expect(await reallm(...other)).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/holds the calibration/),
+  })
+  expect(await contents(folder)).toEqual(before)
+
+  await mkdir(at('out.work'))
+  await writeFile(at('out.work', 'checkpoint.safetensors'), 'hours of training')
+  for (const more of [[], ['--resume']]) {
+    const refused = await reallm('compress', model, '-o', at('out'), ...quick, ...more)
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/no run that can be continued/) })
+  }
+  expect(await readFile(at('out.work', 'checkpoint.safetensors'), 'utf8')).toBe('hours of training')
+})
+
+test('a model that changes while it is compressed is no result, nor is the work on it', async () => {
+  await cp(model, at('model'), { recursive: true })
+  const weights = at('model', 'model.safetensors')
+  let matrices = 0
+  const damage = async () => {
+    const file = await open(weights, 'r+')
+    const { size } = await file.stat()
+    await file.write(new Uint8Array(1000), 0, 1000, size - 5000)
+    await file.close()
+  }
+  let damaged: Promise<void> | undefined
+  const compressing = compress(at('model'), {
+    ...{ to: at('out'), bits: 6, effort: 'fast', evaluate: false, threads: 0, backend: 'wasm' },
+    onProgress({ event }) {
+      if (event === 'matrix-end' && ++matrices === 2) damaged = damage()
+    },
+  })
+  await expect(compressing).rejects.toMatchObject({
+    code: 'integrity',
+    message: expect.stringMatching(/has changed/),
+  })
+  await damaged
+  expect(await readdir(folder)).toEqual(['model'])
 })
 
 test('convert replaces its own output with --force alone, and what is beside a file stays', async () => {
