@@ -35,7 +35,9 @@ test('keeps values across runs, and only for --resume', async () => {
 })
 
 test('a changed option is refused with its old and new value', async () => {
-  await (await open({ bits: 3, seed: 0 })).close()
+  const first = await open({ bits: 3, seed: 0 })
+  await first.put(numbers, [1])
+  await first.close()
   await expect(open({ bits: 2.5, seed: 0 }, true)).rejects.toMatchObject({
     code: 'changed-option',
     message: expect.stringMatching(/bits was 3 .* is 2\.5 now/),
@@ -63,6 +65,17 @@ test('what lies there without its options is neither used nor removed', async ()
     })
   }
   expect((await readdir(folder)).sort()).toEqual(['matrices', 'numbers.json'])
+})
+
+test('a run that ends before it has kept anything leaves nothing; closing twice does no harm', async () => {
+  const first = await open({ bits: 6 })
+  await writeFile(join(first.scratch, 'activations'), 'x')
+  await first.close()
+  expect(await readdir(parent)).toEqual([])
+  const second = await open({ bits: 3 })
+  await first.close()
+  await expect(open({}, true)).rejects.toThrow(/is being written/)
+  await second.remove()
 })
 
 test('a run that was killed before it recorded its options starts anew', async () => {

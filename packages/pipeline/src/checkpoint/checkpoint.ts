@@ -24,7 +24,7 @@ export interface Checkpoint {
 
 /** A checkpoint that this process alone writes to. */
 export interface OwnCheckpoint extends Checkpoint {
-  /** Gives the work directory free, for a later run to resume. Harmless after `remove`. */
+  /** Gives the work directory free, for a later run to resume; one that nothing was put in goes. Harmless after `remove`. */
   close(): Promise<void>
   /** Removes the work directory. */
   remove(): Promise<void>
@@ -70,7 +70,11 @@ export async function openCheckpoint(
       const recorded = JSON.stringify({ version: schemaVersion, identity }, null, 2)
       await writeFileAtomic(join(folder, identityFile), `${recorded}\n`)
     }
-    return { ...checkpoint, close: lock.release, remove: lock.remove }
+    return {
+      ...checkpoint,
+      close: async () => ((await othersIn(folder)).length > 0 ? lock.release() : lock.remove()),
+      remove: lock.remove,
+    }
   } catch (error) {
     await lock.release()
     throw error
@@ -153,9 +157,15 @@ function refuseChanges(before: Identity, now: Identity): void {
   }
 }
 
+/** What lies in a work directory beside what opening it makes. */
+async function othersIn(folder: string): Promise<string[]> {
+  const own = new Set([scratchFolder, identityFile, `${identityFile}.partial`])
+  const names = await readdir(folder).catch(() => [])
+  return names.filter(name => !isLock(name) && !own.has(name)).sort()
+}
+
 async function refuseOthers(folder: string): Promise<void> {
-  const own = new Set([scratchFolder, `${identityFile}.partial`])
-  const others = (await readdir(folder)).filter(name => !isLock(name) && !own.has(name)).sort()
+  const others = await othersIn(folder)
   if (others.length === 0) return
   const more = others.length > 3 ? ` and ${others.length - 3} more` : ''
   throw new ReallmError(

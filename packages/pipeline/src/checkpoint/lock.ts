@@ -29,7 +29,7 @@ export interface LockOptions {
 export interface FolderLock {
   /** Gives the directory free, with what is in it; an empty one goes. Harmless after `remove`. */
   release(): Promise<void>
-  /** Removes the directory: it goes by one rename, so that a kill leaves no half of it under its name. */
+  /** Removes the directory by one rename, so that a kill leaves no half of it under its name. Harmless after `release`. */
   remove(): Promise<void>
 }
 
@@ -94,7 +94,7 @@ function heldLock(folder: string, own: string): FolderLock {
       await removeEmpty(folder)
     },
     async remove() {
-      await removeFolder(folder, giveUp)
+      if (isHeld) await removeFolder(folder, giveUp)
     },
   }
 }
