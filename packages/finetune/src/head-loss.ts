@@ -1,6 +1,7 @@
 import {
   finalNorm,
   headWeight,
+  logits,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -35,7 +36,7 @@ export function headLoss(
   lossOf: LossOfRows,
 ): TfTensor {
   const head = weights[headWeight(config)]
-  const limit = config.logitSoftcap
+  const { logitScale, logitSoftcap: limit } = config
   const x = finalNorm(config, weights, states).reshape([-1, config.hiddenSize])
   const rows = x.shape[0]
   const step = Math.max(1, Math.floor(CHUNK / config.vocabSize))
@@ -47,14 +48,15 @@ export function headLoss(
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(rows, from + step)
       const [sum, gradient] = tf.tidy(() => {
-        let logits = tf.matMul(x.slice([from, 0], [to - from, -1]), head, false, true) as TfTensor
-        if (limit !== undefined) logits = tf.tanh(logits.div(limit)).mul(limit)
+        const products = tf.matMul(x.slice([from, 0], [to - from, -1]), head, false, true) as TfTensor
+        const predicted = logits(config, products)
         const weight = tf.tensor1d(rowWeights.subarray(from, to))
-        const { losses, derivative } = lossOf(logits, from, to)
+        const { losses, derivative } = lossOf(predicted, from, to)
         const sum = losses.mul(weight).sum() as TfTensor
         if (!wanted) return [sum]
         let d = derivative()
-        if (limit !== undefined) d = d.mul(tf.sub(1, logits.div(limit).square()))
+        if (limit !== undefined) d = d.mul(tf.sub(1, predicted.div(limit).square()))
+        if (logitScale !== 1) d = d.mul(logitScale)
         return [sum, tf.matMul(d, head).mul(weight.expandDims(1)) as TfTensor]
       })
       sums.push(sum)

@@ -1,52 +1,32 @@
 import { ReallmError } from '@reallm/tensor-io'
 import type { Adapter, AdapterModule } from '@reallm/tensor-io/models'
-import type { Block, DecoderWeights, Projection } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import type { Linear } from './linear/linear.ts'
 import { lowRankLinear } from './linear/low-rank.ts'
 import { scaledLinear } from './linear/scaled.ts'
-
-/** Projections of a block by the names that adapters give them. */
-const projections = {
-  'self_attn.q_proj': 'q',
-  'self_attn.k_proj': 'k',
-  'self_attn.v_proj': 'v',
-  'self_attn.o_proj': 'o',
-  'mlp.gate_proj': 'gate',
-  'mlp.up_proj': 'up',
-  'mlp.down_proj': 'down',
-} as const
+import type { DecoderWeights } from './weights.ts'
 
 /** The same weights with an adapter's changes beside them; nothing is copied. */
 export function adaptedWeights(engine: Engine, base: DecoderWeights, adapter: Adapter): DecoderWeights {
-  const left = new Set(adapter.modules.keys())
-  const blocks = base.blocks.map((block, i): Block => {
-    const changed: Partial<Record<keyof Block, Projection>> = {}
-    for (const [name, key] of Object.entries(projections)) {
-      const module = `model.layers.${i}.${name}`
-      const change = adapter.modules.get(module)
-      if (!change) continue
-      left.delete(module)
-      changed[key] = { ...block[key], linear: adapted(engine, module, block[key].linear, change) }
-    }
-    return { ...block, ...changed } as Block
-  })
-  const [unknown] = left
-  if (unknown !== undefined) {
+  const modules = new Map(base.modules)
+  for (const name of adapter.modules.keys()) {
+    if (base.modules.has(name)) continue
     throw new ReallmError(
       'unsupported',
-      `the adapter changes ${unknown}, which is no linear layer of this model`,
+      `the adapter changes ${name}, which is no linear layer of this model`,
     )
   }
-  return { ...base, blocks }
+  for (const [name, change] of adapter.modules) {
+    const module = base.modules.get(name)!
+    modules.set(name, { ...module, linear: adapted(engine, name, module.linear, change) })
+  }
+  return { ...base, modules }
 }
 
 /** Frees what `adaptedWeights` added. */
 export function freeAdapted(weights: DecoderWeights, base: DecoderWeights): void {
-  for (const [i, block] of weights.blocks.entries()) {
-    for (const key of Object.values(projections)) {
-      if (block[key] !== base.blocks[i][key]) block[key].linear.free()
-    }
+  for (const [name, module] of weights.modules) {
+    if (module !== base.modules.get(name)) module.linear.free()
   }
 }
 

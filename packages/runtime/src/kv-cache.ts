@@ -4,23 +4,31 @@ import type { Engine } from './engine.ts'
 
 const FIRST_CAPACITY = 256
 
-/** Keys and values of the tokens a model has read, per layer `[positions, kvHeads · headDim]` floats. Grows as needed. */
+/** Keys and values of a layer, `[positions, width]` floats each. */
+interface LayerCache {
+  keys: Pointer
+  values: Pointer
+  readonly width: number
+}
+
+/** Keys and values of the tokens a model has read, layer by layer; `width` is `kvHeads · headDim`. Grows as needed. */
 export class KvCache {
   /** Positions filled; what lies behind is overwritten. */
   length = 0
-  readonly layers: { keys: Pointer; values: Pointer }[]
+  readonly layers: LayerCache[]
   readonly #engine: Engine
-  readonly #width: number
   #capacity = FIRST_CAPACITY
 
-  constructor(engine: Engine, { layers, kvHeads, headDim }: TransformerConfig) {
+  constructor(engine: Engine, { layerSpecs }: TransformerConfig) {
     this.#engine = engine
-    this.#width = kvHeads * headDim
-    this.layers = Array.from({ length: layers }, () => ({ keys: this.#allocate(), values: this.#allocate() }))
+    this.layers = layerSpecs.map(({ mixer }) => {
+      const width = mixer.kvHeads * mixer.headDim
+      return { keys: this.#allocate(width), values: this.#allocate(width), width }
+    })
   }
 
   get bytes(): number {
-    return 8 * this.layers.length * this.#capacity * this.#width
+    return this.layers.reduce((sum, { width }) => sum + 8 * this.#capacity * width, 0)
   }
 
   /** Makes room for `positions` in all. */
@@ -28,8 +36,8 @@ export class KvCache {
     if (positions <= this.#capacity) return
     while (this.#capacity < positions) this.#capacity *= 2
     for (const layer of this.layers) {
-      layer.keys = this.#moved(layer.keys)
-      layer.values = this.#moved(layer.values)
+      layer.keys = this.#moved(layer.keys, layer.width)
+      layer.values = this.#moved(layer.values, layer.width)
     }
   }
 
@@ -40,14 +48,14 @@ export class KvCache {
     }
   }
 
-  #allocate(): Pointer {
-    return this.#engine.allocateFloats(this.#capacity * this.#width)
+  #allocate(width: number): Pointer {
+    return this.#engine.allocateFloats(this.#capacity * width)
   }
 
-  #moved(from: Pointer): Pointer {
+  #moved(from: Pointer, width: number): Pointer {
     const { arena } = this.#engine
-    const to = this.#allocate()
-    const count = this.length * this.#width
+    const to = this.#allocate(width)
+    const count = this.length * width
     arena.floats(to, count).set(arena.floats(from, count))
     arena.free(from)
     return to

@@ -1,12 +1,12 @@
 import type { Pointer } from '@reallm/kernels/inference'
 import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import type { ModelWeights } from '@reallm/tensor-io/models'
-import type { Block, DecoderWeights, Projection } from './decoder.ts'
+import { linearModules, type ModelWeights, type Norm, normsOf } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 import { encodedLinear, isKnown } from './linear/encoded.ts'
 import { floatWriter } from './linear/float.ts'
 import { integerWriter } from './linear/integer.ts'
 import type { Linear } from './linear/linear.ts'
+import type { DecoderWeights, LoadedModule } from './weights.ts'
 
 /**
  * How matrices are held: `packed` as they are stored, decoded whenever they are used; `expanded` to two bytes per
@@ -94,52 +94,24 @@ export async function loadWeights(
     return out.finish()
   }
 
-  const { hiddenSize, intermediateSize, vocabSize, heads, kvHeads, headDim, normOffset, bias } = config
-  const norm = (name: string) => vector(`${name}.weight`, normOffset)
-
-  async function projection(name: string, rows: number, cols: number, biased: boolean): Promise<Projection> {
-    const linear = await matrix(`${name}.weight`, rows, cols)
-    return biased ? { linear, bias: await vector(`${name}.bias`) } : { linear }
-  }
-
-  async function block(i: number): Promise<Block> {
-    const prefix = `model.layers.${i}`
-    const attention = `${prefix}.self_attn`
-    const mlp = `${prefix}.mlp`
-    return {
-      inputNorm: await norm(`${prefix}.input_layernorm`),
-      q: await projection(`${attention}.q_proj`, heads * headDim, hiddenSize, bias.qkv),
-      k: await projection(`${attention}.k_proj`, kvHeads * headDim, hiddenSize, bias.qkv),
-      v: await projection(`${attention}.v_proj`, kvHeads * headDim, hiddenSize, bias.qkv),
-      o: await projection(`${attention}.o_proj`, hiddenSize, heads * headDim, bias.out),
-      ...(config.qkNorm && {
-        qNorm: await norm(`${attention}.q_norm`),
-        kNorm: await norm(`${attention}.k_norm`),
-      }),
-      ...(config.sandwichNorms
-        ? {
-            attentionNorm: await norm(`${prefix}.post_attention_layernorm`),
-            mlpNorm: await norm(`${prefix}.pre_feedforward_layernorm`),
-            outputNorm: await norm(`${prefix}.post_feedforward_layernorm`),
-          }
-        : { mlpNorm: await norm(`${prefix}.post_attention_layernorm`) }),
-      gate: await projection(`${mlp}.gate_proj`, intermediateSize, hiddenSize, bias.mlp),
-      up: await projection(`${mlp}.up_proj`, intermediateSize, hiddenSize, bias.mlp),
-      down: await projection(`${mlp}.down_proj`, hiddenSize, intermediateSize, bias.mlp),
-    }
-  }
-
+  const { hiddenSize, vocabSize, tiedHead, norm } = config
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
-  const blocks: Block[] = []
-  for (let i = 0; i < config.layers; i++) blocks.push(await block(i))
-  const weights: DecoderWeights = {
-    embedding,
-    blocks,
-    norm: await norm('model.norm'),
-    head: config.tiedHead ? embedding : await matrix('lm_head.weight', vocabSize, hiddenSize),
+  const modules = new Map<string, LoadedModule>()
+  const norms = new Map<string, Pointer>()
+  const addNorm = async ({ name, offset }: Norm) => {
+    norms.set(name, await vector(`${name}.weight`, offset))
   }
+  for (const [i, spec] of config.layerSpecs.entries()) {
+    for (const { name, shape, bias } of linearModules(config, i)) {
+      const linear = await matrix(`${name}.weight`, ...shape)
+      modules.set(name, bias ? { linear, bias: await vector(`${name}.bias`) } : { linear })
+    }
+    for (const norm of normsOf(spec)) await addNorm(norm)
+  }
+  await addNorm(norm)
+  const head = tiedHead ? embedding : await matrix('lm_head.weight', vocabSize, hiddenSize)
   arena.free(staging)
-  return weights
+  return { embedding, head, modules, norms }
 }
 
 const codecsOf = (e: {

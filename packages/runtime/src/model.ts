@@ -2,12 +2,13 @@ import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
 import { readAdapter, type TextTokenizer, type TransformerConfig } from '@reallm/tensor-io/models'
 import { adaptedWeights, freeAdapted } from './adapter.ts'
 import { Chat, type ChatOptions } from './chat.ts'
-import { Decoder, type DecoderWeights } from './decoder.ts'
+import { Decoder } from './decoder.ts'
 import type { Engine } from './engine.ts'
 import { Generation } from './generation.ts'
 import type { WeightForm } from './load-weights.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 import { Session } from './session.ts'
+import type { DecoderWeights } from './weights.ts'
 
 /** What `load` gives a model. */
 export interface ModelParts {
@@ -49,9 +50,8 @@ export class Model implements Disposable {
 
   /** Multiply-adds with weights for each token that is written, output head included: what structured matrices save. */
   get multiplyAdds(): number {
-    const { blocks, head } = this.#decoder.weights
-    const layers = blocks.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down])
-    return layers.reduce((sum, { linear }) => sum + linear.multiplyAdds, head.multiplyAdds)
+    const { modules, head } = this.#decoder.weights
+    return [...modules.values()].reduce((sum, { linear }) => sum + linear.multiplyAdds, head.multiplyAdds)
   }
 
   /** Threads at work, this one included. */

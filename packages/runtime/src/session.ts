@@ -1,4 +1,5 @@
 import { ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { longRopeBeyond } from '@reallm/tensor-io/models'
 import type { Decoder } from './decoder.ts'
 import { BATCH, type Engine } from './engine.ts'
 import { KvCache } from './kv-cache.ts'
@@ -12,11 +13,15 @@ export class Session implements Disposable {
   readonly #decoder: Decoder
   readonly #cache: KvCache
   readonly #tokens: number[] = []
+  /** Texts of more positions turn their keys by other angles. */
+  readonly #longBeyond: number
+  #isLong = false
   #isDisposed = false
 
   constructor(engine: Engine, decoder: Decoder) {
     this.#decoder = decoder
     this.#cache = new KvCache(engine, decoder.config)
+    this.#longBeyond = longRopeBeyond(decoder.config)
   }
 
   /** What has been read. */
@@ -35,11 +40,13 @@ export class Session implements Disposable {
    */
   async feed(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     this.#check(ids)
+    const length = this.#tokens.length + ids.length
     let logits: Float32Array = new Float32Array(0)
     for (let from = 0; from < ids.length; from += BATCH) {
       if (from > 0) await pause()
       throwIfAborted(signal)
-      logits = this.#read(ids.slice(from, from + BATCH), from + BATCH >= ids.length ? 'last' : 'none')
+      const batch = ids.slice(from, from + BATCH)
+      logits = this.#read(batch, from + BATCH >= ids.length ? 'last' : 'none', length)
     }
     return logits.slice()
   }
@@ -47,18 +54,19 @@ export class Session implements Disposable {
   /** Reads one token; returns logits that the next use of the model overwrites. */
   next(id: number): Float32Array {
     this.#check([id])
-    return this.#read([id], 'last')
+    return this.#read([id], 'last', this.#tokens.length + 1)
   }
 
   /** Reads tokens and returns the logits behind each, `[ids, vocabulary]`. */
   async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     this.#check(ids)
     const { vocabSize } = this.#decoder.config
+    const length = this.#tokens.length + ids.length
     const all = new Float32Array(ids.length * vocabSize)
     for (let from = 0; from < ids.length; from += BATCH) {
       if (from > 0) await pause()
       throwIfAborted(signal)
-      all.set(this.#read(ids.slice(from, from + BATCH), 'all'), from * vocabSize)
+      all.set(this.#read(ids.slice(from, from + BATCH), 'all', length), from * vocabSize)
     }
     return all
   }
@@ -91,10 +99,24 @@ export class Session implements Disposable {
     this.dispose()
   }
 
-  #read(ids: readonly number[], logits: 'none' | 'last' | 'all'): Float32Array {
-    const result = this.#decoder.forward(ids, this.#cache, logits)
+  /** Reads at most `BATCH` tokens of a text that will have `length`. */
+  #read(ids: readonly number[], logits: 'none' | 'last' | 'all', length: number): Float32Array {
+    const isLong = length > this.#longBeyond
+    if (isLong !== this.#isLong) {
+      this.#isLong = isLong
+      this.#readAgain(length)
+    }
+    const result = this.#decoder.forward(ids, this.#cache, logits, length)
     this.#tokens.push(...ids)
     return result
+  }
+
+  /** The keys of what was read no longer fit a text of `length` positions. */
+  #readAgain(length: number): void {
+    this.#cache.length = 0
+    for (let from = 0; from < this.#tokens.length; from += BATCH) {
+      this.#decoder.forward(this.#tokens.slice(from, from + BATCH), this.#cache, 'none', length)
+    }
   }
 
   #check(ids: readonly number[]): void {

@@ -6,7 +6,7 @@ import {
   textStream,
   throwIfAborted,
 } from '@reallm/tensor-io'
-import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
+import { longRopeBeyond, type TextTokenizer, type TransformerConfig } from '@reallm/tensor-io/models'
 import { createKvCache } from './kv-cache.ts'
 import { tf } from './tf.ts'
 import { type Hooks, head, hiddenStates, type Weights } from './transformer.ts'
@@ -38,6 +38,8 @@ export async function* generateIds(
   const stream = random(seed)
   const cache = createKvCache()
   const last = Math.min(maxTokens, config.maxPositions - prompt.length + 1)
+  const longBeyond = longRopeBeyond(config)
+  const text = [...prompt]
   let next: readonly number[] = prompt
   try {
     for (let made = 0; made < last; made++) {
@@ -51,7 +53,13 @@ export async function* generateIds(
       logits.dispose()
       if (eos.includes(id)) return
       yield id
+      text.push(id)
       next = [id]
+      if (text.length === longBeyond + 1) {
+        // All keys turn by other angles from here on.
+        cache.dispose()
+        next = text
+      }
       await tf.nextFrame()
     }
   } finally {

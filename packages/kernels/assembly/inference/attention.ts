@@ -39,6 +39,28 @@ function scoreKeys(q: usize, k: usize, step: usize, count: i32, dim: usize, scal
   return f32x4.pmax(top, v128.load(tail))
 }
 
+/** score = cap · tanh(score / cap); returns what that makes of `top`. */
+function squash(scores: usize, count: i32, top: v128, cap: f32): v128 {
+  const limit = f32x4.splat(cap)
+  const factor = f32x4.splat(2 / cap)
+  for (let i = 0; i < count; i += 4) {
+    const at = scores + ((<usize>i) << 2)
+    v128.store(at, squashed(v128.load(at), limit, factor))
+  }
+  // The padding of the last four must not count.
+  for (let i = count; i & 3; i++) store<f32>(scores + ((<usize>i) << 2), -3e38)
+  return squashed(top, limit, factor)
+}
+
+/** limit · tanh(x / limit) = limit · (1 − 2 / (1 + e^(factor · x))), factor = 2 / limit. */
+// @ts-expect-error: decorator
+@inline
+function squashed(x: v128, limit: v128, factor: v128): v128 {
+  const one = f32x4.splat(1)
+  const e = exp4(f32x4.mul(x, factor))
+  return f32x4.mul(limit, f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(one, e))))
+}
+
 /** Softmax without its division; returns what to divide by (the padding adds less than 1e-37). */
 function exponentials(scores: usize, count: i32, top: v128): f32 {
   top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
@@ -88,7 +110,8 @@ function mixValues(p: usize, v: usize, step: usize, count: i32, dim: usize, tota
 
 /**
  * Arguments: q, keys, values, out, tokens, heads, kvHeads, headDim (a multiple of 4), position of the first token,
- * window (0: none; else how many positions a token sees, itself included), scale, scores, floats of scores per thread.
+ * window (0: none; else how many positions a token sees, itself included), scale, soft limit of the scores (0: none),
+ * scores, floats of scores per thread.
  */
 export function attentionPart(part: i32, parts: i32): void {
   const tokens = arg(4)
@@ -96,7 +119,8 @@ export function attentionPart(part: i32, parts: i32): void {
   const kvHeads = arg(6)
   const dim = (<usize>arg(7)) << 2
   const window = arg(9)
-  const scores = <usize>arg(11) + <usize>part * ((<usize>arg(12)) << 2)
+  const softcap = floatArg(11)
+  const scores = <usize>arg(12) + <usize>part * ((<usize>arg(13)) << 2)
   const step = <usize>kvHeads * dim
   const perKey = heads / kvHeads
   const last = share(heads * tokens, part + 1, parts)
@@ -108,7 +132,8 @@ export function attentionPart(part: i32, parts: i32): void {
     const count = end - from
     const offset = <usize>from * step + <usize>(head / perKey) * dim
     const at = <usize>(token * heads + head) * dim
-    const top = scoreKeys(<usize>arg(0) + at, <usize>arg(1) + offset, step, count, dim, floatArg(10), scores)
+    let top = scoreKeys(<usize>arg(0) + at, <usize>arg(1) + offset, step, count, dim, floatArg(10), scores)
+    if (softcap > 0) top = squash(scores, count, top, softcap)
     const total = exponentials(scores, count, top)
     mixValues(scores, <usize>arg(2) + offset, step, count, dim, total, <usize>arg(3) + at)
   }

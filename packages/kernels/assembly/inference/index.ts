@@ -14,7 +14,7 @@ export { floatRow, packFloats } from './f32'
 export { integerRow, packBytes } from './integer'
 export { setThreads } from './job'
 export { nervScratch } from './nerv'
-export { addBias, addInPlace, copy, multiplyRows } from './ops'
+export { addBias, addInPlace, addScaled, copy, multiplyRows } from './ops'
 
 const STOP: i32 = 0
 const MATMUL_INTEGER: i32 = 1
@@ -203,14 +203,18 @@ export function gate(gates: usize, up: usize, count: i32, kind: i32): void {
   run(GATE, <i64>count * 8)
 }
 
-export function rope(x: usize, cos: usize, sin: usize, tokens: i32, heads: i32, half: i32): void {
+export function rope(
+  x: usize, cos: usize, sin: usize, tokens: i32, heads: i32, headDim: i32, pairs: i32, interleaved: i32,
+): void {
   put(0, x)
   put(1, cos)
   put(2, sin)
   put(3, tokens)
   put(4, heads)
-  put(5, half)
-  run(ROPE, <i64>tokens * heads * half)
+  put(5, headDim)
+  put(6, pairs)
+  put(7, interleaved)
+  run(ROPE, <i64>tokens * heads * pairs)
 }
 
 export function attention(
@@ -225,6 +229,7 @@ export function attention(
   position: i32,
   window: i32,
   scale: f32,
+  softcap: f32,
   scores: usize,
   scoresStride: i32,
 ): void {
@@ -239,8 +244,9 @@ export function attention(
   put(8, position)
   put(9, window)
   put(10, scale)
-  put(11, scores)
-  put(12, scoresStride)
+  put(11, softcap)
+  put(12, scores)
+  put(13, scoresStride)
   run(ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
 }
 

@@ -23,16 +23,36 @@ export function rmsNormPart(part: i32, parts: i32): void {
   }
 }
 
-/** gate = f(gate) · up, f = SiLU or (kind 1) GELU in its tanh form. Arguments: gate, up, count, kind. */
+/** erf(x / √2), absolute error below 2e-7 (Abramowitz and Stegun 7.1.26). */
+function erfOfRoot(x: v128): v128 {
+  const z = f32x4.mul(f32x4.abs(x), f32x4.splat(0.70710678))
+  const one = f32x4.splat(1)
+  const t = f32x4.div(one, f32x4.add(one, f32x4.mul(z, f32x4.splat(0.3275911))))
+  let p = f32x4.splat(1.061405429)
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-1.453152027))
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(1.421413741))
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-0.284496736))
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(0.254829592))
+  const tail = f32x4.mul(f32x4.mul(p, t), exp4(f32x4.neg(f32x4.mul(z, z))))
+  return v128.bitselect(f32x4.sub(one, tail), x, v128.splat<i32>(0x7fffffff))
+}
+
+/** gate = f(gate) · up, f = SiLU, (kind 1) GELU in its tanh form or (kind 2) GELU. Arguments: gate, up, count, kind. */
 export function gatePart(part: i32, parts: i32): void {
   const vectors = arg(2) >> 2
   const one = f32x4.splat(1)
-  const gelu = arg(3) === 1
+  const kind = arg(3)
   const end = (<usize>share(vectors, part + 1, parts)) << 4
   for (let i = (<usize>share(vectors, part, parts)) << 4; i < end; i += 16) {
     const x = v128.load(<usize>arg(0) + i)
+    const up = v128.load(<usize>arg(1) + i)
+    if (kind === 2) {
+      const half = f32x4.mul(x, f32x4.splat(0.5))
+      v128.store(<usize>arg(0) + i, f32x4.mul(f32x4.mul(half, f32x4.add(one, erfOfRoot(x))), up))
+      continue
+    }
     let z = x
-    if (gelu) {
+    if (kind === 1) {
       // 0.5 (1 + tanh u) = sigmoid(2u), u = √(2/π) (x + 0.044715 x³)
       const cubic = f32x4.add(
         f32x4.mul(f32x4.mul(x, x), f32x4.splat(0.044715 * 1.5957691216)),
@@ -41,7 +61,7 @@ export function gatePart(part: i32, parts: i32): void {
       z = f32x4.mul(x, cubic)
     }
     const gated = f32x4.div(x, f32x4.add(one, exp4(f32x4.neg(z))))
-    v128.store(<usize>arg(0) + i, f32x4.mul(gated, v128.load(<usize>arg(1) + i)))
+    v128.store(<usize>arg(0) + i, f32x4.mul(gated, up))
   }
 }
 
@@ -54,6 +74,13 @@ export function copy(y: usize, x: usize, count: i32): void {
 export function addInPlace(y: usize, x: usize, count: i32): void {
   const end = y + ((<usize>count) << 2)
   for (; y < end; y += 16, x += 16) v128.store(y, f32x4.add(v128.load(y), v128.load(x)))
+}
+
+/** y += factor · x for `count` floats. */
+export function addScaled(y: usize, x: usize, count: i32, factor: f32): void {
+  const f = f32x4.splat(factor)
+  const end = y + ((<usize>count) << 2)
+  for (; y < end; y += 16, x += 16) v128.store(y, f32x4.add(v128.load(y), f32x4.mul(v128.load(x), f)))
 }
 
 /** out = x · w for `rows` rows of `width` floats. */
@@ -77,37 +104,58 @@ export function addBias(x: usize, bias: usize, rows: i32, width: i32): void {
 }
 
 /**
- * Turns pairs (i, i + half) of each head by its token's angles. Arguments: x, cos, sin `[tokens, half]`, tokens,
- * heads, half.
+ * Turns the pairs of each head by its token's angles: (i, i + pairs), or (2i, 2i + 1) of an interleaved one; dimensions
+ * after them stay. Arguments: x, cos, sin `[tokens, pairs]`, tokens, heads, headDim, pairs, interleaved.
  */
 export function ropePart(part: i32, parts: i32): void {
   const tokens = arg(3)
   const heads = arg(4)
-  const half = arg(5)
+  const pairs = arg(6)
+  const interleaved = arg(7) !== 0
+  const width = (<usize>arg(5)) << 2
   const last = share(tokens, part + 1, parts)
   for (let t = share(tokens, part, parts); t < last; t++) {
-    const cos = <usize>arg(1) + ((<usize>(t * half)) << 2)
-    const sin = <usize>arg(2) + ((<usize>(t * half)) << 2)
+    const cos = <usize>arg(1) + ((<usize>(t * pairs)) << 2)
+    const sin = <usize>arg(2) + ((<usize>(t * pairs)) << 2)
     for (let h = 0; h < heads; h++) {
-      let a = <usize>arg(0) + ((<usize>((t * heads + h) * half)) << 3)
-      const b = (<usize>half) << 2
-      let i: usize = 0
-      for (; i + 16 <= b; i += 16, a += 16) {
-        const x = v128.load(a)
-        const y = v128.load(a + b)
-        const c = v128.load(cos + i)
-        const s = v128.load(sin + i)
-        v128.store(a, f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)))
-        v128.store(a + b, f32x4.add(f32x4.mul(y, c), f32x4.mul(x, s)))
-      }
-      for (; i < b; i += 4, a += 4) {
-        const x = load<f32>(a)
-        const y = load<f32>(a + b)
-        const c = load<f32>(cos + i)
-        const s = load<f32>(sin + i)
-        store<f32>(a, x * c - y * s)
-        store<f32>(a + b, y * c + x * s)
-      }
+      const head = <usize>arg(0) + <usize>(t * heads + h) * width
+      if (interleaved) turnNeighbours(head, cos, sin, pairs)
+      else turnHalves(head, cos, sin, pairs)
     }
+  }
+}
+
+// @ts-expect-error: decorator
+@inline
+function turnHalves(a: usize, cos: usize, sin: usize, pairs: i32): void {
+  const b = (<usize>pairs) << 2
+  let i: usize = 0
+  for (; i + 16 <= b; i += 16, a += 16) {
+    const x = v128.load(a)
+    const y = v128.load(a + b)
+    const c = v128.load(cos + i)
+    const s = v128.load(sin + i)
+    v128.store(a, f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)))
+    v128.store(a + b, f32x4.add(f32x4.mul(y, c), f32x4.mul(x, s)))
+  }
+  for (; i < b; i += 4, a += 4) {
+    const x = load<f32>(a)
+    const y = load<f32>(a + b)
+    const c = load<f32>(cos + i)
+    const s = load<f32>(sin + i)
+    store<f32>(a, x * c - y * s)
+    store<f32>(a + b, y * c + x * s)
+  }
+}
+
+function turnNeighbours(a: usize, cos: usize, sin: usize, pairs: i32): void {
+  const end = (<usize>pairs) << 2
+  for (let i: usize = 0; i < end; i += 4, a += 8) {
+    const x = load<f32>(a)
+    const y = load<f32>(a, 4)
+    const c = load<f32>(cos + i)
+    const s = load<f32>(sin + i)
+    store<f32>(a, x * c - y * s)
+    store<f32>(a, y * c + x * s, 4)
   }
 }

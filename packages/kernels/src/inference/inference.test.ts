@@ -249,7 +249,7 @@ describe('between products', () => {
     close(results, 1e-6, floats)
   })
 
-  it.each([0, 1])('gate, kind %i, also where the exponential overflows', kind => {
+  it.each([0, 1, 2])('gate, kind %i, also where the exponential overflows', kind => {
     const x = Float32Array.of(...normal(7000, 4), 200, -200, 30, -30)
     const results = run([x, normal(x.length)], (k, [gates, up]) => k.gate(gates, up, x.length, kind), {
       input: 0,
@@ -258,12 +258,19 @@ describe('between products', () => {
     close(results, 1e-6, floats)
   })
 
-  it.each([6, 8, 12, 32])('rope over heads of 2·%i', half => {
-    const angles = normal(3 * half, 2)
+  it.each([
+    { pairs: 6, headDim: 12, interleaved: 0 },
+    { pairs: 32, headDim: 64, interleaved: 0 },
+    { pairs: 3, headDim: 12, interleaved: 0 },
+    { pairs: 8, headDim: 24, interleaved: 0 },
+    { pairs: 6, headDim: 12, interleaved: 1 },
+    { pairs: 5, headDim: 16, interleaved: 1 },
+  ])('rope %o', ({ pairs, headDim, interleaved }) => {
+    const angles = normal(3 * pairs, 2)
     const results = run(
-      [normal(3 * 2 * half * 2), angles.map(Math.cos), angles.map(Math.sin)],
-      (k, [x, cos, sin]) => k.rope(x, cos, sin, 3, 2, half),
-      { input: 0, bytes: 4 * 3 * 2 * half * 2 },
+      [normal(3 * 2 * headDim), angles.map(Math.cos), angles.map(Math.sin)],
+      (k, [x, cos, sin]) => k.rope(x, cos, sin, 3, 2, headDim, pairs, interleaved),
+      { input: 0, bytes: 4 * 3 * 2 * headDim },
     )
     close(results, 1e-6, floats)
   })
@@ -271,9 +278,10 @@ describe('between products', () => {
   it.each([
     { tokens: 1, heads: 6, kvHeads: 2, headDim: 12, position: 0, window: 0 },
     { tokens: 5, heads: 9, kvHeads: 3, headDim: 64, position: 70, window: 0 },
+    { tokens: 6, heads: 4, kvHeads: 2, headDim: 24, position: 9, window: 0, softcap: 5 },
     { tokens: 7, heads: 4, kvHeads: 1, headDim: 24, position: 30, window: 8 },
     { tokens: 3, heads: 2, kvHeads: 2, headDim: 80, position: 2, window: 100 },
-  ])('attention %o', ({ tokens, heads, kvHeads, headDim, position, window }) => {
+  ])('attention %o', ({ tokens, heads, kvHeads, headDim, position, window, softcap = 0 }) => {
     const positions = position + tokens
     const results = run(
       [
@@ -296,6 +304,7 @@ describe('between products', () => {
           position,
           window,
           0.3,
+          softcap,
           scores,
           128,
         ),
@@ -311,6 +320,7 @@ describe('between products', () => {
         k.multiplyRows(x, w, x, 3, 24)
         k.addBias(x, w, 3, 24)
         k.addInPlace(y, x, 3 * 24)
+        k.addScaled(y, w, 24, -0.7)
         k.copy(y, x, 5)
       },
       { input: 2, bytes: 4 * 3 * 24 },

@@ -79,13 +79,26 @@ export interface InferenceKernels {
   floatRow(w: Pointer, row: number, out: Pointer, cols: number, stride: number, factor: number): void
   /** `out = x / √(mean x² + eps) · w` per row. */
   rmsNorm(x: Pointer, w: Pointer, out: Pointer, rows: number, width: number, eps: number): void
-  /** `gates = f(gates) · up`; kind 0 is SiLU, 1 GELU in its tanh form. */
+  /** `gates = f(gates) · up`; kind 0 is SiLU, 1 GELU in its tanh form, 2 GELU. */
   gate(gates: Pointer, up: Pointer, count: number, kind: number): void
-  /** Rotary positions on pairs `(i, i + half)` of each head; `cos` and `sin` are `[tokens, half]`. */
-  rope(x: Pointer, cos: Pointer, sin: Pointer, tokens: number, heads: number, half: number): void
+  /**
+   * Rotary positions on pairs `(i, i + pairs)` of each head, or, `interleaved`, `(2i, 2i + 1)`; what comes after them stays.
+   * `cos` and `sin` are `[tokens, pairs]`.
+   */
+  rope(
+    x: Pointer,
+    cos: Pointer,
+    sin: Pointer,
+    tokens: number,
+    heads: number,
+    headDim: number,
+    pairs: number,
+    interleaved: number,
+  ): void
   /**
    * Causal attention of `tokens` queries, the first at `position`, over caches `[positions, kvHeads, headDim]`.
-   * `window` is how many positions a token sees, itself included (0: all); each thread has `scoresStride` floats.
+   * `window` is how many positions a token sees, itself included (0: all); `softcap` squashes the scores (0: not); each
+   * thread has `scoresStride` floats.
    */
   attention(
     q: Pointer,
@@ -99,6 +112,7 @@ export interface InferenceKernels {
     position: number,
     window: number,
     scale: number,
+    softcap: number,
     scores: Pointer,
     scoresStride: number,
   ): void
@@ -106,6 +120,8 @@ export interface InferenceKernels {
   copy(y: Pointer, x: Pointer, count: number): void
   /** `y += x`. */
   addInPlace(y: Pointer, x: Pointer, count: number): void
+  /** `y += factor · x`. */
+  addScaled(y: Pointer, x: Pointer, count: number, factor: number): void
   /** Adds `bias` to each of `rows` rows. */
   addBias(x: Pointer, bias: Pointer, rows: number, width: number): void
   /** `out = x · w` for each of `rows` rows. */

@@ -146,27 +146,29 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       const u = f32(up, count)
       for (let i = 0; i < count; i++) {
         const z = kind === 1 ? 2 * Math.sqrt(2 / Math.PI) * (x[i] + 0.044715 * x[i] ** 3) : x[i]
-        x[i] = (x[i] / (1 + Math.exp(-z))) * u[i]
+        const share = kind === 2 ? 0.5 * (1 + erf(x[i] * Math.SQRT1_2)) : 1 / (1 + Math.exp(-z))
+        x[i] = x[i] * share * u[i]
       }
     },
 
-    rope(x, cos, sin, tokens, heads, half) {
-      const values = f32(x, tokens * heads * half * 2)
-      const c = f32(cos, tokens * half)
-      const s = f32(sin, tokens * half)
+    rope(x, cos, sin, tokens, heads, headDim, pairs, interleaved) {
+      const values = f32(x, tokens * heads * headDim)
+      const c = f32(cos, tokens * pairs)
+      const s = f32(sin, tokens * pairs)
       for (let t = 0; t < tokens; t++) {
         for (let h = 0; h < heads; h++) {
-          for (let i = 0; i < half; i++) {
-            const at = (t * heads + h) * 2 * half + i
-            const [a, b] = [values[at], values[at + half]]
-            values[at] = a * c[t * half + i] - b * s[t * half + i]
-            values[at + half] = b * c[t * half + i] + a * s[t * half + i]
+          for (let i = 0; i < pairs; i++) {
+            const at = (t * heads + h) * headDim + (interleaved ? 2 * i : i)
+            const other = at + (interleaved ? 1 : pairs)
+            const [a, b] = [values[at], values[other]]
+            values[at] = a * c[t * pairs + i] - b * s[t * pairs + i]
+            values[other] = b * c[t * pairs + i] + a * s[t * pairs + i]
           }
         }
       }
     },
 
-    attention(q, keys, values, out, tokens, heads, kvHeads, headDim, position, window, scale) {
+    attention(q, keys, values, out, tokens, heads, kvHeads, headDim, position, window, scale, softcap) {
       const queries = f32(q, tokens * heads * headDim)
       const k = f32(keys, (position + tokens) * kvHeads * headDim)
       const v = f32(values, (position + tokens) * kvHeads * headDim)
@@ -177,10 +179,10 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
         const head = Math.floor(((unit % heads) * kvHeads) / heads)
         const at = (i: number) => (i * kvHeads + head) * headDim
         const query = queries.subarray(unit * headDim, (unit + 1) * headDim)
-        const scores = Float64Array.from(
-          { length: end - from },
-          (_, i) => scale * query.reduce((sum, value, d) => sum + value * k[at(from + i) + d], 0),
-        )
+        const scores = Float64Array.from({ length: end - from }, (_, i) => {
+          const score = scale * query.reduce((sum, value, d) => sum + value * k[at(from + i) + d], 0)
+          return softcap > 0 ? softcap * Math.tanh(score / softcap) : score
+        })
         const top = largest(scores, -Infinity)
         const weights = scores.map(s => Math.exp(s - top))
         const total = weights.reduce((sum, w) => sum + w, 0)
@@ -320,6 +322,13 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       })
     },
 
+    addScaled(y, x, count, factor) {
+      const target = f32(y, count)
+      f32(x, count).forEach((value, i) => {
+        target[i] += factor * value
+      })
+    },
+
     addBias(x, bias, rows, width) {
       const b = f32(bias, width)
       const values = f32(x, rows * width)
@@ -334,6 +343,17 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       })
     },
   }
+}
+
+/** erf(x) = 2/√π · e^(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!, all terms of one sign. */
+function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x)
+  let [term, sum] = [x, x]
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= (2 * x * x) / (2 * n + 1)
+    sum += term
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
 }
 
 const padded = (rows: number) => Math.ceil(rows / 4) * 4

@@ -1,5 +1,5 @@
 import { ReallmError, textOf } from '@reallm/tensor-io'
-import type { TransformerConfig } from '@reallm/transformer'
+import { type TransformerConfig, widestInput } from '@reallm/transformer'
 import { basename, readFile } from '#platform'
 import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
@@ -49,13 +49,10 @@ export async function calibrationSequences(
 }
 
 /** By effort, no longer than the context, and no more than the Hessians of a small model can profit from. */
-function sequenceCounts(
-  { maxPositions, intermediateSize }: TransformerConfig,
-  effort: Effort,
-): SequenceCounts {
+function sequenceCounts(config: TransformerConfig, effort: Effort): SequenceCounts {
   const { calibration, validation, length: wanted } = countsOf[effort]
-  const length = Math.min(wanted, maxPositions)
-  const enough = Math.max(4, Math.ceil((tokensPerInput[effort] * intermediateSize) / length))
+  const length = Math.min(wanted, config.maxPositions)
+  const enough = Math.max(4, Math.ceil((tokensPerInput[effort] * widestInput(config)) / length))
   return { calibration: Math.min(calibration, enough), validation: Math.min(validation, enough), length }
 }
 

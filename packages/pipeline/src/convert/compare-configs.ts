@@ -30,13 +30,29 @@ export function requireSameConfig(original: TransformerConfig, found: Transforme
   }
 }
 
-/** A window as long as the longest text cuts nothing off. */
-const comparable = (config: TransformerConfig): Record<string, unknown> => ({
-  ...config,
-  windows: config.windows.map(window =>
-    window === undefined || window >= config.maxPositions ? null : window,
-  ),
-})
+/** A configuration with what its layers differ in from other models under names of their own. */
+function comparable({ layerSpecs, ...config }: TransformerConfig): Record<string, unknown> {
+  const { maxPositions } = config
+  return {
+    ...config,
+    // A window as long as the longest text cuts nothing off.
+    windows: layerSpecs.map(({ mixer: { window } }) =>
+      window === undefined || window >= maxPositions ? null : window,
+    ),
+    ropes: layerSpecs.map(({ mixer }) => mixer.rope ?? null),
+    activation: common(layerSpecs.map(({ ffn }) => ffn.activation)),
+    attentionScale: common(layerSpecs.map(({ mixer }) => mixer.scale)),
+    attentionSoftcap: common(layerSpecs.map(({ mixer }) => mixer.softcap)),
+    layerSpecs: layerSpecs.map(({ mixer, ffn, ...spec }) => {
+      const { window: _, rope, scale, softcap, ...attention } = mixer
+      const { activation, ...mlp } = ffn
+      return { ...spec, mixer: attention, ffn: mlp }
+    }),
+  }
+}
+
+const common = (values: readonly unknown[]): unknown =>
+  values.every(value => value === values[0]) ? values[0] : values
 
 function isSame(a: unknown, b: unknown): boolean {
   if (typeof a === 'number' && typeof b === 'number') {

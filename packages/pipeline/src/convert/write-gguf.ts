@@ -11,12 +11,11 @@ import {
   configToGguf,
   createTokenizer,
   endIdsOfGguf,
-  familyOf,
-  ggufName,
+  ggufTensors,
+  ggufValues,
   type ModelWeights,
   openWeights,
   parseConfig,
-  permuteHeads,
   type TextTokenizer,
   type TransformerConfig,
   tokenizerFromGguf,
@@ -55,31 +54,23 @@ export async function writeGguf(
     'general.file_type': { type: 'uint32', value: fileType },
     ...(tokenizer ? withTokenizer(tokenizer, config) : withoutTokenizer(config)),
   }
-  const nameOf = (name: string) => ggufName(config.modelType, name)
+  const inGguf = ggufTensors(config)
   const planned: Record<string, PlannedGgufTensors[string]> = {}
   for (const [name, shape] of model.shapes) {
-    gguf.requireTensor(nameOf(name))
-    planned[nameOf(name)] = { type: tensorType(shape, dtype), shape }
+    const stored = inGguf.get(name)!.name
+    gguf.requireTensor(stored)
+    planned[stored] = { type: tensorType(shape, dtype), shape }
   }
   if (gguf.ropeFactors) planned[ropeFactors] = { type: 'F32', shape: [gguf.ropeFactors.length] }
   requireHeld(model, tokenizer, metadata, planned, gguf.ropeFactors)
 
-  const { ggufPermutes } = familyOf(config.source)
   const writer = await createGgufWriter(path, metadata, planned)
   try {
     if (gguf.ropeFactors) await writer.write(ropeFactors, gguf.ropeFactors)
     await eachTensor(model, work, async (name, values, shape) => {
-      const { type } = planned[nameOf(name)]
-      requireStorable(name, shape, values, typeNames[type])
-      const heads = /\.q_proj\./.test(name) ? config.heads : /\.k_proj\./.test(name) ? config.kvHeads : 0
-      const isNorm = config.normOffset > 0 && name.endsWith('norm.weight')
-      const stored =
-        ggufPermutes && heads > 0
-          ? permuteHeads(values, shape[0], heads, false)
-          : isNorm
-            ? values.map(v => v + config.normOffset)
-            : values
-      await writer.write(nameOf(name), stored)
+      const stored = inGguf.get(name)!
+      requireStorable(name, shape, values, typeNames[planned[stored.name].type])
+      await writer.write(stored.name, ggufValues(stored, values, shape[0], 'to'))
     })
     await writer.finish()
   } catch (error) {

@@ -44,9 +44,12 @@ export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): M
   const matrices: MatrixModule[] = []
   if (scope === 'all') matrices.push(vocabularyMatrix('model.embed_tokens', 'embed_tokens'))
   for (let i = 0; i < layers; i++) {
+    const { mixer } = config.layerSpecs[i]
+    const heads = new Set([mixer.query, mixer.key, mixer.value].map(({ module }) => module.name))
+    heads.add(mixer.output.name)
     for (const { name, shape } of linearModules(config, i)) {
       const kind = name.slice(name.lastIndexOf('.') + 1)
-      const attention = name.includes('self_attn') && { headDim: config.headDim }
+      const attention = heads.has(name) && { headDim: mixer.headDim }
       matrices.push({ name, shape, kind, layer: i, ...attention })
     }
   }

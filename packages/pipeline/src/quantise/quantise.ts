@@ -1,4 +1,5 @@
 import type { Matrix } from '@reallm/tensor-io'
+import { widestInput } from '@reallm/transformer'
 import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
 import { fileScratch, memoryScratch, type Scratch } from '../calibrate/activations.ts'
 import { batchesOf, embedSequences } from '../calibrate/hidden-states.ts'
@@ -46,9 +47,8 @@ async function quantiseOpen(context: QuantiseContext, open: readonly AllocatedMa
 
 /** In files when both passes and a layer's inputs together take over an eighth of the memory. */
 function scratchFor({ model: { config }, sequences, checkpoint, maxMemory }: QuantiseInput): Scratch {
-  const { hiddenSize, intermediateSize } = config
   const positions = sequences.calibration.length * sequences.length
-  const bytes = 4 * positions * (5 * hiddenSize + intermediateSize)
+  const bytes = 4 * positions * (5 * config.hiddenSize + widestInput(config))
   return bytes > maxMemory / 8 ? fileScratch(checkpoint.scratch) : memoryScratch
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ReallmError } from '../core/errors.ts'
-import { allTensors, linearModules, parseConfig } from './config.ts'
+import { allTensors, linearModules, parseConfig, widestInput } from './config.ts'
+import { projectionGroups } from './layer-spec.ts'
 
 const llama = {
   model_type: 'llama',
@@ -16,33 +17,36 @@ const llama = {
   eos_token_id: [2, 0],
 }
 const layers = { ...llama, num_hidden_layers: 8, sliding_window: 32 }
-const slides = (source: object) => parseConfig(source as never).windows.map(w => w === 32)
+const mixers = (source: object) => parseConfig(source as never).layerSpecs.map(({ mixer }) => mixer)
+const slides = (source: object) => mixers(source).map(({ window }) => window === 32)
+const ropes = (source: object) => mixers(source).map(({ rope }) => rope!)
 
 describe('parseConfig', () => {
   it('reads a config of transformers 4', () => {
-    expect(parseConfig(llama)).toMatchObject({
-      headDim: 64,
-      kvHeads: 3,
-      tiedHead: true,
-      eos: [2, 0],
-      activation: 'silu',
+    const config = parseConfig(llama)
+    expect(config).toMatchObject({ layers: 30, tiedHead: true, eos: [2, 0], norm: { eps: 1e-5, offset: 0 } })
+    expect(config.layerSpecs).toHaveLength(30)
+    expect(config.layerSpecs[7]).toMatchObject({
+      mixer: { kind: 'attention', heads: 9, kvHeads: 3, headDim: 64, scale: 1 / 8 },
+      ffn: { kind: 'gated-mlp', activation: 'silu', width: 1536 },
+      norms: { beforeMixer: { name: 'model.layers.7.input_layernorm', width: 576 }, afterMixer: undefined },
     })
   })
 
   it('reads rope scaling of transformers 4 and 5 alike', () => {
     const scaling = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 2048 }
-    const four = parseConfig({ ...llama, rope_scaling: { ...scaling, rope_type: undefined, type: 'yarn' } })
+    const four = ropes({ ...llama, rope_scaling: { ...scaling, rope_type: undefined, type: 'yarn' } })
     const { rope_theta, ...rest } = llama
-    const five = parseConfig({ ...rest, rope_parameters: { ...scaling, rope_theta } })
-    expect(four.ropes).toEqual(five.ropes)
-    expect(four.ropes[0].scale).toBeGreaterThan(1)
+    const five = ropes({ ...rest, rope_parameters: { ...scaling, rope_theta } })
+    expect(four).toEqual(five)
+    expect(four[0].scale).toBeGreaterThan(1)
   })
 
   it('knows which layers slide', () => {
     expect(slides({ ...layers, model_type: 'llama' })).not.toContain(true)
     expect(slides({ ...layers, model_type: 'mistral' })).not.toContain(false)
-    const seesAll = parseConfig({ ...layers, model_type: 'mistral', sliding_window: null }).windows
-    expect(seesAll.every(w => w === undefined)).toBe(true)
+    const seesAll = mixers({ ...layers, model_type: 'mistral', sliding_window: null })
+    expect(seesAll.every(({ window }) => window === undefined)).toBe(true)
     expect(slides({ ...layers, model_type: 'qwen2', max_window_layers: 3 })).not.toContain(true)
     const qwen = { ...layers, model_type: 'qwen2', use_sliding_window: true, max_window_layers: 3 }
     expect(slides(qwen)).toEqual([false, false, false, true, true, true, true, true])
@@ -58,15 +62,16 @@ describe('parseConfig', () => {
       rope_scaling: { rope_type: 'linear', factor: 8 },
     }
     const { rope_theta: _, ...gemma } = source
-    const { ropes } = parseConfig(gemma)
-    expect(ropes[0].inverseFrequencies[1]).toBeCloseTo(10_000 ** (-2 / 64), 12)
-    expect(ropes[5].inverseFrequencies[1]).toBeCloseTo(1_000_000 ** (-2 / 64) / 8, 12)
+    const found = ropes(gemma)
+    expect(found[0].inverseFrequencies[1]).toBeCloseTo(10_000 ** (-2 / 64), 12)
+    expect(found[5].inverseFrequencies[1]).toBeCloseTo(1_000_000 ** (-2 / 64) / 8, 12)
+    expect(found[0]).toBe(found[1])
   })
 
   it.each([
     [{ model_type: 'mamba' }, /mamba.*/, /llama, mistral, qwen2, qwen3, gemma3_text/],
     [{ hidden_act: 'relu' }, /relu/, /silu/],
-    [{ rope_scaling: { rope_type: 'longrope', factor: 2 } }, /longrope/, /default, linear, llama3, yarn/],
+    [{ rope_scaling: { rope_type: 'dynamic', factor: 2 } }, /dynamic/, /default, linear, llama3, yarn/],
   ])('refuses %o and lists what is supported', (change, message, hint) => {
     try {
       parseConfig({ ...llama, ...change })
@@ -84,6 +89,8 @@ describe('parseConfig', () => {
   it.each([
     [{ hidden_size: undefined }, 'hidden_size must be a positive integer'],
     [{ num_hidden_layers: -1 }, 'num_hidden_layers'],
+    [{ num_hidden_layers: 1e9 }, 'num_hidden_layers'],
+    [{ rope_scaling: { rope_type: 'longrope', long_factor: [1] } }, 'short_factor'],
     [{ num_key_value_heads: 4 }, '9 heads cannot share 4'],
     [{ head_dim: 63 }, 'head_dim 63 is odd'],
     [{ layer_types: ['full_attention'] }, 'layer_types has 1'],
@@ -110,6 +117,9 @@ describe('tensors', () => {
       ['mlp.up_proj', 1536, 576],
       ['mlp.down_proj', 576, 1536],
     ])
+    const { mixer, ffn } = projectionGroups(config.layerSpecs[4])
+    expect([...mixer, ...ffn].map(group => group.length)).toEqual([3, 1, 2, 1])
+    expect(widestInput(config)).toBe(1536)
     expect(allTensors(config).size).toBe(272)
     expect(allTensors(parseConfig({ ...llama, tie_word_embeddings: false })).get('lm_head.weight')).toEqual([
       49152, 576,

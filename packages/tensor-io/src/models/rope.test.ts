@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { rope } from './rope.ts'
+import { rope, rotations } from './rope.ts'
 
 const width = 64
 const rope_theta = 500_000
@@ -50,7 +50,46 @@ describe('rope', () => {
   })
 
   it('refuses other types and a missing factor', () => {
-    expect(() => rope({ rope_theta, rope_type: 'longrope' }, width, 8192)).toThrow('longrope')
+    expect(() => rope({ rope_theta, rope_type: 'dynamic' }, width, 8192)).toThrow('dynamic')
     expect(() => rope({ rope_theta, rope_type: 'linear' }, width, 8192)).toThrow('positive factor')
+  })
+
+  it('longrope: divides by other factors in texts longer than those first trained on', () => {
+    const [short_factor, long_factor] = [1.5, 4].map(d => new Array<number>(32).fill(d))
+    const original = 4096
+    const parameters = { rope_type: 'longrope', short_factor, long_factor }
+    const given = { rope_theta, ...parameters, original_max_position_embeddings: original }
+    const made = rope(given, width, 131_072)
+    expect(made.inverseFrequencies[3] / plain[3]).toBeCloseTo(1 / 1.5, 12)
+    expect(made.long).toMatchObject({ beyond: original })
+    expect(made.scale).toBeCloseTo(Math.sqrt(1 + Math.log(32) / Math.log(original)), 12)
+    const sine = (length: number) => {
+      const [cos, sin] = [new Float32Array(32), new Float32Array(32)]
+      rotations(made, { first: 10, count: 1, length, queries: false }, cos, sin)
+      return sin[3] / made.scale
+    }
+    expect(sine(original)).toBeCloseTo(Math.sin((10 * plain[3]) / 1.5), 6)
+    expect(sine(original + 1)).toBeCloseTo(Math.sin((10 * plain[3]) / 4), 6)
+    expect(() => rope({ ...given, long_factor: [1, 2] }, width, 131_072)).toThrow('long_factor')
+  })
+
+  it('stretches the base once and for all by alpha', () => {
+    const [, second] = rope({ rope_theta, rope_type: 'dynamic', alpha: 1000 }, width, 8192).inverseFrequencies
+    expect(second).toBeCloseTo((rope_theta * 1000 ** (width / (width - 2))) ** (-2 / width), 12)
+  })
+
+  it('lets queries far into a text count more', () => {
+    const made = rope(
+      { rope_theta, llama_4_scaling_beta: 0.1, original_max_position_embeddings: 16 },
+      width,
+      256,
+    )
+    const cosine = (queries: boolean) => {
+      const [cos, sin] = [new Float32Array(32 * 2), new Float32Array(32 * 2)]
+      rotations(made, { first: 15, count: 2, length: 17, queries }, cos, sin)
+      return [cos[0] / Math.cos(15), cos[32] / Math.cos(16)]
+    }
+    expect(cosine(false)).toEqual([expect.closeTo(1, 6), expect.closeTo(1, 6)])
+    expect(cosine(true)).toEqual([expect.closeTo(1, 6), expect.closeTo(1 + 0.1 * Math.LN2, 6)])
   })
 })

@@ -1,9 +1,18 @@
 import { ReallmError } from '../core/errors.ts'
 
-/** Rotary position embedding: pair j of a head turns by `position · inverseFrequencies[j]`, cos and sin times `scale`. */
+/**
+ * Rotary position embedding: pair j of a head turns by `position · inverseFrequencies[j]`, cos and sin times `scale`.
+ * Where there are fewer pairs than half the head's width, its first dimensions turn.
+ */
 export interface Rope {
   readonly inverseFrequencies: readonly number[]
   readonly scale: number
+  /** Pair j is of the dimensions 2j and 2j + 1, not j and j + pairs. */
+  readonly interleaved: boolean
+  /** LongRoPE: the frequencies of texts of more than `beyond` positions. */
+  readonly long?: { readonly beyond: number; readonly inverseFrequencies: readonly number[] }
+  /** Queries at position p count `1 + beta · ln(1 + ⌊p / every⌋)` times; only where whole heads turn. */
+  readonly temperature?: { readonly beta: number; readonly every: number }
 }
 
 /** Hugging Face's `rope_parameters` (or `rope_scaling` with `rope_theta` put in). */
@@ -20,9 +29,13 @@ export interface RopeParameters {
   readonly beta_fast?: number
   readonly beta_slow?: number
   readonly truncate?: boolean
+  readonly alpha?: number
+  readonly short_factor?: readonly number[]
+  readonly long_factor?: readonly number[]
+  readonly llama_4_scaling_beta?: number
 }
 
-export const ropeTypes = ['default', 'linear', 'llama3', 'yarn'] as const
+export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope'] as const
 
 /**
  * The frequencies of a rope configuration.
@@ -32,8 +45,26 @@ export const ropeTypes = ['default', 'linear', 'llama3', 'yarn'] as const
  * @throws `unsupported` for another `rope_type`
  */
 export function rope(parameters: RopeParameters, width: number, maxPositions: number): Rope {
+  const { rope_theta, llama_4_scaling_beta: beta } = parameters
+  const every = parameters.original_max_position_embeddings ?? maxPositions
+  return {
+    interleaved: false,
+    ...(typeof beta === 'number' && { temperature: { beta, every } }),
+    ...frequencies(parameters, width, maxPositions, powers(rope_theta, width)),
+  }
+}
+
+/** `θ^(−2j/width)` */
+const powers = (theta: number, width: number) =>
+  Array.from({ length: width / 2 }, (_, j) => theta ** ((-2 * j) / width))
+
+function frequencies(
+  parameters: RopeParameters,
+  width: number,
+  maxPositions: number,
+  plain: number[],
+): Pick<Rope, 'inverseFrequencies' | 'scale' | 'long'> {
   const type = parameters.rope_type ?? 'default'
-  const plain = Array.from({ length: width / 2 }, (_, j) => parameters.rope_theta ** ((-2 * j) / width))
   const factor = () => {
     if (typeof parameters.factor === 'number' && parameters.factor > 0) return parameters.factor
     throw new ReallmError('bad-file', `config.json: rope type ${type} needs a positive factor`)
@@ -47,10 +78,41 @@ export function rope(parameters: RopeParameters, width: number, maxPositions: nu
       return { inverseFrequencies: plain.map(f => f / llama3Divisor(f, factor(), parameters)), scale: 1 }
     case 'yarn':
       return yarn(plain, factor(), parameters, width, maxPositions)
-    default:
-      throw new ReallmError('unsupported', `config.json: rope type ${type} is not supported`, {
-        hint: `supported: ${ropeTypes.join(', ')}`,
-      })
+    case 'longrope':
+      return longRope(plain, parameters, maxPositions)
+  }
+  // Hunyuan's checkpoints call a base that is stretched once and for all dynamic.
+  if (type === 'dynamic' && parameters.alpha) {
+    const theta = parameters.rope_theta * parameters.alpha ** (width / (width - 2))
+    return { inverseFrequencies: powers(theta, width), scale: 1 }
+  }
+  throw new ReallmError('unsupported', `config.json: rope type ${type} is not supported`, {
+    hint: `supported: ${ropeTypes.join(', ')}`,
+  })
+}
+
+/**
+ * cos and sin, `[count, pairs]`, of the positions from `first` on, into the arrays given. `length` is how many positions
+ * the whole text has, `queries` whether they are for queries or for keys.
+ */
+export function rotations(
+  rope: Rope,
+  { first, count, length, queries }: { first: number; count: number; length: number; queries: boolean },
+  cos: Float32Array,
+  sin: Float32Array,
+): void {
+  const { scale, long, temperature } = rope
+  const inverse = long && length > long.beyond ? long.inverseFrequencies : rope.inverseFrequencies
+  const pairs = inverse.length
+  for (let t = 0; t < count; t++) {
+    const position = first + t
+    const warmth =
+      queries && temperature ? 1 + temperature.beta * Math.log1p(Math.floor(position / temperature.every)) : 1
+    for (let j = 0; j < pairs; j++) {
+      const angle = position * inverse[j]
+      cos[t * pairs + j] = scale * warmth * Math.cos(angle)
+      sin[t * pairs + j] = scale * warmth * Math.sin(angle)
+    }
   }
 }
 
@@ -63,8 +125,29 @@ export function llama3Divisor(frequency: number, factor: number, p: Partial<Rope
   return 1 / ((1 - kept) / factor + kept)
 }
 
+/** LongRoPE (arXiv 2402.13753): a divisor for each frequency, another one in texts longer than those first trained on. */
+function longRope(plain: number[], p: RopeParameters, maxPositions: number) {
+  const beyond = p.original_max_position_embeddings ?? maxPositions
+  const divided = (key: 'short_factor' | 'long_factor') => {
+    const divisors = p[key]
+    if (Array.isArray(divisors) && divisors.length === plain.length && divisors.every(d => d > 0)) {
+      return plain.map((f, j) => f / divisors[j])
+    }
+    throw new ReallmError(
+      'bad-file',
+      `config.json: rope type longrope needs ${plain.length} positive numbers in ${key}`,
+    )
+  }
+  const factor = p.factor ?? maxPositions / beyond
+  return {
+    inverseFrequencies: divided('short_factor'),
+    long: { beyond, inverseFrequencies: divided('long_factor') },
+    scale: p.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(beyond))),
+  }
+}
+
 /** YaRN (arXiv 2309.00071), as transformers computes it. */
-function yarn(plain: number[], factor: number, p: RopeParameters, width: number, maxPositions: number): Rope {
+function yarn(plain: number[], factor: number, p: RopeParameters, width: number, maxPositions: number) {
   const positions = p.original_max_position_embeddings ?? maxPositions
   const dimension = (turns: number) =>
     (width * Math.log(positions / (turns * 2 * Math.PI))) / (2 * Math.log(p.rope_theta))

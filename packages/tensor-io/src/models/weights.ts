@@ -3,12 +3,12 @@ import { warn } from '../core/progress.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
 import type { ModelFiles, OpenOptions } from '../formats/model-files.ts'
 import { openModel } from '../formats/open/open-model.ts'
-import { allTensors, familyOf, type TransformerConfig } from './config.ts'
+import { allTensors, type TransformerConfig } from './config.ts'
 import { checkTensors } from './declared/check-tensors.ts'
 import { readConfig } from './declared/read-config.ts'
 import { storedNames } from './declared/stored-names.ts'
 import { warningOf } from './declared/warning.ts'
-import { ggufName, permuteHeads } from './gguf.ts'
+import { ggufTensors, ggufValues } from './gguf-tensors.ts'
 import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
 
@@ -57,10 +57,9 @@ export async function openWeights(
 async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<ModelWeights> {
   const { config, unknown } = await readConfig(files)
   const { modelType } = config
-  const gguf = files.kind === 'gguf'
-  const family = familyOf(config.source)
+  const inGguf = files.kind === 'gguf' ? ggufTensors(config) : undefined
   const nameOf = storedNames(files, { tied: config.tiedHead })
-  const storedName = (name: string) => (gguf ? ggufName(modelType, name) : nameOf(name))
+  const storedName = (name: string) => inGguf?.get(name)?.name ?? nameOf(name)
   const shapes = allTensors(config)
   const unused = checkTensors(files, shapes, config, storedName)
   const warning = warningOf(files, unknown, unused)
@@ -69,23 +68,17 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
   async function read(name: string, rows?: readonly [number, number]): Promise<Tensor<'F32'>> {
     if (!shapes.has(name))
       throw new ReallmError('not-found', `${files.spec}: a ${modelType} has no tensor ${name}`)
-    const heads = /\.q_proj\./.test(name) ? config.heads : /\.k_proj\./.test(name) ? config.kvHeads : 0
-    if (gguf && family.ggufPermutes && heads > 0) {
-      const { shape, data } = await files.readFloat32(storedName(name))
-      const whole = permuteHeads(data, shape[0], heads, true)
-      const width = whole.length / shape[0]
-      const [from, to] = rows ?? [0, shape[0]]
-      return tensor('F32', [to - from, ...shape.slice(1)], whole.slice(from * width, to * width))
+    const stored = inGguf?.get(name)
+    if (!stored) return files.readFloat32(storedName(name), rows)
+    if (stored.interleavedHeads === 0) {
+      const { shape, data } = await files.readFloat32(stored.name, rows)
+      return tensor('F32', shape, ggufValues(stored, data, shape[0], 'from'))
     }
-    const stored = await files.readFloat32(storedName(name), rows)
-    if (gguf && config.normOffset && /norm\.weight$/.test(name)) {
-      return tensor(
-        'F32',
-        stored.shape,
-        stored.data.map(w => w - config.normOffset),
-      )
-    }
-    return stored
+    const { shape, data } = await files.readFloat32(stored.name)
+    const whole = ggufValues(stored, data, shape[0], 'from')
+    const width = whole.length / shape[0]
+    const [from, to] = rows ?? [0, shape[0]]
+    return tensor('F32', [to - from, ...shape.slice(1)], whole.slice(from * width, to * width))
   }
 
   return {

@@ -66,7 +66,9 @@ test.each(pruneRecipes)(
   '$name leaves out whole channels and heads, those of the lowest score',
   async ({ name, quantise }) => {
     const model = await openWeights(original)
-    const { headDim, hiddenSize, intermediateSize } = model.config
+    const { hiddenSize, layerSpecs } = model.config
+    const { headDim } = layerSpecs[0].mixer
+    const inner = layerSpecs[0].ffn.width
     const layer = 'model.layers.0.'
     const names = ['mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj', 'self_attn.q_proj', 'self_attn.o_proj']
     const kept = [{ rows: 20 }, { rows: 20 }, { cols: 20 }, { rows: headDim }, { cols: headDim }]
@@ -103,11 +105,8 @@ test.each(pruneRecipes)(
       const [gate, up, down] = await Promise.all(
         names.slice(0, 3).map(name => readMatrix(model, `${layer}${name}.weight`)),
       )
-      const score = Float64Array.from(
-        { length: intermediateSize },
-        (_, i) => rowNorms(gate)[i] + rowNorms(up)[i],
-      )
-      for (let i = 0; i < hiddenSize * intermediateSize; i++) score[i % intermediateSize] += down.data[i] ** 2
+      const score = Float64Array.from({ length: inner }, (_, i) => rowNorms(gate)[i] + rowNorms(up)[i])
+      for (let i = 0; i < hiddenSize * inner; i++) score[i % inner] += down.data[i] ** 2
       expect(rowsLeft('mlp.gate_proj')).toEqual(largest(score, 20))
     }
     await model.close()

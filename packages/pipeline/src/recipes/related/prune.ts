@@ -57,18 +57,18 @@ function shares({ kind, layer = 0, shape: [rows, cols], headDim }: MatrixModule)
 async function prune(job: JointJob, scores: Scores): Promise<Map<string, EncodedMatrix>> {
   const { model, configurations } = job
   const scored = await scores(job)
-  const all = (n: number) => Array.from({ length: n }, (_, i) => i)
+  const places = (n: number) => Array.from({ length: n }, (_, i) => i)
+  const all = model.config.layerSpecs.flatMap(unitsOf)
   const encoded = new Map<string, EncodedMatrix>()
   for (const [name, { params }] of configurations) {
     throwIfAborted(job.signal)
     const w = await readMatrix(model, `${name}.weight`)
     const given = params as { rows?: number; cols?: number }
-    const units = unitsOf(model.config).find(u => [u.input, ...u.outputs].some(part => name.endsWith(part)))
+    const units = all.find(u => u.input === name || u.outputs.includes(name))
     const kept = (count: number, size: number) => {
-      if (!units || count === size) return all(size)
-      const [, layer] = /^(model\.layers\.\d+\.)/.exec(name)!
-      const chosen = largest(scored.get(`${layer}${units.input}`)!, count / units.width)
-      return chosen.flatMap(u => all(units.width).map(i => u * units.width + i))
+      if (!units || count === size) return places(size)
+      const chosen = largest(scored.get(units.input)!, count / units.width)
+      return chosen.flatMap(u => places(units.width).map(i => u * units.width + i))
     }
     const { rows = w.rows, cols = w.cols } = given
     encoded.set(name, storePruned(w, kept(rows, w.rows), kept(cols, w.cols), bits))

@@ -30,8 +30,7 @@ test('Taylor scores are the squared gradients of a gate on each unit, summed ove
 
   const weights = await loadWeights(model)
   const layer = config.layers - 2
-  for (const { input, count, width } of unitsOf(config)) {
-    const gated = `model.layers.${layer}.${input}`
+  for (const { input: gated, count, width } of unitsOf(config.layerSpecs[layer])) {
     const wanted = new Float32Array(count)
     for (const ids of calibration) {
       const loss = (gate: TfTensor) =>

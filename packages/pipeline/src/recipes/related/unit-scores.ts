@@ -1,9 +1,10 @@
-import { throwIfAborted } from '@reallm/tensor-io'
+import { ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import {
+  type LayerSpec,
   linearModules,
   loadBlock,
   loadOuter,
-  type TransformerConfig,
+  type Projection,
   tf,
   valuesOf,
 } from '@reallm/transformer'
@@ -15,7 +16,7 @@ import type { JointJob } from '../recipe.ts'
 
 /** What is left out together: a head (rows of q, columns of o) or a channel (rows of gate and up, columns of down). */
 export interface Units {
-  /** Module, without its layer, whose columns they are. */
+  /** Module whose columns they are. */
   readonly input: string
   /** Modules whose rows they are. */
   readonly outputs: readonly string[]
@@ -24,10 +25,19 @@ export interface Units {
   readonly width: number
 }
 
-export const unitsOf = ({ heads, headDim, intermediateSize }: TransformerConfig): Units[] => [
-  { input: 'self_attn.o_proj', outputs: ['self_attn.q_proj'], count: heads, width: headDim },
-  { input: 'mlp.down_proj', outputs: ['mlp.gate_proj', 'mlp.up_proj'], count: intermediateSize, width: 1 },
-]
+/** The units of a layer. @throws `unsupported` where their rows lie beside others in one matrix */
+export function unitsOf({ mixer, ffn }: LayerSpec): Units[] {
+  const whole = ({ module, from, to }: Projection) => {
+    if (to - from === module.shape[0]) return module.name
+    throw new ReallmError('unsupported', `${module.name}: parts of fused matrices cannot be left out`)
+  }
+  const heads = { outputs: [whole(mixer.query)], count: mixer.heads, width: mixer.headDim }
+  const channels = { outputs: [whole(ffn.gate), whole(ffn.up)], count: ffn.width, width: 1 }
+  return [
+    { input: mixer.output.name, ...heads },
+    { input: ffn.down.name, ...channels },
+  ]
+}
 
 /** What scores are made from. */
 export type ScoredModel = Pick<JointJob, 'model' | 'sequences' | 'work' | 'signal' | 'onProgress'>
@@ -39,15 +49,15 @@ export type Scores = (job: ScoredModel) => Promise<ReadonlyMap<string, Float32Ar
 export async function magnitudes({ model }: Pick<JointJob, 'model'>): Promise<Map<string, Float32Array>> {
   const scores = new Map<string, Float32Array>()
   for (let i = 0; i < model.config.layers; i++) {
-    for (const { input, outputs, count, width } of unitsOf(model.config)) {
+    for (const { input, outputs, count, width } of unitsOf(model.config.layerSpecs[i])) {
       const sums = new Float32Array(count)
       for (const part of [input, ...outputs]) {
-        const { data, cols } = await readMatrix(model, `model.layers.${i}.${part}.weight`)
+        const { data, cols } = await readMatrix(model, `${part}.weight`)
         for (let k = 0; k < data.length; k++) {
           sums[Math.floor((part === input ? k % cols : Math.floor(k / cols)) / width)] += data[k] ** 2
         }
       }
-      scores.set(`model.layers.${i}.${input}`, sums)
+      scores.set(input, sums)
     }
   }
   return scores
@@ -84,8 +94,7 @@ export async function taylor({
       throwIfAborted(signal)
       const [x, dy] = [await inputs[i].get(w), await gradients.get(w)]
       const found = blockGradients(config, weights, i, linearModules(config, i), x, dy)
-      for (const { input, count, width } of unitsOf(config)) {
-        const name = `model.layers.${i}.${input}`
+      for (const { input: name, count, width } of unitsOf(config.layerSpecs[i])) {
         const gates = valuesOf(() => {
           const atInput = found.outputs.get(name)!.matMul(weights[`${name}.weight`])
           return atInput.mul(found.inputs.get(name)!).sum(0).reshape([count, width]).sum(1)

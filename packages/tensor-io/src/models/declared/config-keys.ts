@@ -1,6 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
-import type { HuggingFaceConfig } from '../families.ts'
-import type { GgufMetadata } from '../gguf.ts'
+import type { GgufMetadata } from '../config-from-gguf.ts'
+import type { HuggingFaceConfig } from '../config-reader.ts'
 import {
   fixedKeys,
   ggufSections,

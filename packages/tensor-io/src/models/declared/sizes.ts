@@ -1,6 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
-import type { HuggingFaceConfig } from '../families.ts'
+import type { HuggingFaceConfig } from '../config-reader.ts'
 
 /** Keys of `config.json` that are the size of some tensor, or divide one. */
 const sizes = [

@@ -4,7 +4,7 @@ import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
 import type { ModelFiles, OpenOptions } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
-import { endIdsOfGguf } from '../gguf.ts'
+import { endIdsOfGguf } from '../config-from-gguf.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
 import { reviewTokenizer } from './review-tokenizer.ts'
 

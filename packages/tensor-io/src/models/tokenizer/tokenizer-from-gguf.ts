@@ -1,5 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
-import type { GgufMetadata } from '../gguf.ts'
+import type { GgufMetadata } from '../config-from-gguf.ts'
 import type { TokenizerFiles } from './create-tokenizer.ts'
 import { preTokenizerOf } from './pre-tokenizer.ts'
 import { mergesOfScores, tokenTypes } from './sentence-piece.ts'

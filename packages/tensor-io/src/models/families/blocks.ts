@@ -1,0 +1,143 @@
+import { ReallmError } from '../../core/errors.ts'
+import type { ConfigReader } from '../config-reader.ts'
+import type { Attention, GatedMlp, LayerSpec, LinearModule, Norm, Projection } from '../layer-spec.ts'
+
+// Parts that families are put together from, as Llama has them except for what is asked.
+
+const nameOf = (i: number, part: string) => `model.layers.${i}.${part}`
+
+const linear = (name: string, out: number, input: number, bias: boolean): LinearModule => ({
+  name,
+  shape: [out, input],
+  bias,
+})
+
+/** Projections of `sizes` rows: of a module each, or side by side in one. */
+function projections(
+  i: number,
+  parts: readonly string[] | string,
+  sizes: readonly number[],
+  input: number,
+  bias: boolean,
+): Projection[] {
+  if (typeof parts !== 'string') {
+    return sizes.map((size, k) => ({
+      module: linear(nameOf(i, parts[k]), size, input, bias),
+      from: 0,
+      to: size,
+    }))
+  }
+  const ends = sizes.map((_, k) => sizes.slice(0, k + 1).reduce((sum, size) => sum + size, 0))
+  const module = linear(nameOf(i, parts), ends[ends.length - 1], input, bias)
+  return sizes.map((size, k) => ({ module, from: ends[k] - size, to: ends[k] }))
+}
+
+export interface AttentionOptions extends Partial<Pick<Attention, 'softcap' | 'scale'>> {
+  /** The window of a layer that slides. */
+  readonly window?: number | undefined
+  /** Whether it has a rotary embedding; default true. */
+  readonly hasRope?: boolean
+  readonly bias?: { readonly qkv: boolean; readonly out: boolean }
+  /** One matrix for q, k and v. */
+  readonly fused?: string
+  readonly qkNorm?: {
+    readonly over: 'head' | 'all'
+    readonly names?: readonly [query: string, key: string]
+    readonly afterRope?: boolean
+    readonly offset?: 0 | 1
+  }
+}
+
+export function attention(c: ConfigReader, i: number, options: AttentionOptions = {}): Attention {
+  const { hasRope = true, fused, qkNorm, window, softcap } = options
+  const { headDim } = c
+  const hidden = c.count('hidden_size')
+  const heads = c.count('num_attention_heads')
+  const kvHeads = c.count('num_key_value_heads', heads)
+  if (heads % kvHeads !== 0) {
+    throw new ReallmError('bad-file', `config.json: ${heads} heads cannot share ${kvHeads} key-value heads`)
+  }
+  if (headDim % 2 !== 0) throw new ReallmError('bad-file', `config.json: head_dim ${headDim} is odd`)
+  const hasBias = c.flag('attention_bias')
+  const bias = options.bias ?? { qkv: hasBias, out: hasBias }
+  const parts = fused ?? ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']
+  const sizes = [heads, kvHeads, kvHeads].map(count => count * headDim)
+  const [query, key, value] = projections(i, parts, sizes, hidden, bias.qkv)
+  const normOf = (k: 0 | 1): Norm => ({
+    name: nameOf(i, (qkNorm?.names ?? ['self_attn.q_norm', 'self_attn.k_norm'])[k]),
+    width: qkNorm?.over === 'all' ? sizes[k] : headDim,
+    eps: c.eps,
+    offset: qkNorm?.offset ?? 0,
+  })
+  return {
+    kind: 'attention',
+    heads,
+    kvHeads,
+    headDim,
+    query,
+    key,
+    value,
+    output: linear(nameOf(i, 'self_attn.o_proj'), hidden, heads * headDim, bias.out),
+    qkNorm: qkNorm && { query: normOf(0), key: normOf(1), afterRope: qkNorm.afterRope ?? false },
+    rope: hasRope ? c.rope(window !== undefined) : undefined,
+    window,
+    softcap,
+    scale: options.scale ?? headDim ** -0.5,
+  }
+}
+
+export interface GatedMlpOptions {
+  readonly bias?: boolean
+  /** One matrix for gate and up. */
+  readonly fused?: string
+}
+
+export function gatedMlp(c: ConfigReader, i: number, options: GatedMlpOptions = {}): GatedMlp {
+  const hidden = c.count('hidden_size')
+  const width = c.count('intermediate_size')
+  const bias = options.bias ?? c.flag('mlp_bias')
+  const parts = options.fused ?? ['mlp.gate_proj', 'mlp.up_proj']
+  const [gate, up] = projections(i, parts, [width, width], hidden, bias)
+  const down = linear(nameOf(i, 'mlp.down_proj'), hidden, width, bias)
+  return { kind: 'gated-mlp', activation: c.activation, width, gate, up, down }
+}
+
+/** Norms by the places in a layer that they stand in, named as given. */
+export function norms(
+  c: ConfigReader,
+  i: number,
+  names: Partial<Record<keyof LayerSpec['norms'], string>>,
+  offset: 0 | 1 = 0,
+): LayerSpec['norms'] {
+  const norm = (name: string | undefined): Norm | undefined =>
+    name === undefined
+      ? undefined
+      : { name: nameOf(i, name), width: c.count('hidden_size'), eps: c.eps, offset }
+  return {
+    beforeMixer: norm(names.beforeMixer),
+    afterMixer: norm(names.afterMixer),
+    beforeFfn: norm(names.beforeFfn),
+    afterFfn: norm(names.afterFfn),
+  }
+}
+
+const normsBefore = { beforeMixer: 'input_layernorm', beforeFfn: 'post_attention_layernorm' } as const
+export const sandwichNorms = {
+  beforeMixer: 'input_layernorm',
+  afterMixer: 'post_attention_layernorm',
+  beforeFfn: 'pre_feedforward_layernorm',
+  afterFfn: 'post_feedforward_layernorm',
+} as const
+
+/** A layer like Llama's, its attention and MLP as asked. */
+export const llamaLayer = (
+  c: ConfigReader,
+  i: number,
+  options: AttentionOptions = {},
+  mlp: GatedMlpOptions = {},
+): LayerSpec => ({
+  mixer: attention(c, i, options),
+  ffn: gatedMlp(c, i, mlp),
+  norms: norms(c, i, normsBefore),
+  scales: { residual: 1 },
+})

@@ -1,0 +1,46 @@
+import type { ConfigDefaults, ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
+import type { LayerSpec } from '../layer-spec.ts'
+
+/** What a model family is: how its `config.json` becomes layers, and what GGUF calls it. */
+export interface Family extends ConfigDefaults {
+  /** `model_type` of its config.json. */
+  readonly modelType: string
+  /** Entry of `architectures`. */
+  readonly architecture: string
+  readonly gguf: GgufFamily
+  layer(config: ConfigReader, i: number): LayerSpec
+  /** Factor of the embeddings. */
+  embeddingScale?(config: ConfigReader): number
+  /** Factor of the logits. */
+  logitScale?(config: ConfigReader): number
+}
+
+/** How llama.cpp stores a family, and what it computes with beside what all architectures have. */
+export interface GgufFamily {
+  /** `general.architecture` */
+  readonly architecture: string
+  /** The rows of q and k are stored pairwise interleaved. */
+  readonly permutes?: true
+  /** All heads together are as wide as the model. */
+  readonly headsFill?: true
+  /** Biases by llama.cpp's names of their layers. */
+  readonly biases?: readonly string[]
+  /** Quotients of rotary frequencies, `rope_freqs.weight`. */
+  readonly ropeFactors?: true
+  /** Windows by layer, with a rope of their own. */
+  readonly windows?: true
+  /** Numbers of `config.json` and the keys of the metadata that hold them. */
+  readonly keys?: Readonly<Record<string, string>>
+  /** What a window in the metadata means beside itself, in families that have windows. */
+  readonly windowed?: HuggingFaceConfig
+  /** What the metadata means without saying so, in config.json's words. */
+  implied?(metadata: GgufLookup): HuggingFaceConfig
+}
+
+/** Metadata of a GGUF file, by keys below its architecture. */
+interface GgufLookup {
+  /** @throws `bad-file` where there is no such number */
+  number(key: string): number
+  optional(key: string): number | undefined
+  readonly headDim: number
+}

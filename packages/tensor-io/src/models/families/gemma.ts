@@ -1,0 +1,59 @@
+import { bf16ToF32, f32ToBf16 } from '../../core/float.ts'
+import type { ConfigReader } from '../config-reader.ts'
+import { type AttentionOptions, attention, gatedMlp, norms, sandwichNorms } from './blocks.ts'
+import type { Family } from './family.ts'
+
+const layer = (c: ConfigReader, i: number, options: AttentionOptions) => ({
+  mixer: attention(c, i, { ...options, scale: c.count('query_pre_attn_scalar') ** -0.5 }),
+  ffn: gatedMlp(c, i, { bias: false }),
+  norms: norms(c, i, sandwichNorms, 1),
+  scales: { residual: 1 },
+})
+
+/** The square root of the width, in the dtype of the weights: Gemma is trained with it. */
+function embeddingScale(c: ConfigReader): number {
+  const scale = Math.sqrt(c.count('hidden_size'))
+  const dtype = c.value('dtype') ?? c.value('torch_dtype')
+  return dtype === 'bfloat16' ? bf16ToF32(f32ToBf16(Float32Array.of(scale)))[0] : scale
+}
+
+/** All layers slide except every sixth, which has a rotary embedding of its own. */
+export const gemma3: Family = {
+  modelType: 'gemma3_text',
+  architecture: 'Gemma3ForCausalLM',
+  gguf: {
+    architecture: 'gemma3',
+    windows: true,
+    keys: { final_logit_softcapping: 'final_logit_softcapping' },
+    windowed: {},
+    implied: ({ number, optional, headDim }) => ({
+      hidden_activation: 'gelu_pytorch_tanh',
+      dtype:
+        optional('embedding_scale') === Math.fround(Math.sqrt(number('embedding_length')))
+          ? 'float32'
+          : 'bfloat16',
+      // Only the 27B model, of 62 layers, scales by its width.
+      query_pre_attn_scalar:
+        number('block_count') === 62 ? number('embedding_length') / number('attention.head_count') : headDim,
+      rope_local_base_freq: optional('rope.freq_base_swa') ?? 10_000,
+    }),
+  },
+  defaults: {
+    tie_word_embeddings: true,
+    hidden_activation: 'gelu_pytorch_tanh',
+    head_dim: 256,
+    query_pre_attn_scalar: 256,
+    rope_theta: 1_000_000,
+    rope_local_base_freq: 10_000,
+    sliding_window: 4096,
+    sliding_window_pattern: 6,
+    max_position_embeddings: 131_072,
+  },
+  layer: (c, i) =>
+    layer(c, i, {
+      qkNorm: { over: 'head', offset: 1 },
+      softcap: c.number('attn_logit_softcapping'),
+      window: c.window(i, i => (i + 1) % c.count('sliding_window_pattern') !== 0),
+    }),
+  embeddingScale,
+}

@@ -1,0 +1,18 @@
+import type { Activation, GatedMlp } from '@reallm/tensor-io/models'
+import { type Hooks, projectAll, type Weights } from './modules.ts'
+import { swiglu } from './ops.ts'
+import { type TfTensor, tf } from './tf.ts'
+
+/** The gated product: `[batch, positions, hidden]` → `[batch, positions, width]`. */
+export function mlp(spec: GatedMlp, weights: Weights, x: TfTensor, hooks: Hooks): TfTensor {
+  const [gate, up] = projectAll(weights, [spec.gate, spec.up], x, hooks)
+  return spec.activation === 'silu' ? swiglu(gate, up) : gelu(spec.activation, gate).mul(up)
+}
+
+function gelu(activation: Exclude<Activation, 'silu'>, x: TfTensor): TfTensor {
+  const gate =
+    activation === 'gelu'
+      ? tf.erf(x.mul(Math.SQRT1_2))
+      : tf.tanh(x.add(x.mul(x).mul(x).mul(0.044715)).mul(Math.sqrt(2 / Math.PI)))
+  return x.mul(0.5).mul(gate.add(1))
+}
