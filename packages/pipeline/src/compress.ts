@@ -93,7 +93,7 @@ const changedSource = (spec: string) =>
 
 /** Everything that decides about the bytes of the result. */
 function identityOf({ settings, sequences, backend, model }: Start, options: CompressOptions): Identity {
-  const { recipe, effort, seed, scope } = settings
+  const { recipe, effort, seed, scope, sequential } = settings
   return {
     bits: options.bits ?? null,
     'target size': options.targetSize ?? null,
@@ -101,6 +101,7 @@ function identityOf({ settings, sequences, backend, model }: Start, options: Com
     effort,
     seed,
     scope,
+    sequential,
     calibration: options.calibration ?? null,
     'calibration tokens': digestOf(...sequences.calibration, ...sequences.validation).slice(0, 16),
     backend: backend.name,

@@ -11,6 +11,11 @@ export interface RecipeOptions extends LongWork {
   readonly seed?: number | undefined
   /** What to encode; `blocks` leaves embedding and head as they are, and counts bits without them. Default `all`. */
   readonly scope?: Scope | undefined
+  /**
+   * Round each matrix behind everything that is quantised already (default), or, when false, all of them on the original
+   * model's statistics: independent jobs that keep any number of workers busy, without the asymmetric correction.
+   */
+  readonly sequential?: boolean | undefined
 }
 
 /** Options with their defaults. */
@@ -19,14 +24,16 @@ export interface Settings extends LongWork {
   readonly effort: Effort
   readonly seed: number
   readonly scope: Scope
+  readonly sequential: boolean
 }
 
 /** Throws `bad-option` for a recipe or effort that isn't there. */
 export function settingsOf(options: RecipeOptions): Settings {
-  const { recipe = 'reallm', effort = 'normal', seed = 0, scope = 'all', signal, onProgress } = options
+  const { recipe = 'reallm', effort = 'normal', seed = 0, scope = 'all', sequential = true } = options
+  const { signal, onProgress } = options
   if (!efforts.includes(effort)) {
     throw new ReallmError('bad-option', `unknown effort ${effort}`, { hint: `known: ${efforts.join(', ')}` })
   }
   const found = typeof recipe === 'string' ? builtInRecipe(recipe) : recipe
-  return { recipe: found, effort, seed, scope, signal, onProgress }
+  return { recipe: found, effort, seed, scope, sequential, signal, onProgress }
 }

@@ -9,6 +9,7 @@ import { builtInRegistry } from '../recipes/registry.ts'
 import { gatherHead } from './gather-hessians.ts'
 import { tiedStatistics } from './head-statistics.ts'
 import type { Passes, QuantiseContext, QuantiseInput } from './quantise-context.ts'
+import { quantiseIndependently } from './quantise-independently.ts'
 import { quantiseJointly } from './quantise-jointly.ts'
 import { type OpenedLayer, openLayer, quantiseLayer } from './quantise-layer.ts'
 import { quantiseMatrix } from './quantise-matrix.ts'
@@ -33,6 +34,7 @@ async function quantiseOpen(context: QuantiseContext, open: readonly AllocatedMa
   const { recipe } = context.settings
   if (recipe.quantise.kind === 'joint') return quantiseJointly(context, recipe.quantise)
   if (!needsHessians(recipe)) return quantiseWithoutCalibration(context, open)
+  if (!context.settings.sequential) return quantiseIndependently(context, open)
   const passes = await startPasses(context)
   let opened: OpenedLayer | undefined = await openLayer(context, 0, passes.original)
   for (let i = 0; opened; i++) opened = await quantiseLayer(context, i, passes, opened)

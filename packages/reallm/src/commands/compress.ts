@@ -21,6 +21,7 @@ interface Options {
   queue?: string | undefined
   shared?: string | undefined
   eval: boolean
+  sequential: boolean
   json?: boolean | undefined
 }
 
@@ -60,6 +61,7 @@ export const compressCommand = (io: Io): Command =>
     )
     .option('--queue <url>', 'send matrices to machines that run `reallm worker` on this Redis')
     .option('--shared <dir>', 'directory that all of these machines see')
+    .option('--no-sequential', 'round all matrices on the original model: faster on many workers, less exact')
     .option('--no-eval', 'do not measure perplexity at the end')
     .option('--json', 'the report as one JSON object on stdout')
     .addHelpText(
@@ -91,6 +93,7 @@ and a model card. Work in progress is kept in <dir>.work.
         effort: options.effort,
         seed: options.seed,
         evaluate: options.eval,
+        sequential: options.sequential,
         signal: io.signal,
         onProgress: progress.onProgress,
         bits: options.bits,
