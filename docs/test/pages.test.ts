@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { openModel, writeSafetensors } from '@reallm/tensor-io'
@@ -11,8 +11,6 @@ import { chromiumPath, openSite, type TestedSite } from './site.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
-/** Of a machine with a free core; one that shares its cores is given the time that its share takes. */
-const tenSeconds = 10_000 * Math.max(1, loadavg()[0] / availableParallelism())
 const eventually = <T>(what: () => T) => expect.poll(what, { timeout: 60_000 })
 
 const tiny = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
@@ -53,22 +51,17 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
   const written = async (page: Page): Promise<string> =>
     (await page.locator('[data-test=chosen] [data-state=written]').textContent())!
 
-  test.each([true, false])(
-    'home: the embedded model writes within ten seconds (isolated: %s)',
-    async isolated => {
-      const started = performance.now()
-      const page = await open('/', { isolated })
-      await page.locator('[data-test=chosen] [data-test=text]').waitFor()
-      await eventually(() => page.locator('[data-test=chosen] [data-test=text]').textContent()).toMatch(
-        /^The ship.+/,
-      )
-      expect(performance.now() - started).toBeLessThan(tenSeconds)
-      expect(await page.evaluate('crossOriginIsolated')).toBe(isolated)
-      expect((await written(page)).length).toBeGreaterThan(60)
-      const note = await page.locator('[data-test=chosen] .note').textContent()
-      expect(note).toMatch(isolated ? /[1-4] threads?,/ : /1 thread,/)
-    },
-  )
+  test.each([true, false])('home: the embedded model writes (isolated: %s)', async isolated => {
+    const page = await open('/', { isolated })
+    await page.locator('[data-test=chosen] [data-test=text]').waitFor()
+    await eventually(() => page.locator('[data-test=chosen] [data-test=text]').textContent()).toMatch(
+      /^The ship.+/,
+    )
+    expect(await page.evaluate('crossOriginIsolated')).toBe(isolated)
+    expect((await written(page)).length).toBeGreaterThan(60)
+    const note = await page.locator('[data-test=chosen] .note').textContent()
+    expect(note).toMatch(isolated ? /[1-4] threads?,/ : /1 thread,/)
+  })
 
   test('home: the slider, by keyboard, shows size, perplexity and text of each rate', async () => {
     const page = await open('/')

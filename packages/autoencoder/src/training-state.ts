@@ -33,7 +33,7 @@ export async function restoreTraining(
   const { step, tensors, notes } = await decodeCheckpoint(bytes)
   for (const [name, parameter] of parameters) assign(parameter, tensors, `${name}.value`)
   optimizer.restore(tensors, step)
-  return notes as unknown as Progress
+  return notes as Readonly<Record<string, unknown>> & Progress
 }
 
 /** Identifies a training by its targets and settings. */

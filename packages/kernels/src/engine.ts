@@ -150,7 +150,7 @@ export function startEngine(build: 'relaxed' | 'plain', shared: boolean): Engine
   const memory = reserveMemory(MOST_PAGES, shared)
   const module = new WebAssembly.Module(bytes)
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  const kernels = exports as unknown as EncodeKernels
+  const kernels = exports as typeof exports & EncodeKernels
   const candidate: Engine = { kernels, build, threads: 1, memory, module }
   return knowsAnswer(candidate) ? candidate : undefined
 }

@@ -1,10 +1,12 @@
+import { mkdtempSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { encodeSafetensors, openModel, tensor } from '@reallm/tensor-io'
 import { fixture } from '@reallm/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { workFolder } from '@reallm/testing/work-folder'
+import { describe, expect, test } from 'vitest'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
@@ -13,15 +15,7 @@ const tokens = join(golden, 'tokens.json')
 const lora = fixture('peft/lora')
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
 
-let folder: string
-let cache: string
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'reallm-cli-'))
-  cache = process.env.REALLM_CACHE = await mkdtemp(join(tmpdir(), 'reallm-cache-'))
-})
-afterAll(async () => {
-  for (const made of [folder, cache]) await rm(made, { recursive: true, force: true })
-})
+const folder = mkdtempSync(join(workFolder(), 'files-'))
 
 /** Runs a command line in this process. */
 async function reallm(args: string[], stdin = '', signal = new AbortController().signal) {

@@ -1,4 +1,4 @@
-import type { GradConfig, KernelConfig, NamedTensorMap } from '@tensorflow/tfjs'
+import type { GradConfig, NamedTensorMap } from '@tensorflow/tfjs'
 import { type TfTensor, tf } from './tf.ts'
 
 /**
@@ -33,8 +33,7 @@ function run(op: Op, inputs: Inputs, attrs: Attributes): TfTensor {
     tf.registerKernel({
       kernelName: op.name,
       backendName,
-      kernelFunc: (({ inputs, attrs }: { inputs: Inputs; attrs: Attributes }) =>
-        tf.tidy(() => op.forward(inputs, attrs))) as unknown as KernelConfig['kernelFunc'],
+      kernelFunc: ({ inputs, attrs }) => tf.tidy(() => op.forward(inputs as Inputs, attrs as Attributes)),
     })
   }
   return tf.engine().runKernel(op.name, inputs as NamedTensorMap, { ...attrs }) as TfTensor

@@ -174,7 +174,7 @@ async function startNative(name: keyof typeof nativePackages, threads?: number):
 
 /** tfjs-node 4.22 calls two functions that Node 23 took out of `util`. */
 function addRemovedUtilities(): void {
-  const util = builtin('util') as unknown as Record<string, unknown>
+  const util: { isArray?: unknown; isNullOrUndefined?: unknown } = builtin('util')
   util.isNullOrUndefined ??= (x: unknown) => x === null || x === undefined
   util.isArray ??= Array.isArray
 }
@@ -226,17 +226,8 @@ interface Gpu {
 const inNode = typeof process === 'object' && typeof process.versions?.node === 'string'
 
 /** A module of Node's own, without a static import that bundlers for pages would trip over. */
-const builtin = <Name extends keyof Builtins>(name: Name): Builtins[Name] =>
-  process.getBuiltinModule(`node:${name}`) as unknown as Builtins[Name]
-
-interface Builtins {
-  fs: typeof import('node:fs')
-  module: typeof import('node:module')
-  os: typeof import('node:os')
-  path: typeof import('node:path')
-  url: typeof import('node:url')
-  util: typeof import('node:util')
-}
+const builtin = <Name extends 'fs' | 'module' | 'os' | 'path' | 'url' | 'util'>(name: Name) =>
+  process.getBuiltinModule(`node:${name}` as const)
 
 const nodeRequire = (from: string) => builtin('module').createRequire(from)
 

@@ -1,13 +1,15 @@
 import { load, type WeightForm } from '../../../packages/runtime/src/index.ts'
 import { type Measured, promptText, type Task } from './task.ts'
 
+/** What the browser offers the page: processor time in seconds. */
+declare function cpuSeconds(): Promise<number>
+
 /** Runs inside the page. */
 export async function run(task: Task & { readonly url: string }): Promise<Measured> {
   const model = await load(new URL(task.url, location.href), {
     weights: task.weights as WeightForm,
     threads: task.threads,
   })
-  const { cpuSeconds } = globalThis as unknown as { cpuSeconds(): Promise<number> }
   const best = { prompt: 0, decode: 0, promptCpu: 0, decodeCpu: 0 }
   for (let round = 0; round < task.rounds; round++) {
     const ids = model.tokenizer!.encode(promptText(task.promptTokens, round)).slice(0, task.promptTokens)

@@ -152,7 +152,7 @@ async function tuneBlock(
     const { options: before, tensors, notes } = await decodeCheckpoint(finished)
     checkUnchanged(before, fixed)
     for (const [name, p] of parts.parameters) assign(p, tensors, name)
-    return notes.report as unknown as BlockReport
+    return notes.report as BlockReport
   }
 
   const matched = await matchBlock({

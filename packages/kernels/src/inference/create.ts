@@ -84,7 +84,7 @@ async function start(wanted: KernelBuild | undefined, shared: boolean): Promise<
     const arena = new Arena(reserveMemory(MOST_PAGES, shared))
     const module = await WebAssembly.compile(bytes)
     const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory } })
-    const kernels = exports as unknown as Exports
+    const kernels = exports as typeof exports & Exports
     if (wanted || knowsAnswer(kernels, arena)) return { module, kernels, arena, build }
   }
   return undefined

@@ -1,4 +1,4 @@
-import { findPackage, parsePackageSpec, ReallmError } from '@reallm/tensor-io'
+import { packageDirectory, ReallmError } from '@reallm/tensor-io'
 import { dirname, type Entry, entryAt, realPlace } from '#platform'
 
 /** What a run reads, by what it is called (`model`, `data`): paths, `npm:` names, or others, which are left alone. */
@@ -53,7 +53,7 @@ async function depthIn(target: Entry, input: string): Promise<number | undefined
 /** Where an input lies, installed packages included; undefined for URLs, and for what its reader will refuse. */
 async function pathOf(input: string): Promise<string | undefined> {
   try {
-    const path = input.startsWith('npm:') ? await findPackage(parsePackageSpec(input)) : input
+    const path = input.startsWith('npm:') ? await packageDirectory(input) : input
     return (await entryAt(path)) && path
   } catch {
     return undefined

@@ -25,5 +25,7 @@ export type Storage<D extends DType = DType> = InstanceType<(typeof dtypes)[D]['
 export const byteLength = (dtype: DType, count: number): number => dtypes[dtype].bytes * count
 
 /** Views a whole buffer as the storage of a dtype. */
-export const storageOf = <D extends DType>(dtype: D, buffer: ArrayBufferLike): Storage<D> =>
-  new (dtypes[dtype].storage as unknown as new (b: ArrayBufferLike) => Storage<D>)(buffer)
+export function storageOf<D extends DType>(dtype: D, buffer: ArrayBufferLike): Storage<D> {
+  const View: new (buffer: ArrayBufferLike) => Storage = dtypes[dtype].storage
+  return new View(buffer) as Storage<D>
+}

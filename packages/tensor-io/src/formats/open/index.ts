@@ -1,6 +1,5 @@
 export type { NamedSource } from './directory.ts'
-export { findPackage } from './find-package.ts'
 export { openFiles } from './open-files.ts'
 export { openModel } from './open-model.ts'
 export { openUrl } from './open-url.ts'
-export { type PackageSpec, parsePackageSpec } from './parse-package-spec.ts'
+export { packageDirectory } from './package-directory.ts'

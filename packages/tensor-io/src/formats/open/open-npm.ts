@@ -4,6 +4,7 @@ import { hasNode } from '../source/node.ts'
 import { urlExists } from '../source/url-source.ts'
 import { diskDirectory, urlDirectory } from './directory.ts'
 import { openDirectory } from './open-directory.ts'
+import { packageDirectory } from './package-directory.ts'
 import { type PackageSpec, parsePackageSpec } from './parse-package-spec.ts'
 
 /** Opens the model of an npm package: behind `options.base` when that is given, else in `node_modules`. */
@@ -19,8 +20,7 @@ export async function openNpm(spec: string, options: OpenOptions): Promise<Model
       hint: "say where packages are served, for example { base: 'https://cdn.jsdelivr.net/npm/' }",
     })
   }
-  const { findPackage } = await import('./find-package.ts')
-  return openDirectory(await diskDirectory(await findPackage(wanted)), spec, options)
+  return openDirectory(await diskDirectory(await packageDirectory(spec)), spec, options)
 }
 
 function packageUrl({ name, version }: PackageSpec, base: string): string {

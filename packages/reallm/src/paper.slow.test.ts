@@ -1,17 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { random } from '@reallm/tensor-io'
 import { writeToyModels } from '@reallm/testing'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { workFolder } from '@reallm/testing/work-folder'
+import { expect, test } from 'vitest'
 import { compress, load } from './index.ts'
 
-let folder: string
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'reallm-paper-'))
-  process.env.REALLM_CACHE = join(folder, 'cache')
-})
-afterAll(() => rm(folder, { recursive: true }))
+const folder = workFolder()
 
 /** Smooth in both directions and of full rank: `W[i, j] = f(i − j)`. */
 function toeplitz(rows: number, cols: number): Float32Array<ArrayBuffer> {

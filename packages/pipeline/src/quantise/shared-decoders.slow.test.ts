@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeToyModels } from '@reallm/testing'
+import { workFolder } from '@reallm/testing/work-folder'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { grid } from '@reallm/vq'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { allocateBits } from '../allocate/allocate-bits.ts'
 import type { ConfigurationTable } from '../allocate/configuration-table.ts'
 import { compress } from '../compress.ts'
@@ -12,13 +12,8 @@ import { planCompression } from '../plan.ts'
 import { type Configuration, configuration } from '../recipes/configuration.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 
-let folder: string
-beforeAll(async () => {
-  await useBackend('wasm')
-  folder = await mkdtemp(join(tmpdir(), 'reallm-shared-'))
-  process.env.REALLM_CACHE = join(folder, 'cache')
-})
-afterAll(() => rm(folder, { recursive: true }))
+const folder = workFolder()
+beforeAll(() => useBackend('wasm'))
 
 test('neural-trellis: a network for each kind of matrix, stored once, and counted as it is stored', {
   timeout: 120_000,

@@ -1,17 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { recipes } from '@reallm/pipeline'
 import { writeToyModels } from '@reallm/testing'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { workFolder } from '@reallm/testing/work-folder'
+import { beforeAll, expect, test } from 'vitest'
 import { compress, load } from './index.ts'
 
 const prose = 'It is a way I have of driving off the spleen, and regulating the circulation. '.repeat(40)
-let folder: string
+const folder = workFolder()
 let original: string
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'reallm-recipes-'))
-  process.env.REALLM_CACHE = join(folder, 'cache')
   // Pruning leaves the first two blocks alone.
   const config = {
     hidden_size: 64,
@@ -22,7 +20,6 @@ beforeAll(async () => {
   original = (await writeToyModels(folder, { config })).original
   await writeFile(join(folder, 'text.txt'), prose)
 })
-afterAll(() => rm(folder, { recursive: true }))
 
 test.each(recipes)('$name: compress, evaluate, generate', { timeout: 120_000 }, async ({ name: recipe }) => {
   const to = join(folder, recipe)

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeToyModels } from '@reallm/testing'
+import { workFolder } from '@reallm/testing/work-folder'
 import { useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { type CompressOptions, compress } from '../../compress.ts'
@@ -10,7 +10,7 @@ import { aqlm } from './aqlm.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
-const folder = mkdtempSync(join(tmpdir(), 'reallm-aqlm-'))
+const folder = workFolder()
 const text = 'It is a way I have of driving off the spleen, and regulating the circulation. '.repeat(40)
 let original: string
 const options = {
@@ -22,7 +22,6 @@ const run = (name: string, more: Partial<CompressOptions>) =>
 const weights = (name: string) => readFileSync(join(folder, name, 'model.safetensors'))
 
 beforeAll(async () => {
-  process.env.REALLM_CACHE = join(folder, 'cache')
   await useBackend('wasm')
   original = (await writeToyModels(folder)).original
   await writeFile(join(folder, 'text.txt'), text)

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { largest, prunedCodec } from '@reallm/lowrank'
 import { writeToyModels } from '@reallm/testing'
+import { workFolder } from '@reallm/testing/work-folder'
 import { openWeights, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { compress } from '../../compress.ts'
@@ -14,12 +14,11 @@ import { pruneRecipes } from './prune.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
-const folder = mkdtempSync(join(tmpdir(), 'reallm-together-'))
+const folder = workFolder()
 const text = 'It is a way I have of driving off the spleen, and regulating the circulation. '.repeat(40)
 let original: string
 
 beforeAll(async () => {
-  process.env.REALLM_CACHE = join(folder, 'cache')
   await useBackend('wasm')
   original = (await writeToyModels(folder)).original
   await writeFile(join(folder, 'text.txt'), text)

@@ -1,18 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fixture } from '@reallm/testing'
+import { workFolder } from '@reallm/testing/work-folder'
 import { openWeights, useBackend } from '@reallm/transformer'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { compress } from '../compress.ts'
 
-let folder: string
-beforeAll(async () => {
-  await useBackend('wasm')
-  folder = await mkdtemp(join(tmpdir(), 'reallm-residual-'))
-  process.env.REALLM_CACHE = join(folder, 'cache')
-})
-afterAll(() => rm(folder, { recursive: true }))
+const folder = workFolder()
+beforeAll(() => useBackend('wasm'))
 
 // A norm behind the last layer of each half, biases, and neither: each has a target of its own for o_proj and down_proj.
 test.each(['gemma3-text', 'qwen2-bias', 'llama-gqa-tied'])(
