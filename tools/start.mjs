@@ -1,4 +1,5 @@
-// The first thing a stranger sees: the embedded model at 3 and at 2 bits per weight. Prints measured numbers only.
+// The first thing a stranger sees: the embedded model at 3 and at 2 bits per weight. Prints measured numbers only;
+// with --json the rows of the table as one JSON value on stdout.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,6 +11,8 @@ const folder = mkdtempSync(join(tmpdir(), 'reallm-start-'))
 const model = 'npm:@reallm/tiny'
 const heldOut = join(root, 'packages', 'tiny', 'model', 'held-out.txt')
 const prompt = 'The ship'
+const asJson = process.argv.includes('--json')
+const say = asJson ? console.error : console.log
 
 /** Runs one command of the command line in a process of its own, so that its peak memory is its own. */
 function reallm(...args) {
@@ -43,10 +46,8 @@ function table(rows) {
 
 try {
   const started = Date.now()
-  console.log(
-    `Compressing the embedded model (${model}) at 3 and at 2 bits per weight, everything counted …\n`,
-  )
-  const rows = [['', 'MB', 'bits/weight', 'perplexity', 'KL', 'seconds', 'peak MB']]
+  say(`Compressing the embedded model (${model}) at 3 and at 2 bits per weight, everything counted …\n`)
+  const rows = []
   const sentences = []
   for (const bits of [undefined, 3, 2]) {
     const spec = bits === undefined ? model : join(folder, `tiny-${bits}`)
@@ -57,23 +58,30 @@ try {
       report = JSON.parse(readFileSync(join(spec, 'reallm-report.json'), 'utf8'))
     }
     const { perplexity, kl, bytes } = measure(spec, ...(report ? ['--against', model] : []))
-    const inspected = report ? report.size.bitsPerWeight : reallm('inspect', spec, '--json').bitsPerWeight
-    rows.push([
-      bits === undefined ? 'original' : `${bits} bits`,
-      (bytes / 1e6).toFixed(2),
-      inspected.toFixed(2),
-      perplexity.toFixed(2),
-      kl === undefined ? '' : kl.toFixed(4),
-      report ? report.seconds.toFixed(1) : '',
-      report ? (report.peakMemory / 1e6).toFixed(0) : '',
-    ])
-    sentences.push(`${rows.at(-1)[0].padEnd(8)}  ${JSON.stringify(prompt + talk(spec))}`)
+    const name = bits === undefined ? 'original (bf16)' : `${bits} bits`
+    const bitsPerWeight = report?.size.bitsPerWeight ?? reallm('inspect', spec, '--json').bitsPerWeight
+    const { seconds, peakMemory } = report ?? {}
+    rows.push({ name, bytes, bitsPerWeight, perplexity, kl, seconds, peakMemory })
+    sentences.push(`${name.padEnd(15)}  ${JSON.stringify(prompt + talk(spec))}`)
   }
-  console.log(`\n${table(rows)}\n\n${sentences.join('\n')}`)
-  console.log(
+  if (asJson) console.log(JSON.stringify(rows))
+  else {
+    const heading = ['', 'MB', 'bits/weight', 'perplexity', 'KL', 'seconds', 'peak MB']
+    const lines = rows.map(row => [
+      row.name,
+      (row.bytes / 1e6).toFixed(2),
+      row.bitsPerWeight.toFixed(2),
+      row.perplexity.toFixed(2),
+      row.kl?.toFixed(4) ?? '',
+      row.seconds?.toFixed(1) ?? '',
+      row.peakMemory ? (row.peakMemory / 1e6).toFixed(0) : '',
+    ])
+    console.log(`\n${table([heading, ...lines])}\n\n${sentences.join('\n')}`)
+  }
+  say(
     '\nPerplexity and KL divergence (nats per token): 6 windows of 256 tokens of text that the model was not trained on.',
   )
-  console.log(`${((Date.now() - started) / 1000).toFixed(0)} seconds. Next: npx reallm --help`)
+  say(`${((Date.now() - started) / 1000).toFixed(0)} seconds. Next: npx reallm --help`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -4,7 +4,7 @@
  * blocks of other sizes, rows and columns divided by their own scales, columns in order of likeness. Every stored bit
  * counted. Nothing is trained.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/autoencoder-variants.ts [--smollm FILE.gguf]
+ *   npx tsx --conditions=@reallm/source tools/bench/autoencoder-variants.ts [--smollm FILE.gguf] [--record]
  */
 import { parseArgs } from 'node:util'
 import {
@@ -30,10 +30,26 @@ import {
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
 import { type PermutedParams, permuted, trellis } from '../../packages/vq/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 import { studyGroups, studyMatrices } from './autoencoder/matrices.ts'
 
 const { values } = parseArgs({ options: { smollm: { type: 'string' } } })
 const ctx = { seed: 1 }
+const finish = startBench({
+  name: 'autoencoder-variants',
+  what: 'What could make the residual autoencoder better, one change at a time, each against the autoencoder alone at the same rate; nothing trained.',
+  sources: [...packages('tensor-io', 'kernels', 'vq', 'autoencoder'), 'tools/bench/autoencoder'],
+  columns: {
+    matrix: { label: 'matrix' },
+    rate: { label: 'rate', unit: 'bits per weight', digits: 3 },
+    what: { label: 'what' },
+    db: { label: 'dB', unit: 'dB', digits: 2 },
+    alone: { label: 'autoencoder alone, dB', unit: 'dB', digits: 2 },
+    gain: { label: 'gain, dB', unit: 'dB', digits: 2 },
+  },
+  key: ['matrix', 'rate', 'what'],
+  seed: ctx.seed,
+})
 const registry = builtInRegistry()
 await useBackend()
 
@@ -45,14 +61,12 @@ interface Found {
   readonly error: number
 }
 
-const db = (error: number) => (-10 * Math.log10(error)).toFixed(2)
+const db = (error: number) => -10 * Math.log10(error)
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, v) => sum + v, 0) / numbers.length
 const rateOf = (stored: Parameters<typeof bitsOf>[0], { rows, cols }: Matrix) =>
   bitsOf(stored) / (rows * cols)
 
-console.log(
-  '| matrix | rate | what | dB | autoencoder alone, dB | gain, dB |\n| --- | --- | --- | --- | --- | --- |',
-)
+const rows: { matrix: string; rate: number; what: string; db: number; alone: number; gain: number }[] = []
 
 for (const { name, members } of studyGroups(values.smollm)) {
   const group = await Promise.all(members.map(m => m.load()))
@@ -72,13 +86,22 @@ for (const { name, load } of single) {
   await report(name, [w], [await afterTrellis(w, 1, 0.5), await beforeTrellis(w, 0.5, 1)])
 }
 
-/** Rows of the table; the autoencoder alone has each one's own rate. */
+finish(rows)
+
+/** Adds rows; the autoencoder alone has each one's own rate. */
 async function report(name: string, group: readonly Matrix[], variants: readonly Found[]): Promise<void> {
   for (const { what, rate, error } of variants) {
     const alone = await Promise.all(group.map(w => searchShape(w, rate, { patch: 64, steps: 0 }, ctx)))
     const own = mean(alone.map(found => found.error))
-    const gain = Number(db(error)) - Number(db(own))
-    console.log(`| ${[name, rate.toFixed(3), what, db(error), db(own), gain.toFixed(2)].join(' | ')} |`)
+    rows.push({
+      matrix: name,
+      rate: Number(rate.toFixed(3)),
+      what,
+      db: db(error),
+      alone: db(own),
+      gain: db(error) - db(own),
+    })
+    console.error(`${name}, ${what}: ${db(error).toFixed(2)} dB`)
   }
 }
 

@@ -3,7 +3,7 @@
  * every stored bit counted, φ's too. Prints a table and writes `results.json`, `plot-<matrix>.svg` and, of decoders that
  * were trained, `loss-<matrix>-<rate>.svg`; what is in `results.json` is not measured again.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/autoencoder.ts <out> [--smollm FILE.gguf] [--only NAME] [--steps 16]
+ *   npx tsx --conditions=@reallm/source tools/bench/autoencoder.ts <out> [--smollm FILE.gguf] [--only NAME] [--steps 16] [--record]
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,6 +21,7 @@ import {
 } from '../../packages/tensor-io/src/index.ts'
 import { useBackend } from '../../packages/transformer/src/index.ts'
 import { e8, kmeans, rotated, trellis } from '../../packages/vq/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 import { studyMatrices } from './autoencoder/matrices.ts'
 
 const { values, positionals } = parseArgs({
@@ -35,6 +36,42 @@ const [out] = positionals
 if (!out) throw new Error('usage: autoencoder.ts <out> [--smollm FILE.gguf] [--only NAME] [--steps N]')
 
 const SEED = 1
+const sources = packages('tensor-io', 'kernels', 'vq', 'lowrank', 'autoencoder')
+const finish = startBench({
+  name: 'autoencoder',
+  what: 'Rate against error of neural decoders and of the best other codec at the same rate, without calibration; every stored bit counted.',
+  sources: [...sources, 'tools/bench/autoencoder'],
+  columns: {
+    matrix: { label: 'matrix' },
+    kind: { label: 'kind' },
+    what: { label: 'what' },
+    bits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
+    db: { label: 'dB', unit: 'dB', digits: 2 },
+    best: { label: 'best other at this rate, dB', unit: 'dB', digits: 2 },
+    gain: { label: 'gain, dB', unit: 'dB', digits: 2 },
+    other: { label: 'the other' },
+  },
+  key: ['matrix', 'what'],
+  seed: SEED,
+})
+const finishValues = startBench({
+  name: 'trellis-values',
+  what: 'The values of trellis states (2 bits, L = 10), each by four ways of finding them; plain error, every stored bit counted.',
+  sources: [...sources, 'tools/bench/autoencoder'],
+  columns: {
+    matrix: { label: 'matrix' },
+    hash: { label: 'hash, dB', unit: 'dB', digits: 2 },
+    hashBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
+    table: { label: 'fixed table, dB', unit: 'dB', digits: 2 },
+    tableBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
+    own: { label: 'own table, dB', unit: 'dB', digits: 2 },
+    ownBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
+    network: { label: 'network, dB', unit: 'dB', digits: 2 },
+    networkBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
+  },
+  key: ['matrix'],
+  seed: SEED,
+})
 /** Rates of the autoencoder and of low rank. */
 const RATES = [0.25, 0.5, 1, 1.5, 2]
 
@@ -169,14 +206,8 @@ for (const { name, kind } of studyMatrices(values.smollm, 'packages/tiny/model')
     for (const p of own.filter(q => q.family === family)) {
       const best = hullAt(others, p.bits)
       rows.push({
-        matrix: name,
-        kind,
-        what: p.what,
-        bpw: p.bits.toFixed(3),
-        dB: p.db.toFixed(2),
-        'best other at this rate, dB': best.db.toFixed(2),
-        'gain, dB': (p.db - best.db).toFixed(2),
-        'the other': best.what,
+        ...{ matrix: name, kind, what: p.what, bits: p.bits, db: p.db },
+        ...{ best: best.db, gain: p.db - best.db, other: best.what },
       })
     }
   }
@@ -191,8 +222,21 @@ for (const { name, kind } of studyMatrices(values.smollm, 'packages/tiny/model')
   const svg = svgPlot(series, { title: name, x: 'bits per weight', y: 'signal to noise, dB' })
   if (svg) await writeFile(join(out, `plot-${name.replaceAll(/[^\w]+/g, '-')}.svg`), svg)
 }
-const columns = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[0])[]
-const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-console.log(
-  [line(columns), line(columns.map(() => '---')), ...rows.map(r => line(columns.map(c => r[c])))].join('\n'),
+finish(rows)
+
+const kinds = { hash: 'hash', table: 'gauss', own: 'trained', network: 'network' }
+finishValues(
+  [...new Set(points.map(p => p.matrix))].flatMap(matrix =>
+    ['', 'rotated '].map(rotation => {
+      const cells = Object.entries(kinds).flatMap(([column, values]) => {
+        const what = `${rotation}${values} trellis 2 bits`
+        const point = points.find(p => p.matrix === matrix && p.what === what)
+        return [
+          [column, point?.db],
+          [`${column}Bits`, point?.bits],
+        ]
+      })
+      return { matrix: rotation ? `${matrix}, rotated` : matrix, ...Object.fromEntries(cells) }
+    }),
+  ),
 )

@@ -3,12 +3,13 @@
  * time to encode and to decode (first time, and the least of the next five). One core. Two autoencoders have convolutions that
  * do something, two only their linear path.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/codecs.ts [rows=512] [cols=1024] [filter]
+ *   npx tsx --conditions=@reallm/source tools/bench/codecs.ts [rows=512] [cols=1024] [filter] [--record]
  */
 import { autoencoder } from '../../packages/autoencoder/src/index.ts'
 import { normals, relativeError } from '../../packages/tensor-io/src/codec/conformance/index.ts'
 import { bitsPerWeight, type MatrixCodec } from '../../packages/tensor-io/src/index.ts'
 import { additive, e8, grid, kmeans, normalfloat, trellis } from '../../packages/vq/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
 const [rows = 512, cols = 1024] = process.argv.slice(2, 4).map(Number)
 const filter = new RegExp(process.argv[4] ?? '')
@@ -54,6 +55,23 @@ async function timed<T>(run: () => T): Promise<{ result: Awaited<T>; micros: num
   return { result, micros: Number(((user + system) / (rows * cols)).toFixed(3)) }
 }
 
+const finish = startBench({
+  name: 'codecs',
+  what: `Error and time of every codec on unit normal weights [${rows}, ${cols}]; every stored bit counted.`,
+  sources: packages('tensor-io', 'kernels', 'vq', 'autoencoder'),
+  columns: {
+    codec: { label: 'codec' },
+    bits: { label: 'bits per weight', unit: 'bits per weight' },
+    mse: { label: 'MSE', unit: 'σ²' },
+    limit: { label: 'limit 2^(−2b)', unit: 'σ²' },
+    above: { label: 'above, dB', unit: 'dB', digits: 2 },
+    encode: { label: 'encode CPU µs/weight', unit: 'µs per weight' },
+    first: { label: 'decode, first time', unit: 'µs per weight' },
+    decode: { label: 'decode CPU µs/weight', unit: 'µs per weight' },
+  },
+  key: ['codec'],
+  seed: 1,
+})
 const table = []
 for (const { codec, params } of entries) {
   const name = `${codec.name} ${JSON.stringify(params)}`
@@ -65,14 +83,14 @@ for (const { codec, params } of entries) {
   const bits = bitsPerWeight(stored)
   const error = relativeError(w, decoded)
   table.push({
-    codec: name.replaceAll('"', ''),
-    'bits/weight': Number(bits.toFixed(3)),
-    MSE: Number(error.toFixed(5)),
-    'limit 2^(-2b)': Number((2 ** (-2 * bits)).toFixed(5)),
-    'dB above': Number((10 * Math.log10(error / 2 ** (-2 * bits))).toFixed(2)),
-    'encode CPU µs/weight': encoding,
-    'decode CPU µs/weight': first,
-    warm: Math.min(...warm),
+    codec: `\`${name.replaceAll(/["{}]/g, '')}\``.replaceAll(/([:,])(?=\S)/g, '$1 '),
+    bits: Number(bits.toFixed(3)),
+    mse: Number(error.toFixed(5)),
+    limit: Number((2 ** (-2 * bits)).toFixed(5)),
+    above: Number((10 * Math.log10(error / 2 ** (-2 * bits))).toFixed(2)),
+    encode: encoding,
+    first,
+    decode: Math.min(...warm),
   })
 }
-console.table(table)
+finish(table)

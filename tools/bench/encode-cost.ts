@@ -3,13 +3,14 @@
  * weights and second moments, through the default recipe (rotation, two-sided feedback, trellis). Processor
  * microseconds per weight should stay level.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/encode-cost.ts [bits=2] [stateBits=12] [sizes=135M,1B,7B]
+ *   npx tsx --conditions=@reallm/source tools/bench/encode-cost.ts [bits=2] [stateBits=12] [sizes=135M,1B,7B] [--record]
  *
  * One thread. Only `q_proj`, `up_proj` and `down_proj` are encoded: the others of a block have the same shapes or smaller
  * ones. Of matrices over 2²⁴ weights the first rows that make up that many.
  */
 import { type Matrix, random, zeroMatrix } from '../../packages/tensor-io/src/index.ts'
 import { rotated, trellis, withFeedback } from '../../packages/vq/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
 const [bits = '2', stateBits = '12', wanted = '135M,1B,7B'] = process.argv.slice(2)
 const codec = rotated(withFeedback(trellis))
@@ -23,6 +24,21 @@ const sizes: Record<string, [number, number]> = {
   '7B': [4096, 11008],
 }
 
+const finish = startBench({
+  name: 'encode-cost',
+  what: `Time to encode matrices of a block as models grow: trellis of ${bits} bits (L = ${stateBits}), rotation, two-sided error feedback.`,
+  sources: packages('tensor-io', 'kernels', 'vq'),
+  columns: {
+    model: { label: 'model' },
+    matrix: { label: 'matrix' },
+    rows: { label: 'rows encoded', unit: 'rows' },
+    cpuSeconds: { label: 'CPU s', unit: 's', digits: 1 },
+    perWeight: { label: 'CPU µs/weight', unit: 'µs per weight', digits: 2 },
+    peakMemory: { label: 'peak so far, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
+  },
+  key: ['model', 'matrix'],
+  seed: 1,
+})
 const table = []
 for (const size of wanted.split(',')) {
   const [hidden, inner] = sizes[size]
@@ -37,15 +53,15 @@ for (const size of wanted.split(',')) {
     table.push({
       model: size,
       matrix: `${kind} ${out}×${width}`,
-      'rows encoded': rows,
-      'CPU s': Number(((user + system) / 1e6).toFixed(1)),
-      'CPU µs/weight': Number(((user + system) / (rows * width)).toFixed(2)),
+      rows,
+      cpuSeconds: (user + system) / 1e6,
+      perWeight: (user + system) / (rows * width),
+      peakMemory: 1024 * process.resourceUsage().maxRSS,
     })
     process.stderr.write(`${size} ${kind} done\n`)
   }
 }
-console.table(table)
-console.log(`peak memory ${(process.resourceUsage().maxRSS / 1e3).toFixed(0)} MB`)
+finish(table)
 
 function normals(rows: number, cols: number, seed: number): Matrix {
   const { normal } = random(seed)

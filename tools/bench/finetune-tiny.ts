@@ -1,7 +1,7 @@
 // The embedded model at 2 bits before and after fine-tuning, on the WebAssembly backend alone: it learns the original's
 // predictions on the first three quarters of the text that was kept from training and is measured on the last quarter.
 //
-//   npx tsx --conditions=@reallm/source tools/bench/finetune-tiny.ts [--steps 150] [--rank 4] [--factor-bits 6]
+//   npx tsx --conditions=@reallm/source tools/bench/finetune-tiny.ts [--steps 150] [--rank 4] [--factor-bits 6] [--record]
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { perplexity } from '../../packages/eval/src/index.ts'
 import { builtInRegistry, compress, finetune } from '../../packages/pipeline/src/index.ts'
 import { openWeights, streamed, useBackend } from '../../packages/transformer/src/index.ts'
+import { compression, startBench } from '../results/record.ts'
 
 const { values } = parseArgs({
   options: {
@@ -16,6 +17,21 @@ const { values } = parseArgs({
     rank: { type: 'string', default: '4' },
     'factor-bits': { type: 'string', default: '6' },
   },
+})
+const finish = startBench({
+  name: 'finetune-tiny',
+  what: 'The embedded model at 2 bits before and after fine-tuning on the original’s predictions, WebAssembly alone.',
+  sources: compression,
+  columns: {
+    model: { label: 'model' },
+    bytes: { label: 'MB', unit: 'bytes', scale: 1e-6, digits: 3 },
+    perplexity: { label: 'perplexity', unit: '', digits: 2 },
+    kl: { label: 'KL, nats/token', unit: 'nats per token', digits: 4 },
+    seconds: { label: 'seconds of tuning', unit: 's', digits: 0 },
+    cpuSeconds: { label: 'CPU s', unit: 's', digits: 0 },
+  },
+  key: ['model'],
+  seed: 0,
 })
 const original = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
 const text = await readFile(join(original, 'held-out.txt'), 'utf8')
@@ -33,11 +49,7 @@ async function measure(directory: string) {
   const protocol = { ctx: 256, against: streamed(source) }
   const { perplexity: value, kl } = await perplexity(streamed(model), tokens, protocol)
   await model.close()
-  return {
-    MB: Number((model.files.bytes / 1e6).toFixed(3)),
-    perplexity: Number(value.toFixed(2)),
-    kl: Number(kl!.toFixed(4)),
-  }
+  return { bytes: model.files.bytes, perplexity: value, kl: kl! }
 }
 
 await compress(original, { to: compressed, bits: 2, effort: 'fast', evaluate: false })
@@ -55,14 +67,11 @@ await finetune(compressed, {
   ...{ rank: Number(values.rank), factorBits: Number(values['factor-bits']), learningRate: 2e-3 },
 })
 const { user, system } = process.cpuUsage(start.cpu)
-const minutes = (ms: number) => (ms / 60_000).toFixed(1)
-console.table({
-  original: await measure(original),
-  '2 bits': await measure(compressed),
-  tuned: await measure(tuned),
-})
-console.log(
-  `tuned in ${minutes(performance.now() - start.wall)} min, ${minutes((user + system) / 1000)} min of CPU time`,
-)
+const seconds = (performance.now() - start.wall) / 1000
+finish([
+  { model: 'original', ...(await measure(original)) },
+  { model: '2 bits', ...(await measure(compressed)) },
+  { model: 'tuned', ...(await measure(tuned)), seconds, cpuSeconds: (user + system) / 1e6 },
+])
 await source.close()
 await rm(work, { recursive: true, force: true })

@@ -2,11 +2,12 @@
 // 384 tokens, next-token loss, AdamW with clipping), on one thread: ours on each backend against the same loop in PyTorch.
 //
 //   npx tsx --conditions=@reallm/source tools/bench/finetune.ts [--python env/bin/python] [--only native,wasm,torch]
-//     [--steps 5] [--tokens 384] [--layers 30]
+//     [--steps 5] [--tokens 384] [--layers 30] [--record]
 //
 // PyTorch runs when a Python that has it is given. One process after the other; CPU time is all threads'.
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { packages, startBench } from '../results/record.ts'
 
 const { values } = parseArgs({
   options: {
@@ -16,6 +17,23 @@ const { values } = parseArgs({
     tokens: { type: 'string', default: '384' },
     layers: { type: 'string', default: '30' },
   },
+})
+
+const finish = startBench({
+  name: 'finetune',
+  what: 'A step of LoRA (rank 8, SmolLM2-135M’s shapes) on one thread, beside the same loop in PyTorch.',
+  sources: packages('kernels', 'transformer', 'finetune'),
+  columns: {
+    backend: { label: 'backend' },
+    wall: { label: 'steps per second', unit: 'steps per second', digits: 3 },
+    steps: { label: 'steps per CPU second', unit: 'steps per CPU second', digits: 3 },
+    bytes: { label: 'peak memory, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
+    loss: { label: 'last loss', unit: 'nats per token', digits: 3 },
+    speed: { label: 'speed, of PyTorch’s', unit: 'ratio', digits: 2 },
+    memory: { label: 'peak memory, of PyTorch’s', unit: 'ratio', digits: 2 },
+  },
+  key: ['backend'],
+  seed: 0,
 })
 
 /** What every contender trains. */
@@ -80,20 +98,9 @@ for (const name of values.only.split(',')) {
   }
 }
 const { torch } = measured
-console.table(
-  Object.fromEntries(
-    Object.entries(measured).map(([name, { seconds, cpuSeconds, bytes, losses }]) => [
-      name,
-      {
-        'steps/s': Number((1 / seconds).toFixed(3)),
-        'steps/CPU s': Number((1 / cpuSeconds).toFixed(3)),
-        'peak memory, MB': Math.round(bytes / 1e6),
-        'last loss': Number(losses.at(-1)!.toFixed(3)),
-        ...(torch && {
-          'speed, of PyTorch (CPU time)': Number((torch.cpuSeconds / cpuSeconds).toFixed(2)),
-          'memory, of PyTorch': Number((bytes / torch.bytes).toFixed(2)),
-        }),
-      },
-    ]),
-  ),
+finish(
+  Object.entries(measured).map(([backend, { seconds, cpuSeconds, bytes, losses }]) => ({
+    ...{ backend, wall: 1 / seconds, steps: 1 / cpuSeconds, bytes, loss: losses.at(-1)! },
+    ...(torch && { speed: torch.cpuSeconds / cpuSeconds, memory: bytes / torch.bytes }),
+  })),
 )

@@ -1,4 +1,5 @@
-// Speed of every kernel per CPU-second: `npx tsx --conditions=@reallm/source tools/bench/kernels.ts [name …] [onnxruntime=FOLDER]`.
+// Speed of every kernel per CPU-second:
+// `npx tsx --conditions=@reallm/source tools/bench/kernels.ts [name …] [onnxruntime=FOLDER] [--record]`.
 // Builds that this JavaScript engine cannot run and libraries that are not installed are left out. onnxruntime-node is
 // looked up in the named folder's node_modules.
 import { createRequire } from 'node:module'
@@ -22,8 +23,9 @@ import {
   viterbi,
 } from '../../packages/kernels/src/index.ts'
 import { type Matrix, matrix, random, zeroMatrix } from '../../packages/tensor-io/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
-interface Row {
+interface Kernel {
   readonly name: string
   readonly unit: 'GFLOPS' | 'µs/weight' | 'ms'
   /** Floating-point operations in 10⁹, weights in 10⁶, or 0.001, so that amount and seconds make the unit. */
@@ -40,7 +42,7 @@ const randomMatrix = (rows: number, cols: number): Matrix => {
   return m
 }
 
-function products(): Row[] {
+function products(): Kernel[] {
   const [a, b] = [randomMatrix(1024, 1024), randomMatrix(1024, 1024)]
   const out = zeroMatrix(1024, 1024)
   return [
@@ -56,7 +58,7 @@ function products(): Row[] {
   }))
 }
 
-function algebra(): Row[] {
+function algebra(): Kernel[] {
   const x = randomMatrix(1024, 576)
   const h = gram(randomMatrix(2000, 576))
   const [points, centroids] = [randomMatrix(50_000, 4), randomMatrix(256, 4)]
@@ -93,7 +95,7 @@ function algebra(): Row[] {
   ]
 }
 
-function searches(): Row[] {
+function searches(): Kernel[] {
   return [8, 10, 12, 14].flatMap(stateBits =>
     [1, 2, 3, 4].flatMap(bits => {
       const tiles = stateBits > 10 ? 16 : 64
@@ -123,16 +125,35 @@ async function seconds(run: () => unknown): Promise<number> {
   return least
 }
 
-const figure = ({ unit, amount }: Row, s: number): number =>
+const figure = ({ unit, amount }: Kernel, s: number): number =>
   Number((unit === 'GFLOPS' ? amount / s : unit === 'ms' ? s * 1000 : s / amount).toPrecision(3))
 
+const figureUnit = { unit: 'as the row says' }
+
 async function main(args: readonly string[]): Promise<void> {
+  const finish = startBench({
+    name: 'kernels',
+    what: 'Speed of each kernel per CPU-second, one thread: its reference implementation, its SIMD builds, and other libraries.',
+    sources: packages('kernels'),
+    columns: {
+      kernel: { label: 'kernel' },
+      unit: { label: 'unit' },
+      reference: { label: 'TypeScript', ...figureUnit },
+      plain: { label: 'plain SIMD', ...figureUnit },
+      relaxed: { label: 'relaxed SIMD', ...figureUnit },
+      tfjs: { label: 'tfjs wasm', ...figureUnit },
+      registered: { label: 'tfjs wasm, registered', ...figureUnit },
+      onnxruntime: { label: 'onnxruntime-node', ...figureUnit },
+    },
+    key: ['kernel'],
+    seed: 1,
+  })
   const wanted = args.filter(arg => !arg.startsWith('onnxruntime='))
   const onnx = args.find(arg => arg.startsWith('onnxruntime='))?.slice('onnxruntime='.length)
   const rows = [...products(), ...algebra(), ...searches()].filter(
     row => wanted.length === 0 || wanted.some(name => row.name.includes(name)),
   )
-  const table = new Map<Row, Record<string, string | number>>(
+  const table = new Map<Kernel, Record<string, string | number>>(
     rows.map(row => [row, { kernel: row.name, unit: row.unit }]),
   )
   for (const build of ['reference', 'plain', 'relaxed'] as const satisfies readonly KernelBuild[]) {
@@ -148,12 +169,11 @@ async function main(args: readonly string[]): Promise<void> {
   chooseBuild()
   await addTfjs(table)
   await addOnnx(table, onnx)
-  console.log(`Node ${process.version}, one thread; per CPU-second`)
-  console.table([...table.values()])
+  finish([...table.values()])
 }
 
 /** The products on tfjs's wasm backend, before and after `registerTfjs`. */
-async function addTfjs(table: ReadonlyMap<Row, Record<string, string | number>>): Promise<void> {
+async function addTfjs(table: ReadonlyMap<Kernel, Record<string, string | number>>): Promise<void> {
   const rows = [...table.keys()].filter(row => row.name.startsWith('matmul'))
   if (rows.length === 0) return
   const here = dirname(fileURLToPath(import.meta.url))
@@ -164,7 +184,7 @@ async function addTfjs(table: ReadonlyMap<Row, Record<string, string | number>>)
   tf.env().set('PROD', true)
   await tf.setBackend('wasm')
   const [a, b] = [tf.randomNormal([1024, 1024]), tf.randomNormal([1024, 1024])]
-  for (const column of ['tfjs-wasm', 'tfjs-wasm + ours']) {
+  for (const column of ['tfjs', 'registered']) {
     for (const row of rows) {
       const [ta, tb] = [row.name.at(-2) === 'T', row.name.at(-1) === 'T']
       table.get(row)![column] = figure(
@@ -177,7 +197,7 @@ async function addTfjs(table: ReadonlyMap<Row, Record<string, string | number>>)
 }
 
 async function addOnnx(
-  table: ReadonlyMap<Row, Record<string, string | number>>,
+  table: ReadonlyMap<Kernel, Record<string, string | number>>,
   folder: string | undefined,
 ): Promise<void> {
   const row = [...table.keys()].find(r => r.name === 'matmul 1024 NN')

@@ -1,7 +1,7 @@
 // OneBit on the embedded model with and without its term on hidden states: the same steps, text and seed. It learns on the
 // first three quarters of the text that was kept from training and is measured on the last quarter.
 //
-//   npx tsx --conditions=@reallm/source tools/bench/onebit.ts [--steps 60] [--weights 0,1] [--backend wasm]
+//   npx tsx --conditions=@reallm/source tools/bench/onebit.ts [--steps 60] [--weights 0,1] [--backend wasm] [--record]
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -26,6 +26,7 @@ import {
   tf,
   useBackend,
 } from '../../packages/transformer/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +34,21 @@ const { values } = parseArgs({
     weights: { type: 'string', default: '0,1' },
     backend: { type: 'string' },
   },
+})
+const finish = startBench({
+  name: 'onebit',
+  what: 'OneBit on the embedded model with and without its term on hidden states, after the same steps.',
+  sources: packages('tensor-io', 'kernels', 'transformer', 'finetune', 'eval'),
+  columns: {
+    hiddenWeight: { label: 'weight of the term', unit: '' },
+    steps: { label: 'steps', unit: 'steps' },
+    perplexity: { label: 'perplexity', unit: '', digits: 2 },
+    kl: { label: 'KL, nats/token', unit: 'nats per token', digits: 4 },
+    hidden: { label: 'distance of hidden states', unit: '', digits: 4 },
+    cpuSeconds: { label: 'CPU s', unit: 's', digits: 0 },
+  },
+  key: ['hiddenWeight', 'steps'],
+  seed: 0,
 })
 const folder = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
 const text = await readFile(join(folder, 'held-out.txt'), 'utf8')
@@ -68,6 +84,7 @@ async function apart(parts: OneBit): Promise<number> {
   return sum / measured.length
 }
 
+const rows = []
 for (const hiddenWeight of values.weights.split(',').map(Number)) {
   const parts = await oneBit(model)
   const settings = { steps: Number(values.steps), learningRate: 5e-3, seed: 0, gradientCheckpointing: true }
@@ -77,10 +94,12 @@ for (const hiddenWeight of values.weights.split(',').map(Number)) {
   const { hooks, weights } = parts.apply(Object.fromEntries(parts.parameters), base)
   const protocol = { ctx: 256, against: inMemory(config, base) }
   const result = await perplexity(inMemory(config, weights, hooks), heldOut, protocol)
-  console.log(
-    `hidden weight ${hiddenWeight}: perplexity ${result.perplexity.toFixed(2)}, KL ${result.kl!.toFixed(4)}, ` +
-      `hidden states ${(await apart(parts)).toFixed(4)} apart, ${((user + system) / 1e6).toFixed(0)} s of CPU time`,
-  )
+  const { perplexity: ppl, kl } = result
+  rows.push({
+    ...{ hiddenWeight, steps: settings.steps, perplexity: ppl, kl: kl! },
+    ...{ hidden: await apart(parts), cpuSeconds: (user + system) / 1e6 },
+  })
   parts.dispose()
 }
+finish(rows)
 await model.close()

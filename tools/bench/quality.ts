@@ -1,24 +1,23 @@
 /**
- * Quality against size on a real model, beside the types of GGUF: compresses with the command line as anybody would,
- * measures with `reallm eval`, prints one table with ratios to the original.
+ * Size and quality of a real model: compresses with the command line as anybody would and measures with `reallm eval`.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/quality.ts --model MODEL.gguf --calib TEXT --text TEXT --out FOLDER
  *     [--rows blocks-2,blocks-3,blocks-4,45MB,56MB,62MB,70MB] [--effort normal] [--windows 24] [--backend native]
- *     [--artifacts name=DIR,…]
+ *     [--artifacts name=DIR,…] [--record]
  *
- * Rows: `blocks-N` stores the blocks' matrices on N bits per weight and leaves the embedding as it is; a size is that of
- * the whole file. Artifacts stay in FOLDER; what is there is not made again, what was stopped goes on. `--artifacts`
- * measures others beside them, such as fine-tuned ones.
+ * Rows: `blocks-N` stores the blocks' matrices with N bits per weight and leaves embeddings and head as they are; a size is
+ * that of the whole file. Artifacts stay in FOLDER; those that are there are not made again, interrupted ones resume.
+ * `--artifacts` measures others beside them, such as fine-tuned ones.
  *
- * The GGUF types are those of SmolLM2-135M made with an importance matrix and measured by llama.cpp, with its own window
- * handling: compare ratios to the original. With LLAMA_CPP naming a folder that has llama-quantize, llama-imatrix and
- * llama-perplexity, they are made from MODEL and measured here instead.
+ * With LLAMA_CPP naming a folder that has llama-quantize, llama-imatrix and llama-perplexity, llama.cpp's types are made
+ * from MODEL and measured too, by its own program with its own handling of windows: compare ratios.
  */
 import { execFile, spawn } from 'node:child_process'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import type { CompressReport } from '../../packages/pipeline/src/index.ts'
+import { compression, startBench } from '../results/record.ts'
 
 const { values } = parseArgs({
   options: {
@@ -38,27 +37,40 @@ if (!model || !calib || !text || !values.out) throw new Error('needs --model, --
 const out = resolve(values.out)
 await mkdir(out, { recursive: true })
 
+const columns = {
+  program: { label: 'made by' },
+  name: { label: 'model' },
+  bytes: { label: 'whole file, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
+  bitsPerWeight: { label: 'bits per weight', unit: 'bits', digits: 2 },
+  perplexity: { label: 'perplexity', unit: '', digits: 2 },
+  ratio: { label: 'ratio to the original', unit: 'ratio', digits: 3 },
+  kl: { label: 'KL, nats/token', unit: 'nats per token', digits: 3 },
+  top1: { label: 'same top token, %', unit: 'share', scale: 100, digits: 1 },
+  seconds: { label: 'seconds', unit: 's', digits: 0 },
+  cpuSeconds: { label: 'CPU s', unit: 's', digits: 0 },
+  peakMemory: { label: 'peak, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
+}
+const about = {
+  name: 'quality',
+  what: 'SmolLM2-135M-Instruct from its Q4_1 GGUF, taken as the original, on WikiText-2 (raw test): size against what is lost.',
+  columns,
+  key: ['program', 'name'],
+}
+const finish = startBench({ ...about, sources: compression, seed: 0 })
+const finishOthers = startBench({ ...about, sources: [], seed: null })
+
 interface Measured {
   readonly bytes: number
   readonly perplexity: number
   readonly kl?: number
   readonly top1?: number
 }
-interface Line {
-  readonly name: string
-  readonly bytes: number
-  readonly perplexity: number
-  readonly ratio: number
-  readonly kl?: number
-  readonly top1?: number
-  readonly report?: CompressReport
-}
 
 const run = promisify(execFile)
 const cli = new URL('../../packages/reallm/bin/reallm.js', import.meta.url).pathname
 
 const original = await evaluated('original', model)
-const lines: Line[] = [line('original', original, original.perplexity)]
+const rows = []
 const kept = values.artifacts.split(',').filter(Boolean)
 const made = values.rows.split(',').filter(Boolean)
 for (const [name, folder] of [
@@ -66,36 +78,26 @@ for (const [name, folder] of [
   ...kept.map(pair => pair.split('=')),
 ]) {
   if (!(await exists(folder))) await compressed(name, folder)
-  const report = await readFile(join(folder, 'reallm-report.json'), 'utf8').catch(() => undefined)
-  const measured = await evaluated(name, folder, model)
-  lines.push({
-    ...line(name, measured, original.perplexity),
-    ...(report !== undefined && { report: JSON.parse(report) as CompressReport }),
+  const json = await readFile(join(folder, 'reallm-report.json'), 'utf8').catch(() => undefined)
+  const report = json === undefined ? undefined : (JSON.parse(json) as CompressReport)
+  const { seconds, cpuSeconds, peakMemory } = report ?? {}
+  const { perplexity, ...measured } = await evaluated(name, folder, model)
+  rows.push({
+    ...{ program: 'reallm', name: titleOf(name), ...measured, perplexity },
+    ...{ ratio: perplexity / original.perplexity, bitsPerWeight: report?.size.bitsPerWeight },
+    ...{ seconds, cpuSeconds, peakMemory },
   })
 }
-lines.push(...(process.env.LLAMA_CPP ? await ggufTypes(process.env.LLAMA_CPP) : knownGgufTypes()))
-await writeFile(
-  join(out, 'quality.json'),
-  `${JSON.stringify({ date: new Date(), options: values, lines }, null, 2)}\n`,
-)
-console.table(
-  lines.map(({ name, bytes, perplexity, ratio, kl, top1, report }) => ({
-    name,
-    MB: Number((bytes / 1e6).toFixed(2)),
-    perplexity: Number(perplexity.toFixed(3)),
-    'ratio to original': Number(ratio.toFixed(4)),
-    KL: kl === undefined ? '' : Number(kl.toFixed(4)),
-    'same token %': top1 === undefined ? '' : Number((100 * top1).toFixed(1)),
-    'bits/weight': report ? Number(report.size.bitsPerWeight.toFixed(3)) : '',
-    seconds: report ? Math.round(report.seconds) : '',
-    'CPU s': report ? Math.round(report.cpuSeconds) : '',
-    'peak MB': report ? Math.round(report.peakMemory / 1e6) : '',
-  })),
-)
+finish(rows)
+if (process.env.LLAMA_CPP) finishOthers(await ggufTypes(process.env.LLAMA_CPP))
 
-function line(name: string, { bytes, perplexity, kl, top1 }: Measured, of: number): Line {
-  const compared = { ...(kl !== undefined && { kl }), ...(top1 !== undefined && { top1 }) }
-  return { name, bytes, perplexity, ratio: perplexity / of, ...compared }
+/** `56MB` → `56 MB`; `blocks-3` → `3.0 bits in the blocks`; the effort where it is not `normal`. */
+function titleOf(name: string): string {
+  const blocks = /^blocks-([\d.]+)$/.exec(name)
+  const title = blocks
+    ? `${Number(blocks[1]).toFixed(1)} bits in the blocks`
+    : name.replace(/(\d)MB$/, '$1 MB')
+  return values.effort === 'normal' ? title : `${title}, \`${values.effort}\``
 }
 
 /** Measured once: kept beside the artifacts, under the artifact's time of change. */
@@ -137,24 +139,7 @@ function exists(path: string): Promise<boolean> {
   )
 }
 
-/** SmolLM2-135M-Instruct, with an importance matrix, as llama.cpp made and measured them (its original: 25.079). */
-function knownGgufTypes(): Line[] {
-  const types: [string, number, number][] = [
-    ['Q3_K_M', 93.5e6, 26.99],
-    ['Q2_K', 88.2e6, 29.07],
-    ['IQ3_XXS', 87.0e6, 30.11],
-    ['IQ2_M', 85.6e6, 33.6],
-    ['IQ2_XXS', 83.8e6, 41.55],
-  ]
-  return types.map(([type, bytes, perplexity]) => ({
-    name: `GGUF ${type} (kept figure)`,
-    bytes,
-    perplexity,
-    ratio: perplexity / 25.079,
-  }))
-}
-
-async function ggufTypes(bin: string): Promise<Line[]> {
+async function ggufTypes(bin: string) {
   const tool = (name: string, args: string[]) => run(join(bin, name), args, { maxBuffer: 2 ** 28 })
   const scored = async (file: string): Promise<Measured> => {
     const args = ['-m', file, '-f', text!, '-c', '512', '--chunks', values.windows]
@@ -166,12 +151,14 @@ async function ggufTypes(bin: string): Promise<Line[]> {
   const matrix = join(out, 'imatrix.gguf')
   if (!(await exists(matrix))) await tool('llama-imatrix', ['-m', model!, '-f', calib!, '-o', matrix])
   const base = await scored(model!)
-  const lines: Line[] = [line('GGUF original, by llama.cpp', base, base.perplexity)]
-  for (const type of ['Q3_K_M', 'Q2_K', 'IQ3_XXS', 'IQ2_M', 'IQ2_XXS']) {
+  const rows = []
+  for (const type of ['Q4_K_M', 'Q3_K_M', 'Q4_0', 'IQ4_XS', 'Q2_K', 'IQ3_XXS', 'IQ2_M', 'IQ2_XXS']) {
     const file = join(out, `${type}.gguf`)
     if (!(await exists(file)))
       await tool('llama-quantize', ['--allow-requantize', '--imatrix', matrix, model!, file, type])
-    lines.push(line(`GGUF ${type}`, await scored(file), base.perplexity))
+    const measured = await scored(file)
+    const ratio = measured.perplexity / base.perplexity
+    rows.push({ program: 'llama.cpp', name: type, ...measured, ratio })
   }
-  return lines
+  return rows
 }

@@ -3,15 +3,16 @@
 //
 //   npx tsx --conditions=@reallm/source tools/bench/runtime.ts --model smollm2.gguf --artifact DIR --with FOLDER
 //     [--only node,native,page,wllama] [--prompt 128] [--tokens 32] [--threads 1,2] [--weights expanded]
-//     [--turns 2] [--rounds 2] [--patience 300]
+//     [--turns 2] [--rounds 2] [--patience 300] [--record]
 //
 // FOLDER is one where `npm i --ignore-scripts @wllama/wllama node-llama-cpp playwright-core` was run; without it only
 // `node` runs. Ours runs the compressed model in DIR, or the GGUF when there is none; the others run the GGUF. After
-// `patience` seconds a contender is given up; one that fails is a row that says why.
+// `patience` seconds a contender is stopped; one that fails says why and has no row.
 import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { packages, startBench } from '../results/record.ts'
 import type { Measured, Task } from './runtime/task.ts'
 
 const { values } = parseArgs({
@@ -30,15 +31,27 @@ const { values } = parseArgs({
   },
 })
 if (!values.model) throw new Error('name a GGUF file: --model smollm2.gguf')
+const finish = startBench({
+  name: 'runtime',
+  what: 'Prompt and decoding speed of SmolLM2-135M: this runtime with a compressed model, the others with the Q4_1 GGUF of 98.4 MB.',
+  sources: packages('kernels', 'runtime'),
+  columns: {
+    contender: { label: 'contender' },
+    prompt: { label: `prompt of ${values.prompt}, tokens/s`, unit: 'tokens per second', precision: 3 },
+    decode: { label: 'decode, tokens/s', unit: 'tokens per second', precision: 3 },
+    promptCpu: { label: 'prompt, per CPU s', unit: 'tokens per CPU second', precision: 3 },
+    decodeCpu: { label: 'decode, per CPU s', unit: 'tokens per CPU second', precision: 3 },
+    memory: { label: 'memory, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
+    file: { label: 'file, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
+  },
+  key: ['contender'],
+  seed: null,
+})
 const patience = Number(values.patience)
 const only = values.only.split(',').filter(name => name === 'node' || values.with)
 
-/** What is compared, ours first. */
-const rivals = [
-  ['node', 'native'],
-  ['page', 'wllama'],
-] as const
-const ours = rivals.map(([name]) => name as string)
+/** Contenders that run the compressed model. */
+const ours = ['node', 'page']
 
 /** Runs a contender once, with everything it starts. */
 function run(name: string, task: Task): Promise<Measured> {
@@ -92,9 +105,7 @@ const fileBytes = (name: string): number =>
         .reduce((sum, file) => sum + statSync(join(values.artifact!, file)).size, 0)
     : statSync(values.model!).size
 
-const rounded = (x: number | undefined) => (x === undefined ? '' : Number(x.toPrecision(3)))
-const rows: Record<string, object> = {}
-const ratios: Record<string, object> = {}
+const rows = []
 for (const threads of values.threads.split(',').map(Number)) {
   const task: Task = {
     model: values.model,
@@ -121,32 +132,13 @@ for (const threads of values.threads.split(',').map(Number)) {
   }
   for (const name of only) {
     const m = measured.get(name)
-    rows[`${name}, threads ${threads}`] = m
-      ? {
-          what: m.what,
-          'prompt, tokens/s': rounded(m.prompt),
-          'decode, tokens/s': rounded(m.decode),
-          'prompt, per CPU s': rounded(m.promptCpu),
-          'decode, per CPU s': rounded(m.decodeCpu),
-          'memory, MB': m.memory ? Math.round(m.memory / 1e6) : '',
-          'file, MB': rounded(fileBytes(name) / 1e6),
-        }
-      : { what: `failed: ${failed.get(name)}` }
-  }
-  for (const [mine, theirs] of rivals) {
-    const [a, b] = [measured.get(mine), measured.get(theirs)]
-    if (!a || !b) continue
-    const ratio = (x: number | undefined, y: number | undefined) => (x && y ? rounded(x / y) : '')
-    ratios[`${mine} / ${theirs}, threads ${threads}`] = {
-      prompt: ratio(a.prompt, b.prompt),
-      decode: ratio(a.decode, b.decode),
-      'prompt, per CPU s': ratio(a.promptCpu, b.promptCpu),
-      'decode, per CPU s': ratio(a.decodeCpu, b.decodeCpu),
-      memory: ratio(a.memory, b.memory),
-      file: ratio(fileBytes(mine), fileBytes(theirs)),
+    if (!m) {
+      console.error(`${name}, threads ${threads} failed: ${failed.get(name)}`)
+      continue
     }
+    const { what, prompt, decode, promptCpu, decodeCpu, memory } = m
+    const contender = `${what}, ${threads} thread(s)`
+    rows.push({ contender, prompt, decode, promptCpu, decodeCpu, memory, file: fileBytes(name) })
   }
 }
-console.log(`prompt of ${values.prompt} tokens, ${values.tokens} decoded, Node ${process.version}`)
-console.table(rows)
-console.table(ratios)
+finish(rows)

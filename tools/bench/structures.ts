@@ -1,9 +1,9 @@
 /**
- * What structured matrices save in the runtime: the same model with its blocks' matrices dense on 8 bits, as reduced-order
- * models, as low-rank sketches and as Monarch matrices. Prints the multiply-adds of a token and the processor time of one
- * in decoding and in reading a prompt, the least of all rounds, all models in one process taking turns.
+ * What structured matrices save in the runtime: the same model with its blocks' matrices dense with 8 bits, as reduced-order
+ * models, as low-rank sketches and as Monarch matrices. Prints the MACs of a token and the processor time of one token in
+ * decoding and in reading a prompt: the least of all rounds; all models take turns in one process.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/structures.ts [--model npm:@reallm/tiny] [--tokens 64] [--rounds 8]
+ *   npx tsx --conditions=@reallm/source tools/bench/structures.ts [--model npm:@reallm/tiny] [--tokens 64] [--rounds 8] [--record]
  *
  * Factors are fitted to the weights alone: calibration changes their values, not their sizes. They are held as floats,
  * dense weights as integers of one byte.
@@ -22,6 +22,7 @@ import {
 } from '../../packages/pipeline/src/index.ts'
 import { load } from '../../packages/runtime/src/index.ts'
 import { grid } from '../../packages/vq/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
 const { values } = parseArgs({
   options: {
@@ -29,6 +30,20 @@ const { values } = parseArgs({
     tokens: { type: 'string', default: '64' },
     rounds: { type: 'string', default: '8' },
   },
+})
+const finish = startBench({
+  name: 'structures',
+  what: 'Speed of the embedded model with the matrices of its blocks in each structured form; embeddings and head dense with 8 bits.',
+  sources: packages('tensor-io', 'kernels', 'lowrank', 'runtime'),
+  columns: {
+    form: { label: 'blocks' },
+    bytes: { label: 'MB', unit: 'bytes', scale: 1e-6, digits: 2 },
+    macs: { label: 'MACs per token, M', unit: 'MACs', scale: 1e-6, digits: 2 },
+    decode: { label: 'decoding, ms per token', unit: 'ms', precision: 3 },
+    prompt: { label: 'prompt, ms per token', unit: 'ms', precision: 3 },
+  },
+  key: ['form'],
+  seed: null,
 })
 const [tokens, rounds] = [Number(values.tokens), Number(values.rounds)]
 
@@ -78,15 +93,13 @@ try {
       least[i] = { decode: Math.min(least[i].decode, decode), prompt: Math.min(least[i].prompt, prompt) }
     }
   }
-  console.log('| blocks | MB | multiply-adds per token | decoding, ms per token | prompt, ms per token |')
-  console.log('| --- | --: | --: | --: | --: |')
-  for (const [i, { name, bytes, model }] of models.entries()) {
-    const share = (100 * model.multiplyAdds) / models[0].model.multiplyAdds
-    const adds = `${(model.multiplyAdds / 1e6).toFixed(2)} M (${share.toFixed(0)} %)`
-    const [decode, prompt] = [least[i].decode, least[i].prompt].map(ms => (ms / tokens).toPrecision(3))
-    console.log(`| ${name} | ${(bytes / 1e6).toFixed(2)} | ${adds} | ${decode} | ${prompt} |`)
-    model.dispose()
-  }
+  finish(
+    models.map(({ name, bytes, model }, i) => ({
+      ...{ form: name, bytes, macs: model.multiplyAdds },
+      ...{ decode: least[i].decode / tokens, prompt: least[i].prompt / tokens },
+    })),
+  )
+  for (const { model } of models) model.dispose()
 } finally {
   await rm(folder, { recursive: true })
 }

@@ -2,7 +2,7 @@
  * Bytes that training holds, for full quantisation-aware training, LoRA on quantised weights, and LR-QAT with each of
  * its downcasts: between steps, and the most inside one.
  *
- *     npx tsx --conditions=@reallm/source tools/bench/training-bytes.ts packages/tiny/model [steps]
+ *     npx tsx --conditions=@reallm/source tools/bench/training-bytes.ts packages/tiny/model [steps] [--record]
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +16,21 @@ import {
   tf,
   useBackend,
 } from '../../packages/transformer/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
+const finish = startBench({
+  name: 'training-bytes',
+  what: 'Memory of training the embedded model (4 bits, rank 8, 2 × 128 tokens, gradient checkpointing): tensors and held weights together.',
+  sources: packages('transformer', 'finetune'),
+  columns: {
+    method: { label: 'method' },
+    between: { label: 'MB between steps', unit: 'bytes', scale: 1e-6, digits: 2 },
+    most: { label: 'MB at most', unit: 'bytes', scale: 1e-6, digits: 2 },
+    seconds: { label: 'seconds per step', unit: 's', digits: 2 },
+  },
+  key: ['method'],
+  seed: 0,
+})
 const [path = 'packages/tiny/model', steps = '3'] = process.argv.slice(2)
 await useBackend()
 const model = await openWeights(path)
@@ -41,7 +55,7 @@ for (const kind of ['f32', 'fp16', 'bf16', 'fixed8', 'packed'] as const) {
 const base = await loadWeights(model)
 const lora = trainable(config, base, { rank: 8 }, 0)
 rows.push(await measure('LoRA on decoded weights', lora, base, 0))
-console.table(rows)
+finish(rows)
 
 async function measure(
   method: string,
@@ -69,11 +83,5 @@ async function measure(
   await tuneEndToEnd({ config, base, parts: watched, windows, ...run })
   const seconds = (performance.now() - start) / 1000 / Number(steps)
   if (!method.startsWith('LoRA')) tf.dispose(base)
-  const megabytes = (bytes: number) => Number(((bytes + frozenBytes) / 1e6).toFixed(2))
-  return {
-    method,
-    'MB between steps': megabytes(between),
-    'MB at most': megabytes(most),
-    's per step': Number(seconds.toFixed(2)),
-  }
+  return { method, between: between + frozenBytes, most: most + frozenBytes, seconds }
 }

@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { basename, relative } from 'node:path'
 import { type Column, pathOf, type ResultsFile, type Row, readResults, resultsText, root } from './schema.ts'
 import { digestAt, digestHere, headCommit } from './sources.ts'
+import { rowsTable } from './table.ts'
 
 /** What a bench says of itself. */
 export interface Bench {
@@ -12,16 +13,22 @@ export interface Bench {
   readonly what: string
   /** Files and folders that decide the numbers. */
   readonly sources: readonly string[]
-  readonly columns: Readonly<Record<string, Column>>
+  readonly columns: Record<string, Column>
   /** Columns that tell rows apart. */
   readonly key: readonly string[]
   readonly seed: number | null
 }
 
-/** The packages that decide what `compress` writes and how it is measured. */
-export const compression = [
+/** A row as a bench has it: what was not measured is undefined, empty or NaN. */
+type Cells = Readonly<Record<string, string | number | undefined>>
+
+/** The sources of packages. */
+export const packages = (...names: string[]): string[] => names.map(name => `packages/${name}/src`)
+
+/** What decides the result of `compress`, and how it is measured. */
+export const compression = packages(
   ...['tensor-io', 'kernels', 'transformer', 'vq', 'lowrank', 'autoencoder', 'finetune', 'eval', 'pipeline'],
-].map(name => `packages/${name}/src`)
+)
 
 const flag = '--record'
 /** Whether this process was asked to write docs/results; the flag is taken off the command line. */
@@ -29,35 +36,53 @@ const wanted = process.argv.includes(flag)
 process.argv = process.argv.filter(arg => arg !== flag)
 
 /**
- * Call it before measuring, and what it returns with the rows. With `--record` they are put into the bench's file, in the
- * place of earlier rows of the same key; without it nothing is written. Code that is not committed cannot be recorded.
+ * Begins a bench; what it returns takes the rows and prints them as a table. With `--record` on the command line they are
+ * also put into the bench's file of docs/results, in place of earlier rows of the same key. Only committed code can be
+ * recorded.
+ *
+ * @throws Error before anything is measured when `--record` is given and the sources differ from the last commit
  */
-export function startRun(bench: Bench): (rows: readonly Row[]) => void {
-  if (!wanted) return () => {}
-  const { name, what, columns, key, seed } = bench
-  const sources = [...bench.sources]
-  const commit = headCommit()
-  const digest = digestAt(commit, sources)
-  const requireCommitted = () => {
-    if (digestHere(sources) === digest) return
-    throw new Error(`${sources.join(', ')} differ from commit ${commit}: commit first, then measure`)
-  }
-  requireCommitted()
-  return rows => {
-    requireCommitted()
-    const date = new Date().toISOString().slice(0, 10)
-    const about = { command: commandLine(), commit, sources, digest, date, machine: machine(), seed }
-    const file: ResultsFile = { what, columns: { ...columns }, key: [...key], runs: [] }
-    const idOf = (row: Row) => JSON.stringify(key.map(column => row[column]))
-    const measured = new Set(rows.map(idOf))
-    const before = existsSync(pathOf(name)) ? readResults(name).runs : []
-    const kept = before
-      .map(run => ({ ...run, rows: run.rows.filter(row => !measured.has(idOf(row))) }))
-      .filter(run => run.rows.length > 0)
-    const runs = [...kept, { ...about, rows: rows.map(row => ({ ...row })) }]
-    writeFileSync(pathOf(name), resultsText({ ...file, runs }))
+export function startBench(bench: Bench): (measured: readonly Cells[]) => void {
+  const { columns, name, sources } = bench
+  const digest = wanted ? committedDigest(sources) : undefined
+  return measured => {
+    const rows = measured.map(cells => filled(cells))
+    console.log(rowsTable(columns, rows))
+    if (digest === undefined) return
+    if (committedDigest(sources) !== digest) throw new Error('the code was changed while it was measured')
+    writeFileSync(pathOf(name), resultsText(withRows(bench, digest, rows)))
     console.error(`recorded in ${relative(root, pathOf(name))}; npm run results writes the pages`)
   }
+}
+
+const filled = (cells: Cells): Row =>
+  Object.fromEntries(
+    Object.entries(cells).flatMap(([name, value]) =>
+      value === undefined || value === '' || Number.isNaN(value) ? [] : [[name, value]],
+    ),
+  )
+
+function committedDigest(sources: readonly string[]): string {
+  const digest = digestAt('HEAD', sources)
+  if (digestHere(sources) === digest) return digest
+  throw new Error(
+    `${sources.join(', ')} differ from the last commit: commit first, then measure with ${flag}`,
+  )
+}
+
+/** The bench's file with these rows as its newest run. */
+function withRows(bench: Bench, digest: string, rows: readonly Row[]): ResultsFile {
+  const { name, what, columns, key, sources, seed } = bench
+  const idOf = (row: Row) => JSON.stringify(key.map(column => row[column]))
+  const measured = new Set(rows.map(idOf))
+  const before = existsSync(pathOf(name)) ? readResults(name).runs : []
+  const kept = before
+    .map(run => ({ ...run, rows: run.rows.filter(row => !measured.has(idOf(row))) }))
+    .filter(run => run.rows.length > 0)
+  const about = { command: commandLine(), commit: headCommit(), sources: [...sources], digest, seed }
+  const date = new Date().toISOString().slice(0, 10)
+  const run = { ...about, date, machine: machine(), rows: [...rows] }
+  return { what, columns, key: [...key], runs: [...kept, run] }
 }
 
 /** How this process was called, files by their names alone. */

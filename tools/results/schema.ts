@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import * as z from 'zod'
 
 export const root = join(import.meta.dirname, '..', '..')
-export const resultsFolder = join(root, 'docs', 'results')
+const resultsFolder = join(root, 'docs', 'results')
 
 const column = z.strictObject({
   /** Heading in pages, with the unit that is shown. */

@@ -26,19 +26,31 @@ export function tableOf(results: ResultsFile, view: Omit<View, 'from'>): string 
   if (falling) shown.sort((a, b) => Number(b.row[falling]) - Number(a.row[falling]))
   const sourceOf = view.brief ? timeOf : fullSourceOf
   const used = [...new Set(shown.map(({ run }) => sourceOf(run)))]
-  const names = (view.columns ?? Object.keys(results.columns)).filter(name =>
-    shown.some(({ row }) => row[name] !== undefined),
+  const marked = (text: string) => (used.length > 1 ? mark(used.indexOf(text) + 1) : '')
+  const names = view.columns ?? Object.keys(results.columns)
+  const columns = Object.fromEntries(names.map(name => [name, results.columns[name]]))
+  const table = rowsTable(
+    columns,
+    shown.map(({ row }) => row),
+    shown.map(({ run }) => marked(sourceOf(run))),
   )
-  const columns = names.map(name => results.columns[name])
-  const lines = shown.map(({ run, row }) => {
-    const cells = names.map((name, i) => cellOf(row[name], columns[i]))
-    if (used.length > 1) cells[0] += ` ${mark(used.indexOf(sourceOf(run)) + 1)}`
-    return cells
+  return [table, '', used.map(text => `${marked(text)} ${text}`.trim()).join('  \n')].join('\n')
+}
+
+/** Rows as a table in Markdown: the columns that have cells, each row's mark behind its first cell. */
+export function rowsTable(
+  columns: ResultsFile['columns'],
+  rows: readonly Row[],
+  rowMarks: readonly string[] = [],
+): string {
+  const names = Object.keys(columns).filter(name => rows.some(row => row[name] !== undefined))
+  const heading = names.map(name => columns[name].label)
+  const rules = names.map(name => (columns[name].unit === undefined ? '---' : '--:'))
+  const lines = rows.map((row, i) => {
+    const [first, ...rest] = names.map(name => cellOf(row[name], columns[name]))
+    return [`${first} ${rowMarks[i] ?? ''}`.trim(), ...rest]
   })
-  const rules = columns.map(({ unit }) => (unit === undefined ? '---' : '--:'))
-  const table = [columns.map(c => c.label), rules, ...lines].map(cells => `| ${cells.join(' | ')} |`)
-  const sources = used.map((text, i) => (used.length > 1 ? `${mark(i + 1)} ${text}` : text))
-  return [...table, '', sources.join('  \n')].join('\n')
+  return [heading, rules, ...lines].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
 function cellOf(value: Row[string] | undefined, { scale = 1, digits, precision }: Column): string {

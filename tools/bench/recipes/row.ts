@@ -43,8 +43,8 @@ export interface Row extends RowTask {
   readonly cpuSeconds?: number
   /** Largest resident set until `compress` was done, in bytes. */
   readonly peakMemory?: number
-  /** How often each choice was taken. */
-  readonly choices?: Readonly<Record<string, number>>
+  /** Number of matrices with each configuration. */
+  readonly configurations?: Readonly<Record<string, number>>
 }
 
 const { task, to } = JSON.parse(process.argv[2]) as { task: RowTask; to: string }
@@ -67,13 +67,13 @@ async function measure(): Promise<Partial<Row>> {
       ...(backend && { backend }),
     })
     const { user, system } = process.cpuUsage(started)
-    const choices: Record<string, number> = {}
-    for (const { codec } of matrices) choices[codec] = (choices[codec] ?? 0) + 1
+    const configurations: Record<string, number> = {}
+    for (const { codec } of matrices) configurations[codec] = (configurations[codec] ?? 0) + 1
     const { kl, top1, perplexity } = await evaluate(to)
     return {
       ...{ bytes: size.bytes, bitsPerWeight: size.bitsPerWeight, perplexity, kl, top1 },
       ...(!resume && { cpuSeconds: (user + system) / 1e6, peakMemory }),
-      choices,
+      configurations,
     }
   } catch (error) {
     if (error instanceof ReallmError && /cannot be reached/.test(error.message)) {
