@@ -197,18 +197,3 @@ export function attend(q: TfTensor, k: TfTensor, v: TfTensor, { softcap, hide }:
     }
   })(q, k, v)
 }
-
-/**
- * `x` itself; in the backward pass `onGradient` sees its gradient, which lives for the call only.
- *
- * @example
- * const hooks = { linear: (module, x, base) => tap(base(), g => gather(module, g)) }
- */
-export const tap = (x: TfTensor, onGradient: (gradient: TfTensor) => void): TfTensor =>
-  tf.customGrad(value => ({
-    value: (value as TfTensor).clone(),
-    gradFunc: (dy: TfTensor) => {
-      onGradient(dy)
-      return dy.clone()
-    },
-  }))(x)
