@@ -5,8 +5,16 @@ import { describe, expect, test } from 'vitest'
 
 const packages = join(import.meta.dirname, '..', 'packages')
 
-/** What a page fetches at once for these lines, minified and compressed, wasm inside: bytes, and the files in them. */
-async function initialBundle(name: string, what: string, platform: 'browser' | 'node' = 'browser') {
+/**
+ * What a page fetches at once for these lines, minified and compressed, wasm inside: bytes, and the files in them. `later` are
+ * sources that it imports afterwards, to be counted as well.
+ */
+async function initialBundle(
+  name: string,
+  what: string,
+  platform: 'browser' | 'node' = 'browser',
+  later: readonly string[] = [],
+) {
   const { outputFiles, metafile } = await build({
     stdin: {
       contents: `import ${what} from './index.ts'; globalThis.used = [${what.replace(/[{}]|\* as/g, '')}]`,
@@ -36,6 +44,9 @@ async function initialBundle(name: string, what: string, platform: 'browser' | '
     }
   }
   visit('out/stdin.js')
+  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+    if (entryPoint && later.some(source => entryPoint.endsWith(source))) visit(path)
+  }
   const chunks = outputFiles.filter(file => [...needed].some(path => file.path.endsWith(path)))
   return {
     bytes: chunks.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0),
@@ -46,12 +57,12 @@ async function initialBundle(name: string, what: string, platform: 'browser' | '
 /** kB of 1000 bytes for what a page typically takes of a package, and for all of it. */
 describe.each([
   ['tensor-io', '{ openModel }', 10, 27],
-  ['kernels', '{ matmul }', 17, 52],
-  ['vq', '{ trellis }', 65, 84],
-  ['lowrank', '{ lowrank }', 48, 60],
-  ['runtime', '{ load }', 66, 66],
+  ['kernels', '{ matmul }', 17, 50],
+  ['vq', '{ trellis }', 45, 65],
+  ['lowrank', '{ lowrank }', 27, 35],
+  ['runtime', '{ load }', 55, 55],
   ['transformer', '{ openWeights, useBackend }', 40, 70],
-  ['autoencoder', '{ implicit }', 78, 88],
+  ['autoencoder', '{ implicit }', 30, 35],
   ['finetune', '{ finetuneArtifact }', 53, 90],
   ['eval', '{ perplexity }', 35, 35],
 ])('%s', (name, part, least, all) => {
@@ -76,6 +87,13 @@ test('the runtime brings its wasm, and neither schemas nor tokenizer before a mo
   const { files } = await initialBundle('runtime', '{ load }')
   expect(files.filter(path => /node_modules|gguf\/open/.test(path))).toEqual([])
   expect(files.some(path => path.endsWith('wasm/inference.ts'))).toBe(true)
+})
+
+test('a model of the default recipe fetches at most 80 kB of the runtime in all', async () => {
+  const codecs = ['grid', 'rotated', 'scaled', 'trellis'].map(file => `runtime/src/linear/${file}.ts`)
+  const { bytes, files } = await initialBundle('runtime', '{ load }', 'browser', codecs)
+  for (const source of codecs) expect(files.some(path => path.endsWith(source))).toBe(true)
+  expect(bytes).toBeLessThan(80_000)
 })
 
 test('import from the umbrella loads no TensorFlow.js before it is needed', async () => {

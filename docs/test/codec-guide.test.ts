@@ -1,78 +1,109 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import {
-  createArtifactWriter,
-  createRegistry,
-  type MatrixCodec,
-  matrix,
-  openModel,
-  random,
-} from '@reallm/tensor-io'
-import ts from 'typescript'
-import { afterAll, expect, test } from 'vitest'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 
-/** Follows docs/guides/adding-a-codec.md: its files are written, compiled, and put through the suite. */
+/** Follows docs/guides/adding-a-codec.md in a copy of the repository, whose checks then have to pass. */
 const root = join(import.meta.dirname, '..', '..')
 const guide = readFileSync(join(root, 'docs', 'guides', 'adding-a-codec.md'), 'utf8')
 const blocks = (language: string) =>
   [...guide.matchAll(new RegExp(`^\`\`\`${language} \\[(.+?)\\]\\n(.*?)^\`\`\``, 'gms'))].map(
-    ([, path, source]) => ({
-      path: path!,
-      source: source!,
-    }),
+    ([, path, text]) => ({ path, text }),
   )
+const [files, changes] = [blocks('ts'), blocks('diff')]
+let copy: string
 
-// in the package, where its dependencies are found
-const folder = join(root, 'packages', 'vq', 'tmp', 'guide')
-const files = blocks('ts').map(({ path, source }) => ({
-  file: path.replace('packages/vq/src', folder),
-  source,
-}))
-for (const { file, source } of files) {
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, source)
-}
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-// registers the suite's tests here
-await import(join(folder, 'log', 'log.test.ts'))
-
-test('it compiles without a type error', { timeout: 120_000 }, () => {
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), path => readFileSync(path, 'utf8'))
-  const { options } = ts.parseJsonConfigFileContent(
-    { ...config, include: [], files: files.map(f => f.file) },
-    ts.sys,
-    root,
-  )
-  const program = ts.createProgram(
-    files.map(({ file }) => file),
-    { ...options, incremental: false, noEmit: true },
-  )
-  const messages = files.flatMap(({ file }) => {
-    const source = program.getSourceFile(file)!
-    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
+beforeAll(() => {
+  copy = mkdtempSync(join(tmpdir(), 'reallm-guide-'))
+  const left = new Set(['.git', 'dist', 'tmp', 'node_modules', '.turbo', 'docs'])
+  cpSync(root, copy, {
+    recursive: true,
+    verbatimSymlinks: true,
+    // those of packages are links to each other, and have to lead to the copies
+    filter: from =>
+      from === root ||
+      !left.has(basename(from)) ||
+      /packages[\\/][^\\/]+[\\/]node_modules$/.test(relative(root, from)),
   })
-  expect(messages.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
+  for (const { path, text } of files) {
+    mkdirSync(dirname(join(copy, path)), { recursive: true })
+    writeFileSync(join(copy, path), text)
+  }
+  const tsconfig = {
+    extends: './tsconfig.json',
+    compilerOptions: { incremental: false, tsBuildInfoFile: null },
+    include: files.map(({ path }) => path),
+  }
+  writeFileSync(join(copy, 'tsconfig.guide.json'), JSON.stringify(tsconfig))
 })
+afterAll(() => rmSync(copy, { recursive: true, force: true }))
 
-test('an artifact holds it, and a registry with it reads that', async () => {
-  const { log } = (await import(join(folder, 'log', 'index.ts'))) as { log: MatrixCodec<{ bits: number }> }
-  const w = matrix(Float32Array.from({ length: 32 * 48 }, random(1).normal), [32, 48])
-  const writer = await createArtifactWriter(join(folder, 'artifact'), { config: { model_type: 'llama' } })
-  const stored = await log.encode(w, { bits: 4 }, { seed: 1 })
-  await writer.addMatrix('m', stored)
-  await writer.finish()
-  const model = await openModel(join(folder, 'artifact'), { registry: createRegistry([log as MatrixCodec]) })
-  expect((await model.readFloat32('m.weight')).data).toEqual(log.decode(stored).data)
-  await model.close()
-})
+/** A source with a change in the form of a diff: lines after ` ` stay, those after `-` go, those after `+` come; `@@` skips. */
+function changed(source: string, change: string): string {
+  const lines = source.split('\n')
+  let at = 0
+  let added: string[] = []
+  const insert = (where: number) => {
+    lines.splice(where, 0, ...added)
+    at = where + added.length
+    added = []
+  }
+  for (const line of change.trimEnd().split('\n')) {
+    const [kind, text] = [line[0], line.slice(1)]
+    if (kind === '+') added.push(text)
+    else if (kind === '@') insert(at)
+    else {
+      const found = lines.indexOf(text, at)
+      if (found < 0) throw new Error(`there is no line "${text}"`)
+      insert(found)
+      if (kind === '-') lines.splice(at, 1)
+      else at++
+    }
+  }
+  insert(at)
+  return lines.join('\n')
+}
+
+/** Runs a tool of the repository in the copy. */
+function run(tool: string, ...args: string[]): { passed: boolean; output: string } {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules', tool), ...args],
+    {
+      cwd: copy,
+      encoding: 'utf8',
+    },
+  )
+  return { passed: status === 0, output: `${stdout}\n${stderr}` }
+}
 
 test('the lines to change are there', () => {
-  const changes = blocks('diff')
-  expect(changes).toHaveLength(2)
-  for (const { path, source } of changes) {
-    const file = readFileSync(join(root, path), 'utf8')
-    for (const line of source.split('\n'))
-      if (/^[ -]./.test(line)) expect(file, path).toContain(line.slice(1))
+  expect(changes).toHaveLength(3)
+  for (const { path, text } of changes) {
+    const source = readFileSync(join(copy, path), 'utf8')
+    writeFileSync(join(copy, path), changed(source, text))
   }
+})
+
+test('what it says compiles and is formatted', { timeout: 300_000 }, () => {
+  const touched = [...files, ...changes].map(({ path }) => path)
+  const lint = run('@biomejs/biome/bin/biome', 'check', '--vcs-enabled=false', ...touched)
+  expect(lint.passed, lint.output).toBe(true)
+  const types = run('typescript/bin/tsc', '-p', 'tsconfig.guide.json')
+  expect(types.passed, types.output).toBe(true)
+})
+
+test('the suite passes, and the tests of all codecs and recipes find it', { timeout: 300_000 }, () => {
+  const suites = [
+    'packages/vq/src/log',
+    'packages/reallm/src/codecs.test.ts',
+    'packages/reallm/src/recipes.test.ts',
+  ]
+  const filter = ['-t', 'log|layout of tensor-io', '--reporter=verbose']
+  const { passed, output } = run('vitest/vitest.mjs', 'run', ...suites, ...filter)
+  expect(passed, output).toBe(true)
+  for (const found of ['log conforms', 'log {"bits":2} runs', "'log': compress"])
+    expect(output).toContain(found)
 })

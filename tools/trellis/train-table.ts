@@ -8,8 +8,9 @@
  * four fifths. A state and its complement share their statistics, which keeps the table odd. 300 rounds at L = 12 take about
  * ten minutes on one core.
  */
-import { TILE_WEIGHTS, viterbi } from '../../packages/kernels/src/index.ts'
+import { viterbi } from '../../packages/kernels/src/index.ts'
 import { GAUSS_STEP } from '../../packages/kernels/src/trellis-tables.data.ts'
+import { TILE_WEIGHTS } from '../../packages/tensor-io/src/codec/layouts/index.ts'
 import { random } from '../../packages/tensor-io/src/index.ts'
 
 const [stateBits, bits, rounds = 300, most = 3000, seed = 1] = process.argv.slice(2).map(Number)

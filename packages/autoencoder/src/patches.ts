@@ -1,5 +1,6 @@
-import { eachPatchRow, type Images, patchCount } from '@reallm/kernels'
+import type { Images } from '@reallm/kernels'
 import { f16ToF32, f32ToF16, type Matrix } from '@reallm/tensor-io'
+import { eachPatchRow, patchCount } from '@reallm/tensor-io/layouts'
 
 /** Cuts a matrix into square one-channel images `[count, side, side, 1]`, left to right, then down; zeros beyond its edges. */
 export function toPatches(w: Matrix, side: number): Images {

@@ -1,4 +1,3 @@
-import type { Dense } from '@reallm/kernels'
 import {
   type CheckpointStore,
   type LongWork,
@@ -6,6 +5,7 @@ import {
   ReallmError,
   throwIfAborted,
 } from '@reallm/tensor-io'
+import type { DenseLayer } from '@reallm/tensor-io/layouts'
 import { type TfTensor, tf } from '@reallm/transformer'
 import { adamW, type TfVariable } from '@reallm/transformer/adamw'
 
@@ -33,14 +33,14 @@ export const variablesOf = (layers: readonly TrainedDense[]): TfVariable[] =>
   layers.flatMap(({ weight, bias }) => [weight, bias])
 
 /** Assigns values to a layer. */
-export function setDense({ weight, bias }: TrainedDense, values: Dense): void {
+export function setDense({ weight, bias }: TrainedDense, values: DenseLayer): void {
   const { rows, cols, data } = values.weight
   weight.assign(tf.tensor2d(data, [rows, cols]))
   bias.assign(tf.tensor1d(values.bias))
 }
 
 /** A trained layer's values. */
-export async function toDense({ weight, bias }: TrainedDense): Promise<Dense> {
+export async function toDense({ weight, bias }: TrainedDense): Promise<DenseLayer> {
   const [rows, cols] = weight.shape as [number, number]
   return {
     weight: { rows, cols, data: (await weight.data()) as Float32Array },

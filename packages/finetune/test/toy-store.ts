@@ -3,30 +3,36 @@ import {
   createRegistry,
   defineCodec,
   type EncodedMatrix,
+  type Fields,
   type Matrix,
-  type MatrixCodec,
   type Registry,
+  type StoredLayout,
   tensor,
   toMatrix,
 } from '@reallm/tensor-io'
 import { coarse } from '@reallm/testing'
 import { type ModelWeights, openWeights } from '@reallm/transformer'
-import { z } from 'zod'
 import type { FactorStore, Factors } from '../src/index.ts'
 import { rowScaled } from '../src/index.ts'
 
+const params = { rank: { whole: [0] } } as const satisfies Fields
+const layout: StoredLayout<typeof params> = {
+  codec: 'toy-lowrank',
+  wraps: true,
+  params,
+  parts: ([rows, cols], { rank }) => ({
+    left: { dtype: 'F32', shape: [rows, rank] },
+    right: { dtype: 'F32', shape: [rank, cols] },
+  }),
+}
+
 /** A stored matrix plus the product of two plain factors. */
 const toyLowRank: CodecWrapper = {
-  name: 'toy-lowrank',
+  layout,
   wrap: codec =>
     defineCodec({
-      name: 'toy-lowrank',
-      params: z.object({ rank: z.int(), inner: codec.params }),
-      inner: codec as MatrixCodec<never>,
-      cost: ([rows, cols], { rank }) => ({
-        left: { dtype: 'F32', shape: [rows, rank] },
-        right: { dtype: 'F32', shape: [rank, cols] },
-      }),
+      layout,
+      inner: codec,
       encode: async () => {
         throw new Error('made by withFactors only')
       },
@@ -38,7 +44,7 @@ const toyLowRank: CodecWrapper = {
           data: sum.data.map((v, i) => v + dot(left, right, Math.floor(i / sum.cols), i % sum.cols)),
         }
       },
-    }) as MatrixCodec,
+    }),
 }
 
 const dot = (left: Matrix, right: Matrix, row: number, col: number) => {

@@ -1,10 +1,10 @@
 import { matrix, zeroMatrix } from '@reallm/tensor-io'
+import { normalfloatLevels } from '@reallm/tensor-io/layouts/normalfloat-levels'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { randomMatrix, withReference } from '../test/random-matrix.ts'
 import { fitScales } from './fit-scales.ts'
 import { LevelFinder } from './level-finder.ts'
-import { normalfloatLevels } from './normalfloat-levels.ts'
 
 const even = (count: number) => Float32Array.from({ length: count }, (_, i) => i - (count - 1) / 2)
 const fromZero = (count: number) => Float32Array.from({ length: count }, (_, i) => i)

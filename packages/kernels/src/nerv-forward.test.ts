@@ -1,19 +1,21 @@
 import { random } from '@reallm/tensor-io'
+import { type AutoencoderParams, autoencoderLayers } from '@reallm/tensor-io/layouts/autoencoder'
+import type { DenseLayer } from '@reallm/tensor-io/layouts/dense-layers'
 import { expect, test } from 'vitest'
 import { withReference } from '../test/random-matrix.ts'
 import { createInference } from './inference/index.ts'
-import { type NervShape, nervLayers } from './nerv-decode.ts'
 import { nervForward } from './nerv-forward.ts'
 import { type PackedNerv, packNerv } from './nerv-pack.ts'
-import type { Dense } from './neural.ts'
 import { createPool } from './pool.ts'
 
 const rng = random(5)
 const normals = (n: number, scale = 1) => Float32Array.from({ length: n }, () => rng.normal() * scale)
 
-function randomDecoder(settings: Pick<NervShape, 'stages' | 'latentWidth' | 'decoderWidth' | 'start'>) {
-  const layers = nervLayers({ patch: 0, latentBits: 0, weightBits: 0, ...settings }).map(
-    ([out, width]): Dense => ({
+function randomDecoder(
+  settings: Pick<AutoencoderParams, 'stages' | 'latentWidth' | 'decoderWidth' | 'start'>,
+) {
+  const layers = autoencoderLayers(settings).map(
+    ([out, width]): DenseLayer => ({
       weight: { rows: out, cols: width, data: normals(out * width, Math.sqrt(1 / width)) },
       bias: normals(out, 0.3),
     }),

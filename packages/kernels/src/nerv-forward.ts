@@ -1,5 +1,5 @@
+import type { NervForward } from './decode/nerv.ts'
 import { type Engine, engine, floats, reserve } from './engine.ts'
-import type { NervForward } from './nerv-decode.ts'
 import type { PackedNerv } from './nerv-pack.ts'
 import { nervForward as reference } from './reference/nerv.ts'
 

@@ -1,12 +1,12 @@
-import type { Dense } from './neural.ts'
+import type { DenseLayer } from '@reallm/tensor-io/layouts/dense-layers'
 
 /** A NeRV decoder: 1×1 stem, per stage a 3×3 convolution to 4× the channels and a pixel shuffle, 3×3 head. */
 export interface NervDecoder {
-  readonly stem: Dense
-  readonly stages: readonly Dense[]
-  readonly head: Dense
+  readonly stem: DenseLayer
+  readonly stages: readonly DenseLayer[]
+  readonly head: DenseLayer
   /** A linear path from latents, times their channels' gains, to blocks of 2^stages pixels; without it the output goes through tanh. */
-  readonly linear?: { readonly layer: Dense; readonly gains: Float32Array }
+  readonly linear?: { readonly layer: DenseLayer; readonly gains: Float32Array }
 }
 
 /** A decoder in the order in which the kernels read it. */
@@ -47,7 +47,7 @@ export function packNerv({ stem, stages, head, linear }: NervDecoder): PackedNer
 }
 
 /** Biases, then weights `[in, outputs]`, each input's times its gain; outputs beyond the layer's are 0. */
-function transposed({ weight, bias }: Dense, outputs: number, gains?: Float32Array): number[] {
+function transposed({ weight, bias }: DenseLayer, outputs: number, gains?: Float32Array): number[] {
   const { rows, cols, data } = weight
   const out = new Array<number>((1 + cols) * outputs).fill(0)
   for (let r = 0; r < rows; r++) {
@@ -58,7 +58,7 @@ function transposed({ weight, bias }: Dense, outputs: number, gains?: Float32Arr
 }
 
 /** A 3×3 convolution whose output `q·width + i` is pixel q of plane i: per plane `pixels` biases, then `[inputs, 9, pixels]`. */
-function byPlane({ weight, bias }: Dense, inputs: number, width: number, pixels: number): number[] {
+function byPlane({ weight, bias }: DenseLayer, inputs: number, width: number, pixels: number): number[] {
   const out: number[] = []
   for (let i = 0; i < width; i++) {
     for (let q = 0; q < pixels; q++) out.push(bias[q * width + i])

@@ -1,10 +1,5 @@
 import type { Matrix } from '@reallm/tensor-io'
-
-/** A fully connected layer, `y = x Wᵀ + b`: weight `[out, in]`, bias `[out]`. A convolution's `in` is 9 × channels. */
-export interface Dense {
-  readonly weight: Matrix
-  readonly bias: Float32Array
-}
+import type { DenseLayer } from '@reallm/tensor-io/layouts/dense-layers'
 
 /** `x Wᵀ`: x `[n, in]`, w `[out, in]` → `[n, out]`; whichever kernels the caller has. */
 export type Multiply = (x: Matrix, w: Matrix) => Matrix
@@ -22,14 +17,14 @@ export interface Images {
 export const gelu = (x: number): number => x / (1 + Math.exp(-1.702 * x))
 
 /** `x Wᵀ + b`: x `[n, in]` → `[n, out]`. */
-function dense(x: Matrix, { weight, bias }: Dense, multiply: Multiply): Matrix {
+function dense(x: Matrix, { weight, bias }: DenseLayer, multiply: Multiply): Matrix {
   const y = multiply(x, weight)
   for (let i = 0; i < y.data.length; i += y.cols) for (let j = 0; j < y.cols; j++) y.data[i + j] += bias[j]
   return y
 }
 
 /** Layers one after the other, GELU between them: x `[n, in]` → `[n, out]`. */
-export function multilayer(x: Matrix, layers: readonly Dense[], multiply: Multiply): Matrix {
+export function multilayer(x: Matrix, layers: readonly DenseLayer[], multiply: Multiply): Matrix {
   return layers.reduce((input, layer, i) => {
     const y = dense(input, layer, multiply)
     return i === layers.length - 1 ? y : activate(y)

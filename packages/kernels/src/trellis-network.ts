@@ -1,10 +1,5 @@
+import { networkWidth } from '@reallm/tensor-io/layouts/trellis'
 import { trellisTable } from './trellis-tables.ts'
-
-/** Inputs of a hidden unit beside the state's bits: the fixed table's value, and one. */
-const EXTRA_INPUTS = 2
-
-/** Weights of each hidden unit: of its inputs, then of its output. */
-export const networkWidth = (stateBits: number): number => stateBits + EXTRA_INPUTS + 1
 
 /** The fixed table that a trellis network corrects. */
 export const networkBase = (stateBits: number, bits: number): Float32Array =>

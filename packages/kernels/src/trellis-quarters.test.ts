@@ -1,7 +1,7 @@
 import { random } from '@reallm/tensor-io'
+import { packTrellis, stepBits, trellisTiles, unpackTrellis } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { expect, it } from 'vitest'
 import { withReference } from '../test/random-matrix.ts'
-import { packTrellis, stepBits, trellisLayout, unpackTrellis } from './trellis-layout.ts'
 import { trellisTable } from './trellis-tables.ts'
 import { viterbi } from './viterbi.ts'
 
@@ -41,7 +41,7 @@ it('a fractional rate errs less than the mean of the whole rates around it', () 
 })
 
 it('refuses other fractions', () => {
-  expect(() => trellisLayout(16, 16, 2.3)).toThrow(/in quarters/)
+  expect(() => trellisTiles(16, 16, 2.3)).toThrow(/in quarters/)
   expect(() =>
     viterbi(values.subarray(0, 4 * 50), { bits: 2.5, lut: trellisTable('gauss', 8, 2), length: 50 }),
   ).toThrow(/no whole number of sequences/)

@@ -1,6 +1,7 @@
+import { trellisSegments, trellisWords } from '@reallm/tensor-io/layouts/trellis-segments'
 import { describe, expect, it } from 'vitest'
 import { randomMatrix } from '../test/random-matrix.ts'
-import { trellisRates, trellisSegments, trellisWords } from './trellis-segments.ts'
+import { trellisRates } from './trellis-rates.ts'
 import { GAUSS_STEP } from './trellis-tables.data.ts'
 import { trellisTable } from './trellis-tables.ts'
 import { viterbi } from './viterbi.ts'
@@ -75,7 +76,7 @@ describe('trellisRates and trellisSegments', () => {
     const loss = Float32Array.from({ length: 128 }, (_, c) => 4 ** Math.floor(c / 32))
     const rates = trellisRates(128, 3, 6, loss)
     expect(Array.from(rates, rate => rate / 4)).toEqual([1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 4.5, 4.5])
-    const words = trellisSegments(576, 128, rates).reduce((sum, { layout }) => sum + layout.words, 0)
+    const words = trellisSegments(576, 128, rates).reduce((sum, { tiles }) => sum + tiles.words, 0)
     expect(words).toBe(trellisWords(576, 128, 3))
   })
 

@@ -1,4 +1,4 @@
-import { checkTrellisBits } from './trellis-layout.ts'
+import { checkTrellisBits } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { checkStateBits, hashLut } from './trellis-lut.ts'
 import { GAUSS_STEP, gaussTables } from './trellis-tables.data.ts'
 

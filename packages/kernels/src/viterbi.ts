@@ -1,8 +1,8 @@
 import { ReallmError } from '@reallm/tensor-io'
+import { checkTrellisBits } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { type Engine, engine, floats, reserve } from './engine.ts'
 import { lutScale, viterbi as reference, scaledLut } from './reference/viterbi.ts'
 import type { ViterbiOptions } from './trellis-code.ts'
-import { checkTrellisBits } from './trellis-layout.ts'
 
 /** Sequences that are copied to the kernels' memory at a time. */
 const BATCH = 4096

@@ -1,12 +1,9 @@
 import { matmul } from '@reallm/kernels'
-import { type Matrix, type StorageCost, type Tensor, zeroMatrix } from '@reallm/tensor-io'
+import type { Matrix, Tensor } from '@reallm/tensor-io'
+import { FACTOR_A, FACTOR_B, factorFormats, readLowRank } from '@reallm/tensor-io/layouts'
 import { type LowRank, type LowRankOptions, lowRank } from './low-rank.ts'
 import { dot, type Metric, metricOf, solveGram, solveGramRight } from './metric.ts'
-import { factorCost, loadFactor, type StoreOptions, storeFactor } from './store-factor.ts'
-
-/** Parts of a pair of factors: `lowrank_a` is L₂ `[rank, in]`, `lowrank_b` is L₁ `[out, rank]` (LoRA's names). */
-export const FACTOR_A = 'lowrank_a'
-export const FACTOR_B = 'lowrank_b'
+import { type StoreOptions, storeFactor } from './store-factor.ts'
 
 export interface StoredLowRank extends LowRank {
   /** The stored tensors that `left` and `right` are decoded from. */
@@ -23,15 +20,6 @@ export interface LowPrecisionOptions extends LowRankOptions {
   readonly refits?: number
 }
 
-/** Cost of the factors of an `[rows, cols]` matrix. */
-export function lowRankCost(rows: number, cols: number, rank: number, bits: number): StorageCost {
-  if (rank === 0) return {}
-  return {
-    ...factorCost(FACTOR_A, rank, cols, { bits, along: 'rows' }),
-    ...factorCost(FACTOR_B, rows, rank, { bits, along: 'cols' }),
-  }
-}
-
 /** Rounds and stores factors; `left` and `right` of the result are decoded from what is stored. */
 export function storeLowRank(
   factors: LowRank,
@@ -41,26 +29,12 @@ export function storeLowRank(
   const { left, right } = factors
   const rank = right.rows
   if (rank === 0) return { ...factors, parts: {} }
+  const formats = factorFormats(bits, bits)
   const parts = {
-    ...storeFactor(FACTOR_A, right, { bits, along: 'rows' }, options),
-    ...storeFactor(FACTOR_B, left, { bits, along: 'cols' }, options),
+    ...storeFactor(FACTOR_A, right, formats.right, options),
+    ...storeFactor(FACTOR_B, left, formats.left, options),
   }
-  return { parts, ...loadLowRank(parts, left.rows, right.cols, rank, bits) }
-}
-
-/** The factors that `parts` hold. */
-export function loadLowRank(
-  parts: Readonly<Record<string, Tensor>>,
-  rows: number,
-  cols: number,
-  rank: number,
-  bits: number,
-): LowRank {
-  if (rank === 0) return { left: zeroMatrix(rows, 0), right: zeroMatrix(0, cols) }
-  return {
-    left: loadFactor(FACTOR_B, parts, rows, rank, { bits, along: 'cols' }),
-    right: loadFactor(FACTOR_A, parts, rank, cols, { bits, along: 'rows' }),
-  }
+  return { parts, ...readLowRank(parts, [left.rows, right.cols], rank, bits) }
 }
 
 /**

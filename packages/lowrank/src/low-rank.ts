@@ -1,13 +1,10 @@
 import { matmul } from '@reallm/kernels'
 import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { checkRank, type LowRank } from '@reallm/tensor-io/layouts'
 import { type Metric, metricOf, scaled } from './metric.ts'
-import { checkRank, type RandomizedSvdOptions, randomizedSvd } from './randomized-svd.ts'
+import { type RandomizedSvdOptions, randomizedSvd } from './randomized-svd.ts'
 
-/** `W ≈ left · right`: L₁ `[out, rank]` and L₂ `[rank, in]`. */
-export interface LowRank {
-  readonly left: Matrix
-  readonly right: Matrix
-}
+export type { LowRank } from '@reallm/tensor-io/layouts'
 
 export interface LowRankOptions extends RandomizedSvdOptions {
   /** Metric of the error; plain squares by default. */

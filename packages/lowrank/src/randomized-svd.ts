@@ -1,5 +1,6 @@
 import { matmul, qr, type Svd, svd } from '@reallm/kernels'
-import { type Matrix, ReallmError, random, zeroMatrix } from '@reallm/tensor-io'
+import { type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
+import { checkRank } from '@reallm/tensor-io/layouts'
 
 export interface RandomizedSvdOptions {
   readonly seed?: number
@@ -54,16 +55,6 @@ export function randomizedSvd(
   // Aᵀ Q = V Σ Uᵀ of the small side: A = Q U Σ Vᵀ.
   const small = leading(svd(a.timesTransposed(q)), rank)
   return { u: matmul(q, small.v), s: small.s, v: small.u }
-}
-
-/** Throws `bad-option` unless `rank` is a whole number from `least` to min(rows, cols). */
-export function checkRank(rank: number, rows: number, cols: number, least = 1): void {
-  const most = Math.min(rows, cols)
-  if (!Number.isInteger(rank) || rank < least || rank > most) {
-    throw new ReallmError('bad-option', `a [${rows}, ${cols}] matrix cannot have rank ${rank}`, {
-      hint: `use ${least} to ${most}`,
-    })
-  }
 }
 
 /** A `[rows, cols]` matrix of standard normal numbers. */

@@ -1,25 +1,14 @@
 import {
+  allows,
   f16ToF32,
   f32ToF16,
   type Matrix,
   packBits,
-  packedBytes,
   ReallmError,
-  type StorageCost,
   type Tensor,
   tensor,
-  unpackBits,
-  zeroMatrix,
 } from '@reallm/tensor-io'
-
-/** Which lines of a factor share a scale: each of its rows or each of its columns. */
-type ScaledAlong = 'rows' | 'cols'
-
-export interface FactorFormat {
-  /** 16: half floats; 1 to 8: whole codes times a half-float scale per line. */
-  readonly bits: number
-  readonly along: ScaledAlong
-}
+import { type FactorFormat, factorBits } from '@reallm/tensor-io/layouts'
 
 export interface StoreOptions {
   /** Uniform noise in (−½, ½) of a step added before rounding (dithering); without it, to nearest. */
@@ -28,23 +17,8 @@ export interface StoreOptions {
   readonly clip?: number
 }
 
-/** dtype and shape of what a factor takes: `name` and, below 16 bits, `name_scale`. */
-export function factorCost(
-  name: string,
-  rows: number,
-  cols: number,
-  { bits, along }: FactorFormat,
-): StorageCost {
-  checkBits(bits)
-  if (bits === 16) return { [name]: { dtype: 'F16', shape: [rows, cols] } }
-  return {
-    [name]: { dtype: 'U8', shape: [packedBytes(rows * cols, bits)] },
-    [`${name}_scale`]: { dtype: 'F16', shape: [along === 'rows' ? rows : cols] },
-  }
-}
-
 /**
- * Stores a factor. Codes are `0 … 2^bits − 1` and stand for `scale · (2·code − 2^bits + 1)`, packed row by row.
+ * Stores a factor as `readFactor` reads it.
  *
  * @throws ReallmError `numeric` on NaN or values beyond half floats
  */
@@ -71,36 +45,6 @@ export function storeFactor(
     [name]: tensor('U8', [packed.length], packed),
     [`${name}_scale`]: tensor('F16', [scales.length], scales),
   }
-}
-
-/** The `[rows, cols]` factor that `storeFactor` stored. */
-export function loadFactor(
-  name: string,
-  parts: Readonly<Record<string, Tensor>>,
-  rows: number,
-  cols: number,
-  { bits, along }: FactorFormat,
-): Matrix {
-  const stored = part(parts, name)
-  const m = zeroMatrix(rows, cols)
-  if (bits === 16) {
-    m.data.set(f16ToF32(stored.data as Uint16Array))
-    return m
-  }
-  const scales = f16ToF32(part(parts, `${name}_scale`).data as Uint16Array)
-  const codes = unpackBits(stored.data as Uint8Array, bits, rows * cols)
-  const top = 2 ** bits - 1
-  for (let i = 0; i < codes.length; i++) {
-    m.data[i] = scales[along === 'rows' ? Math.floor(i / cols) : i % cols] * (2 * codes[i] - top)
-  }
-  return m
-}
-
-/** A stored matrix's part; throws `bad-file` when it is missing. */
-function part(parts: Readonly<Record<string, Tensor>>, name: string): Tensor {
-  const found = parts[name]
-  if (!found) throw new ReallmError('bad-file', `the stored matrix has no part ${name}`)
-  return found
 }
 
 const CLIPS = [1, 0.92, 0.84, 0.76, 0.68, 0.6, 0.52, 0.44, 0.36, 0.28]
@@ -140,7 +84,7 @@ function roundingError(line: Float32Array, scale: number, top: number): number {
 }
 
 function checkBits(bits: number): void {
-  if (!Number.isInteger(bits) || bits < 1 || (bits > 8 && bits !== 16)) {
+  if (!allows(factorBits, bits)) {
     throw new ReallmError('bad-option', `a factor cannot be stored on ${bits} bits`, {
       hint: 'use 1 to 8, or 16',
     })

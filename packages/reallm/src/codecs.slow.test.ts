@@ -16,7 +16,19 @@ import {
 } from '@reallm/lowrank'
 import { builtInRegistry } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
-import { createArtifactWriter, type EncodedMatrix, type MatrixCodec } from '@reallm/tensor-io'
+import {
+  type ArtifactModule,
+  bytesSource,
+  createArtifactWriter,
+  type EncodedMatrix,
+  encodeSafetensors,
+  type MatrixCodec,
+  openFiles,
+  openModel,
+  type Tensor,
+  tensor,
+} from '@reallm/tensor-io'
+import * as layouts from '@reallm/tensor-io/layouts'
 import { fixture } from '@reallm/testing'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
 import { additive, e8, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
@@ -33,7 +45,9 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-const cases: [MatrixCodec<never>, object][] = [
+type Case = readonly [codec: MatrixCodec, params: object]
+
+const chosen: readonly Case[] = [
   [grid, { bits: 3, group: 8 }],
   [normalfloat, { bits: 4, group: 8 }],
   [kmeans, { bits: 2, dim: 2 }],
@@ -62,11 +76,32 @@ const cases: [MatrixCodec<never>, object][] = [
   [plusLowRank({ rank: 3, bits: 8, rounds: 1 }, rotated(grid)), { inner: { inner: { bits: 2, group: 8 } } }],
   [plusLowRank({ rank: 3, bits: 16, rounds: 1 }, additive), { inner: { codebooks: 1, codebookBits: 4 } }],
   [plusMonarch({ rounds: 1 }, grid), { inner: { bits: 2, group: 8 } }],
-  [rowScaled.wrap(onebit as MatrixCodec), { inner: {} }],
-] as never
+  [rowScaled.wrap(onebit), { inner: {} }],
+]
+
+/** Codecs that nobody chose parameters for, with the first that their layouts allow. */
+const others = [...registry.layouts.values()]
+  .filter(({ codec }) => chosen.every(([{ name }]) => name !== codec))
+  .map(({ codec, params, wraps }): Case => {
+    const required = Object.entries(params).filter(
+      ([, { default: value, optional }]) => value === undefined && !optional,
+    )
+    const first = required.map(([name, { of, whole, number }]) => [
+      name,
+      of?.[0] ?? whole?.[0] ?? number?.least ?? number?.most,
+    ])
+    const shape = [1, 1] as const
+    if (!wraps) return [registry.codecOf({ codec, shape }), Object.fromEntries(first)]
+    const inner = { codec: grid.name, params: {}, shape, parts: {} }
+    return [
+      registry.codecOf({ codec, shape, inner }),
+      { ...Object.fromEntries(first), inner: { bits: 3, group: 8 } },
+    ]
+  })
+const cases = [...chosen, ...others]
 
 /** The artifact of a model whose first MLP and last attention hold such matrices. */
-async function write(dir: string, codec: MatrixCodec<never>, params: object): Promise<void> {
+async function write(dir: string, codec: MatrixCodec, params: object): Promise<void> {
   const source = await openWeights(model)
   const writer = await createArtifactWriter(dir, { config: source.files.config, filesOf: source.files })
   for (const [name, [rows, cols]] of source.shapes) {
@@ -75,7 +110,7 @@ async function write(dir: string, codec: MatrixCodec<never>, params: object): Pr
       await writer.addTensor(name, await source.read(name))
       continue
     }
-    const full = codec.params.parse(params) as never
+    const full = codec.parse(params)
     const stored = await codec.encode({ rows, cols, data }, full, { seed: 1 })
     await writer.addMatrix(name.replace(/\.weight$/, ''), stored as EncodedMatrix)
   }
@@ -114,7 +149,55 @@ test.each(named)('%s runs without TensorFlow.js as it is decoded', async (_, i) 
   }
 })
 
-test('no codec of the registry is forgotten', () => {
-  const tried = new Set(cases.map(([codec]) => codec.name))
-  expect(registry.names.filter(name => !tried.has(name))).toEqual([])
+test('every codec of the registry stores what a layout of tensor-io describes', () => {
+  const described = new Set<unknown>(Object.values(layouts))
+  expect(registry.layouts.size).toBeGreaterThan(20)
+  for (const [name, layout] of registry.layouts) expect(described.has(layout), name).toBe(true)
+})
+
+test('load refuses what the registry refuses, with the same words', async () => {
+  const dir = join(folder, 'altered')
+  await write(dir, rotated(trellis), { inner: { bits: 3, stateBits: 8 } })
+  const whole = await openModel(dir)
+  const tensors: Record<string, Tensor> = {}
+  for (const name of whole.tensors.keys()) tensors[name] = await whole.read(name)
+  const module = 'model.layers.0.mlp.down_proj'
+  const codes = `${module}.inner.codes`
+  const scales = `${module}.inner.scales`
+  const withoutParams = structuredClone(whole.config) as {
+    quantization_config: { modules: Record<string, ArtifactModule> }
+  }
+  Object.assign(withoutParams.quantization_config.modules[module].inner!, { params: undefined })
+  for (const [config, altered, says] of [
+    [
+      whole.config,
+      { [codes]: tensor('U32', [1], (tensors[codes].data as Uint32Array<ArrayBuffer>).slice(0, 1)) },
+      'codes is U32 [1]',
+    ],
+    [whole.config, { [scales]: tensor('F32', [0], new Float32Array(0)) }, 'scales is F32 [0]'],
+    [withoutParams, {}, 'parameters are undefined'],
+  ] as const) {
+    const files = () =>
+      openFiles(
+        [
+          {
+            name: 'config.json',
+            source: bytesSource('config.json', new TextEncoder().encode(JSON.stringify(config))),
+          },
+          {
+            name: 'model.safetensors',
+            source: bytesSource('model.safetensors', encodeSafetensors({ ...tensors, ...altered })),
+          },
+        ],
+        { registry },
+      )
+    const refusal = await (await files())
+      .readFloat32(`${module}.weight`)
+      .catch((error: Error) => error.message)
+    expect(refusal).toContain(says)
+    for (const weights of ['packed', 'expanded'] as const)
+      await expect(load(await files(), { registry, weights, tokenizer: false })).rejects.toThrow(
+        refusal as string,
+      )
+  }
 })

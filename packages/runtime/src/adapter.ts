@@ -1,9 +1,9 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { ReallmError, toMatrix } from '@reallm/tensor-io'
 import type { Adapter, AdapterModule } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 import type { Linear } from './linear/linear.ts'
-import { lowRankLinear } from './linear/low-rank.ts'
-import { scaledLinear } from './linear/scaled.ts'
+import { lowRankLinear } from './linear/low-rank-linear.ts'
+import { scaledLinear } from './linear/scaled-linear.ts'
 import type { DecoderWeights } from './weights.ts'
 
 /** The same weights with an adapter's changes beside them; nothing is copied. */
@@ -40,7 +40,7 @@ function adapted(engine: Engine, module: string, linear: Linear, change: Adapter
     )
   }
   const kept = { ...linear, free() {} }
-  const factors = { rank: a.shape[0], left: b.data, right: a.data }
+  const factors = { left: toMatrix(b), right: toMatrix(a) }
   const sum = lowRankLinear(engine, kept, [rows, cols], factors, scaling)
   if (!magnitude) return sum
   const ratios = magnitude.data.map((m, r) => m / rowNorm(engine, sum, r))

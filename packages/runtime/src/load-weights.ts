@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { type EncodedMatrix, errorAt, type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import { linearModules, type ModelWeights, type Norm, normsOf } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 import { encodedLinear, isKnown } from './linear/encoded.ts'
@@ -71,13 +71,18 @@ export async function loadWeights(
     }
     const linear =
       stored && isKnown(stored)
-        ? encodedLinear(engine, await model.files.artifact!.readEncoded(module), {
-            form: encodedForm,
-            writer,
-          })
+        ? await storedMatrix(module, await model.files.artifact!.readEncoded(module))
         : await plainMatrix(name, rows, cols)
     read(name)
     return linear
+  }
+
+  async function storedMatrix(module: string, stored: EncodedMatrix): Promise<Linear> {
+    try {
+      return await encodedLinear(engine, stored, { form: encodedForm, writer })
+    } catch (cause) {
+      throw errorAt(`${model.files.spec}: ${module}`, cause)
+    }
   }
 
   async function plainMatrix(name: string, rows: number, cols: number): Promise<Linear> {

@@ -8,7 +8,6 @@ import {
   tensor,
   toMatrix,
 } from '@reallm/tensor-io'
-import { z } from 'zod'
 import { charTokenizerFiles } from './char-tokenizer.ts'
 import { writeRandomModel } from './random-model.ts'
 
@@ -27,13 +26,15 @@ const source = {
 }
 
 /** Rounds to multiples of a third of the largest weight: coarse enough to hurt. */
-export const coarse: MatrixCodec = defineCodec<object, object>({
-  name: 'coarse',
-  params: z.object({}),
-  cost: ([rows, cols]) => ({
-    codes: { dtype: 'I8', shape: [rows, cols] },
-    scale: { dtype: 'F32', shape: [1] },
-  }),
+export const coarse: MatrixCodec = defineCodec({
+  layout: {
+    codec: 'coarse',
+    params: {},
+    parts: ([rows, cols]) => ({
+      codes: { dtype: 'I8', shape: [rows, cols] },
+      scale: { dtype: 'F32', shape: [1] },
+    }),
+  },
   async encode(w) {
     const scale = w.data.reduce((most, v) => Math.max(most, Math.abs(v)), 0) / 3
     return {

@@ -1,4 +1,4 @@
-import type { ColumnCodec } from '@reallm/tensor-io'
+import type { MatrixCodec } from '@reallm/tensor-io'
 import { additive } from './additive/index.ts'
 import { e8 } from './e8/index.ts'
 import { grid } from './grid/index.ts'
@@ -15,4 +15,4 @@ export * from './transforms/index.ts'
 export * from './trellis/index.ts'
 
 /** Every codec of this package, for `createRegistry`. */
-export const codecs: readonly ColumnCodec[] = [grid, normalfloat, kmeans, e8, trellis, additive]
+export const codecs: readonly MatrixCodec[] = [grid, normalfloat, kmeans, e8, trellis, additive]

@@ -2,9 +2,8 @@ import { bitsOf, bitsPerWeight, matrix, random } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
 import { implicit } from './codec.ts'
-import { implicitParams } from './params.ts'
 
-const params = implicitParams.parse({ dim: 4, codeBits: [4, 4], hidden: 16, rounds: 3, steps: 40 })
+const params = { dim: 4, codeBits: [4, 4], hidden: 16, rounds: 3, steps: 40 }
 
 beforeAll(async () => {
   await useBackend('wasm')

@@ -1,28 +1,35 @@
-import { nearestCentroid, storedLayers } from '@reallm/kernels'
+import { nearestCentroid } from '@reallm/kernels'
 import {
   type ColumnCodec,
   type ColumnEncoder,
   checkHessian,
-  checkParts,
-  checkShape,
   checkWeights,
-  type EncodedMatrix,
+  defineCodec,
+  type EncodeContext,
+  type GivenOf,
   type Matrix,
-  type MatrixShape,
   packBits,
   packedBytes,
   parseParams,
   ReallmError,
-  type StorageCost,
-  shapeText,
+  type Stored,
   tensor,
   throwIfAborted,
-  unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { packWeights, weightsCost } from '../decoder-weights.ts'
-import { type ImplicitInput, type ImplicitParams, implicitParams, layerShapes, vectorBits } from './params.ts'
+import {
+  type DenseLayer,
+  type ImplicitParams,
+  implicitLayers,
+  implicitLayout,
+  readImplicit,
+  readLayers,
+  vectorBits,
+} from '@reallm/tensor-io/layouts'
+import { packLayers } from '../pack-layers.ts'
 import { implicitTable } from './table.ts'
+
+export type ImplicitInput = GivenOf<typeof implicitLayout>
 
 /**
  * A learned implicit codebook: each vector of `dim` weights has a few latent codes, and a small network decodes them
@@ -30,105 +37,88 @@ import { implicitTable } from './table.ts'
  * costs what a table costs, while the file holds only the network. One scale for the matrix.
  *
  * @example
- * const stored = await implicit.encode(w, implicit.params.parse({ dim: 6, codeBits: [6, 6] }), { seed: 1 }) // 2 bits
+ * const stored = await implicit.encode(w, { dim: 6, codeBits: [6, 6] }, { seed: 1 }) // 2 bits
  */
 export const implicit: ColumnCodec<ImplicitInput> = {
-  name: 'implicit',
-  params: implicitParams,
-
-  cost: (shape, given) => costOf(shape, parse(given)),
-
-  async encode(w, given, ctx) {
-    const params = parse(given)
-    const encoder = await this.columns(w, params, ctx)
-    for (let col = 0; col < w.cols; col += params.dim) encoder.quantise(columnsOf(w, col, params.dim), 0, col)
-    return encoder.finish()
-  },
-
-  async columns(w, given, ctx): Promise<ColumnEncoder> {
+  ...defineCodec({
+    layout: implicitLayout,
+    async encode(w, params, ctx) {
+      const encoder = await columnEncoder(w, params, ctx)
+      for (let col = 0; col < w.cols; col += params.dim)
+        encoder.quantise(columnsOf(w, col, params.dim), 0, col)
+      return { parts: encoder.finish().parts }
+    },
+    decode: e => decodeRows(e, 0, e.shape[0]),
+    decodeRows: (e, _, from, to) => decodeRows(e, from, to),
+  }),
+  async columns(w, given, ctx) {
     throwIfAborted(ctx.signal)
-    const params = parse(given)
-    const shape = [w.rows, w.cols] as const
-    costOf(shape, params)
+    const params = parseParams(implicitLayout, given)
+    implicitLayout.parts([w.rows, w.cols], params)
     checkHessian(ctx.hessian, w.cols)
     checkWeights(w)
-    const scale = Math.sqrt(w.data.reduce((sum, x) => sum + x * x, 0) / w.data.length) || 1
-    const vectors = vectorsOf(w, params.dim)
-    // Loaded on demand: what only decodes needs no training.
-    const { fitImplicit } = await import('./fit.ts')
-    const layers = await fitImplicit({ ...vectors, data: vectors.data.map(x => x / scale) }, params, ctx)
-    const parts = {
-      ...packWeights(layers, params.weightBits),
-      scale: tensor('F32', [1], Float32Array.of(scale)),
-    }
-    const stored = storedLayers(parts, layerShapes(params), params.weightBits)
-    const table = implicitTable(stored, params)
-    for (let i = 0; i < table.data.length; i++) table.data[i] *= parts.scale.data[0]
-    const across = Math.ceil(w.cols / params.dim)
-    const codes = new Uint16Array(w.rows * across)
-    let filled = 0
-
-    return {
-      tileCols: params.dim,
-      tileRows: 1,
-      groupCols: params.dim,
-      quantise(block, row, col) {
-        const nearest = nearestCentroid(padded(block, params.dim), table)
-        for (let i = 0; i < block.rows; i++) codes[(row + i) * across + col / params.dim] = nearest[i]
-        filled += block.rows
-        return lookUp(table, nearest, block.cols)
-      },
-      finish() {
-        if (filled < codes.length) {
-          throw new ReallmError(
-            'bad-option',
-            `implicit [${shape.join('×')}]: ${codes.length - filled} vectors are missing`,
-          )
-        }
-        const bits = vectorBits(params)
-        const packed = tensor('U8', [packedBytes(codes.length, bits)], packBits(codes, bits))
-        return { codec: 'implicit', params, shape, parts: { codes: packed, ...parts } }
-      },
-    }
+    return columnEncoder(w, params, ctx)
   },
-
-  decode(e) {
-    return decodeRows(e, 0, e.shape[0])
-  },
-
-  decodeRows,
 }
 
-const parse = (params: unknown): ImplicitParams => parseParams('implicit', implicitParams, params)
+async function columnEncoder(w: Matrix, params: ImplicitParams, ctx: EncodeContext): Promise<ColumnEncoder> {
+  const shape = [w.rows, w.cols] as const
+  const scale = Math.sqrt(w.data.reduce((sum, x) => sum + x * x, 0) / w.data.length) || 1
+  const vectors = vectorsOf(w, params.dim)
+  // Loaded on demand: what only decodes needs no training.
+  const { fitImplicit } = await import('./fit.ts')
+  const fitted = await fitImplicit({ ...vectors, data: vectors.data.map(x => x / scale) }, params, ctx)
+  const parts = {
+    ...packLayers(fitted, params.weightBits),
+    scale: tensor('F32', [1], Float32Array.of(scale)),
+  }
+  const layers = readLayers(parts, implicitLayers(params), params.weightBits)
+  const table = scaledTable(layers, params, parts.scale.data[0])
+  const across = Math.ceil(w.cols / params.dim)
+  const codes = new Uint16Array(w.rows * across)
+  let filled = 0
 
-function costOf([rows, cols]: MatrixShape, params: ImplicitParams): StorageCost {
-  checkShape([rows, cols])
   return {
-    codes: { dtype: 'U8', shape: [packedBytes(rows * Math.ceil(cols / params.dim), vectorBits(params))] },
-    scale: { dtype: 'F32', shape: [1] },
-    ...weightsCost(layerShapes(params), params.weightBits),
+    tileCols: params.dim,
+    tileRows: 1,
+    groupCols: params.dim,
+    quantise(block, row, col) {
+      const nearest = nearestCentroid(padded(block, params.dim), table)
+      for (let i = 0; i < block.rows; i++) codes[(row + i) * across + col / params.dim] = nearest[i]
+      filled += block.rows
+      return lookUp(table, nearest, block.cols)
+    },
+    finish() {
+      if (filled < codes.length) {
+        throw new ReallmError(
+          'bad-option',
+          `implicit [${shape.join('×')}]: ${codes.length - filled} vectors are missing`,
+        )
+      }
+      const bits = vectorBits(params)
+      const packed = tensor('U8', [packedBytes(codes.length, bits)], packBits(codes, bits))
+      return { codec: implicitLayout.codec, params, shape, parts: { codes: packed, ...parts } }
+    },
   }
 }
 
-function decodeRows(e: EncodedMatrix, from: number, to: number): Matrix {
-  const params = parse(e.params)
-  checkParts(e, costOf(e.shape, params))
-  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= e.shape[0])) {
-    throw new ReallmError('bad-option', `implicit ${shapeText(e.shape)} has no rows ${from} to ${to}`)
-  }
-  const table = implicitTable(storedLayers(e.parts, layerShapes(params), params.weightBits), params)
-  const [scale] = e.parts.scale.data as Float32Array
-  for (let i = 0; i < table.data.length; i++) table.data[i] *= scale
-  const across = Math.ceil(e.shape[1] / params.dim)
-  const packed = e.parts.codes.data as Uint8Array
-  const codes = unpackBits(packed, vectorBits(params), (to - from) * across, from * across)
+function decodeRows(e: Stored<typeof implicitLayout>, from: number, to: number): Matrix {
+  const { dim } = e.params
+  const { codes, layers, scale } = readImplicit(e, from, to)
+  const table = scaledTable(layers, e.params, scale)
+  const across = Math.ceil(e.shape[1] / dim)
   const out = zeroMatrix(to - from, e.shape[1])
   for (let i = 0; i < out.data.length; i++) {
     const [row, col] = [Math.floor(i / out.cols), i % out.cols]
-    out.data[i] =
-      table.data[codes[row * across + Math.floor(col / params.dim)] * params.dim + (col % params.dim)]
+    out.data[i] = table.data[codes[row * across + Math.floor(col / dim)] * dim + (col % dim)]
   }
   return out
+}
+
+function scaledTable(layers: readonly DenseLayer[], params: ImplicitParams, scale: number): Matrix {
+  const table = implicitTable(layers, params)
+  for (let i = 0; i < table.data.length; i++) table.data[i] *= scale
+  return table
 }
 
 /** All vectors of a matrix, `[rows·⌈cols/dim⌉, dim]`, the last of a row filled with zeros. */

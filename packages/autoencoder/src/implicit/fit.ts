@@ -1,7 +1,7 @@
 import { kmeans, nearestCentroid } from '@reallm/kernels'
 import { type EncodeContext, type Matrix, type Random, random, zeroMatrix } from '@reallm/tensor-io'
+import { type ImplicitParams, layerLevels, vectorBits } from '@reallm/tensor-io/layouts'
 import { embedding, linear, type TfTensor, tf, useBackend } from '@reallm/transformer'
-import { levelsOf } from '../decoder-weights.ts'
 import {
   createDense,
   fakeQuantiseRows,
@@ -11,8 +11,6 @@ import {
   toDense,
   variablesOf,
 } from '../train.ts'
-import type { ImplicitParams } from './params.ts'
-import { vectorBits } from './params.ts'
 import { codeOf } from './table.ts'
 
 /** Vectors that the fit uses, a random sample. */
@@ -41,7 +39,7 @@ export async function fitImplicit(
       'int32',
     ),
   )
-  const rounded = ({ weight }: TrainedDense) => fakeQuantiseRows(weight, levelsOf(params.weightBits))
+  const rounded = ({ weight }: TrainedDense) => fakeQuantiseRows(weight, layerLevels(params.weightBits))
   const table = (): TfTensor => {
     const codewords = codebooks.map((c, m) => tf.add(embedding(tf.transpose(rounded(c)), indices[m]), c.bias))
     const inner = gelu(tf.add(linear(tf.concat(codewords, -1), rounded(hidden)), hidden.bias))

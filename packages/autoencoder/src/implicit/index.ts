@@ -1,2 +1,1 @@
-export { implicit } from './codec.ts'
-export { type ImplicitInput, type ImplicitParams, implicitParams } from './params.ts'
+export { type ImplicitInput, implicit } from './codec.ts'

@@ -1,13 +1,12 @@
-import { type Dense, matmul, multilayer } from '@reallm/kernels'
+import { matmul, multilayer } from '@reallm/kernels'
 import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
-import type { ImplicitParams } from './params.ts'
-import { vectorBits } from './params.ts'
+import { type DenseLayer, type ImplicitParams, vectorBits } from '@reallm/tensor-io/layouts'
 
 /**
  * The codebook that the network generates: for every combination of codes `Σ_m C_m[c_m] + MLP([C_1[c_1], …])`.
  * `[2^(bits of a vector), dim]`; the first code is in the lowest bits of a row's index.
  */
-export function implicitTable(layers: readonly Dense[], params: ImplicitParams): Matrix {
+export function implicitTable(layers: readonly DenseLayer[], params: ImplicitParams): Matrix {
   const codewords = gatherCodewords(layers, params)
   const table = multilayer(codewords, layers.slice(params.codeBits.length), (x, w) =>
     matmul(x, w, { transposeB: true }),
@@ -28,7 +27,7 @@ export function codeOf(index: number, m: number, codeBits: readonly number[]): n
 }
 
 /** The codewords of every combination side by side: `[entries, codes·dim]`. */
-function gatherCodewords(layers: readonly Dense[], params: ImplicitParams): Matrix {
+function gatherCodewords(layers: readonly DenseLayer[], params: ImplicitParams): Matrix {
   const { dim, codeBits } = params
   const entries = 2 ** vectorBits(params)
   const out = zeroMatrix(entries, codeBits.length * dim)

@@ -1,11 +1,10 @@
-import { nervLayers, storedLatents, storedLayers } from '@reallm/kernels'
-import { bitsOf, bitsPerWeight, f16ToF32, matrix } from '@reallm/tensor-io'
+import { bitsOf, bitsPerWeight, checkParts, f16ToF32, matrix } from '@reallm/tensor-io'
+import { autoencoderLayout, readAutoencoder } from '@reallm/tensor-io/layouts'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { autoencoder, autoencoderWith, encodeGroup, fitDecoder, sharedParts } from './codec.ts'
 import { fittedGrid } from './latents.ts'
 import { decode } from './network.ts'
-import { nervParams } from './params.ts'
 import { searchShape, shapesAt } from './search.ts'
 
 const params = { patch: 32, latentWidth: 4, latentBits: 3, steps: 40, batch: 4 } as const
@@ -61,19 +60,16 @@ describe('autoencoder', () => {
   test('the kernels decode what the training decoder sees, to 1e-4', async () => {
     const w = waves(32, 32)
     for (const start of ['principal', 'encoder'] as const) {
-      const full = nervParams.parse({ ...params, start, steps: 6 })
-      const stored = await autoencoder.encode(w, full, { seed: 3 })
-      const { latents, latentBits, latentGains } = stored.parts
-      const gains = latentGains.data as Uint16Array
-      const levels = storedLatents(latents.data as Uint8Array, latentBits.data as Uint8Array, 8 * 8 * 4)
-      const layers = storedLayers(stored.parts, nervLayers(full), full.weightBits)
-      const scale = f16ToF32(stored.parts.scales.data as Uint16Array)[0]
+      const encoded = await autoencoder.encode(w, { ...params, start, steps: 6 }, { seed: 3 })
+      const stored = checkParts(autoencoderLayout, encoded)
+      const { latents, gains, layers, scales } = readAutoencoder(stored)
+      const [scale] = scales
       const trained = tf.tidy(() => {
         const decoder = layers.map(({ weight, bias }) => ({
           weight: tf.variable(tf.tensor2d(weight.data, [weight.rows, weight.cols])),
           bias: tf.variable(tf.tensor1d(bias)),
         }))
-        return decode(tf.tensor4d(levels, [1, 8, 8, 4]), f16ToF32(gains), decoder, full).dataSync()
+        return decode(tf.tensor4d(latents, [1, 8, 8, 4]), gains, decoder, stored.params).dataSync()
       })
       const decoded = autoencoder.decode(stored).data
       decoded.forEach((v, i) => {

@@ -1,29 +1,36 @@
-import { decodeNerv, nervForward, nervLayers, patchCount, storedLayers } from '@reallm/kernels'
+import { nervForward } from '@reallm/kernels'
+import { decodeNerv } from '@reallm/kernels/decode/nerv'
 import {
   defineCodec,
   type EncodedMatrix,
   f16ToF32,
+  type GivenOf,
   type Matrix,
   type MatrixShape,
-  packedBytes,
   parseParams,
   ReallmError,
   type Tensor,
   tensor,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { packWeights, weightsCost } from '../decoder-weights.ts'
+import {
+  type AutoencoderParams,
+  autoencoderLayers,
+  autoencoderLayout,
+  latentPlaces,
+  packLatents,
+  readLayers,
+} from '@reallm/tensor-io/layouts'
+import { packLayers } from '../pack-layers.ts'
 import { absmaxScales, inverseScales, scalePatches, toPatches } from '../patches.ts'
-import { packLatents } from './latents.ts'
-import { type NervInput, type NervParams, nervParams } from './params.ts'
 import type { TrainingContext } from './train-nerv.ts'
+
+export type NervInput = GivenOf<typeof autoencoderLayout>
+export type NervParams = AutoencoderParams
 
 /**
  * The residual autoencoder of ReALLM §3.3: a matrix as image patches, latents E on b bits, a convolutional decoder D_φ
  * whose weights take b_φ bits, one scale per patch. `bits per weight ≈ b·latentWidth / 4^stages` + decoder.
- *
- * Parts: `latents` U8; `latentBits` U8 and `latentGains` F16 `[latentWidth]`; `scales` F16; the decoder's `weights`,
- * `weight_scales`, `biases`.
  *
  * @example
  * const stored = await autoencoder.encode(w, { latentWidth: 8, stages: 2 }, { seed: 1 })
@@ -54,7 +61,7 @@ export async function fitDecoder(
   given: NervInput,
   ctx: GroupContext,
 ): Promise<SharedDecoder> {
-  const params = parseParams('autoencoder', nervParams, given)
+  const params = parseParams(autoencoderLayout, given)
   if (params.start === 'encoder') {
     throw new ReallmError(
       'bad-option',
@@ -69,25 +76,14 @@ export async function fitDecoder(
 }
 
 function autoencoderOf(shared: SharedDecoder | undefined) {
-  return defineCodec<NervInput, NervParams>({
-    name: 'autoencoder',
-    params: nervParams,
-
-    cost: (shape, params) => ({
-      latents: { dtype: 'U8', shape: [packedBytes(positions(shape, params) * bitsAt(params), 1)] },
-      latentBits: { dtype: 'U8', shape: [params.latentWidth] },
-      latentGains: { dtype: 'F16', shape: [params.latentWidth] },
-      scales: { dtype: 'F16', shape: [params.scaling === 'patch' ? patchCount(shape, params.patch) : 1] },
-      ...weightsCost(nervLayers(params), params.weightBits),
-    }),
-
+  return defineCodec({
+    layout: autoencoderLayout,
     async encode(w, params, ctx) {
       const hessians = ctx.hessian ? [ctx.hessian] : []
       const [parts] = await encodeAll([w], params, { ...ctx, hessians }, shared)
       return { parts }
     },
-
-    decode: ({ parts, shape, params }) => decodeNerv(parts, shape, params, nervForward),
+    decode: e => decodeNerv(e, nervForward),
   })
 }
 
@@ -108,9 +104,14 @@ export async function encodeGroup(
   given: NervInput,
   ctx: GroupContext,
 ): Promise<EncodedMatrix<NervParams>[]> {
-  const params = parseParams('autoencoder', nervParams, given)
+  const params = parseParams(autoencoderLayout, given)
   const parts = await encodeAll(group, params, ctx)
-  return group.map((w, i) => ({ codec: 'autoencoder', params, shape: [w.rows, w.cols], parts: parts[i] }))
+  return group.map((w, i) => ({
+    codec: autoencoderLayout.codec,
+    params,
+    shape: [w.rows, w.cols],
+    parts: parts[i],
+  }))
 }
 
 async function encodeAll(
@@ -151,17 +152,17 @@ async function encodeAll(
         bits: shared.latentBits.data as Uint8Array<ArrayBuffer>,
         gains: shared.latentGains.data as Uint16Array<ArrayBuffer>,
       },
-      layers: storedLayers(shared, nervLayers(params), params.weightBits),
+      layers: readLayers(shared, autoencoderLayers(params), params.weightBits),
     },
   )
   const decoder: Record<string, Tensor> = shared ?? {
     latentBits: tensor('U8', [grid.bits.length], grid.bits),
     latentGains: tensor('F16', [grid.gains.length], grid.gains),
-    ...packWeights(layers, params.weightBits),
+    ...packLayers(layers, params.weightBits),
   }
   let at = 0
   return members.map(({ shape, scales }) => {
-    const count = positions(shape, params) * params.latentWidth
+    const count = latentPlaces(shape, params) * params.latentWidth
     const latents = packLatents(codes.subarray(at, at + count), grid.bits)
     at += count
     return {
@@ -171,13 +172,6 @@ async function encodeAll(
     }
   })
 }
-
-/** Latent positions of a matrix. */
-const positions = (shape: MatrixShape, { patch, stages }: NervParams): number =>
-  patchCount(shape, patch) * (patch / 2 ** stages) ** 2
-
-/** Bits of all channels of one latent position. */
-const bitsAt = ({ latentWidth, latentBits }: NervParams): number => latentWidth * latentBits
 
 /** Weight of each pixel's squared error: the square of what its patch was divided by, times diag(H) of its column. */
 function importanceOf(

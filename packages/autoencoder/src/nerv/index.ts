@@ -4,8 +4,9 @@ export {
   encodeGroup,
   fitDecoder,
   type GroupContext,
+  type NervInput,
+  type NervParams,
   type SharedDecoder,
   sharedParts,
 } from './codec.ts'
-export { type NervInput, type NervParams, nervParams } from './params.ts'
 export { type SearchResult, searchShape, shapesAt } from './search.ts'

@@ -1,5 +1,6 @@
 import { eigh, matmul } from '@reallm/kernels'
-import { f16ToF32, f32ToF16, type Matrix, packedBytes, zeroMatrix } from '@reallm/tensor-io'
+import { f16ToF32, f32ToF16, type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { MOST_LATENT_BITS } from '@reallm/tensor-io/layouts'
 
 /** Quantisation of latents: per channel a uniform grid `gain · (2·code/(2^bits − 1) − 1)`; 0 for a channel without bits. */
 export interface LatentGrid {
@@ -9,8 +10,6 @@ export interface LatentGrid {
   readonly gains: Uint16Array<ArrayBuffer>
 }
 
-/** Most bits of a channel. */
-export const MOST_BITS = 16
 /** Latents of a channel that its grid is fitted to. */
 const SAMPLE = 4096
 /** Gains that are tried: the largest value times powers of this ratio. */
@@ -35,7 +34,7 @@ export function fittedGrid(latents: Matrix, weights: Float32Array, total: number
   for (let left = total; left > 0; ) {
     let best = { channel: 0, more: left, gain: 0 }
     for (const [channel, { errors }] of channels.entries()) {
-      for (let more = 1; more <= Math.min(left, MOST_BITS - bits[channel]); more++) {
+      for (let more = 1; more <= Math.min(left, MOST_LATENT_BITS - bits[channel]); more++) {
         const gain = (errors[bits[channel]] - errors[bits[channel] + more]) / more
         if (gain > best.gain) best = { channel, more, gain }
       }
@@ -51,10 +50,10 @@ export function fittedGrid(latents: Matrix, weights: Float32Array, total: number
 /** The channel that takes bits which lower no error. */
 function idle(bits: Uint8Array, left: number) {
   const channel = bits.indexOf(Math.min(...bits))
-  return { channel, more: Math.min(left, MOST_BITS - bits[channel]), gain: 0 }
+  return { channel, more: Math.min(left, MOST_LATENT_BITS - bits[channel]), gain: 0 }
 }
 
-/** For 0 to `MOST_BITS` bits of a channel: the gain with the least error, and that error. */
+/** For 0 to `MOST_LATENT_BITS` bits of a channel: the gain with the least error, and that error. */
 function bestGains({ rows, cols, data }: Matrix, weights: Float32Array, channel: number) {
   const step = Math.max(1, Math.floor(rows / SAMPLE))
   const values: number[] = []
@@ -80,7 +79,7 @@ function bestGains({ rows, cols, data }: Matrix, weights: Float32Array, channel:
   const zero = values.reduce((sum, v, i) => sum + shares[i] * v * v, 0)
   const gains = [largest]
   const errors = [zero]
-  for (let bits = 1; bits <= MOST_BITS; bits++) {
+  for (let bits = 1; bits <= MOST_LATENT_BITS; bits++) {
     let best = { gain: largest, error: Infinity }
     for (let k = 0; k < GAINS; k++) {
       const gain = largest * GAIN_RATIO ** k
@@ -113,19 +112,6 @@ export function principalBasis(blocks: Matrix, weights: Float32Array, width: num
   for (let i = 0; i < blocks.cols; i++)
     basis.data.set(vectors.data.subarray(i * vectors.cols, i * vectors.cols + width), i * width)
   return basis
-}
-
-/** Packs codes of latents into one bit stream, channels innermost. */
-export function packLatents(codes: Uint16Array, bits: Uint8Array): Uint8Array<ArrayBuffer> {
-  const width = bits.length
-  const total = bits.reduce((sum, own) => sum + own, 0) * (codes.length / width)
-  const packed = new Uint8Array(packedBytes(total, 1))
-  for (let i = 0, at = 0; i < codes.length; i++) {
-    const shifted = codes[i] << (at & 7)
-    for (let byte = 0; shifted >>> (8 * byte); byte++) packed[(at >>> 3) + byte] |= shifted >>> (8 * byte)
-    at += bits[i % width]
-  }
-  return packed
 }
 
 /** The gains of a grid's channels. */

@@ -1,22 +1,20 @@
-import { nervLayers } from '@reallm/kernels'
 import type { Random } from '@reallm/tensor-io'
+import { type AutoencoderParams, autoencoderLayers, layerLevels } from '@reallm/tensor-io/layouts'
 import { linear, type TfTensor, tf } from '@reallm/transformer'
-import { levelsOf } from '../decoder-weights.ts'
 import { createDense, fakeQuantiseRows, gelu, straightThrough, type TrainedDense } from '../train.ts'
-import type { NervParams } from './params.ts'
 
 /** Channels inside the encoder, which is dropped after training and not stored. */
 const ENCODER_WIDTH = 32
 
-/** Decoder layers in the order of `nervLayers`. Beside a linear path the output of the convolutions starts at 0. */
-export const createDecoder = (params: NervParams, rng: Random): TrainedDense[] =>
-  nervLayers(params).map(([out, width], i) => {
+/** Decoder layers in the order of `autoencoderLayers`. Beside a linear path the output of the convolutions starts at 0. */
+export const createDecoder = (params: AutoencoderParams, rng: Random): TrainedDense[] =>
+  autoencoderLayers(params).map(([out, width], i) => {
     const silent = params.start === 'principal' && i > params.stages
     return createDense(out, width, rng, silent ? 0 : Math.sqrt(1 / width))
   })
 
 /** Per stage a 2×2 patch embedding and a ConvNeXt-like block (neighbourhood mix, 4× expansion); then the latents' channels. */
-export function createEncoder({ stages, latentWidth }: NervParams, rng: Random) {
+export function createEncoder({ stages, latentWidth }: AutoencoderParams, rng: Random) {
   const blocks = Array.from({ length: stages }, (_, i) => ({
     embed: createDense(ENCODER_WIDTH, i === 0 ? 4 : 4 * ENCODER_WIDTH, rng),
     expand: createDense(2 * ENCODER_WIDTH, 9 * ENCODER_WIDTH, rng),
@@ -50,10 +48,10 @@ export function decode(
   latents: TfTensor,
   gains: Float32Array,
   decoder: readonly TrainedDense[],
-  { weightBits, start, stages }: NervParams,
+  { weightBits, start, stages }: AutoencoderParams,
 ): TfTensor {
   const rounded = ({ weight, bias }: TrainedDense) => ({
-    weight: fakeQuantiseRows(weight, levelsOf(weightBits)),
+    weight: fakeQuantiseRows(weight, layerLevels(weightBits)),
     bias,
   })
   const [stem, ...rest] = decoder

@@ -4,12 +4,12 @@ import {
   type EncodedMatrix,
   type Matrix,
   type MatrixShape,
+  parseParams,
   ReallmError,
   shapeText,
 } from '@reallm/tensor-io'
-import { autoencoder } from './codec.ts'
-import { MOST_BITS } from './latents.ts'
-import { type NervInput, type NervParams, nervParams } from './params.ts'
+import { autoencoderLayout, MOST_LATENT_BITS } from '@reallm/tensor-io/layouts'
+import { autoencoder, type NervInput, type NervParams } from './codec.ts'
 
 /** Shapes that are tried: every latent width with every number of stages and every decoder width. */
 const WIDTHS = [2, 4, 8, 16, 32]
@@ -37,11 +37,11 @@ export const shapesAt = (shape: MatrixShape, bits: number, given: NervInput = {}
 
 /** The settings with the `latentBits` that make a matrix take `bits` per weight, or none. */
 function atRate(shape: MatrixShape, bits: number, given: NervInput): NervParams[] {
-  const { stages, latentWidth } = nervParams.parse(given)
-  const at = (total: number) => nervParams.parse({ ...given, latentBits: total / latentWidth })
+  const { stages, latentWidth } = parseParams(autoencoderLayout, given)
+  const at = (total: number) => parseParams(autoencoderLayout, { ...given, latentBits: total / latentWidth })
   const [one, two] = [1, 2].map(total => bitsOf(autoencoder.cost(shape, at(total))))
   const total = 1 + Math.floor((bits * shape[0] * shape[1] - one) / (two - one))
-  const fits = total >= 1 && total <= MOST_BITS * latentWidth && latentWidth <= 4 ** stages
+  const fits = total >= 1 && total <= MOST_LATENT_BITS * latentWidth && latentWidth <= 4 ** stages
   return fits ? [at(total)] : []
 }
 
@@ -70,7 +70,7 @@ export async function searchShape(
   ctx: EncodeContext,
 ): Promise<SearchResult> {
   const shape = [w.rows, w.cols] as const
-  const { steps } = nervParams.parse(given)
+  const { steps } = parseParams(autoencoderLayout, given)
   // An untrained decoder adds nothing, whatever its width.
   const shapes = shapesAt(shape, bits, given).filter(s => s.decoderWidth === DECODERS[0])
   if (shapes.length === 0) {

@@ -1,17 +1,16 @@
-import type { Dense, Images } from '@reallm/kernels'
-import { inverse, matmul, storedLayers } from '@reallm/kernels'
+import { type Images, inverse, matmul } from '@reallm/kernels'
 import { type EncodeContext, type Matrix, random, seedFor, zeroMatrix } from '@reallm/tensor-io'
+import { type AutoencoderParams, type DenseLayer, readLayers } from '@reallm/tensor-io/layouts'
 import { embedding, type TfTensor, tf, useBackend } from '@reallm/transformer'
-import { packWeights } from '../decoder-weights.ts'
+import { packLayers } from '../pack-layers.ts'
 import { minimise, setDense, type TrainedDense, toDense, variablesOf } from '../train.ts'
 import { evenGrid, fittedGrid, gainsOf, type LatentGrid, principalBasis } from './latents.ts'
 import { createDecoder, createEncoder, decode, encode, encoderLayers, quantiseLatents } from './network.ts'
-import type { NervParams } from './params.ts'
 
 /** A decoder in its stored precision with the grid of its latents: the part that matrices share. */
 export interface FittedDecoder {
   readonly grid: LatentGrid
-  readonly layers: readonly Dense[]
+  readonly layers: readonly DenseLayer[]
 }
 
 /** The part of an encode context that training uses. */
@@ -35,7 +34,7 @@ export interface TrainedNerv extends FittedDecoder {
 export async function trainNerv(
   patches: Images,
   importance: Float32Array,
-  params: NervParams,
+  params: AutoencoderParams,
   { seed, signal, onProgress, checkpoint }: TrainingContext,
   fitted?: FittedDecoder,
 ): Promise<TrainedNerv> {
@@ -183,7 +182,7 @@ async function startFromBlocks(
   patches: Images,
   importance: Float32Array,
   linear: TrainedDense,
-  { stages, latentWidth, latentBits, weightBits }: NervParams,
+  { stages, latentWidth, latentBits, weightBits }: AutoencoderParams,
 ): Promise<{ grid: LatentGrid; start: Float32Array }> {
   const block = 2 ** stages
   const blocks = blocksOf(patches.data, patches.height, block)
@@ -206,7 +205,7 @@ async function startFromBlocks(
 function coordinatesOf(
   blocks: Matrix,
   { grid, layers }: FittedDecoder,
-  { latentWidth }: NervParams,
+  { latentWidth }: AutoencoderParams,
 ): Float32Array {
   const path = layers.at(-1)!.weight
   const width = Math.min(latentWidth, path.rows)
@@ -235,8 +234,8 @@ function inGains({ data, cols }: Matrix, grid: LatentGrid): Float32Array {
 /** A basis in its stored precision. */
 function storedBasis(basis: Matrix, bits: number): Matrix {
   const shape = [basis.rows, basis.cols] as const
-  const parts = packWeights([{ weight: basis, bias: new Float32Array(basis.rows) }], bits)
-  return storedLayers(parts, [shape], bits)[0].weight
+  const parts = packLayers([{ weight: basis, bias: new Float32Array(basis.rows) }], bits)
+  return readLayers(parts, [shape], bits)[0].weight
 }
 
 /** Cuts patches `[count, height, height]` into blocks of `block × block` pixels, a row each. */

@@ -1,16 +1,13 @@
 import {
   defineCodec,
   type EncodedMatrix,
-  f16ToF32,
   f32ToF16,
   type Matrix,
   type MatrixCodec,
   packBits,
-  packedBytes,
   tensor,
-  unpackBits,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
+import { onebitLayout, readOnebit } from '@reallm/tensor-io/layouts'
 import { type SignValue, svid } from './svid.ts'
 
 /**
@@ -20,19 +17,13 @@ import { type SignValue, svid } from './svid.ts'
  * @example
  * const stored = await onebit.encode(w, {}, { seed: 1 })
  */
-export const onebit: MatrixCodec<object> = defineCodec<object, object>({
-  name: 'onebit',
-  params: z.object({}),
-  cost: ([rows, cols]) => ({
-    signs: { dtype: 'U8', shape: [packedBytes(rows * cols, 1)] },
-    a: { dtype: 'F16', shape: [rows] },
-    b: { dtype: 'F16', shape: [cols] },
-  }),
+export const onebit: MatrixCodec<object> = defineCodec({
+  layout: onebitLayout,
   encode: async w => ({ parts: storeSigns(w, svid(w)).parts }),
-  decode({ parts, shape: [rows, cols] }) {
-    const bits = unpackBits(parts.signs.data as Uint8Array, 1, rows * cols)
-    const [a, b] = [parts.a, parts.b].map(part => f16ToF32(part.data as Uint16Array))
-    const data = Float32Array.from(bits, (bit, i) => (bit ? 1 : -1) * a[Math.floor(i / cols)] * b[i % cols])
+  decode(e) {
+    const [rows, cols] = e.shape
+    const { signs, a, b } = readOnebit(e)
+    const data = Float32Array.from(signs, (bit, i) => (bit ? 1 : -1) * a[Math.floor(i / cols)] * b[i % cols])
     return { rows, cols, data }
   },
 })
@@ -44,7 +35,7 @@ export function storeSigns(w: Matrix, { a, b }: SignValue): EncodedMatrix<object
     1,
   )
   return {
-    codec: 'onebit',
+    codec: onebitLayout.codec,
     params: {},
     shape: [w.rows, w.cols],
     parts: {

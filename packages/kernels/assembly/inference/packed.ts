@@ -78,7 +78,7 @@ function decodeCodes(panel: usize, r: i32, row: i32, cols: i32): void {
 }
 
 /**
- * One segment of a trellis code (see `trellis-layout.ts`): bands of 16 rows. Arguments: x, ldx, y, ldy, tokens, rows,
+ * One segment of a trellis code (see `trellis-tiles.ts`): bands of 16 rows. Arguments: x, ldx, y, ldy, tokens, rows,
  * cols (of the segment), accumulate, panel (floats per thread: 16 · cols), words, four times the bits, state bits, table, scales, 1
  * where every row has its own.
  */

@@ -1,4 +1,3 @@
-import { referenceInference } from '../reference/inference.ts'
 import { plain, relaxed } from '../wasm/inference.ts'
 import { type KernelBuild, moduleBytes, reserveMemory } from '../wasm-module.ts'
 import { Arena } from './arena.ts'
@@ -44,6 +43,7 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   const shared = wanted > 1 && canShareMemory()
   const started = await start(options.build, shared)
   if (!started) {
+    const { referenceInference } = await import('../reference/inference.ts')
     const arena = new Arena(reserveMemory(MOST_PAGES, false))
     return { kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', close() {} }
   }

@@ -1,14 +1,8 @@
 import { random } from '@reallm/tensor-io'
+import { trellisTiles } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { describe, expect, it } from 'vitest'
-import {
-  createInference,
-  factorMatrix,
-  hadamardPlan,
-  type Inference,
-  type InferenceKernels,
-  type Pointer,
-  trellisLayout,
-} from './index.ts'
+import { factorMatrix, hadamardPlan } from '../hadamard-plan.ts'
+import { createInference, type Inference, type InferenceKernels, type Pointer } from './index.ts'
 
 const reference = await createInference({ build: 'reference' })
 const plain = await createInference({ build: 'plain' })
@@ -176,7 +170,7 @@ describe('products straight from codes', () => {
     { rows: 72, cols: 36, bits: 2.5, stateBits: 10, rowScales: 1, tokens: 3 },
     { rows: 36, cols: 72, bits: 1.75, stateBits: 8, rowScales: 0, tokens: 2 },
   ])('trellis %o', ({ rows, cols, bits, stateBits, rowScales, tokens }) => {
-    const { words } = trellisLayout(rows, cols, bits)
+    const { words } = trellisTiles(rows, cols, bits)
     const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
     const results = run(
       [
@@ -204,7 +198,7 @@ describe('trellis codes expanded to bytes', () => {
     { rows: 30, cols: 40, bits: 3, stateBits: 8, stride: 64, firstCol: 16 },
     { rows: 330, cols: 160, bits: 1.75, stateBits: 12, stride: 160, firstCol: 0 },
   ])('%o', ({ rows, cols, bits, stateBits, stride, firstCol }) => {
-    const { words } = trellisLayout(rows, cols, bits)
+    const { words } = trellisTiles(rows, cols, bits)
     const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
     const table = new Float32Array(Int8Array.from({ length: 2 ** stateBits }, (_, i) => i % 63).buffer)
     const bytes = Math.ceil(rows / 4) * 4 * stride

@@ -163,7 +163,7 @@ export interface InferenceKernels {
     shifts: Pointer,
     group: number,
   ): void
-  /** The same from one segment of a trellis code (`trellis-layout.ts`); one scale, or with `rowScales` one per row. */
+  /** The same from one segment of a trellis code (`trellis-tiles.ts`); one scale, or with `rowScales` one per row. */
   matmulTrellis(
     x: Pointer,
     ldx: number,

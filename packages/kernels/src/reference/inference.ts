@@ -1,7 +1,7 @@
 import { unpackBits } from '@reallm/tensor-io'
+import { trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
 import { readHeader } from '../nerv-pack.ts'
-import { trellisLayout, unpackTile } from '../trellis-layout.ts'
 import { transformAxis } from './hadamard.ts'
 import { nervForward } from './nerv.ts'
 
@@ -268,14 +268,14 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       scales,
       rowScales,
     ) {
-      const layout = trellisLayout(rows, cols, bits)
-      const stored = new Uint32Array(memory.buffer, words, layout.words)
+      const tiles = trellisTiles(rows, cols, bits)
+      const stored = new Uint32Array(memory.buffer, words, tiles.words)
       const values = f32(table, 2 ** stateBits)
       const s = f32(scales, rowScales ? rows : 1)
       const row = (r: number) => {
         const out = new Float32Array(cols)
-        for (let tile = 0; tile < layout.tileCols; tile++) {
-          const states = unpackTile(stored, layout, r >> 4, tile, stateBits)
+        for (let tile = 0; tile < tiles.tileCols; tile++) {
+          const states = unpackTile(stored, tiles, r >> 4, tile, stateBits)
           for (let c = tile * 16; c < Math.min(cols, tile * 16 + 16); c++) {
             out[c] = s[rowScales ? r : 0] * values[states[(r & 15) * 16 + (c & 15)]]
           }
@@ -286,14 +286,14 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
     },
 
     expandTrellis(words, bits, stateBits, table, rows, cols, w, stride, firstCol) {
-      const layout = trellisLayout(rows, cols, bits)
-      const stored = new Uint32Array(memory.buffer, words, layout.words)
+      const tiles = trellisTiles(rows, cols, bits)
+      const stored = new Uint32Array(memory.buffer, words, tiles.words)
       const values = integers(table, 2 ** stateBits, 1)
       const out = integers(w, padded(rows) * stride, 1)
       const states = new Uint16Array(256)
       for (let r = 0; r < rows; r++) {
         for (let c = 0; c < cols; c++) {
-          if ((c & 15) === 0) unpackTile(stored, layout, r >> 4, c >> 4, stateBits, states)
+          if ((c & 15) === 0) unpackTile(stored, tiles, r >> 4, c >> 4, stateBits, states)
           out[integerAt(r, firstCol + c, stride)] = values[states[(r & 15) * 16 + (c & 15)]]
         }
       }

@@ -1,4 +1,4 @@
-import type { NervForward } from '../nerv-decode.ts'
+import type { NervForward } from '../decode/nerv.ts'
 import { readHeader } from '../nerv-pack.ts'
 import { gelu } from '../neural.ts'
 

@@ -1,5 +1,5 @@
+import { stepBits } from '@reallm/tensor-io/layouts/trellis-tiles'
 import type { ViterbiOptions } from '../trellis-code.ts'
-import { stepBits } from '../trellis-layout.ts'
 
 const NO_PATH = 65535
 /** Any difference of two int16. */

@@ -1,10 +1,25 @@
 import { matmul } from '@reallm/kernels'
-import { defineCodec, type EncodedMatrix, type Matrix, type MatrixCodec } from '@reallm/tensor-io'
-import { loadLowRank, lowPrecision, lowRankCost } from '../low-precision.ts'
-import type { LowRank } from '../low-rank.ts'
+import {
+  checkParts,
+  defineCodec,
+  type EncodedMatrix,
+  type GivenOf,
+  type Matrix,
+  ReallmError,
+} from '@reallm/tensor-io'
+import {
+  type LowRank,
+  lowRankResidualLayout,
+  lowrankLayout,
+  readLowRankFactors,
+  readRom,
+  romLayout,
+} from '@reallm/tensor-io/layouts'
+import { lowPrecision } from '../low-precision.ts'
 import { metricOf } from '../metric.ts'
-import { checkRank, rowsOf } from '../randomized-svd.ts'
-import { type LowRankParams, lowRankParams } from './params.ts'
+import { rowsOf } from '../randomized-svd.ts'
+
+export type LowRankParams = GivenOf<typeof lowrankLayout>
 
 /**
  * `W ≈ L₁L₂` with both factors on few bits, best under the context's second moments.
@@ -12,31 +27,34 @@ import { type LowRankParams, lowRankParams } from './params.ts'
  * @example
  * const stored = await lowrank.encode(w, { rank: 16, bits: 8 }, { seed: 1 })
  */
-export const lowrank: MatrixCodec<LowRankParams> = defineCodec({
-  name: 'lowrank',
-  params: lowRankParams,
-  cost([rows, cols], { rank, bits }) {
-    checkRank(rank, rows, cols)
-    return lowRankCost(rows, cols, rank, bits)
-  },
+export const lowrank = defineCodec({
+  layout: lowrankLayout,
   async encode(w, params, ctx) {
     const metric = metricOf(ctx, params.weighting)
     return { parts: lowPrecision(w, params.rank, { ...params, metric, seed: ctx.seed }).parts }
   },
-  decode({ parts, shape: [rows, cols], params: { rank, bits } }) {
-    const { left, right } = loadLowRank(parts, rows, cols, rank, bits)
+  decode(e) {
+    const { left, right } = readLowRankFactors(e)
     return matmul(left, right)
   },
-  decodeRows({ parts, shape: [rows, cols], params: { rank, bits } }, _, from, to) {
-    const { left, right } = loadLowRank(parts, rows, cols, rank, bits)
+  decodeRows(e, _, from, to) {
+    const { left, right } = readLowRankFactors(e)
     return matmul(rowsOf(left, from, to), right)
   },
 })
 
-/** The factors of a matrix that `lowrank`, `romCodec` or `plusLowRank` stored. */
+/** The factors of a matrix that `lowrank`, `romCodec` or `plusLowRank` stored; throws `bad-option` for others. */
 export function lowRankOf(e: EncodedMatrix): LowRank {
-  const { rank, bits } = e.params as { rank: number; bits: number }
-  return loadLowRank(e.parts, e.shape[0], e.shape[1], rank, bits)
+  switch (e.codec) {
+    case lowrankLayout.codec:
+      return readLowRankFactors(checkParts(lowrankLayout, e))
+    case romLayout.codec:
+      return readRom(checkParts(romLayout, e))
+    case lowRankResidualLayout.codec:
+      return readLowRankFactors(checkParts(lowRankResidualLayout, e))
+    default:
+      throw new ReallmError('bad-option', `a matrix stored by ${e.codec} has no low-rank factors`)
+  }
 }
 
 /** `x Wᵀ` for `x` `[n, in]` with `W = L₁L₂`: rank · (in + out) MACs per row instead of in · out. */

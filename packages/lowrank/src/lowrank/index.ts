@@ -1,2 +1,1 @@
-export { applyLowRank, lowRankOf, lowrank } from './codec.ts'
-export type { LowRankParams } from './params.ts'
+export { applyLowRank, type LowRankParams, lowRankOf, lowrank } from './codec.ts'

@@ -1,10 +1,11 @@
 import { matmul } from '@reallm/kernels'
 import { type Matrix, random, seedFor, type Tensor } from '@reallm/tensor-io'
-import { FACTOR_A, FACTOR_B, fitRight } from '../low-precision.ts'
+import { FACTOR_A, FACTOR_B, factorFormats, readFactor } from '@reallm/tensor-io/layouts'
+import { fitRight } from '../low-precision.ts'
 import { type LowRank, type LowRankOptions, lowRank } from '../low-rank.ts'
 import { metricOf } from '../metric.ts'
 import { gaussian } from '../randomized-svd.ts'
-import { type FactorFormat, loadFactor, storeFactor } from '../store-factor.ts'
+import { storeFactor } from '../store-factor.ts'
 
 export interface LplrOptions extends LowRankOptions {
   /** Bits of L's entries: 1 to 8, or 16. */
@@ -21,13 +22,6 @@ export interface Lplr extends LowRank {
   readonly parts: Readonly<Record<string, Tensor>>
 }
 
-/** How both factors are stored: a scale for each of L's columns and R's rows. */
-export const lplrFormats = (leftBits: number, rightBits: number) =>
-  ({
-    left: { bits: leftBits, along: 'cols' },
-    right: { bits: rightBits, along: 'rows' },
-  }) satisfies Record<string, FactorFormat>
-
 /**
  * Randomised low-rank, low-precision factors (LPLR, arXiv 2310.11028 algorithm 1): `L = Q(W S)` is a quantised sketch of
  * the column space, `R = Q'(L⁺ W)` the least-squares answer to it, `Q` a uniform quantiser that clips. The metric's
@@ -40,7 +34,7 @@ export const lplrFormats = (leftBits: number, rightBits: number) =>
 export function lplr(w: Matrix, rank: number, options: LplrOptions): Lplr {
   const { leftBits, rightBits, sketch = 'gaussian', rounding = 'dithered', seed = 0 } = options
   const metric = options.metric ?? metricOf({})
-  const formats = lplrFormats(leftBits, rightBits)
+  const formats = factorFormats(leftBits, rightBits)
   const { uniform } = random(seedFor(seed, 'dither'))
   const rounded = rounding === 'dithered' ? { dither: () => uniform() - 0.5 } : {}
 
@@ -49,8 +43,8 @@ export function lplr(w: Matrix, rank: number, options: LplrOptions): Lplr {
       ? matmul(w, metric.input.factor(gaussian(w.cols, rank, seed)))
       : lowRank(w, rank, { ...options, metric }).left
   const leftParts = storeFactor(FACTOR_B, basis, formats.left, rounded)
-  const left = loadFactor(FACTOR_B, leftParts, w.rows, rank, formats.left)
+  const left = readFactor(FACTOR_B, leftParts, w.rows, rank, formats.left)
   const rightParts = storeFactor(FACTOR_A, fitRight(w, left, metric), formats.right, rounded)
-  const right = loadFactor(FACTOR_A, rightParts, rank, w.cols, formats.right)
+  const right = readFactor(FACTOR_A, rightParts, rank, w.cols, formats.right)
   return { left, right, parts: { ...rightParts, ...leftParts } }
 }

@@ -4,40 +4,26 @@ import {
   type ColumnEncoder,
   defineCodec,
   type EncodeContext,
-  type EncodedMatrix,
   f16ToF32,
   f32ToF16,
+  type GivenOf,
   type Matrix,
-  type MatrixShape,
+  type ParamsOf,
   packBits,
-  packedBytes,
   parseParams,
   ReallmError,
-  type StorageCost,
+  type Stored,
   tensor,
   throwIfAborted,
-  unpackBits,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
+import { lr2vqLayout, readLr2vq } from '@reallm/tensor-io/layouts'
 import { projectedCodebook } from './lr2vq.ts'
 
-const NAME = 'lr2vq'
+const NAME = lr2vqLayout.codec
 
-const params = z.strictObject({
-  codeBits: z.int().min(1).max(16).default(8).describe('bits of a code: 2^codeBits codewords'),
-  vector: z.int().min(2).max(64).default(4).describe('d: neighbouring weights of a row that share a code'),
-  dim: z
-    .int()
-    .min(1)
-    .max(64)
-    .default(3)
-    .describe('d̃: dimensions of a codeword before it is projected to d weights'),
-  iterations: z.int().min(1).default(12).describe('rounds of assignment and least squares'),
-})
-
-export type Lr2vqParams = z.input<typeof params>
-type Full = z.output<typeof params>
+export type Lr2vqParams = GivenOf<typeof lr2vqLayout>
+type Full = ParamsOf<typeof lr2vqLayout>
 
 /** Vectors per codeword that codebook and projection are fitted to, and vectors in all at the least. */
 const SAMPLE = 64
@@ -52,9 +38,7 @@ const SMALLEST_SAMPLE = 16384
  */
 export const lr2vq: ColumnCodec<Lr2vqParams> = {
   ...defineCodec({
-    name: NAME,
-    params,
-    cost,
+    layout: lr2vqLayout,
     async encode(w, p, ctx) {
       const encoder = columnEncoder(w, p, ctx)
       for (let col = 0; col < w.cols; col += p.vector) {
@@ -67,24 +51,10 @@ export const lr2vq: ColumnCodec<Lr2vqParams> = {
     decodeRows: (e, _, from, to) => decodeRows(e, from, to),
   }),
   async columns(w, given, ctx) {
-    const p = parseParams(NAME, params, given)
-    cost([w.rows, w.cols], p)
+    const p = parseParams(lr2vqLayout, given)
+    lr2vqLayout.parts([w.rows, w.cols], p)
     return columnEncoder(w, p, ctx)
   },
-}
-
-function cost([rows, cols]: MatrixShape, { codeBits, vector, dim }: Full): StorageCost {
-  if (dim > vector) {
-    throw new ReallmError('bad-option', `${NAME}: dim ${dim} is larger than vector ${vector}`, {
-      hint: `use 1 to ${vector}`,
-    })
-  }
-  return {
-    codes: { dtype: 'U8', shape: [packedBytes(rows * Math.ceil(cols / vector), codeBits)] },
-    codebook: { dtype: 'F16', shape: [2 ** codeBits, dim] },
-    projection: { dtype: 'F16', shape: [dim, vector] },
-    scales: { dtype: 'F16', shape: [rows] },
-  }
 }
 
 function columnEncoder(w: Matrix, p: Full, ctx: EncodeContext): ColumnEncoder {
@@ -100,7 +70,8 @@ function columnEncoder(w: Matrix, p: Full, ctx: EncodeContext): ColumnEncoder {
     projection: tensor('F16', [p.dim, p.vector], f32ToF16(projection.data)),
     scales: tensor('F16', [rows], scaleCodes),
   }
-  const table = decodeTable(parts)
+  const stored = (m: Matrix): Matrix => ({ ...m, data: f16ToF32(f32ToF16(m.data)) })
+  const table = matmul(stored(codebook), stored(projection))
   const narrow = cols % p.vector
   const lastTable = narrow > 0 ? columns(table, 0, narrow) : table
   const codes = new Uint32Array(rows * perRow).fill(0xffffffff)
@@ -136,30 +107,20 @@ function columnEncoder(w: Matrix, p: Full, ctx: EncodeContext): ColumnEncoder {
   }
 }
 
-function decodeRows({ parts, params: p, shape }: EncodedMatrix<Full>, from: number, to: number): Matrix {
-  const [, cols] = shape
-  const perRow = Math.ceil(cols / p.vector)
-  const table = decodeTable(parts)
-  const scales = f16ToF32(parts.scales.data as Uint16Array)
-  const codes = unpackBits(parts.codes.data as Uint8Array, p.codeBits, (to - from) * perRow, from * perRow)
+function decodeRows(e: Stored<typeof lr2vqLayout>, from: number, to: number): Matrix {
+  const [, cols] = e.shape
+  const { vector } = e.params
+  const perRow = Math.ceil(cols / vector)
+  const { codes, scales, codebook, projection } = readLr2vq(e, from, to)
+  const table = matmul(codebook, projection)
   const w = zeroMatrix(to - from, cols)
   for (let r = 0; r < w.rows; r++) {
-    const scale = scales[from + r]
     for (let j = 0; j < cols; j++) {
-      const code = codes[r * perRow + Math.floor(j / p.vector)]
-      w.data[r * cols + j] = scale * table.data[code * p.vector + (j % p.vector)]
+      const code = codes[r * perRow + Math.floor(j / vector)]
+      w.data[r * cols + j] = scales[r] * table.data[code * vector + (j % vector)]
     }
   }
   return w
-}
-
-/** `C P`, `[K, d]`, from the stored halves. */
-function decodeTable(parts: EncodedMatrix['parts']): Matrix {
-  const { codebook, projection } = parts
-  return matmul(
-    { rows: codebook.shape[0], cols: codebook.shape[1], data: f16ToF32(codebook.data as Uint16Array) },
-    { rows: projection.shape[0], cols: projection.shape[1], data: f16ToF32(projection.data as Uint16Array) },
-  )
 }
 
 /** Root mean square of each row; 1 for a row of zeros. */

@@ -1,27 +1,32 @@
 import {
   type CodecWrapper,
+  checkParts,
   defineCodec,
   type EncodeContext,
   type EncodedMatrix,
+  type GivenOf,
   type Matrix,
   type MatrixCodec,
+  type Tensor,
+  withDefaults,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
-import { alternate } from '../alternate.ts'
-import { difference, metricOf } from '../metric.ts'
-import { type Monarch, monarchToDense, monarch as project } from './monarch.ts'
 import {
   blocksOf,
-  loadMonarch,
-  type MonarchStorage,
-  monarchCost,
-  monarchShape,
-  storeMonarch,
-} from './stored.ts'
+  MONARCH_LEFT,
+  MONARCH_RIGHT,
+  type Monarch,
+  type MonarchStructure,
+  monarchFormat,
+  monarchLayout,
+  monarchResidualLayout,
+  readMonarch,
+} from '@reallm/tensor-io/layouts'
+import { alternate } from '../alternate.ts'
+import { difference, metricOf } from '../metric.ts'
+import { storeFactor } from '../store-factor.ts'
+import { monarchToDense, monarch as project } from './monarch.ts'
 
-const params = z.strictObject(monarchShape)
-
-export type MonarchParams = z.input<typeof params>
+export type MonarchParams = GivenOf<typeof monarchLayout>
 
 /**
  * The nearest Monarch matrix (arXiv 2204.00595), or rank-t Monarch for `rank` > 1.
@@ -30,40 +35,25 @@ export type MonarchParams = z.input<typeof params>
  * const stored = await monarchCodec.encode(w, { rank: 2, bits: 8 }, { hessian, seed: 1 })
  * const y = applyMonarch(monarchOf(stored), x)
  */
-export const monarchCodec: MatrixCodec<MonarchParams> = defineCodec({
-  name: 'monarch',
-  params,
-  cost: monarchCost,
+export const monarchCodec = defineCodec({
+  layout: monarchLayout,
   async encode(w, p, ctx) {
     return {
-      parts: storeMonarch(projected(w, p, ctx), p),
+      parts: storeMonarch(projected(w, p, ctx), p.bits),
       params: { ...p, ...blocksOf([w.rows, w.cols], p) },
     }
   },
-  decode: e => monarchToDense(loadMonarch(e.parts, e.shape, e.params)),
+  decode: e => monarchToDense(readMonarch(e)),
 })
 
 /** The structure of a matrix that `monarchCodec` or `plusMonarch` stored, to multiply by with `applyMonarch`. */
-export function monarchOf(e: EncodedMatrix): Monarch {
-  return loadMonarch(e.parts, e.shape, z.object(monarchShape).parse(e.params))
-}
+export const monarchOf = (e: EncodedMatrix): Monarch =>
+  readMonarch(
+    e.codec === monarchLayout.codec ? checkParts(monarchLayout, e) : checkParts(monarchResidualLayout, e),
+  )
 
-const residualShape = {
-  ...monarchShape,
-  bits: monarchShape.bits.default(8),
-  rounds: z.int().min(1).max(100).default(10).describe('most rounds of the alternation'),
-  tolerance: z
-    .number()
-    .min(0)
-    .default(5e-3)
-    .describe('stop when a round lowers the squared error by less than this share'),
-}
-
-export type PlusMonarchOptions = z.input<z.ZodObject<typeof residualShape>>
+export type PlusMonarchOptions = GivenOf<typeof monarchResidualLayout>
 export type PlusMonarchParams<Inner> = PlusMonarchOptions & { readonly inner: Inner }
-type Full<Inner> = MonarchStorage & { rounds: number; tolerance: number; inner: Inner }
-
-const RESIDUAL = 'monarch-residual'
 
 /**
  * `W ≈ D_φ(E) ⊙ S + M` with a Monarch matrix in the place of `L₁L₂`. `options` are the parameters' defaults.
@@ -75,15 +65,10 @@ export function plusMonarch<Inner>(
   options: PlusMonarchOptions,
   codec: MatrixCodec<Inner>,
 ): MatrixCodec<PlusMonarchParams<Inner>> {
-  const shape = z.strictObject({ ...residualShape, inner: codec.params })
-  return defineCodec<PlusMonarchParams<Inner>, Full<Inner>>({
-    name: RESIDUAL,
-    params: z.preprocess(given => ({ ...options, ...(given as object) }), shape) as unknown as z.ZodType<
-      Full<Inner>,
-      PlusMonarchParams<Inner>
-    >,
-    inner: codec as MatrixCodec<never>,
-    cost: monarchCost,
+  const layout = withDefaults(monarchResidualLayout, options)
+  return defineCodec({
+    layout,
+    inner: codec,
     async encode(w, p, ctx) {
       const metric = metricOf(ctx)
       const { part, quantised } = await alternate(w, {
@@ -91,8 +76,8 @@ export function plusMonarch<Inner>(
         ...ctx,
         metric,
         fit(residual) {
-          const parts = storeMonarch(projected(residual, p, ctx), p)
-          const product = monarchToDense(loadMonarch(parts, [w.rows, w.cols], p))
+          const parts = storeMonarch(projected(residual, p, ctx), p.bits)
+          const product = monarchToDense(readMonarch({ parts, shape: [w.rows, w.cols], params: p }))
           return { parts, product, error: metric.norm(difference(residual, product)) }
         },
         async quantise(residual) {
@@ -108,15 +93,23 @@ export function plusMonarch<Inner>(
     },
     decode(e, inner) {
       const w = codec.decode(inner)
-      const { data } = monarchToDense(loadMonarch(e.parts, e.shape, e.params))
+      const { data } = monarchToDense(readMonarch(e))
       return { ...w, data: w.data.map((value, i) => value + data[i]) }
     },
   })
 }
 
 /** `plusMonarch` for the registry. */
-export const monarchResidual: CodecWrapper = { name: RESIDUAL, wrap: codec => plusMonarch({}, codec) }
+export const monarchResidual: CodecWrapper = {
+  layout: monarchResidualLayout,
+  wrap: codec => plusMonarch({}, codec),
+}
 
-function projected(w: Matrix, p: MonarchStorage, { hessian, outputHessian, seed }: EncodeContext): Monarch {
+function storeMonarch({ left, right }: Monarch, bits: number): Record<string, Tensor> {
+  const format = monarchFormat(bits)
+  return { ...storeFactor(MONARCH_LEFT, left, format), ...storeFactor(MONARCH_RIGHT, right, format) }
+}
+
+function projected(w: Matrix, p: MonarchStructure, { hessian, outputHessian, seed }: EncodeContext): Monarch {
   return project(w, { ...blocksOf([w.rows, w.cols], p), hessian, outputHessian, seed })
 }

@@ -1,3 +1,4 @@
+export { type Monarch, type MonarchShape, monarchBlocks } from '@reallm/tensor-io/layouts'
 export {
   type MonarchParams,
   monarchCodec,
@@ -7,12 +8,4 @@ export {
   type PlusMonarchParams,
   plusMonarch,
 } from './codec.ts'
-export {
-  applyMonarch,
-  type Monarch,
-  type MonarchOptions,
-  type MonarchShape,
-  monarch,
-  monarchBlocks,
-  monarchToDense,
-} from './monarch.ts'
+export { applyMonarch, type MonarchOptions, monarch, monarchToDense } from './monarch.ts'

@@ -1,29 +1,9 @@
 import { matmul } from '@reallm/kernels'
-import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
+import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { checkBlocks, type Monarch, type MonarchShape } from '@reallm/tensor-io/layouts'
 import { lowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
 import { rowsOf } from '../randomized-svd.ts'
-
-/** Block structure of a Monarch matrix `[rows, cols]`. */
-export interface MonarchShape {
-  /** k: diagonal blocks of R; divides the columns. */
-  readonly inBlocks: number
-  /** l: diagonal blocks of L; divides the rows. */
-  readonly outBlocks: number
-  /** Rank t of every slice; 1 is Monarch's own. */
-  readonly rank: number
-}
-
-/**
- * `M = P L Pᵀ R` (arXiv 2204.00595): R takes each of k blocks of inputs to l·t values, L each of l groups of k·t
- * such values to its outputs; P is a permutation. Output `i` belongs to block `i mod l` of L.
- */
-export interface Monarch extends MonarchShape {
-  /** `[rows, k·t]`: L's blocks `[rows / l, k·t]`, one below the other. */
-  readonly left: Matrix
-  /** `[k·l·t, cols / k]`: R's blocks `[l·t, cols / k]`, one below the other. */
-  readonly right: Matrix
-}
 
 export interface MonarchOptions extends MonarchShape {
   readonly hessian?: Matrix | undefined
@@ -41,7 +21,7 @@ export interface MonarchOptions extends MonarchShape {
  */
 export function monarch(w: Matrix, options: MonarchOptions): Monarch {
   const { inBlocks: k, outBlocks: l, rank: t, seed = 0 } = options
-  checkBlocks(w.rows, w.cols, options)
+  checkBlocks([w.rows, w.cols], options)
   const [s, p] = [w.rows / l, w.cols / k]
   const left = zeroMatrix(w.rows, k * t)
   const right = zeroMatrix(k * l * t, p)
@@ -114,38 +94,6 @@ export function monarchToDense(m: Monarch): Matrix {
     }
   }
   return w
-}
-
-/** Blocks near the square roots of both sides, where a Monarch matrix has the fewest parameters. */
-export function monarchBlocks(rows: number, cols: number): Pick<MonarchShape, 'inBlocks' | 'outBlocks'> {
-  return { inBlocks: divisorNear(cols), outBlocks: divisorNear(rows) }
-}
-
-export function checkBlocks(rows: number, cols: number, { inBlocks, outBlocks, rank }: MonarchShape): void {
-  const name = `[${rows}×${cols}]`
-  if (cols % inBlocks !== 0 || rows % outBlocks !== 0) {
-    const near = monarchBlocks(rows, cols)
-    throw new ReallmError(
-      'bad-option',
-      `${name}: ${inBlocks} blocks of columns and ${outBlocks} of rows do not divide it`,
-      { hint: `use ${near.inBlocks} and ${near.outBlocks}` },
-    )
-  }
-  const most = Math.min(rows / outBlocks, cols / inBlocks)
-  if (rank > most) {
-    throw new ReallmError(
-      'bad-option',
-      `${name}: slices of these blocks have at most rank ${most}, not ${rank}`,
-    )
-  }
-}
-
-/** The divisor of n nearest to √n by ratio. */
-function divisorNear(n: number): number {
-  const distance = (d: number) => Math.abs(Math.log((d * d) / n))
-  let best = 1
-  for (let d = 1; d <= n; d++) if (n % d === 0 && distance(d) < distance(best) - 1e-9) best = d
-  return best
 }
 
 function sliceMetric(hessian: Matrix | undefined, outputHessian: Matrix | undefined): Metric {

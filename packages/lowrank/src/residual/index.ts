@@ -1,2 +1,7 @@
-export type { PlusLowRankOptions } from './params.ts'
-export { lowRankResidual, type PlusLowRankParams, plusLowRank, withLowRank } from './plus-low-rank.ts'
+export {
+  lowRankResidual,
+  type PlusLowRankOptions,
+  type PlusLowRankParams,
+  plusLowRank,
+  withLowRank,
+} from './plus-low-rank.ts'

@@ -10,15 +10,16 @@ import {
 } from '@reallm/tensor-io'
 import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import * as z from 'zod'
 import { applyLowRank, lowRankOf } from '../lowrank/index.ts'
 import { lowRankResidual, type PlusLowRankOptions, plusLowRank, withLowRank } from './index.ts'
 
 /** Rounds to multiples of `step`, a stand-in for a codec of another package. */
 const rounding: MatrixCodec<{ step: number }> = defineCodec({
-  name: 'rounding',
-  params: z.object({ step: z.number().positive() }),
-  cost: ([rows, cols]) => ({ codes: { dtype: 'I8', shape: [rows, cols] } }),
+  layout: {
+    codec: 'rounding',
+    params: { step: { number: { above: 0 } } },
+    parts: ([rows, cols]) => ({ codes: { dtype: 'I8', shape: [rows, cols] } }),
+  },
   async encode({ rows, cols, data }, { step }) {
     const codes = Int8Array.from(data, v => Math.max(-2, Math.min(1, Math.floor(v / step))))
     return { parts: { codes: tensor('I8', [rows, cols], codes) } }

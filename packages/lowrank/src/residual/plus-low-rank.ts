@@ -4,21 +4,20 @@ import {
   copyMatrix,
   defineCodec,
   type EncodedMatrix,
+  type GivenOf,
   type MatrixCodec,
+  parseParams,
+  withDefaults,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
+import { type LowRank, lowRankResidualLayout, readLowRankFactors } from '@reallm/tensor-io/layouts'
 import { type Alternation, alternate } from '../alternate.ts'
-import { lowPrecision, lowRankCost, type StoredLowRank, storeLowRank } from '../low-precision.ts'
-import type { LowRank } from '../low-rank.ts'
-import { lowRankOf } from '../lowrank/codec.ts'
+import { lowPrecision, type StoredLowRank, storeLowRank } from '../low-precision.ts'
 import { metricOf, type Weighting } from '../metric.ts'
-import { checkRank, rowsOf } from '../randomized-svd.ts'
-import { type PlusLowRankOptions, residualShape } from './params.ts'
+import { rowsOf } from '../randomized-svd.ts'
 
+/** Every parameter of `plusLowRank` but `inner`. */
+export type PlusLowRankOptions = GivenOf<typeof lowRankResidualLayout>
 export type PlusLowRankParams<Inner> = PlusLowRankOptions & { readonly inner: Inner }
-type Full<Inner> = Required<PlusLowRankOptions> & { readonly inner: Inner }
-
-const NAME = 'lowrank-residual'
 
 /**
  * `W ≈ D_φ(E) ⊙ S + L₁L₂`: a codec with a low-rank part of higher precision (ReALLM §3.1), both found by `alternate`.
@@ -35,15 +34,10 @@ export function plusLowRank<Inner>(
   options: PlusLowRankOptions,
   codec: MatrixCodec<Inner>,
 ): MatrixCodec<PlusLowRankParams<Inner>> {
-  const params = z.strictObject({ ...residualShape(options), inner: codec.params })
-  return defineCodec<PlusLowRankParams<Inner>, Full<Inner>>({
-    name: NAME,
-    params: params as unknown as z.ZodType<Full<Inner>, PlusLowRankParams<Inner>>,
-    inner: codec as MatrixCodec<never>,
-    cost([rows, cols], { rank, bits }) {
-      checkRank(rank, rows, cols, 0)
-      return lowRankCost(rows, cols, rank, bits)
-    },
+  const layout = withDefaults(lowRankResidualLayout, options)
+  return defineCodec({
+    layout,
+    inner: codec,
     async encode(w, p, ctx) {
       const judge = metricOf(ctx)
       let best: Alternation<StoredLowRank> | undefined
@@ -65,16 +59,14 @@ export function plusLowRank<Inner>(
       return { parts: best!.part.parts, inner: best!.quantised.stored }
     },
     decode(e, inner) {
-      const { left, right } = lowRankOf(e)
+      const { left, right } = readLowRankFactors(e)
       return matmul(left, right, { out: copyMatrix(codec.decode(inner)), accumulate: true })
     },
-    ...(codec.decodeRows && {
-      decodeRows(e, inner, from, to) {
-        const { left, right } = lowRankOf(e)
-        const rows = rowsOf(left, from, to)
-        return matmul(rows, right, { out: copyMatrix(codec.decodeRows!(inner, from, to)), accumulate: true })
-      },
-    }),
+    decodeRows(e, inner, from, to) {
+      const rows = codec.decodeRows?.(inner, from, to)
+      const { left, right } = readLowRankFactors(e)
+      return rows && matmul(rowsOf(left, from, to), right, { out: copyMatrix(rows), accumulate: true })
+    },
   })
 }
 
@@ -85,7 +77,10 @@ function weakerThan(weighting: Weighting): Weighting[] {
 }
 
 /** `plusLowRank` for the registry: decodes what any of them stored. */
-export const lowRankResidual: CodecWrapper = { name: NAME, wrap: codec => plusLowRank({}, codec) }
+export const lowRankResidual: CodecWrapper = {
+  layout: lowRankResidualLayout,
+  wrap: codec => plusLowRank({}, codec),
+}
 
 /**
  * A stored matrix with other factors on `bits` bits: fine-tuned ones in place of its own, or the first ones of a matrix
@@ -96,12 +91,9 @@ export function withLowRank(
   factors: LowRank,
   bits: number,
 ): EncodedMatrix<PlusLowRankParams<unknown>> {
-  const inner = e.codec === NAME && e.inner ? e.inner : e
-  const params = {
-    ...z.object(residualShape()).parse({}),
-    rank: factors.right.rows,
-    bits,
-    inner: inner.params,
-  }
-  return { codec: NAME, params, shape: e.shape, parts: storeLowRank(factors, bits).parts, inner }
+  const layout = lowRankResidualLayout
+  const inner = e.codec === layout.codec && e.inner ? e.inner : e
+  const own = parseParams(layout, { rank: factors.right.rows, bits })
+  const { parts } = storeLowRank(factors, bits)
+  return { codec: layout.codec, params: { ...own, inner: inner.params }, shape: e.shape, parts, inner }
 }

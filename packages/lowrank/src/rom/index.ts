@@ -1,2 +1,3 @@
+export { romRank } from '@reallm/tensor-io/layouts'
 export { type RomParams, romCodec } from './codec.ts'
-export { rom, romRank } from './rom.ts'
+export { rom } from './rom.ts'

@@ -1,8 +1,9 @@
 import { eigh, gram, matmul, qr, transpose } from '@reallm/kernels'
-import { type Matrix, type MatrixShape, ReallmError } from '@reallm/tensor-io'
+import type { Matrix } from '@reallm/tensor-io'
+import { checkRank } from '@reallm/tensor-io/layouts'
 import type { LowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
-import { checkRank, firstColumns } from '../randomized-svd.ts'
+import { firstColumns } from '../randomized-svd.ts'
 
 /**
  * Reduced-order model of a layer in feature space (LLM-ROM, arXiv 2312.07046): the `rank` leading eigenvectors `V` of the
@@ -29,19 +30,4 @@ function inputDirections(w: Matrix, rank: number, { input }: Metric): Matrix {
   const whitened = transpose(input.factorTransposed(transpose(w)))
   const { vectors } = eigh(gram(whitened))
   return qr(matmul(whitened, firstColumns(vectors, rank))).q
-}
-
-/**
- * Largest rank whose two layers have at most `share` of the parameters of a matrix.
- *
- * @throws ReallmError `bad-option` when not even rank 1 fits
- */
-export function romRank([rows, cols]: MatrixShape, share: number): number {
-  const rank = Math.min(rows, cols, Math.floor((share * rows * cols) / (rows + cols)))
-  if (rank < 1) {
-    throw new ReallmError('bad-option', `[${rows}×${cols}]: no rank fits ${share} of the parameters`, {
-      hint: `use at least ${((rows + cols) / (rows * cols)).toPrecision(2)}`,
-    })
-  }
-  return rank
 }

@@ -1,32 +1,26 @@
 import { matmul } from '@reallm/kernels'
 import {
+  checkParts,
   defineCodec,
   type EncodedMatrix,
+  type GivenOf,
   type Matrix,
-  type MatrixCodec,
+  type Stored,
   seedFor,
   tensor,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
-import type { LowRank } from '../low-rank.ts'
+import {
+  type LowRank,
+  readTernary,
+  TERNARY_LEFT,
+  ternaryFormat,
+  ternaryLayout,
+} from '@reallm/tensor-io/layouts'
 import { metricOf } from '../metric.ts'
-import { checkRank } from '../randomized-svd.ts'
-import { factorCost, loadFactor, storeFactor } from '../store-factor.ts'
+import { storeFactor } from '../store-factor.ts'
 import { ternary as factorise, ternaryMatrix } from './ternary.ts'
 
-const LEFT = 'ternary_c'
-
-const params = z.strictObject({
-  rank: z.int().min(1).describe('columns of C and rows of T'),
-  bits: z.int().min(1).max(16).default(8).describe('bits of an entry of C: 1 to 8, or 16; T takes none'),
-  density: z.number().gt(0).max(1).default(0.1).describe('share of entries of T that are not zero'),
-  weighting: z
-    .enum(['full', 'diagonal', 'none'])
-    .default('full')
-    .describe('how much of the second moments the error is measured by'),
-})
-
-export type TernaryParams = z.input<typeof params>
+export type TernaryParams = GivenOf<typeof ternaryLayout>
 
 /**
  * A right factor of −1, 0 and 1 that is regenerated from a stored seed of 32 bits (arXiv 2103.17142): only `C` is stored.
@@ -34,19 +28,14 @@ export type TernaryParams = z.input<typeof params>
  * @example
  * const stored = await ternaryCodec.encode(w, { rank: 128, bits: 4 }, { seed: 1 })
  */
-export const ternaryCodec: MatrixCodec<TernaryParams> = defineCodec({
-  name: 'ternary',
-  params,
-  cost([rows, cols], { rank, bits }) {
-    checkRank(rank, rows, cols)
-    return { ...factorCost(LEFT, rows, rank, { bits, along: 'cols' }), seed: { dtype: 'U32', shape: [1] } }
-  },
+export const ternaryCodec = defineCodec({
+  layout: ternaryLayout,
   async encode(w, { rank, bits, density, weighting }, ctx) {
     const seed = seedFor(ctx.seed, 'ternary')
     const { left } = factorise(w, rank, { density, seed, metric: metricOf(ctx, weighting) })
     return {
       parts: {
-        ...storeFactor(LEFT, left, { bits, along: 'cols' }),
+        ...storeFactor(TERNARY_LEFT, left, ternaryFormat(bits)),
         seed: tensor('U32', [1], Uint32Array.of(seed)),
       },
     }
@@ -63,7 +52,7 @@ export const ternaryCodec: MatrixCodec<TernaryParams> = defineCodec({
  * @returns `[n, out]`
  */
 export function applyTernary(e: EncodedMatrix, x: Matrix): Matrix {
-  const { left, right } = factorsOf({ ...e, params: params.parse(e.params) })
+  const { left, right } = factorsOf(checkParts(ternaryLayout, e))
   const { rows: rank, cols } = right
   const sums = { rows: x.rows, cols: rank, data: new Float32Array(x.rows * rank) }
   for (let k = 0; k < rank; k++) {
@@ -79,14 +68,8 @@ export function applyTernary(e: EncodedMatrix, x: Matrix): Matrix {
   return matmul(sums, left, { transposeB: true })
 }
 
-function factorsOf({
-  parts,
-  shape: [rows, cols],
-  params: p,
-}: EncodedMatrix<z.output<typeof params>>): LowRank {
-  const [seed] = parts.seed.data as Uint32Array
-  return {
-    left: loadFactor(LEFT, parts, rows, p.rank, { bits: p.bits, along: 'cols' }),
-    right: ternaryMatrix(p.rank, cols, p.density, seed),
-  }
+function factorsOf(e: Stored<typeof ternaryLayout>): LowRank {
+  const { left, seed } = readTernary(e)
+  const { rank, density } = e.params
+  return { left, right: ternaryMatrix(rank, e.shape[1], density, seed) }
 }

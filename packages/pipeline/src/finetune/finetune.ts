@@ -155,7 +155,7 @@ async function publishedResult(place: string): Promise<TuneResult> {
 
 /** How artifacts store their low-rank parts. */
 const factorStore: Parameters<typeof saveTuned>[2]['store'] = {
-  factorsOf: e => (e.codec === lowRankResidual.name ? lowRankOf(e) : undefined),
+  factorsOf: e => (e.codec === lowRankResidual.layout.codec ? lowRankOf(e) : undefined),
   withFactors: withLowRank,
 }
 

@@ -12,11 +12,11 @@ import {
   ternaryCodec,
 } from '@reallm/lowrank'
 import { createRegistry, type MatrixCodec, type Registry } from '@reallm/tensor-io'
-import { additive, e8, grid, kmeans, normalfloat, transforms, trellis } from '@reallm/vq'
+import { transforms, codecs as vectorCodecs } from '@reallm/vq'
 
 /** Every codec that an artifact may hold. */
 const codecs = [
-  ...[grid, normalfloat, kmeans, e8, trellis, additive],
+  ...vectorCodecs,
   ...[lowrank, lplrCodec, lr2vq, monarchCodec, prunedCodec, romCodec, ternaryCodec],
   ...[autoencoder, implicit, onebit],
 ] as readonly MatrixCodec[]

@@ -6,6 +6,7 @@ import {
   matrix,
   random,
 } from '@reallm/tensor-io'
+import { mutations } from '@reallm/tensor-io/conformance'
 import { describe, expect, it } from 'vitest'
 import { autoencoder } from '../../../autoencoder/src/index.ts'
 import { rowScaled, withRowScales } from '../../../finetune/src/lowrank/row-scaled.ts'
@@ -80,12 +81,12 @@ describe.each(cases)('%s', async (_, codec, params) => {
     ['packed', 'f32', 1e-5],
     ['written', 'f32', 1e-5],
     ['exact', 'integers', 1e-3],
-  ] as const)('%s (%s) multiplies and looks rows up as its codec decodes', (form, kind, tolerance) => {
+  ] as const)('%s (%s) multiplies and looks rows up as its codec decodes', async (form, kind, tolerance) => {
     expect(isKnown(stored)).toBe(true)
     const before = engine.arena.used
     const writer = (rows: number, cols: number) =>
       kind === 'f32' ? floatWriter(engine, rows, cols) : integerWriter(engine, rows, cols, 2)
-    const linear = encodedLinear(engine, stored, { form, writer })
+    const linear = await encodedLinear(engine, stored, { form, writer })
     const x = new Activations(engine, COLS)
     engine.arena.floats(x.at, input.length).set(input)
     const y = engine.allocateFloats(TOKENS * (ROWS + 8))
@@ -107,14 +108,49 @@ describe.each(cases)('%s', async (_, codec, params) => {
     linear.free()
     expect(engine.arena.used).toBeGreaterThan(before)
   })
+
+  it('is refused by the sentence of its codec when anything about it was altered', async () => {
+    const writer = (rows: number, cols: number) => floatWriter(engine, rows, cols)
+    for (const { what, matrix } of mutations(stored)) {
+      const message = refusalOf(() => codec.decode(matrix))
+      for (const form of ['packed', 'exact', 'written'] as const) {
+        await expect(encodedLinear(engine, matrix, { form, writer }), what).rejects.toThrow(
+          expect.objectContaining({ name: 'ReallmError', message }),
+        )
+      }
+    }
+  })
+})
+
+function refusalOf(decode: () => unknown): string {
+  try {
+    decode()
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'the codec accepts it'
+}
+
+it('refuses rates that do not fit the codes of a trellis, or that its states cannot code', async () => {
+  const stored = await trellis.encode(w, { bits: 2, stateBits: 8 }, { seed: 1 })
+  for (const rate of [7, 9, 24]) {
+    const rates = { ...stored.parts.rates, data: new Uint8Array(stored.parts.rates.data.length).fill(rate) }
+    const altered = { ...stored, parts: { ...stored.parts, rates } } as EncodedMatrix
+    const message = refusalOf(() => trellis.decode(altered))
+    expect(message).toContain('the part rates does not fit the codes')
+    const form = {
+      form: 'packed',
+      writer: (rows: number, cols: number) => floatWriter(engine, rows, cols),
+    } as const
+    await expect(encodedLinear(engine, altered, form)).rejects.toThrow(message)
+  }
 })
 
 it('leaves codecs it does not know to a registry', () => {
   expect(
     isKnown({
       codec: 'rotation',
-      params: {},
-      inner: { codec: 'mine', params: {} },
+      inner: { codec: 'mine' },
     }),
   ).toBe(false)
 })

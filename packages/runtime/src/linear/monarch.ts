@@ -1,18 +1,20 @@
-import type { EncodedMatrix } from '@reallm/tensor-io'
+import type { Matrix } from '@reallm/tensor-io'
+import {
+  type Monarch,
+  monarchLayout,
+  monarchResidualLayout,
+  readMonarch,
+} from '@reallm/tensor-io/layouts/monarch'
 import { BATCH, type Engine } from '../engine.ts'
 import { deliver, type Linear } from './linear.ts'
-import { storedFactor } from './low-rank.ts'
+import { runner, wrapperRunner } from './runner.ts'
 
-/** `P L Pᵀ R` as `monarch` stores it: k blocks of columns, l groups of rows, slices of rank t. */
-export interface MonarchFactors {
-  readonly inBlocks: number
-  readonly outBlocks: number
-  readonly rank: number
-  /** `[rows, k·t]` */
-  readonly left: Float32Array
-  /** `[k·l·t, cols / k]` */
-  readonly right: Float32Array
-}
+export const monarch = runner(monarchLayout, (engine, e) =>
+  monarchLinear(engine, undefined, e.shape, readMonarch(e)),
+)
+export const monarchResidual = wrapperRunner(monarchResidualLayout, (engine, e, inner) =>
+  monarchLinear(engine, inner, e.shape, readMonarch(e)),
+)
 
 const roundUp = (n: number) => 4 * Math.ceil(n / 4)
 
@@ -20,16 +22,16 @@ const roundUp = (n: number) => 4 * Math.ceil(n / 4)
  * A Monarch matrix run as the structure it is: t·(l·cols + k·rows) multiply-adds per token instead of rows · cols.
  * `inner`, when given, is added: `y (+)= inner x + M x`.
  */
-export function monarchLinear(
+function monarchLinear(
   engine: Engine,
   inner: Linear | undefined,
   [rows, cols]: readonly [rows: number, cols: number],
-  { inBlocks: k, outBlocks: l, rank: t, left, right }: MonarchFactors,
+  { inBlocks: k, outBlocks: l, rank: t, left, right }: Monarch,
 ): Linear {
   const [s, p] = [rows / l, cols / k]
   const [width, mixed] = [roundUp(p), roundUp(k * t)]
-  const rightBlocks = blocks(engine, right, k, l * t, p)
-  const leftBlocks = blocks(engine, left, l, s, k * t)
+  const rightBlocks = blocks(engine, right, k)
+  const leftBlocks = blocks(engine, left, l)
   const { arena } = engine
 
   return {
@@ -85,10 +87,10 @@ export function monarchLinear(
       if (!inner) values.fill(0)
       const [a, i] = [index % l, Math.floor(index / l)]
       for (let c = 0; c < k * t; c++) {
-        const weight = scale * left[(a * s + i) * k * t + c]
+        const weight = scale * left.data[(a * s + i) * k * t + c]
         const b = Math.floor(c / t)
         const line = ((b * l + a) * t + (c % t)) * p
-        for (let j = 0; j < p; j++) values[b * p + j] += weight * right[line + j]
+        for (let j = 0; j < p; j++) values[b * p + j] += weight * right.data[line + j]
       }
     },
     free() {
@@ -120,26 +122,9 @@ export function monarchLinear(
   }
 }
 
-/** The factors of a matrix that the codecs `monarch` and `monarch-residual` stored. */
-export function storedMonarch({ parts, shape: [rows, cols], params }: EncodedMatrix): MonarchFactors {
-  const { inBlocks, outBlocks, rank, bits } = params as {
-    inBlocks: number
-    outBlocks: number
-    rank: number
-    bits: number
-  }
-  const [k, width] = [inBlocks * rank, cols / inBlocks]
-  return {
-    inBlocks,
-    outBlocks,
-    rank,
-    left: storedFactor(parts, 'monarch_l', rows * k, bits, i => Math.floor(i / k)),
-    right: storedFactor(parts, 'monarch_r', k * outBlocks * width, bits, i => Math.floor(i / width)),
-  }
-}
-
-function blocks(engine: Engine, data: Float32Array, count: number, rows: number, cols: number): number[] {
-  const width = roundUp(cols)
+/** `count` blocks of rows, each packed for the float kernel. */
+function blocks(engine: Engine, { rows: all, cols, data }: Matrix, count: number): number[] {
+  const [rows, width] = [all / count, roundUp(cols)]
   return Array.from({ length: count }, (_, b) => {
     const padded = new Float32Array(rows * width)
     for (let r = 0; r < rows; r++) {

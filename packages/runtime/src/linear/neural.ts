@@ -1,13 +1,13 @@
-import { decodeNerv, type NervForward, type NervShape } from '@reallm/kernels/inference'
-import type { EncodedMatrix } from '@reallm/tensor-io'
+import { decodeNerv, type NervForward } from '@reallm/kernels/decode/nerv'
+import { autoencoderLayout } from '@reallm/tensor-io/layouts/autoencoder'
 import type { Engine } from '../engine.ts'
-import type { StoredRows } from './stored-rows.ts'
+import { runner, written } from './runner.ts'
 
-/** Rows of a matrix that a neural decoder stands for: it is decoded whole, by the engine's kernels. */
-export function nervRows(engine: Engine, e: EncodedMatrix): StoredRows {
-  const { data, cols } = decodeNerv(e.parts, e.shape, e.params as NervShape, forwardOn(engine))
-  return (from, to, out) => out.set(data.subarray(from * cols, to * cols))
-}
+/** A matrix that a neural decoder stands for: decoded whole, by the engine's kernels. */
+export const autoencoder = runner(autoencoderLayout, (engine, e, options) => {
+  const { data, cols } = decodeNerv(e, forwardOn(engine))
+  return written(engine, e.shape, (from, to, out) => out.set(data.subarray(from * cols, to * cols)), options)
+})
 
 const forwardOn =
   (engine: Engine): NervForward =>

@@ -1,9 +1,15 @@
 import { factorMatrix, hadamardPlan, type Pointer, rotationSigns } from '@reallm/kernels/inference'
 import { ReallmError } from '@reallm/tensor-io'
+import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
 import type { Activations, Engine } from '../engine.ts'
 import { deliver, type Linear } from './linear.ts'
+import { wrapperRunner } from './runner.ts'
 
-export interface RotationSides {
+export const rotation = wrapperRunner(rotationLayout, (engine, e, inner) =>
+  rotatedLinear(engine, inner, readSeed(e), e.params),
+)
+
+interface RotationSides {
   readonly input: boolean
   readonly output: boolean
 }
@@ -12,7 +18,7 @@ export interface RotationSides {
  * A matrix whose stored form is turned by signs and Hadamard transforms: `W = S_out T W' T S_in`. The activations are
  * turned instead of the weights.
  */
-export function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: RotationSides): Linear {
+function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: RotationSides): Linear {
   const { kernels, arena } = engine
   const { rows, cols } = inner
   const inputSigns = sides.input ? engine.upload(rotationSigns(seed, 'input', cols)) : undefined

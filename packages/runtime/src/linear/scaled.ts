@@ -1,45 +1,13 @@
-import type { Pointer } from '@reallm/kernels/inference'
-import type { Engine } from '../engine.ts'
-import { deliver, type Linear } from './linear.ts'
+import { readRowScales, rowScaledLayout } from '@reallm/tensor-io/layouts/row-scaled'
+import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts/scaling'
+import { wrapperRunner } from './runner.ts'
+import { scaledLinear } from './scaled-linear.ts'
 
-/** Factors on the sides of a matrix, ready in the engine's memory. */
-export interface Factors {
-  /** Address of a float for each row, as DoRA's magnitudes are. */
-  readonly rows?: Pointer | undefined
-  /** Address of a float for each column. */
-  readonly cols?: Pointer | undefined
-}
+export const rowScaled = wrapperRunner(rowScaledLayout, (engine, e, inner) =>
+  scaledLinear(engine, inner, { rows: engine.upload(readRowScales(e)) }),
+)
 
-/** `diag(rows) W diag(cols)`: the activations are multiplied on either side of W. */
-export function scaledLinear(engine: Engine, inner: Linear, factors: Factors): Linear {
-  const { kernels, arena } = engine
-  const { rows, cols } = inner
-  const count = (factors.rows === undefined ? 0 : rows) + (factors.cols === undefined ? 0 : cols)
-  return {
-    rows,
-    cols,
-    bytes: inner.bytes + 4 * count,
-    multiplyAdds: inner.multiplyAdds + count,
-    apply(x, y, ldy, tokens, accumulate) {
-      let input = x
-      if (factors.cols !== undefined) {
-        input = engine.scratch('scaled input', cols)
-        kernels.multiplyRows(x.at, factors.cols, input.at, tokens, cols)
-      }
-      if (factors.rows === undefined) return inner.apply(input, y, ldy, tokens, accumulate)
-      const out = engine.scratch('scaled output', rows).at
-      inner.apply(input, out, rows, tokens, false)
-      kernels.multiplyRows(out, factors.rows, out, tokens, rows)
-      deliver(engine, out, rows, y, ldy, tokens, accumulate)
-    },
-    row(index, out, factor) {
-      const own = factors.rows === undefined ? 1 : arena.floats(factors.rows, rows)[index]
-      inner.row(index, out, factor * own)
-      if (factors.cols !== undefined) kernels.multiplyRows(out, factors.cols, out, 1, cols)
-    },
-    free() {
-      inner.free()
-      for (const side of [factors.rows, factors.cols]) if (side !== undefined) arena.free(side)
-    },
-  }
-}
+export const scaling = wrapperRunner(scalingLayout, (engine, e, inner) => {
+  const [rows, cols] = readScaling(e).map(scales => scales && engine.upload(scales))
+  return scaledLinear(engine, inner, { rows, cols })
+})

@@ -1,100 +1,25 @@
-import {
-  networkTable,
-  networkWeights,
-  type Pointer,
-  TILE,
-  type TrellisLayout,
-  trellisSegments,
-  trellisTable,
-  unpackTile,
-} from '@reallm/kernels/inference'
-import { type EncodedMatrix, f16ToF32, toFloat32 } from '@reallm/tensor-io'
+import { decodeTrellisRows, type TrellisMatrix, trellisMatrix } from '@reallm/kernels/decode/trellis'
+import type { Pointer } from '@reallm/kernels/inference'
+import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
+import { TILE } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { type Engine, integerStride } from '../engine.ts'
 import { exactBytes } from './integer.ts'
 import type { Linear } from './linear.ts'
-import type { StoredRows } from './stored-rows.ts'
+import { runner, written } from './runner.ts'
 
-/** Columns coded at the same rate. */
-interface Segment {
-  readonly bits: number
-  readonly from: number
-  readonly to: number
-  readonly layout: TrellisLayout
-  readonly words: Uint32Array
-  readonly table: Float32Array
-}
-
-/** A bit-shift trellis code as it is stored. */
-export interface TrellisMatrix {
-  readonly shape: readonly [rows: number, cols: number]
-  readonly stateBits: number
-  readonly segments: readonly Segment[]
-  /** One, or one for each row. */
-  readonly scales: Float32Array
-}
-
-/** 8-bit values of trained tables are multiples of this. */
-const TABLE_STEP = 1 / 32
-
-export function trellisMatrix(e: EncodedMatrix): TrellisMatrix {
-  const { stateBits } = e.params as TrellisCode
-  const [rows, cols] = e.shape
-  const codes = e.parts.codes.data as Uint32Array
-  const segments = trellisSegments(rows, cols, e.parts.rates.data as Uint8Array).map(segment => ({
-    ...segment,
-    table: tableOf(e, segment.bits),
-    words: codes.subarray(segment.firstWord, segment.firstWord + segment.layout.words),
-  }))
-  return { shape: e.shape, stateBits, segments, scales: toFloat32(e.parts.scales) }
-}
-
-interface TrellisCode {
-  readonly stateBits: number
-  readonly values: 'gauss' | 'hash' | 'trained' | 'network'
-}
-
-/** The values of the states of one segment. */
-function tableOf(e: EncodedMatrix, bits: number): Float32Array {
-  const { stateBits, values } = e.params as TrellisCode
-  if (values === 'gauss' || values === 'hash') return trellisTable(values, stateBits, bits)
-  if (values === 'trained') {
-    const stored = e.parts[`table${bits}`]
-    return toFloat32(stored).map(v => (stored.dtype === 'I8' ? v * TABLE_STEP : v))
-  }
-  const codes = e.parts[`network${bits}`].data as Int8Array
-  const steps = f16ToF32(e.parts[`networkSteps${bits}`].data as Uint16Array)
-  return networkTable(stateBits, bits, networkWeights(codes, steps, stateBits))
-}
-
-/** Decodes a few rows at a time. */
-export function trellisRows(m: TrellisMatrix): StoredRows {
-  const [, cols] = m.shape
-  const states = new Uint16Array(TILE * TILE)
-  return (from, to, out) => {
-    for (const { layout, words, table, from: left, to: right } of m.segments) {
-      for (let tileRow = Math.floor(from / TILE); tileRow * TILE < to; tileRow++) {
-        const first = Math.max(from, tileRow * TILE)
-        const last = Math.min(to, (tileRow + 1) * TILE)
-        for (let tileCol = 0; tileCol < layout.tileCols; tileCol++) {
-          unpackTile(words, layout, tileRow, tileCol, m.stateBits, states)
-          const at = left + tileCol * TILE
-          const width = Math.min(TILE, right - at)
-          for (let r = first; r < last; r++) {
-            const scale = m.scales[m.scales.length > 1 ? r : 0]
-            const path = (r - tileRow * TILE) * TILE
-            for (let c = 0; c < width; c++) out[(r - from) * cols + at + c] = scale * table[states[path + c]]
-          }
-        }
-      }
-    }
-  }
-}
+export const trellis = runner(trellisLayout, (engine, e, options) => {
+  const m = trellisMatrix(e)
+  if (options.form === 'packed') return trellisLinear(engine, m)
+  const exact = options.form === 'exact' ? exactTrellis(engine, m) : undefined
+  const rows = (from: number, to: number, out: Float32Array) => decodeTrellisRows(m, from, to, out)
+  return exact ?? written(engine, e.shape, rows, options)
+})
 
 /**
  * The matrix as one-byte integers without loss, where its tables hold multiples of one step, at most 127 of them;
  * undefined otherwise.
  */
-export function exactTrellis(engine: Engine, m: TrellisMatrix): Linear | undefined {
+function exactTrellis(engine: Engine, m: TrellisMatrix): Linear | undefined {
   const [rows, cols] = m.shape
   const step = commonStep(m.segments.map(({ table }) => table))
   if (step === undefined) return undefined
@@ -125,14 +50,15 @@ function commonStep(tables: readonly Float32Array[]): number | undefined {
 }
 
 /** Products straight from the trellis, whose words are copied: `m` is not held. */
-export function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
+function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
   const { kernels, arena } = engine
   const { shape, stateBits } = m
   const [rows, cols] = shape
   const scaleCount = m.scales.length
   const scales = engine.upload(m.scales)
-  const stored = m.segments.map(({ words, table, bits, from, to, layout }) => ({
-    ...{ bits, from, to, layout, wordCount: words.length, levels: table.length },
+  const stored = m.segments.map(({ words, table, ...segment }) => ({
+    ...segment,
+    ...{ wordCount: words.length, levels: table.length },
     words: upload(engine, words),
     table: engine.upload(table),
   }))
@@ -162,7 +88,7 @@ export function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
       }
     },
     row(index, out, factor) {
-      trellisRows(inMemory())(index, index + 1, oneRow)
+      decodeTrellisRows(inMemory(), index, index + 1, oneRow)
       arena.floats(out, cols).set(factor === 1 ? oneRow : oneRow.map(w => w * factor))
     },
     free() {

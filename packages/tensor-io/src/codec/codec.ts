@@ -1,24 +1,8 @@
-import type { ZodType } from 'zod'
 import type { CheckpointStore } from '../core/checkpoint-store.ts'
-import { byteLength, type DType } from '../core/dtype.ts'
 import type { LongWork } from '../core/progress.ts'
-import { type Matrix, type MatrixShape, type Shape, sizeOf, type Tensor } from '../core/tensor.ts'
-
-/** dtype and shape of every tensor that storing one matrix takes; inner codecs' parts included. */
-export type StorageCost = Readonly<Record<string, { readonly dtype: DType; readonly shape: Shape }>>
-
-/**
- * One matrix as it is stored. A codec that wraps another (rotation, low-rank + residual) keeps its own tensors
- * in `parts` and the wrapped codec's result in `inner`; on disk the parts are named `<module>.<part>`,
- * `<module>.inner.<part>`, …
- */
-export interface EncodedMatrix<Params = unknown> {
-  readonly codec: string
-  readonly params: Params
-  readonly shape: MatrixShape
-  readonly parts: Readonly<Record<string, Tensor>>
-  readonly inner?: EncodedMatrix
-}
+import type { Matrix, MatrixShape } from '../core/tensor.ts'
+import type { EncodedMatrix, StorageCost } from './encoded-matrix.ts'
+import type { StoredLayout } from './layout.ts'
 
 export interface EncodeContext extends LongWork {
   /** `H = XᵀX / tokens`, `[in, in]`: the error to minimise is tr(ΔW H ΔWᵀ). Absent: plain squared error. */
@@ -32,9 +16,12 @@ export interface EncodeContext extends LongWork {
 
 /** A way to store one matrix: `W ≈ decode(encode(W))`. `D_φ(E) ⊙ S` of the paper, §3.1. */
 export interface MatrixCodec<Params = unknown> {
+  /** As its layout names it. */
   readonly name: string
-  /** Schema = validation = documentation of the parameters. */
-  readonly params: ZodType<Params>
+  /** How its matrices are stored: parameters, and the tensors that follow from them. */
+  readonly layout: StoredLayout
+  /** Parameters with the defaults filled in, a wrapped codec's too; throws `bad-option` naming the one at fault. */
+  parse(params: unknown): Params
   /** Every tensor that `encode` will store: the exact cost before any work. Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape, params: Params): StorageCost
   encode(w: Matrix, params: Params, ctx: EncodeContext): Promise<EncodedMatrix>
@@ -81,28 +68,4 @@ export interface ColumnEncoder {
   quantise(block: Matrix, row: number, col: number): Matrix
   /** The stored matrix; throws `bad-option` when a tile is missing. */
   finish(): EncodedMatrix
-}
-
-/** Bits that a cost or a stored matrix takes, every tensor counted in whole bytes, as on disk. */
-export function bitsOf(stored: StorageCost | EncodedMatrix): number {
-  const tensors = isEncoded(stored) ? partsOf(stored) : stored
-  return Object.values(tensors).reduce((bits, t) => bits + 8 * byteLength(t.dtype, sizeOf(t.shape)), 0)
-}
-
-/** Bits per weight of a stored matrix. */
-export const bitsPerWeight = (e: EncodedMatrix): number => bitsOf(e) / sizeOf(e.shape)
-
-/** All tensors of a stored matrix by their name on disk (without the module's name). */
-export function partsOf(e: EncodedMatrix): Record<string, Tensor> {
-  const parts: Record<string, Tensor> = { ...e.parts }
-  if (e.inner) Object.assign(parts, prefixed(partsOf(e.inner)))
-  return parts
-}
-
-/** Puts `inner.` before the names of a wrapped codec's parts. */
-export const prefixed = <T>(parts: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(Object.entries(parts).map(([name, part]) => [`inner.${name}`, part]))
-
-function isEncoded(x: StorageCost | EncodedMatrix): x is EncodedMatrix {
-  return typeof (x as EncodedMatrix).codec === 'string'
 }

@@ -1,77 +1,63 @@
-import type { ZodType } from 'zod'
-import { checkHessian, checkShape, checkWeights, parseParams, shapeText } from '../core/check.ts'
-import { ReallmError } from '../core/errors.ts'
+import { checkHessian, checkRows, checkShape, checkWeights } from '../core/check.ts'
 import { throwIfAborted } from '../core/progress.ts'
 import type { Matrix, MatrixShape } from '../core/tensor.ts'
-import { checkParts } from './check-parts.ts'
-import {
-  type EncodeContext,
-  type EncodedMatrix,
-  type MatrixCodec,
-  prefixed,
-  type StorageCost,
-} from './codec.ts'
+import type { EncodeContext, MatrixCodec } from './codec.ts'
+import { type EncodedMatrix, prefixed, type StorageCost } from './encoded-matrix.ts'
+import type { Fields, FullParams, GivenParams } from './field.ts'
+import { checkParts, parseParams, type StoredLayout } from './layout.ts'
 
 type Encoding<Full> = Pick<EncodedMatrix, 'parts' | 'inner'> & Partial<Pick<EncodedMatrix<Full>, 'params'>>
 
-/** What a codec is made of; `Full` are its parameters with the defaults filled in. */
-export interface CodecSpec<Params, Full extends Params> {
-  readonly name: string
-  readonly params: ZodType<Full, Params>
-  /** Its own tensors, without a wrapped codec's. Throws `bad-option` when the shape does not fit. */
-  cost(shape: MatrixShape, params: Full): StorageCost
-  /** A wrapper's codec; its parameters are `params.inner`. */
-  readonly inner?: MatrixCodec<never>
+/** What a codec is made of. */
+export interface CodecSpec<F extends Fields, Full = FullParams<F>> {
+  readonly layout: StoredLayout<F>
   /** Parts and wrapped matrix; `params` where encoding settles some that were left open. */
   encode(w: Matrix, params: Full, ctx: EncodeContext): Promise<Encoding<Full>>
-  /** `e` has been checked: parameters complete, own parts as `cost` names them, `inner` there if there is a codec. */
-  decode(e: EncodedMatrix<Full>, inner: EncodedMatrix<never>): Matrix
+  /** `e` has been checked against the layout. */
+  decode(e: EncodedMatrix<Full>, inner: EncodedMatrix): Matrix
   /** Rows `from` to `to` without the others; `undefined` where these parameters don't allow it: all are decoded. */
-  decodeRows?(
-    e: EncodedMatrix<Full>,
-    inner: EncodedMatrix<never>,
-    from: number,
-    to: number,
-  ): Matrix | undefined
+  decodeRows?(e: EncodedMatrix<Full>, inner: EncodedMatrix, from: number, to: number): Matrix | undefined
+}
+
+/** What a codec that wraps another is made of; the wrapped one's parameters are `params.inner`. */
+export interface WrapperSpec<F extends Fields, Inner> extends CodecSpec<F, FullParams<F> & { inner: Inner }> {
+  readonly inner: MatrixCodec<Inner>
 }
 
 /**
- * Makes a codec out of its definition: fills in parameters, checks weights, moments and stored parts, and adds up a
- * wrapped codec's cost.
+ * Makes a codec out of its layout and its arithmetic: fills in parameters, checks weights, Hessians and stored parts, and
+ * adds up a wrapped codec's cost.
  */
-export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params, Full>): MatrixCodec<Params> {
+export function defineCodec<F extends Fields, Inner>(
+  spec: WrapperSpec<F, Inner>,
+): MatrixCodec<GivenParams<NoInfer<F>> & { readonly inner: Inner }>
+export function defineCodec<F extends Fields>(spec: CodecSpec<F>): MatrixCodec<GivenParams<NoInfer<F>>>
+export function defineCodec<F extends Fields>(
+  spec: CodecSpec<F> & { readonly inner?: MatrixCodec },
+): MatrixCodec<GivenParams<F>> {
+  const { layout } = spec
   /** Matrices whose rows can't be decoded alone, for callers who go through them row by row. */
   const wholes = new WeakMap<EncodedMatrix, Matrix>()
-  const parse = (params: unknown): Full => parseParams(spec.name, spec.params, params)
 
-  function ownCost(shape: MatrixShape, params: Full): StorageCost {
+  function parse(given: unknown): FullParams<F> {
+    const params = parseParams(layout, given)
+    if (!spec.inner) return params
+    return { ...params, inner: spec.inner.parse((params as Partial<Wrapped>).inner) }
+  }
+
+  function cost(shape: MatrixShape, params: FullParams<F>): StorageCost {
     checkShape(shape)
-    return spec.cost(shape, params)
-  }
-
-  function cost(shape: MatrixShape, params: Full): StorageCost {
-    const own = ownCost(shape, params)
+    const own = layout.parts(shape, params)
     if (!spec.inner) return own
-    return { ...own, ...prefixed(spec.inner.cost(shape, (params as { inner: never }).inner)) }
-  }
-
-  function opened(e: EncodedMatrix) {
-    const params = parse(e.params)
-    checkParts(e, ownCost(e.shape, params))
-    if (spec.inner && !e.inner) {
-      throw new ReallmError('bad-file', `${spec.name} ${shapeText(e.shape)}: the wrapped matrix is missing`)
-    }
-    return { stored: { ...e, params }, inner: e.inner as EncodedMatrix<never> }
+    return { ...own, ...prefixed(spec.inner.cost(shape, (params as FullParams<F> & Wrapped).inner)) }
   }
 
   function decodeRows(e: EncodedMatrix, from: number, to: number): Matrix {
-    const { stored, inner } = opened(e)
-    if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= e.shape[0])) {
-      throw new ReallmError('bad-option', `${spec.name} ${shapeText(e.shape)} has no rows ${from} to ${to}`)
-    }
-    const rows = spec.decodeRows?.(stored, inner, from, to)
+    const stored = checkParts(layout, e)
+    checkRows(e.shape, from, to)
+    const rows = spec.decodeRows?.(stored, e.inner as EncodedMatrix, from, to)
     if (rows) return rows
-    const whole = wholes.get(e) ?? spec.decode(stored, inner)
+    const whole = wholes.get(e) ?? spec.decode(stored, e.inner as EncodedMatrix)
     wholes.set(e, whole)
     return {
       rows: to - from,
@@ -81,8 +67,9 @@ export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params,
   }
 
   return {
-    name: spec.name,
-    params: spec.params,
+    name: layout.codec,
+    layout,
+    parse,
     cost: (shape, params) => cost(shape, parse(params)),
     async encode(w, given, ctx) {
       throwIfAborted(ctx.signal)
@@ -93,12 +80,13 @@ export function defineCodec<Params, Full extends Params>(spec: CodecSpec<Params,
       checkWeights(w)
       const encoding = await spec.encode(w, params, ctx)
       if (!spec.inner) ctx.onProgress?.({ event: 'columns-end', done: w.cols, total: w.cols })
-      return { codec: spec.name, params, shape, ...encoding }
+      return { codec: layout.codec, params, shape, ...encoding }
     },
-    decode(e) {
-      const { stored, inner } = opened(e)
-      return spec.decode(stored, inner)
-    },
+    decode: e => spec.decode(checkParts(layout, e), e.inner as EncodedMatrix),
     ...(spec.decodeRows && { decodeRows }),
   }
+}
+
+interface Wrapped {
+  readonly inner: unknown
 }

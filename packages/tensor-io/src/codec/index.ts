@@ -1,4 +1,6 @@
-export * from './check-parts.ts'
 export * from './codec.ts'
 export * from './define-codec.ts'
+export * from './encoded-matrix.ts'
+export * from './field.ts'
+export * from './layout.ts'
 export * from './registry.ts'

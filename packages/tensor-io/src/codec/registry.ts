@@ -1,20 +1,27 @@
+import { shapeText } from '../core/check.ts'
 import { ReallmError } from '../core/errors.ts'
 import type { Matrix } from '../core/tensor.ts'
-import type { EncodedMatrix, MatrixCodec } from './codec.ts'
+import { altered } from './altered.ts'
+import type { MatrixCodec } from './codec.ts'
+import type { EncodedMatrix } from './encoded-matrix.ts'
+import type { StoredLayout } from './layout.ts'
 
-/** Makes a codec out of another one; `name` is what its encoded matrices carry. */
+/** Makes a codec out of another one. */
 export interface CodecWrapper {
-  readonly name: string
+  readonly layout: StoredLayout
   wrap(inner: MatrixCodec): MatrixCodec
 }
 
 /** The codecs that an application knows. An instance, not a global: two registries do not meet. */
 export interface Registry {
-  readonly names: readonly string[]
+  /** How each codec and wrapper stores a matrix, by name. */
+  readonly layouts: ReadonlyMap<string, StoredLayout>
   /** The codec of a stored matrix, wrappers resolved from its tree. */
-  codecOf(e: Pick<EncodedMatrix, 'codec' | 'inner'>): MatrixCodec
+  codecOf(e: Described): MatrixCodec
   decode(e: EncodedMatrix): Matrix
 }
+
+type Described = Pick<EncodedMatrix, 'codec' | 'inner' | 'shape'>
 
 /**
  * Collects codecs and wrappers by name. A duplicate name throws; an unknown one lists the known.
@@ -28,18 +35,23 @@ export function createRegistry(
 ): Registry {
   const byName = new Map<string, MatrixCodec | CodecWrapper>()
   for (const entry of [...codecs, ...wrappers]) {
-    if (byName.has(entry.name)) throw new ReallmError('bad-option', `the codec name ${entry.name} is taken`)
-    byName.set(entry.name, entry)
+    const name = entry.layout.codec
+    if (byName.has(name)) throw new ReallmError('bad-option', `the codec name ${name} is taken`)
+    byName.set(name, entry)
   }
-  const names = [...byName.keys()]
 
-  function codecOf(e: Pick<EncodedMatrix, 'codec' | 'inner'>): MatrixCodec {
-    const entry = byName.get(e.codec)
-    if (!entry || 'wrap' in entry !== (e.inner !== undefined)) {
-      throw new ReallmError('unsupported', `unknown codec ${e.codec}`, { hint: `known: ${names.join(', ')}` })
+  function codecOf({ codec, inner, shape }: Described): MatrixCodec {
+    const entry = byName.get(codec)
+    if (!entry) {
+      throw new ReallmError('unsupported', `unknown codec ${codec}`, {
+        hint: `known: ${[...byName.keys()].join(', ')}`,
+      })
     }
-    return 'wrap' in entry ? entry.wrap(codecOf(e.inner!)) : entry
+    if (!('wrap' in entry)) return entry
+    if (inner) return entry.wrap(codecOf(inner))
+    throw altered(`${codec} ${shapeText(shape)}: the wrapped matrix is missing`, 'bad-file')
   }
 
-  return { names, codecOf, decode: e => codecOf(e).decode(e) }
+  const layouts = new Map([...byName].map(([name, { layout }]) => [name, layout]))
+  return { layouts, codecOf, decode: e => codecOf(e).decode(e) }
 }

@@ -1,4 +1,3 @@
-import type { ZodType } from 'zod'
 import { ReallmError } from './errors.ts'
 import { type Matrix, type MatrixShape, sizeOf } from './tensor.ts'
 
@@ -11,21 +10,18 @@ export function placeText(shape: readonly number[], index: number): string {
   return shape.length > 1 ? `row ${Math.floor(index / width)}, column ${index % width}` : `position ${index}`
 }
 
-/** Parameters with defaults filled in; throws `bad-option` naming the codec, the parameter and what it may be. */
-export function parseParams<Full>(codec: string, schema: ZodType<Full>, params: unknown): Full {
-  const result = schema.safeParse(params)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const name = issue.path.join('.')
-  throw new ReallmError('bad-option', `${codec}: ${name ? `${name}: ` : ''}${issue.message}`, {
-    hint: `see the schema of ${codec}.params`,
-  })
-}
-
 /** Throws `bad-option` unless both sides are whole numbers of at least 1. */
 export function checkShape([rows, cols]: MatrixShape): void {
   if (!Number.isInteger(rows) || !Number.isInteger(cols) || rows < 1 || cols < 1) {
     throw new ReallmError('bad-option', `${shapeText([rows, cols])}: a matrix needs at least one weight`)
+  }
+}
+
+/** Throws `bad-option` unless `from` to `to` (exclusive) are rows of the shape. */
+export function checkRows(shape: MatrixShape, from: number, to: number): void {
+  const whole = Number.isInteger(from) && Number.isInteger(to)
+  if (!(whole && from >= 0 && from <= to && to <= shape[0])) {
+    throw new ReallmError('bad-option', `${shapeText(shape)} has no rows ${from} to ${to}`)
   }
 }
 

@@ -30,3 +30,10 @@ export class ReallmError extends Error {
     this.hint = options.hint
   }
 }
+
+/** An error of this project with where it happened before its message; any other as it is. */
+export function errorAt(where: string, cause: unknown): unknown {
+  if (!(cause instanceof ReallmError)) return cause
+  const { code, message, hint } = cause
+  return new ReallmError(code, `${where}: ${message}`, { cause, hint })
+}

@@ -2,25 +2,26 @@ import { beamSearch } from '@reallm/kernels'
 import {
   type ColumnEncoder,
   type EncodeContext,
-  type EncodedMatrix,
   f16ToF32,
   f32ToF16,
+  type GivenOf,
   type Matrix,
-  type MatrixShape,
-  type StorageCost,
+  type ParamsOf,
+  type Stored,
   tensor,
   zeroMatrix,
 } from '@reallm/tensor-io'
+import { additiveLayout, packRows, readAdditive } from '@reallm/tensor-io/layouts'
 import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
-import { packedShape, packRows } from '../shared/pack-rows.ts'
-import { createScales, scalesCost } from '../shared/scales.ts'
+import { createScales } from '../shared/scales.ts'
 import { importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
 import { fitCodebooks } from './fit-codebooks.ts'
-import { type AdditiveParams, additiveParams, type Full } from './params.ts'
 import { type AdditiveCode, refine } from './refine.ts'
-import { additiveCodeOf } from './stored.ts'
 import { sumsOf } from './sums.ts'
+
+export type AdditiveParams = GivenOf<typeof additiveLayout>
+type Full = ParamsOf<typeof additiveLayout>
 
 /**
  * Additive codebooks (AQLM, arXiv 2401.06118): `dim` neighbouring weights of a row are the row's scale times a sum of M
@@ -29,15 +30,11 @@ import { sumsOf } from './sums.ts'
  *
  * Codebooks cost 16·M·2^B·dim bits: on small matrices choose B accordingly.
  *
- * Parts: `codes` U8 `[rows, ⌈⌈cols / dim⌉·M·B / 8⌉]`, `codebooks` F16 `[M, 2^B, dim]`, `scales` F16 `[rows, 1]`.
- *
  * @example
  * const stored = await additive.encode(w, { codebooks: 2, codebookBits: 8 }, { seed: 1, hessian }) // 2 bits and codebooks
  */
-export const additive = columnCodec<AdditiveParams, Full>({
-  name: 'additive',
-  params: additiveParams,
-  cost,
+export const additive = columnCodec({
+  layout: additiveLayout,
   columns: async (w, params, ctx) => (await createEncoder(w, params, ctx)).encoder,
   async encode(w, params, ctx) {
     const { encoder, code } = await createEncoder(w, params, ctx)
@@ -48,14 +45,6 @@ export const additive = columnCodec<AdditiveParams, Full>({
   },
   decodeRows,
 })
-
-function cost([rows, cols]: MatrixShape, { codebooks, codebookBits, dim }: Full): StorageCost {
-  return {
-    codes: { dtype: 'U8', shape: packedShape(rows, Math.ceil(cols / dim) * codebooks, codebookBits) },
-    codebooks: { dtype: 'F16', shape: [codebooks, 2 ** codebookBits, dim] },
-    ...scalesCost('f16', rows, 1),
-  }
-}
 
 async function createEncoder(
   w: Matrix,
@@ -105,8 +94,8 @@ async function createEncoder(
   return { encoder, code }
 }
 
-function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
-  const { codes, books, scales } = additiveCodeOf(e, from, to)
+function decodeRows(e: Stored<typeof additiveLayout>, from: number, to: number): Matrix {
+  const { codes, books, scales } = readAdditive(e, from, to)
   const cols = e.shape[1]
   const perRow = codes.length / (to - from)
   const out = zeroMatrix(to - from, cols)

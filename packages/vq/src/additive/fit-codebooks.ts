@@ -1,7 +1,7 @@
 import { beamSearch, type Codebooks, kmeans } from '@reallm/kernels'
-import { breather, type EncodeContext, type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { breather, type EncodeContext, type Matrix, type ParamsOf, zeroMatrix } from '@reallm/tensor-io'
+import type { additiveLayout } from '@reallm/tensor-io/layouts'
 import { sampleRows } from '../shared/sample.ts'
-import type { Full } from './params.ts'
 import { sumsOf } from './sums.ts'
 
 /** Sample that codebooks are fitted to: vectors per codeword, and the least in all. */
@@ -18,7 +18,7 @@ const SMALLEST_SAMPLE = 16384
 export async function fitCodebooks(
   vectors: Matrix,
   weights: Float32Array,
-  params: Full,
+  params: ParamsOf<typeof additiveLayout>,
   ctx: EncodeContext,
 ): Promise<Codebooks> {
   const breathe = breather(ctx)

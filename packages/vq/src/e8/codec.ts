@@ -1,21 +1,21 @@
 import { nearestCentroid } from '@reallm/kernels'
 import {
   type ColumnEncoder,
-  type EncodedMatrix,
+  type GivenOf,
   type Matrix,
-  type MatrixShape,
-  type StorageCost,
+  type ParamsOf,
+  type Stored,
   tensor,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import type { z } from 'zod'
+import { e8Layout, readWholeScales } from '@reallm/tensor-io/layouts'
 import { columnCodec, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
-import { createScales, readScales, scalesCost } from '../shared/scales.ts'
+import { createScales } from '../shared/scales.ts'
 import { DIM, decodeE8, nearestE8, shortE8 } from './lattice.ts'
-import { type E8Params, e8Params } from './params.ts'
 
-type Full = z.output<typeof e8Params>
+export type E8Params = GivenOf<typeof e8Layout>
+type Full = ParamsOf<typeof e8Layout>
 
 /** Size of the lattice against the weights' deviation, and of the second stage against the first (measured on normals). */
 const SPACING = {
@@ -29,23 +29,11 @@ const SPACING = {
  * (QuIP#, arXiv 2402.04396 §4.2); at 3 and 4 bits a second, finer code holds what is left. Decoding needs a table
  * of 2 KB. Best on normally distributed weights, that is behind a rotation.
  *
- * Parts: `codes` U16 `[rows, ⌈cols / 8⌉]`, `scales` F32 `[1, 1]` or F16 `[rows, 1]`, and `residual` U8 (3 bits) or U16 (4 bits)
- * of the same shape as `codes`.
- *
  * @example
  * const stored = await e8.encode(w, { bits: 2 }, { seed: 1 })
  */
-export const e8 = columnCodec<E8Params, Full>({
-  name: 'e8',
-  params: e8Params,
-  cost([rows, cols]: MatrixShape, { bits, scale }): StorageCost {
-    const shape = [rows, Math.ceil(cols / DIM)]
-    return {
-      codes: { dtype: 'U16', shape },
-      ...(bits > 2 && { residual: { dtype: bits === 3 ? 'U8' : 'U16', shape } }),
-      ...(scale === 'row' ? scalesCost('f16', rows, 1) : scalesCost('f32', 1, 1)),
-    }
-  },
+export const e8 = columnCodec({
+  layout: e8Layout,
   columns: async (w, params) => createEncoder(w, params),
   decodeRows,
 })
@@ -107,13 +95,13 @@ function createEncoder(w: Matrix, params: Full): ColumnEncoder {
   }
 }
 
-function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
+function decodeRows(e: Stored<typeof e8Layout>, from: number, to: number): Matrix {
   const { params, parts } = e
   const cols = e.shape[1]
   const vectors = Math.ceil(cols / DIM)
   const codes = parts.codes.data as Uint16Array
   const residual = parts.residual?.data as Uint16Array | undefined
-  const scales = params.scale === 'row' ? readScales(e, from, to) : readScales(e, 0, 1)
+  const scales = readWholeScales(e, params.scale, from, to)
   const row = new Float32Array(vectors * DIM)
   const out = zeroMatrix(to - from, cols)
   for (let r = from; r < to; r++) {

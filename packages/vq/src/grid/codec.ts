@@ -1,32 +1,30 @@
-import { type EncodedMatrix, type MatrixShape, tensor } from '@reallm/tensor-io'
-import type * as z from 'zod'
+import { type EncodedMatrix, type GivenOf, parseParams, tensor } from '@reallm/tensor-io'
+import { decodeCoded, gridLayout, gridLevels, groupCols, packRows, readGrid } from '@reallm/tensor-io/layouts'
 import { columnCodec } from '../shared/column-codec.ts'
-import { groupCols } from '../shared/groups.ts'
-import { packRows } from '../shared/pack-rows.ts'
-import { decodeScalar, type ScalarOptions, scalarCost, scalarEncoder } from '../shared/scalar.ts'
-import { type GridParams, gridParams } from './params.ts'
+import { scalarEncoder } from '../shared/scalar.ts'
 
-type Full = z.output<typeof gridParams>
+export type GridParams = GivenOf<typeof gridLayout>
 
 /**
  * Uniform scalar grid: `Ŵ = scale · (code − zero)`, a scale (and a zero point) per group of a row.
  * Symmetric: `Ŵ = scale · (code − (2^bits − 1) / 2)`.
  *
- * Parts: `codes` U8 `[rows, ⌈cols·bits / 8⌉]` (each row packed, lowest bit first), `scales` `[rows, cols / group]`
- * (see {@link scaleFormat}), and where not symmetric `zeros`, packed as codes are.
- *
  * @example
  * const stored = await grid.encode(w, { bits: 4, group: 64 }, { seed: 1 })
  * const approx = grid.decode(stored)
  */
-export const grid = columnCodec<GridParams, Full>({
-  name: 'grid',
-  params: gridParams,
-  cost: (shape, params) => scalarCost(shape, optionsFor(shape, params)),
+export const grid = columnCodec({
+  layout: gridLayout,
   async columns(w, params, { hessian }) {
-    return scalarEncoder({ codec: 'grid', params }, w, optionsFor([w.rows, w.cols], params), hessian)
+    const options = {
+      ...params,
+      levels: gridLevels(params),
+      group: groupCols([w.rows, w.cols], params.group),
+      zeroPoint: !params.symmetric,
+    }
+    return scalarEncoder({ codec: 'grid', params }, w, options, hessian)
   },
-  decodeRows: (e, from, to) => decodeScalar(e, optionsFor(e.shape, e.params), from, to),
+  decodeRows: (e, from, to) => decodeCoded(readGrid(e, from, to)),
 })
 
 /**
@@ -40,7 +38,7 @@ export function storeIntegers(
   const zero = 2 ** (bits - 1)
   return {
     codec: 'grid',
-    params: gridParams.parse(integerParams(bits)),
+    params: parseParams(gridLayout, integerParams(bits)),
     shape: [rows, cols],
     parts: {
       codes: packRows(
@@ -57,16 +55,3 @@ export function storeIntegers(
 /** Parameters of `grid` that `storeIntegers` stores with. */
 export const integerParams = (bits: number) =>
   ({ bits, group: 'row', symmetric: false, scales: 'f32' }) as const satisfies GridParams
-
-function optionsFor(shape: MatrixShape, params: Full): ScalarOptions {
-  const count = 2 ** params.bits
-  const middle = params.symmetric ? (count - 1) / 2 : 0
-  return {
-    bits: params.bits,
-    levels: Float32Array.from({ length: count }, (_, i) => i - middle),
-    group: groupCols(shape, params.group),
-    scales: params.scales,
-    clip: params.clip,
-    zeroPoint: !params.symmetric,
-  }
-}

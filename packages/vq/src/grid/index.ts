@@ -1,2 +1,1 @@
-export { grid, integerParams, storeIntegers } from './codec.ts'
-export { type GridParams, gridParams } from './params.ts'
+export { type GridParams, grid, integerParams, storeIntegers } from './codec.ts'

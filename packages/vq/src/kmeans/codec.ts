@@ -3,42 +3,43 @@ import {
   type ColumnEncoder,
   type EncodeContext,
   type EncodedMatrix,
+  type GivenOf,
   type Matrix,
   type MatrixShape,
+  type ParamsOf,
   ReallmError,
-  type StorageCost,
   tensor,
-  toFloat32,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import type { z } from 'zod'
+import {
+  codeBits,
+  columnBits,
+  decodeCoded,
+  kmeansLayout,
+  packRows,
+  readKmeans,
+  scaleCols,
+} from '@reallm/tensor-io/layouts'
 import { columnCodec, encodeColumns, tileCounter } from '../shared/column-codec.ts'
-import { groupCols } from '../shared/groups.ts'
-import { packedShape, packRows, unpackRow } from '../shared/pack-rows.ts'
-import { createScales, readScales, type Scales, scalesCost } from '../shared/scales.ts'
+import { createScales, type Scales } from '../shared/scales.ts'
 import { groupScales, importanceOf, normalise, vectorsOf } from '../shared/vectors.ts'
 import { fitCodebook } from './codebook.ts'
-import { type KmeansParams, kmeansParams } from './params.ts'
-import { BLOCK_ROWS, columnBits, permuteColumns, readOrder, similarColumns } from './permutation.ts'
+import { permuteColumns, similarColumns } from './permutation.ts'
 
-type Full = z.output<typeof kmeansParams>
+export type KmeansParams = GivenOf<typeof kmeansLayout>
+type Full = ParamsOf<typeof kmeansLayout>
 
 /**
  * Vector quantisation with a codebook per matrix (ReALLM §3.2): groups of `dim` neighbouring weights of a row, divided
  * by their scale, become the number of the nearest of 2^(bits·dim) centroids. k-means weighs errors by diag H.
- *
- * Parts: `codes` U8 `[rows, ⌈⌈cols / dim⌉·bits·dim / 8⌉]`, `codebook` F16 `[2^(bits·dim), dim]`, unless `group` is `none`
- * `scales` (and `scaleBlocks`), and with `permute` `permutation` U8 `[⌈rows / 64⌉, ⌈cols·⌈log₂ cols⌉ / 8⌉]`.
  *
  * With `permute` it cannot be used with feedback: vectors are spread over the columns.
  *
  * @example
  * const stored = await kmeans.encode(w, { bits: 2, dim: 4 }, { seed: 1 })
  */
-export const kmeans = columnCodec<KmeansParams, Full>({
-  name: 'kmeans',
-  params: kmeansParams,
-  cost,
+export const kmeans = columnCodec({
+  layout: kmeansLayout,
   async columns(w, params, ctx) {
     if (params.permute) {
       throw new ReallmError('unsupported', 'kmeans: permuted columns cannot be encoded block by block', {
@@ -49,28 +50,8 @@ export const kmeans = columnCodec<KmeansParams, Full>({
   },
   encode: async (w, params, ctx) =>
     params.permute ? encodePermuted(w, params, ctx) : encodeColumns(createEncoder(w, params, ctx), w, ctx),
-  decodeRows,
+  decodeRows: (e, from, to) => decodeCoded(readKmeans(e, from, to)),
 })
-
-const indexBits = ({ bits, dim }: Full): number => bits * dim
-
-/** Columns that share a scale; without scales all that a vector needs. */
-const scaleCols = (shape: MatrixShape, { group, dim }: Full): number =>
-  group === 'none' ? shape[1] : groupCols(shape, group, dim)
-
-function cost(shape: MatrixShape, params: Full): StorageCost {
-  const [rows, cols] = shape
-  const { dim, group, scales, permute } = params
-  const width = indexBits(params)
-  return {
-    codes: { dtype: 'U8', shape: packedShape(rows, Math.ceil(cols / dim), width) },
-    codebook: { dtype: 'F16', shape: [2 ** width, dim] },
-    ...(group !== 'none' && scalesCost(scales, rows, cols / scaleCols(shape, params))),
-    ...(permute && {
-      permutation: { dtype: 'U8', shape: packedShape(Math.ceil(rows / BLOCK_ROWS), cols, columnBits(cols)) },
-    }),
-  }
-}
 
 /** Scales of all groups; all 1 and not stored for `none`. */
 function fitScales(w: Matrix, params: Full): Scales {
@@ -88,7 +69,7 @@ function createEncoder(w: Matrix, params: Full, ctx: EncodeContext): ColumnEncod
   const { centroids, codes: codebook } = fitCodebook(
     vectorsOf(normalise(w, scales.values, group), dim),
     vectorsOf(importance, dim).data,
-    2 ** indexBits(params),
+    2 ** codeBits(params),
     { seed: ctx.seed, iterations: params.iterations },
   )
   const vectors = Math.ceil(cols / dim)
@@ -141,7 +122,7 @@ function encodePermuted(w: Matrix, params: Full, ctx: EncodeContext): EncodedMat
   const importance = importanceOf(w, scales.values, group, ctx.hessian)
   const weights = vectorsOf(permuteColumns(importance, order), params.dim).data
   const { iterations } = params
-  const book = fitCodebook(vectors, weights, 2 ** indexBits(params), { seed: ctx.seed, iterations })
+  const book = fitCodebook(vectors, weights, 2 ** codeBits(params), { seed: ctx.seed, iterations })
   const codes = Uint16Array.from(nearestCentroid(vectors, book.centroids, weights))
   const { parts, ...header } = stored(shape, params, codes, book.codes, scales)
   const permutation = packRows(order, order.length / w.cols, columnBits(w.cols))
@@ -156,31 +137,9 @@ function stored(
   scales: Scales,
 ): EncodedMatrix<Full> {
   const parts = {
-    codes: packRows(codes, shape[0], indexBits(params)),
+    codes: packRows(codes, shape[0], codeBits(params)),
     codebook: tensor('F16', [codebook.length / params.dim, params.dim], codebook),
     ...(params.group !== 'none' && scales.parts()),
   }
   return { codec: 'kmeans', params, shape, parts }
-}
-
-function decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix {
-  const { params, parts } = e
-  const { dim } = params
-  const cols = e.shape[1]
-  const group = scaleCols(e.shape, params)
-  const perRow = cols / group
-  const codebook = toFloat32(parts.codebook)
-  const scales = params.group === 'none' ? undefined : readScales(e, from * perRow, to * perRow)
-  const out = zeroMatrix(to - from, cols)
-  for (let r = from; r < to; r++) {
-    const codes = unpackRow(parts.codes, r, Math.ceil(cols / dim), indexBits(params))
-    const order = params.permute ? readOrder(parts.permutation, r, cols) : undefined
-    const at = (r - from) * cols
-    for (let place = 0; place < cols; place++) {
-      const c = order ? order[place] : place
-      const scale = scales ? scales[(r - from) * perRow + Math.floor(c / group)] : 1
-      out.data[at + c] = scale * codebook[codes[Math.floor(place / dim)] * dim + (place % dim)]
-    }
-  }
-  return out
 }

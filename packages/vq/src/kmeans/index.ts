@@ -1,2 +1,1 @@
-export { kmeans } from './codec.ts'
-export { type KmeansParams, kmeansParams } from './params.ts'
+export { type KmeansParams, kmeans } from './codec.ts'

@@ -1,12 +1,6 @@
 import { matmul } from '@reallm/kernels'
-import { type Matrix, ReallmError, type Tensor } from '@reallm/tensor-io'
-import { unpackRow } from '../shared/pack-rows.ts'
-
-/** Rows that share an order of columns (ReALLM §3.2). */
-export const BLOCK_ROWS = 64
-
-/** Bits of a column's number. */
-export const columnBits = (cols: number): number => Math.max(1, Math.ceil(Math.log2(cols)))
+import type { Matrix } from '@reallm/tensor-io'
+import { ORDER_ROWS } from '@reallm/tensor-io/layouts'
 
 /**
  * An order of columns for every block of 64 rows that puts similar columns into the same group of `dim`: the largest
@@ -16,10 +10,10 @@ export const columnBits = (cols: number): number => Math.max(1, Math.ceil(Math.l
  */
 export function similarColumns(x: Matrix, dim: number): Uint16Array {
   const { cols } = x
-  const blocks = Math.ceil(x.rows / BLOCK_ROWS)
+  const blocks = Math.ceil(x.rows / ORDER_ROWS)
   const order = new Uint16Array(blocks * cols)
   for (let b = 0; b < blocks; b++) {
-    const data = x.data.subarray(b * BLOCK_ROWS * cols, Math.min(x.rows, (b + 1) * BLOCK_ROWS) * cols)
+    const data = x.data.subarray(b * ORDER_ROWS * cols, Math.min(x.rows, (b + 1) * ORDER_ROWS) * cols)
     const block = { rows: data.length / cols, cols, data }
     groupColumns(matmul(block, block, { transposeA: true }), dim, order.subarray(b * cols, (b + 1) * cols))
   }
@@ -58,21 +52,9 @@ export function permuteColumns(x: Matrix, order: Uint16Array): Matrix {
   const { rows, cols } = x
   const data = new Float32Array(x.data.length)
   for (let r = 0; r < rows; r++) {
-    const block = Math.floor(r / BLOCK_ROWS) * cols
+    const block = Math.floor(r / ORDER_ROWS) * cols
     for (let place = 0; place < cols; place++)
       data[r * cols + place] = x.data[r * cols + order[block + place]]
   }
   return { rows, cols, data }
-}
-
-/** The stored order of columns that belongs to a row; throws `bad-tensor` where it names a column there is not. */
-export function readOrder(permutation: Tensor, row: number, cols: number): Uint16Array {
-  const order = unpackRow(permutation, Math.floor(row / BLOCK_ROWS), cols, columnBits(cols))
-  const stray = order.find(c => c >= cols)
-  if (stray !== undefined) {
-    throw new ReallmError('bad-tensor', `the stored permutation names column ${stray} of ${cols}`, {
-      hint: 'the file was altered: fetch or compress it again',
-    })
-  }
-  return order
 }

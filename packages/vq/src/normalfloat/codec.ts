@@ -1,37 +1,33 @@
-import type { MatrixShape } from '@reallm/tensor-io'
-import type { z } from 'zod'
+import type { GivenOf } from '@reallm/tensor-io'
+import {
+  decodeCoded,
+  groupCols,
+  normalfloatLayout,
+  normalfloatLevels,
+  readNormalfloat,
+} from '@reallm/tensor-io/layouts'
 import { columnCodec } from '../shared/column-codec.ts'
-import { groupCols } from '../shared/groups.ts'
-import { decodeScalar, type ScalarOptions, scalarCost, scalarEncoder } from '../shared/scalar.ts'
-import { normalfloatLevels } from './levels.ts'
-import { type NormalfloatParams, normalfloatParams } from './params.ts'
+import { scalarEncoder } from '../shared/scalar.ts'
 
-type Full = z.output<typeof normalfloatParams>
+export type NormalfloatParams = GivenOf<typeof normalfloatLayout>
 
 /**
  * NormalFloat (QLoRA, arXiv 2305.14314 §3; LQ-LoRA, 2311.12023 §2.1): levels at the quantiles of a normal
  * distribution with an exact zero, scaled by the group's largest weight; scales quantised once more.
  *
- * Parts: `codes` U8 `[rows, ⌈cols·bits / 8⌉]`, `scales` `[rows, cols / group]`, `scaleBlocks` F32 `[⌈scales / 256⌉, 2]`.
- *
  * @example
  * const stored = await normalfloat.encode(w, { bits: 4 }, { seed: 1 })
  */
-export const normalfloat = columnCodec<NormalfloatParams, Full>({
-  name: 'normalfloat',
-  params: normalfloatParams,
-  cost: (shape, params) => scalarCost(shape, optionsFor(shape, params)),
+export const normalfloat = columnCodec({
+  layout: normalfloatLayout,
   async columns(w, params, { hessian }) {
-    return scalarEncoder({ codec: 'normalfloat', params }, w, optionsFor([w.rows, w.cols], params), hessian)
+    const options = {
+      ...params,
+      levels: normalfloatLevels(params.bits),
+      group: groupCols([w.rows, w.cols], params.group),
+      zeroPoint: false,
+    }
+    return scalarEncoder({ codec: 'normalfloat', params }, w, options, hessian)
   },
-  decodeRows: (e, from, to) => decodeScalar(e, optionsFor(e.shape, e.params), from, to),
-})
-
-const optionsFor = (shape: MatrixShape, { bits, group, scales, clip }: Full): ScalarOptions => ({
-  bits,
-  levels: normalfloatLevels(bits),
-  group: groupCols(shape, group),
-  scales,
-  clip,
-  zeroPoint: false,
+  decodeRows: (e, from, to) => decodeCoded(readNormalfloat(e, from, to)),
 })

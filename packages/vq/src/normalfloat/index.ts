@@ -1,3 +1,2 @@
-export { normalfloat } from './codec.ts'
-export { normalfloatLevels } from './levels.ts'
-export { type NormalfloatParams, normalfloatParams } from './params.ts'
+export { normalfloatLevels } from '@reallm/tensor-io/layouts'
+export { type NormalfloatParams, normalfloat } from './codec.ts'

@@ -5,68 +5,68 @@ import {
   type ColumnEncoder,
   checkHessian,
   checkParts,
+  checkRows,
   checkShape,
   checkWeights,
   type EncodeContext,
   type EncodedMatrix,
+  type Fields,
+  type FullParams,
+  type GivenParams,
   type Matrix,
   type MatrixShape,
   parseParams,
   ReallmError,
   type StorageCost,
+  type StoredLayout,
   shapeText,
   throwIfAborted,
 } from '@reallm/tensor-io'
-import type { ZodType } from 'zod'
 import { tileOf } from './tiles.ts'
 
-/** Definition of a column codec; `Full` are its parameters with the defaults filled in. */
-export interface ColumnCodecSpec<Params, Full extends Params> {
-  readonly name: string
-  readonly params: ZodType<Full, Params>
-  /** Throws `bad-option` when the shape does not fit. */
-  cost(shape: MatrixShape, params: Full): StorageCost
-  columns(w: Matrix, params: Full, ctx: ColumnContext): Promise<ColumnEncoder>
+/** Definition of a column codec. */
+export interface ColumnCodecSpec<F extends Fields> {
+  readonly layout: StoredLayout<F>
+  columns(w: Matrix, params: FullParams<F>, ctx: ColumnContext): Promise<ColumnEncoder>
   /** Replaces quantising all columns in order, for codecs that encode better when they see the whole matrix. */
-  encode?(w: Matrix, params: Full, ctx: EncodeContext): Promise<EncodedMatrix>
-  /** Rows `from` to `to` of a stored matrix whose parts have been checked against `cost`. */
-  decodeRows(e: EncodedMatrix<Full>, from: number, to: number): Matrix
+  encode?(w: Matrix, params: FullParams<F>, ctx: EncodeContext): Promise<EncodedMatrix>
+  /** Rows `from` to `to` of a stored matrix that has been checked against the layout. */
+  decodeRows(e: EncodedMatrix<FullParams<F>>, from: number, to: number): Matrix
 }
 
 /** A column codec whose rows can be decoded one by one. */
 export type RowColumnCodec<Params> = ColumnCodec<Params> & Required<Pick<ColumnCodec<Params>, 'decodeRows'>>
 
-/** Makes a codec of its definition: parses parameters, checks weights, Hessian and stored parts. */
-export function columnCodec<Params, Full extends Params>(
-  spec: ColumnCodecSpec<Params, Full>,
-): RowColumnCodec<Params> {
-  function checked(w: Matrix, given: Params, ctx: EncodeContext): Full {
+/** Makes a codec of its layout and its arithmetic: parses parameters, checks weights, Hessian and stored parts. */
+export function columnCodec<F extends Fields>(spec: ColumnCodecSpec<F>): RowColumnCodec<GivenParams<F>> {
+  const { layout } = spec
+  const parse = (given: unknown) => parseParams(layout, given)
+
+  function cost(shape: MatrixShape, params: FullParams<F>): StorageCost {
+    checkShape(shape)
+    return layout.parts(shape, params)
+  }
+
+  function checked(w: Matrix, given: unknown, ctx: EncodeContext): FullParams<F> {
     throwIfAborted(ctx.signal)
-    const params = parseParams(spec.name, spec.params, given)
-    checkShape([w.rows, w.cols])
+    const params = parse(given)
+    cost([w.rows, w.cols], params)
     checkHessian(ctx.hessian, w.cols)
-    spec.cost([w.rows, w.cols], params)
     checkWeights(w)
     return params
   }
 
   function decodeRows(e: EncodedMatrix, from: number, to: number): Matrix {
-    const params = parseParams(spec.name, spec.params, e.params)
-    checkShape(e.shape)
-    checkParts(e, spec.cost(e.shape, params))
-    if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= e.shape[0])) {
-      throw new ReallmError('bad-option', `${shapeText(e.shape)} has no rows ${from} to ${to}`)
-    }
-    return spec.decodeRows({ ...e, params }, from, to)
+    const stored = checkParts(layout, e)
+    checkRows(e.shape, from, to)
+    return spec.decodeRows(stored, from, to)
   }
 
   return {
-    name: spec.name,
-    params: spec.params,
-    cost(shape, given) {
-      checkShape(shape)
-      return spec.cost(shape, parseParams(spec.name, spec.params, given))
-    },
+    name: layout.codec,
+    layout,
+    parse,
+    cost: (shape, given) => cost(shape, parse(given)),
     async encode(w, given, ctx) {
       const params = checked(w, given, ctx)
       return spec.encode

@@ -1,8 +1,8 @@
 import { fitScales, LevelFinder } from '@reallm/kernels'
-import type { ColumnEncoder, EncodedMatrix, Matrix, MatrixShape, StorageCost } from '@reallm/tensor-io'
+import type { ColumnEncoder, EncodedMatrix, Matrix } from '@reallm/tensor-io'
+import { packRows, type ScaleFormat } from '@reallm/tensor-io/layouts'
 import { tileCounter } from './column-codec.ts'
-import { packedShape, packRows, unpackRow } from './pack-rows.ts'
-import { createScales, readScales, type ScaleFormat, scalesCost } from './scales.ts'
+import { createScales } from './scales.ts'
 
 /** What scalar codecs share: one code per weight, a scale (and a zero point) per group of a row. */
 export interface ScalarOptions {
@@ -16,16 +16,6 @@ export interface ScalarOptions {
   readonly clip: 'absmax' | 'mse'
   /** Each group also stores a code whose level is moved to 0: value = scale · (level[code] − level[zero]). */
   readonly zeroPoint: boolean
-}
-
-/** Tensors of a scalar code. */
-export function scalarCost([rows, cols]: MatrixShape, o: ScalarOptions): StorageCost {
-  const perRow = cols / o.group
-  return {
-    codes: { dtype: 'U8', shape: packedShape(rows, cols, o.bits) },
-    ...scalesCost(o.scales, rows, perRow),
-    ...(o.zeroPoint && { zeros: { dtype: 'U8', shape: packedShape(rows, perRow, o.bits) } }),
-  }
 }
 
 /** Quantises column by column; scales are chosen at each group's start, or on `w` where nobody starts groups. */
@@ -94,21 +84,3 @@ const asGroups = (data: Float32Array, size: number): Matrix => ({
   cols: size,
   data,
 })
-
-/** Rows `from` to `to` of a scalar code. */
-export function decodeScalar(e: EncodedMatrix, o: ScalarOptions, from: number, to: number): Matrix {
-  const cols = e.shape[1]
-  const perRow = cols / o.group
-  const scales = readScales(e, from * perRow, to * perRow)
-  const data = new Float32Array((to - from) * cols)
-  for (let r = from, at = 0; r < to; r++) {
-    const codes = unpackRow(e.parts.codes, r, cols, o.bits)
-    const zeros = o.zeroPoint ? unpackRow(e.parts.zeros, r, perRow, o.bits) : undefined
-    for (let g = 0, c = 0; g < perRow; g++) {
-      const scale = scales[(r - from) * perRow + g]
-      const shift = zeros ? o.levels[zeros[g]] : 0
-      for (const end = c + o.group; c < end; c++) data[at++] = scale * (o.levels[codes[c]] - shift)
-    }
-  }
-  return { rows: to - from, cols, data }
-}

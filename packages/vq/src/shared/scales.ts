@@ -1,23 +1,6 @@
-import {
-  type EncodedMatrix,
-  f16ToF32,
-  f32ToF16,
-  ReallmError,
-  type StorageCost,
-  type Tensor,
-  tensor,
-  toFloat32,
-} from '@reallm/tensor-io'
-import * as z from 'zod'
+import { f16ToF32, f32ToF16, ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
+import { SCALE_BLOCK, type ScaleFormat, secondLevel } from '@reallm/tensor-io/layouts'
 
-/**
- * How group scales are stored: `f32`, `f16`, or `double`: 8-bit codes with an f32 offset and step for every 256 of
- * them (double quantisation, QLoRA §3): 8.25 bits a scale.
- */
-export const scaleFormat = z.enum(['f32', 'f16', 'double'])
-export type ScaleFormat = z.infer<typeof scaleFormat>
-
-const SECOND_BLOCK = 256
 /** Values at or below which f16 loses precision. */
 const F16_SMALLEST_NORMAL = 2 ** -14
 
@@ -28,15 +11,6 @@ export interface Scales {
   /** Stores another value in place of scale `i`, as near as the format allows. */
   set(i: number, value: number): void
   parts(): Record<string, Tensor>
-}
-
-/** Tensors that `count` scales of `[rows, count / rows]` take. */
-export function scalesCost(format: ScaleFormat, rows: number, perRow: number): StorageCost {
-  const shape = [rows, perRow]
-  if (format === 'f32') return { scales: { dtype: 'F32', shape } }
-  if (format === 'f16') return { scales: { dtype: 'F16', shape } }
-  const blocks = Math.ceil((rows * perRow) / SECOND_BLOCK)
-  return { scales: { dtype: 'U8', shape }, scaleBlocks: { dtype: 'F32', shape: [blocks, 2] } }
 }
 
 /**
@@ -60,19 +34,6 @@ export function createScales(format: ScaleFormat, initial: Float32Array, rows: n
   return format === 'f16' ? halfScales(initial, shape) : doubleScales(initial, shape)
 }
 
-/** Scales `from` to `to` (exclusive) of a stored matrix. */
-export function readScales(e: EncodedMatrix, from: number, to: number): Float32Array {
-  const { dtype, data } = e.parts.scales
-  if (dtype !== 'U8') {
-    return toFloat32({ dtype, shape: [to - from], data: data.subarray(from, to) as typeof data })
-  }
-  const codes = data as Uint8Array
-  const blocks = e.parts.scaleBlocks.data as Float32Array
-  const values = new Float32Array(to - from)
-  for (let i = from; i < to; i++) values[i - from] = secondLevel(codes[i], blocks, i)
-  return values
-}
-
 function halfScales(initial: Float32Array, shape: number[]): Scales {
   const largest = initial.reduce((max, v) => Math.max(max, v), 0)
   if (largest > 65504 || (largest > 0 && largest < F16_SMALLEST_NORMAL)) {
@@ -94,9 +55,9 @@ function halfScales(initial: Float32Array, shape: number[]): Scales {
 
 function doubleScales(initial: Float32Array, shape: number[]): Scales {
   const count = initial.length
-  const blocks = new Float32Array(2 * Math.ceil(count / SECOND_BLOCK))
+  const blocks = new Float32Array(2 * Math.ceil(count / SCALE_BLOCK))
   for (let b = 0; 2 * b < blocks.length; b++) {
-    const block = initial.subarray(b * SECOND_BLOCK, (b + 1) * SECOND_BLOCK)
+    const block = initial.subarray(b * SCALE_BLOCK, (b + 1) * SCALE_BLOCK)
     const low = block.reduce((min, v) => Math.min(min, v), Number.POSITIVE_INFINITY)
     const high = block.reduce((max, v) => Math.max(max, v), 0)
     blocks[2 * b] = low
@@ -105,7 +66,7 @@ function doubleScales(initial: Float32Array, shape: number[]): Scales {
   const codes = new Uint8Array(count)
   const values = new Float32Array(count)
   const set = (i: number, value: number) => {
-    const b = 2 * Math.floor(i / SECOND_BLOCK)
+    const b = 2 * Math.floor(i / SCALE_BLOCK)
     const step = blocks[b + 1]
     codes[i] = step === 0 ? 0 : Math.max(0, Math.min(255, Math.round((value - blocks[b]) / step)))
     values[i] = secondLevel(codes[i], blocks, i)
@@ -119,9 +80,4 @@ function doubleScales(initial: Float32Array, shape: number[]): Scales {
       scaleBlocks: tensor('F32', [blocks.length / 2, 2], blocks),
     }),
   }
-}
-
-function secondLevel(code: number, blocks: Float32Array, i: number): number {
-  const b = 2 * Math.floor(i / SECOND_BLOCK)
-  return blocks[b] + code * blocks[b + 1]
 }

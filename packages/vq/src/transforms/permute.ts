@@ -2,31 +2,19 @@ import { matmul } from '@reallm/kernels'
 import {
   type CodecWrapper,
   defineCodec,
-  type EncodedMatrix,
+  type GivenOf,
   type Matrix,
   type MatrixCodec,
   packBits,
-  packedBytes,
   tensor,
-  unpackBits,
+  withDefaults,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
+import { columnBits, ORDER_ROWS, permutationLayout, readOrder } from '@reallm/tensor-io/layouts'
 import { tileOf } from '../shared/tiles.ts'
 
-export interface PermutationOptions {
-  /** Sort columns by the diagonal of H, or by similarity in every 64 rows anew; `importance` by default. */
-  readonly by?: 'importance' | 'similarity'
-}
-
+export type PermutationOptions = GivenOf<typeof permutationLayout>
 export type PermutedParams<Inner> = PermutationOptions & { readonly inner: Inner }
-
-type Full<Inner> = Required<PermutationOptions> & { inner: Inner }
-
-const NAME = 'permutation'
-
-/** Rows that share one order by similarity (ReALLM, arXiv 2405.13155 §3.2). */
-const BLOCK_ROWS = 64
 
 /**
  * Sorts the columns before the inner codec and restores their order after it. `options` become the parameters' defaults.
@@ -44,47 +32,29 @@ export function permuted<Inner>(
   codec: MatrixCodec<Inner>,
   options: PermutationOptions = {},
 ): MatrixCodec<PermutedParams<Inner>> {
-  const params = z.strictObject({
-    by: z
-      .enum(['importance', 'similarity'])
-      .default(options.by ?? 'importance')
-      .describe('what columns are sorted by'),
-    inner: codec.params,
-  })
-  return defineCodec<PermutedParams<Inner>, Full<Inner>>({
-    name: NAME,
-    params: params as unknown as z.ZodType<Full<Inner>, PermutedParams<Inner>>,
-    inner: codec as MatrixCodec<never>,
-    cost: ([rows, cols], { by }) => {
-      const orders = by === 'similarity' ? Math.ceil(rows / BLOCK_ROWS) : 1
-      return { order: { dtype: 'U8', shape: [packedBytes(orders * cols, widthOf(cols))] } }
-    },
+  const layout = withDefaults(permutationLayout, options)
+  return defineCodec({
+    layout,
+    inner: codec,
     async encode(w, { by, inner }, { hessian, ...ctx }) {
       const order = by === 'similarity' ? similarity(w) : importance(w.cols, hessian)
-      const packed = packBits(order, widthOf(w.cols))
+      const packed = packBits(order, columnBits(w.cols))
       const known = by === 'importance' && hessian ? { hessian: sorted(hessian, order) } : {}
       return {
         parts: { order: tensor('U8', [packed.length], packed) },
         inner: await codec.encode(gathered(w, order), inner, { ...ctx, ...known }),
       }
     },
-    decode: (e, inner) => scattered(codec.decode(inner), orderOf(e)),
-    ...(codec.decodeRows && {
-      decodeRows: (e, inner, from, to) => scattered(codec.decodeRows!(inner, from, to), orderOf(e), from),
-    }),
+    decode: (e, inner) => scattered(codec.decode(inner), readOrder(e)),
+    decodeRows(e, inner, from, to) {
+      const rows = codec.decodeRows?.(inner, from, to)
+      return rows && scattered(rows, readOrder(e), from)
+    },
   })
 }
 
 /** `permuted` for the registry: decodes what any of them stored. */
-export const permutation: CodecWrapper = { name: NAME, wrap: codec => permuted(codec) }
-
-const widthOf = (cols: number): number => Math.max(1, Math.ceil(Math.log2(cols)))
-
-/** `[orders, cols]`: one order for all rows, or one for each block of rows. */
-function orderOf({ parts, shape: [rows, cols], params }: EncodedMatrix<PermutationOptions>): Uint16Array {
-  const orders = params.by === 'similarity' ? Math.ceil(rows / BLOCK_ROWS) : 1
-  return unpackBits(parts.order.data as Uint8Array, widthOf(cols), orders * cols)
-}
+export const permutation: CodecWrapper = { layout: permutationLayout, wrap: codec => permuted(codec) }
 
 /** Column indices by falling diagonal of H; in their own order without H. */
 function importance(cols: number, hessian: Matrix | undefined): Uint16Array {
@@ -97,9 +67,9 @@ function importance(cols: number, hessian: Matrix | undefined): Uint16Array {
 /** For each block of rows a greedy walk: from the column of largest norm to the nearest one left, until none is. */
 function similarity(w: Matrix): Uint16Array {
   const { rows, cols } = w
-  const orders = new Uint16Array(Math.ceil(rows / BLOCK_ROWS) * cols)
-  for (let from = 0, at = 0; from < rows; from += BLOCK_ROWS, at += cols) {
-    const block = tileOf(w, from, 0, BLOCK_ROWS, cols)
+  const orders = new Uint16Array(Math.ceil(rows / ORDER_ROWS) * cols)
+  for (let from = 0, at = 0; from < rows; from += ORDER_ROWS, at += cols) {
+    const block = tileOf(w, from, 0, ORDER_ROWS, cols)
     const { data: products } = matmul(block, block, { transposeA: true })
     const norm = Float32Array.from({ length: cols }, (_, c) => products[c * (cols + 1)])
     const left = Array.from(norm.keys())
@@ -124,7 +94,7 @@ function similarity(w: Matrix): Uint16Array {
 
 /** Where the order of a row begins in `order`. */
 const startOf = (order: Uint16Array, row: number, cols: number): number =>
-  order.length === cols ? 0 : Math.floor(row / BLOCK_ROWS) * cols
+  order.length === cols ? 0 : Math.floor(row / ORDER_ROWS) * cols
 
 function gathered(w: Matrix, order: Uint16Array): Matrix {
   const out = zeroMatrix(w.rows, w.cols)

@@ -4,23 +4,18 @@ import {
   copyMatrix,
   defineCodec,
   type EncodeContext,
+  type GivenOf,
   type Matrix,
   type MatrixCodec,
+  type ParamsOf,
   seedFor,
   tensor,
+  withDefaults,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
+import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts'
 
-export interface RotationOptions {
-  /** Rotate the columns of W (the layer's input); true by default. */
-  readonly input?: boolean
-  /** Rotate the rows of W (the layer's output); true by default. */
-  readonly output?: boolean
-}
-
+export type RotationOptions = GivenOf<typeof rotationLayout>
 export type RotatedParams<Inner> = RotationOptions & { readonly inner: Inner }
-
-const NAME = 'rotation'
 
 /**
  * Incoherence processing (QuIP#, arXiv 2402.04396 §3): random signs and a Hadamard rotation on both sides before the inner
@@ -34,53 +29,37 @@ export function rotated<Inner>(
   codec: MatrixCodec<Inner>,
   options: RotationOptions = {},
 ): MatrixCodec<RotatedParams<Inner>> {
-  const params = z.strictObject({
-    input: z
-      .boolean()
-      .default(options.input ?? true)
-      .describe('rotate the columns'),
-    output: z
-      .boolean()
-      .default(options.output ?? true)
-      .describe('rotate the rows'),
-    inner: codec.params,
-  })
-  return defineCodec<RotatedParams<Inner>, Required<RotationOptions> & { inner: Inner }>({
-    name: NAME,
-    params: params as unknown as z.ZodType<
-      Required<RotationOptions> & { inner: Inner },
-      RotatedParams<Inner>
-    >,
-    inner: codec as MatrixCodec<never>,
-    cost: () => ({ seed: { dtype: 'U32', shape: [1] } }),
+  const layout = withDefaults(rotationLayout, options)
+  return defineCodec({
+    layout,
+    inner: codec,
     async encode(w, { input, output, inner }, ctx) {
-      const seed = seedFor(ctx.seed, NAME)
+      const seed = seedFor(ctx.seed, 'rotation')
       const incoherent = rotate(w, seed, { input, output })
       return {
         parts: { seed: tensor('U32', [1], Uint32Array.of(seed)) },
         inner: await codec.encode(incoherent, inner, rotatedContext(ctx, seed, input, output)),
       }
     },
-    decode({ parts, params: { input, output } }, inner) {
-      const [seed] = parts.seed.data as Uint32Array
+    decode(e, inner) {
+      const seed = readSeed(e)
+      const { input, output } = e.params
       const w = copyMatrix(codec.decode(inner))
       return rotateRows(rotateColumns(w, seed, input, true), seed, output, true)
     },
-    ...(codec.decodeRows && {
-      decodeRows({ parts, params: { input, output } }, inner, from, to) {
-        if (output) return undefined
-        const [seed] = parts.seed.data as Uint32Array
-        return rotateColumns(copyMatrix(codec.decodeRows!(inner, from, to)), seed, input, true)
-      },
-    }),
+    decodeRows(e, inner, from, to) {
+      const { input, output } = e.params
+      const rows = output ? undefined : codec.decodeRows?.(inner, from, to)
+      return rows && rotateColumns(copyMatrix(rows), readSeed(e), input, true)
+    },
   })
 }
 
 /** `rotated` for the registry: decodes what any of them stored. */
-export const rotation: CodecWrapper = { name: NAME, wrap: codec => rotated(codec) }
+export const rotation: CodecWrapper = { layout: rotationLayout, wrap: codec => rotated(codec) }
 
 /** A copy of `w`, rotated as `rotated` hands it to the inner codec. */
-export const rotate = (w: Matrix, seed: number, { input, output }: Required<RotationOptions>): Matrix =>
+export const rotate = (w: Matrix, seed: number, { input, output }: ParamsOf<typeof rotationLayout>): Matrix =>
   rotateRows(rotateColumns(copyMatrix(w), seed, input), seed, output)
 
 function rotateColumns(w: Matrix, seed: number, on: boolean, inverse = false): Matrix {

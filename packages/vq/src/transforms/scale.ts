@@ -2,28 +2,19 @@ import {
   type CodecWrapper,
   defineCodec,
   type EncodeContext,
-  type EncodedMatrix,
-  e4m3ToF32,
   f32ToE4m3,
+  type GivenOf,
   type Matrix,
   type MatrixCodec,
+  type ParamsOf,
   type Tensor,
   tensor,
+  withDefaults,
 } from '@reallm/tensor-io'
-import * as z from 'zod'
+import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts'
 
-export interface ScalingOptions {
-  /** A scale for each row; true by default. */
-  readonly rows?: boolean
-  /** A scale for each column; true by default. */
-  readonly cols?: boolean
-}
-
+export type ScalingOptions = GivenOf<typeof scalingLayout>
 export type ScaledParams<Inner> = ScalingOptions & { readonly inner: Inner }
-
-type Full<Inner> = Required<ScalingOptions> & { inner: Inner }
-
-const NAME = 'scaling'
 
 /** Sinkhorn passes over rows and columns. */
 const PASSES = 4
@@ -45,28 +36,13 @@ export function scaled<Inner>(
   codec: MatrixCodec<Inner>,
   options: ScalingOptions = {},
 ): MatrixCodec<ScaledParams<Inner>> {
-  const params = z.strictObject({
-    rows: z
-      .boolean()
-      .default(options.rows ?? true)
-      .describe('a scale for each row'),
-    cols: z
-      .boolean()
-      .default(options.cols ?? true)
-      .describe('a scale for each column'),
-    inner: codec.params,
-  })
-  return defineCodec<ScaledParams<Inner>, Full<Inner>>({
-    name: NAME,
-    params: params as unknown as z.ZodType<Full<Inner>, ScaledParams<Inner>>,
-    inner: codec as MatrixCodec<never>,
-    cost: (shape, sides) => ({
-      ...(sides.rows && { rowScales: { dtype: 'F8_E4M3', shape: [shape[0]] } }),
-      ...(sides.cols && { colScales: { dtype: 'F8_E4M3', shape: [shape[1]] } }),
-    }),
+  const layout = withDefaults(scalingLayout, options)
+  return defineCodec({
+    layout,
+    inner: codec,
     async encode(w, { inner, ...sides }, { hessian, outputHessian, ...ctx }) {
       const parts = equalise(w, sides)
-      const [rows, cols] = scalesOf(parts)
+      const [rows, cols] = readScaling({ parts })
       const hessians: Pick<EncodeContext, 'hessian' | 'outputHessian'> = {
         ...(hessian && { hessian: scaledBy(hessian, cols, cols) }),
         ...(outputHessian && { outputHessian: scaledBy(outputHessian, rows, rows) }),
@@ -74,28 +50,20 @@ export function scaled<Inner>(
       const equalised = scaledBy(w, rows && inverses(rows), cols && inverses(cols))
       return { parts, inner: await codec.encode(equalised, inner, { ...ctx, ...hessians }) }
     },
-    decode: (e, inner) => scaledBy(codec.decode(inner), ...scalesOf(e.parts)),
-    ...(codec.decodeRows && {
-      decodeRows(e, inner, from, to) {
-        const [rows, cols] = scalesOf(e.parts)
-        return scaledBy(codec.decodeRows!(inner, from, to), rows?.subarray(from, to), cols)
-      },
-    }),
+    decode: (e, inner) => scaledBy(codec.decode(inner), ...readScaling(e)),
+    decodeRows(e, inner, from, to) {
+      const part = codec.decodeRows?.(inner, from, to)
+      const [rows, cols] = readScaling(e)
+      return part && scaledBy(part, rows?.subarray(from, to), cols)
+    },
   })
 }
 
 /** `scaled` for the registry: decodes what any of them stored. */
-export const scaling: CodecWrapper = { name: NAME, wrap: codec => scaled(codec) }
-
-type Scales = readonly [rows: Float32Array | undefined, cols: Float32Array | undefined]
-
-function scalesOf({ rowScales, colScales }: EncodedMatrix['parts']): Scales {
-  const values = (part: Tensor | undefined) => part && e4m3ToF32(part.data as Uint8Array)
-  return [values(rowScales), values(colScales)]
-}
+export const scaling: CodecWrapper = { layout: scalingLayout, wrap: codec => scaled(codec) }
 
 /** The stored scales: by turns, row norms after the column scales are divided out, and the reverse. */
-function equalise(w: Matrix, sides: Required<ScalingOptions>): Record<string, Tensor> {
+function equalise(w: Matrix, sides: ParamsOf<typeof scalingLayout>): Record<string, Tensor> {
   let rows: Float32Array | undefined
   let cols: Float32Array | undefined
   for (let pass = 0; pass < (sides.rows && sides.cols ? PASSES : 1); pass++) {

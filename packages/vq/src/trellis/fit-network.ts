@@ -1,6 +1,6 @@
-import { networkBase, networkInputs, networkTable, networkWeights, networkWidth } from '@reallm/kernels'
+import { networkBase, networkInputs, networkTable, networkWeights } from '@reallm/kernels'
 import { f16ToF32, type Random } from '@reallm/tensor-io'
-import type { Full } from './params.ts'
+import { type FullTrellisParams, networkWidth } from '@reallm/tensor-io/layouts'
 import { storeNetwork } from './tables.ts'
 
 const STEPS = 40
@@ -16,7 +16,7 @@ export interface StateMeans {
  * Gradient descent (Adam) on a trellis network: `Σ_s n_s (value(s) − mean_s)²`. Forward passes use the weights in their
  * stored precision; gradients use the straight-through estimator.
  */
-export function networkFitter({ stateBits, hidden }: Full, bits: number, rng: Random) {
+export function networkFitter({ stateBits, hidden }: FullTrellisParams, bits: number, rng: Random) {
   const width = networkWidth(stateBits)
   const inputs = width - 1
   const base = networkBase(stateBits, bits)

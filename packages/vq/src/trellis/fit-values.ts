@@ -1,7 +1,7 @@
-import { TILE, TILE_WEIGHTS, trellisTable, viterbi } from '@reallm/kernels'
+import { trellisTable, viterbi } from '@reallm/kernels'
 import { breather, type LongWork, type Matrix, random, type Tensor } from '@reallm/tensor-io'
+import { type FullTrellisParams, TILE, TILE_WEIGHTS, valueNames } from '@reallm/tensor-io/layouts'
 import { networkFitter, type StateMeans } from './fit-network.ts'
-import type { Full } from './params.ts'
 import { networkParts, storeTable } from './tables.ts'
 
 const ROUNDS = 12
@@ -32,7 +32,7 @@ interface Part {
  */
 export async function fitValues(
   members: readonly FitMember[],
-  params: Full,
+  params: FullTrellisParams,
   part: Part,
   ctx: LongWork & { readonly seed: number },
 ): Promise<Record<string, Tensor>> {
@@ -56,7 +56,7 @@ export async function fitValues(
   }
   return network
     ? networkParts(network.stored(), stateBits, bits)
-    : { [`table${bits}`]: storeTable(table, params) }
+    : { [valueNames(bits).table]: storeTable(table, params) }
 }
 
 /** Weighted mean of each state; its current value counts as one weight, so that rare states hardly move. */

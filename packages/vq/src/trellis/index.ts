@@ -1,2 +1,1 @@
-export { fitShared, type SharedValues, trellis, trellisWith } from './codec.ts'
-export { type TrellisParams, trellisParams } from './params.ts'
+export { fitShared, type SharedValues, type TrellisParams, trellis, trellisWith } from './codec.ts'

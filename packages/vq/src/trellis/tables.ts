@@ -1,63 +1,13 @@
-import { networkTable, networkWeights, networkWidth, trellisTable } from '@reallm/kernels'
-import {
-  f16ToF32,
-  f32ToF16,
-  ReallmError,
-  type StorageCost,
-  type Tensor,
-  tensor,
-  toFloat32,
-} from '@reallm/tensor-io'
-import type { Full } from './params.ts'
-
-/** 8-bit table values are multiples of this. */
-const STEP = 1 / 32
-
-/** What the values of the states take on disk, at one rate; nothing where they are computed or fixed. */
-export function valuesCost(params: Full, bits: number): StorageCost {
-  const { values, tableBits, stateBits, hidden } = params
-  switch (values) {
-    case 'trained':
-      return { [`table${bits}`]: { dtype: tableBits === 8 ? 'I8' : 'F16', shape: [2 ** stateBits] } }
-    case 'network':
-      return {
-        [`network${bits}`]: { dtype: 'I8', shape: [hidden, networkWidth(stateBits)] },
-        [`networkSteps${bits}`]: { dtype: 'F16', shape: [2] },
-      }
-    default:
-      return {}
-  }
-}
-
-/** The values of the states, from what is stored of them. */
-export function valuesOf(
-  parts: Readonly<Record<string, Tensor>>,
-  { values, stateBits }: Full,
-  bits: number,
-): Float32Array {
-  switch (values) {
-    case 'trained':
-      return storedTable(parts[`table${bits}`])
-    case 'network': {
-      const codes = parts[`network${bits}`].data as Int8Array
-      const steps = f16ToF32(parts[`networkSteps${bits}`].data as Uint16Array)
-      return networkTable(stateBits, bits, networkWeights(codes, steps, stateBits))
-    }
-    default:
-      return trellisTable(values, stateBits, bits)
-  }
-}
+import { f16ToF32, f32ToF16, ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
+import { type FullTrellisParams, networkWidth, TABLE_STEP, valueNames } from '@reallm/tensor-io/layouts'
 
 /** A trained table in its stored precision. */
-export function storeTable(values: Float32Array, { tableBits }: Full): Tensor {
+export function storeTable(values: Float32Array, { tableBits }: FullTrellisParams): Tensor {
   const shape = [values.length]
   if (tableBits === 16) return tensor('F16', shape, f32ToF16(values))
-  const codes = Int8Array.from(values, v => Math.max(-127, Math.min(127, Math.round(v / STEP))))
+  const codes = Int8Array.from(values, v => Math.max(-127, Math.min(127, Math.round(v / TABLE_STEP))))
   return tensor('I8', shape, codes)
 }
-
-const storedTable = (table: Tensor): Float32Array =>
-  table.dtype === 'I8' ? toFloat32(table).map(v => v * STEP) : toFloat32(table)
 
 /** A network in its stored precision. */
 export interface StoredNetwork {
@@ -92,7 +42,7 @@ export const networkParts = (
 ): Record<string, Tensor> => {
   const width = networkWidth(stateBits)
   return {
-    [`network${bits}`]: tensor('I8', [codes.length / width, width], codes),
-    [`networkSteps${bits}`]: tensor('F16', [2], steps),
+    [valueNames(bits).network]: tensor('I8', [codes.length / width, width], codes),
+    [valueNames(bits).steps]: tensor('F16', [2], steps),
   }
 }

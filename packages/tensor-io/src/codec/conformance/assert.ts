@@ -1,5 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
-import { type EncodedMatrix, partsOf } from '../codec.ts'
+import { type EncodedMatrix, partsOf } from '../encoded-matrix.ts'
 
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(message)
@@ -42,13 +42,14 @@ export async function rejected(promise: Promise<unknown>, code: string, says?: R
   checkRefusal(error, code, says)
 }
 
-export function refused(call: () => unknown, code: string, says?: RegExp): void {
+export function refused(call: () => unknown, code: string, says?: RegExp, what = 'nothing was thrown'): void {
   let error: unknown
   try {
     call()
   } catch (reason) {
     error = reason
   }
+  assert(error !== undefined, `${what}: expected ${code}`)
   checkRefusal(error, code, says)
 }
 

@@ -1,4 +1,5 @@
 export { normals, relativeError } from './measure.ts'
+export { type Mutation, mutations } from './mutations.ts'
 export { realWeights } from './real-weights.ts'
 export {
   type ConformanceCase,

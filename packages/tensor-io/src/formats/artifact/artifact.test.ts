@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { negated, rowGrid } from '../../../test/toy-codecs.ts'
-import { bitsPerWeight, type EncodedMatrix } from '../../codec/codec.ts'
+import { bitsPerWeight, type EncodedMatrix } from '../../codec/encoded-matrix.ts'
 import { createRegistry } from '../../codec/registry.ts'
 import type { ReallmError } from '../../core/errors.ts'
 import { random } from '../../core/random.ts'
@@ -34,7 +34,7 @@ let wrapped: EncodedMatrix
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'reallm-artifact-'))
   plain = await rowGrid.encode(w, { bits: 8 }, { seed: 1 })
-  wrapped = await negated.wrap(rowGrid).encode(w, { bits: 8 }, { seed: 1 })
+  wrapped = await negated.wrap(rowGrid).encode(w, { inner: { bits: 8 } }, { seed: 1 })
   rowGrid.decoded.length = 0
 })
 afterEach(() => rm(dir, { recursive: true }))
@@ -90,7 +90,7 @@ describe('createArtifactWriter', () => {
         },
         'l.0.q_proj': {
           codec: 'negated',
-          params: {},
+          params: { inner: { bits: 8 } },
           shape: [6, 10],
           parts: ['sign'],
           inner: { codec: 'row-grid', params: { bits: 8 }, shape: [6, 10], parts: ['codes', 'scales'] },

@@ -1,4 +1,4 @@
-import type { EncodedMatrix } from '../../codec/codec.ts'
+import type { EncodedMatrix } from '../../codec/encoded-matrix.ts'
 import type { ArtifactModule } from './manifest.ts'
 
 /** The compressed matrices of an artifact, as they are stored. */

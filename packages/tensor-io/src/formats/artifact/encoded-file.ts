@@ -1,4 +1,4 @@
-import { type EncodedMatrix, partsOf } from '../../codec/codec.ts'
+import { type EncodedMatrix, partsOf } from '../../codec/encoded-matrix.ts'
 import { ReallmError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
 import { encodeSafetensors } from '../safetensors/encode.ts'

@@ -1,6 +1,6 @@
-import type { EncodedMatrix } from '../../codec/codec.ts'
+import type { EncodedMatrix } from '../../codec/encoded-matrix.ts'
 import type { Registry } from '../../codec/registry.ts'
-import { ReallmError } from '../../core/errors.ts'
+import { errorAt, ReallmError } from '../../core/errors.ts'
 import { toFloat32 } from '../../core/float.ts'
 import { type Matrix, tensor } from '../../core/tensor.ts'
 import type { ModelFiles } from '../model-files.ts'
@@ -79,11 +79,7 @@ export function decodedStore(
       if (kept?.module !== module) kept = { module, rows: rowReader(registry, await readEncoded(module)) }
       return tensor('F32', shape, kept.rows(...rows).data as Float32Array<ArrayBuffer>)
     } catch (cause) {
-      if (!(cause instanceof ReallmError)) throw cause
-      throw new ReallmError(cause.code, `${where}: ${module}: ${cause.message}`, {
-        cause,
-        hint: cause.hint,
-      })
+      throw errorAt(`${where}: ${module}`, cause)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { EncodedMatrix } from '../../codec/codec.ts'
+import type { EncodedMatrix } from '../../codec/encoded-matrix.ts'
 import { ReallmError } from '../../core/errors.ts'
 import type { MatrixShape, Tensor } from '../../core/tensor.ts'
 

@@ -1,4 +1,4 @@
-import { type EncodedMatrix, partsOf } from '../../codec/codec.ts'
+import { type EncodedMatrix, partsOf } from '../../codec/encoded-matrix.ts'
 import { ReallmError } from '../../core/errors.ts'
 import { sizeOf, type Tensor, tensorBytes } from '../../core/tensor.ts'
 import type { ModelFiles } from '../model-files.ts'

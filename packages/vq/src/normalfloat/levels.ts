@@ -1,1 +1,0 @@
-export { normalfloatLevels } from '@reallm/kernels'
