@@ -132,6 +132,24 @@ test('convert replaces its own output with --force alone, and what is beside a f
   expect(await readFile(at('models', 'other.gguf'), 'utf8')).toBe('other')
 })
 
+test('plan draws into no file that is read or that others wrote, and again into its own', async () => {
+  await cp(model, at('model'), { recursive: true })
+  await writeFile(at('notes.svg'), 'mine')
+  const plan = (svg: string) =>
+    reallm('plan', at('model'), '--recipe', 'rtn', '--effort', 'fast', '--svg', svg)
+  expect(await plan(at('model', 'config.json'))).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/config\.json belongs to the model/),
+  })
+  expect(await plan(at('notes.svg'))).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/did not write: notes/),
+  })
+  for (let i = 0; i < 2; i++) expect(await plan(at('plot.svg'))).toMatchObject({ code: 0 })
+  expect(await readFile(at('plot.svg'), 'utf8')).toMatch(/^<svg/)
+  expect(await readFile(at('notes.svg'), 'utf8')).toBe('mine')
+})
+
 test('commands are told of a place that cannot be written before they work', async () => {
   await writeFile(at('file'), '')
   expect(await reallm('convert', model, '-o', at('file', 'out'))).toMatchObject({

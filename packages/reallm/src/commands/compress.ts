@@ -49,7 +49,7 @@ export const compressCommand = (io: Io): Command =>
     .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
     .option('--seed <number>', 'same seed and input, same bytes', parseWhole(0), 0)
     .option('--resume', 'go on with a run that was stopped or killed')
-    .option('--force', 'replace what is in the output directory')
+    .option('--force', 'replace what an earlier run wrote to the output')
     .option('--dry-run', 'print the plan and write nothing')
     .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
     .option('--threads <number>', 'worker threads (default: one per core)', parseWhole(0))

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
@@ -41,10 +43,10 @@ effort, calibration and seed.
 `,
     )
     .action(async (spec: string, options: Options) => {
-      const { frontierSvg, planFrontier } = await import('@reallm/pipeline')
+      const { frontierSvg, planFrontier, writeOutput } = await import('@reallm/pipeline')
       const progress = progressOn(io)
-      try {
-        const plan = await planFrontier(spec, {
+      const planned = () =>
+        planFrontier(spec, {
           recipe: options.recipe,
           effort: options.effort,
           seed: options.seed,
@@ -52,11 +54,18 @@ effort, calibration and seed.
           onProgress: progress.onProgress,
           calibration: options.calib,
         })
+      const drawn = (svg: string) => {
+        const inputs = { model: spec, calibration: options.calib }
+        const output = { program: 'reallm plan', inputs, file: {}, force: true }
+        return writeOutput(svg, output, async (folder, place) => {
+          const plan = await planned()
+          await writeFile(join(folder, basename(place)), frontierSvg(plan.frontier))
+          return plan
+        })
+      }
+      try {
+        const plan = await (options.svg === undefined ? planned() : drawn(options.svg))
         progress.end()
-        if (options.svg !== undefined) {
-          const { writeFile } = await import('node:fs/promises')
-          await writeFile(options.svg, frontierSvg(plan.frontier))
-        }
         print(io, options, plan, () => {
           const every = Math.max(1, Math.ceil(plan.frontier.length / 16))
           const shown = plan.frontier.filter((_, i) => i % every === 0 || i === plan.frontier.length - 1)
