@@ -1,4 +1,4 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { bytesText, ReallmError } from '@reallm/tensor-io'
 import { dirname, entryAt, freeBytes, join, open, rm, uniqueName } from '#platform'
 
 /** The directory itself, or the nearest one above it that exists. */
@@ -36,10 +36,8 @@ export async function probe(folder: string, name: string, bytes: number): Promis
   }
 }
 
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
-
 const lacking = (folder: string, bytes: number, free: number) =>
-  new ReallmError('io', `${folder}: ${gigabytes(bytes)} will be written, ${gigabytes(free)} are free`, {
+  new ReallmError('io', `${folder}: ${bytesText(bytes)} will be written, ${bytesText(free)} are free`, {
     hint: 'free some space, or choose another output',
   })
 
