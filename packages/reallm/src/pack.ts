@@ -1,7 +1,8 @@
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeOutput } from '@reallm/pipeline'
-import { openModel, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { requireSameTokenizers, writeOutput } from '@reallm/pipeline'
+import { type ModelFiles, openModel, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { openTokenizer } from '@reallm/tensor-io/models'
 import validateName from 'validate-npm-package-name'
 
 export interface PackOptions {
@@ -96,7 +97,21 @@ async function writePackage(
     else await copyFile(join(artifact, file), path)
     bytes += (await stat(path)).size
   }
+  await checkCopy(model, folder)
   return { name, version, license, bytes, files }
+}
+
+/** Opens the package and compares its tokenizer with the artifact's. */
+async function checkCopy(artifact: ModelFiles, folder: string): Promise<void> {
+  const copy = await openModel(folder, { verify: false })
+  const tokenizerOf = (files: ModelFiles) => ({ tokenizer: () => openTokenizer(files) })
+  await requireSameTokenizers(
+    tokenizerOf(artifact),
+    tokenizerOf(copy),
+    'the package',
+    Number(copy.config.vocab_size),
+  )
+  await copy.close()
 }
 
 /** The rules of npm for new packages. */

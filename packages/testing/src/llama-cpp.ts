@@ -66,8 +66,9 @@ async function lossOf(model: LlamaModel, rows: readonly (readonly number[])[]): 
       .controlledEvaluate(ids.map(id => [id as never, { generateNext: { logits: true } }]))
     for (const [i, next] of ids.slice(1).entries()) {
       const logits = results[i]!.next.logits as ReadonlyMap<number, number>
-      const largest = Math.max(...logits.values())
-      const total = [...logits.values()].reduce((t, logit) => t + Math.exp(logit - largest), 0)
+      const values = [...logits.values()]
+      const largest = values.reduce((most, logit) => Math.max(most, logit))
+      const total = values.reduce((t, logit) => t + Math.exp(logit - largest), 0)
       sum += largest + Math.log(total) - logits.get(next)!
       count++
     }

@@ -1,8 +1,8 @@
 import { type LongWork, placeText, ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/transformer'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
+import { requireSameTokenizer } from '../output/compare-tokenizers.ts'
 import { requireSameConfig } from './compare-configs.ts'
-import { requireSameTokenizer } from './compare-tokenizers.ts'
 import type { StoredAs } from './storable.ts'
 
 /** How far a stored weight may be from what was written: a share of the largest in its row, and as a number. */

@@ -14,7 +14,7 @@ import {
 import { type HuggingFaceConfig, openWeights, type TokenizerFiles } from '@reallm/transformer'
 import { afterAll, describe, expect, it } from 'vitest'
 import { smallGemma, smallLlama } from '../../test/small-models.ts'
-import { awkwardTexts } from './awkward-texts.ts'
+import { awkwardTexts } from '../output/awkward-texts.ts'
 import { type ConvertOptions, convertModel } from './convert.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'convert-'))

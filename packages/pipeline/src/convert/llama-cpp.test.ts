@@ -20,7 +20,7 @@ import {
 } from '@reallm/transformer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { smallGemma, smallLlama } from '../../test/small-models.ts'
-import { awkwardTexts } from './awkward-texts.ts'
+import { awkwardTexts } from '../output/awkward-texts.ts'
 import { convertModel } from './convert.ts'
 
 const opened = await openLlamaCpp()

@@ -22,9 +22,9 @@ import {
   tokenizerToGguf,
 } from '@reallm/transformer'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
+import { requireSameTokenizer } from '../output/compare-tokenizers.ts'
 import { requireSameConfig } from './compare-configs.ts'
 import { requireSameModel } from './compare-models.ts'
-import { requireSameTokenizer } from './compare-tokenizers.ts'
 import { eachTensor } from './each-tensor.ts'
 import { requireStorable, type StoredAs } from './storable.ts'
 

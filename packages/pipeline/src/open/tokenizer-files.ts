@@ -2,7 +2,9 @@ import { ReallmError } from '@reallm/tensor-io'
 import type { ModelWeights, TextTokenizer } from '@reallm/transformer'
 
 /** A model's tokenizer, or undefined when it has none. */
-export async function tokenizerOf(model: ModelWeights): Promise<TextTokenizer | undefined> {
+export async function tokenizerOf(
+  model: Pick<ModelWeights, 'tokenizer'>,
+): Promise<TextTokenizer | undefined> {
   try {
     return await model.tokenizer()
   } catch (error) {
@@ -13,7 +15,7 @@ export async function tokenizerOf(model: ModelWeights): Promise<TextTokenizer | 
 
 /** Tokenizer and generation settings as model directories name them. */
 const kept =
-  /^(tokenizer.*|special_tokens_map|added_tokens|generation_config|vocab|merges|chat_template|spiece)\.(json|txt|model|jinja)$/
+  /^(tokenizer.*|special_tokens_map|added_tokens|generation_config|vocab|merges|chat_template|spiece|tekken)\.(json|txt|model|jinja)$/
 
 /** The small files to store beside a model's weights: copied unchanged, or made from GGUF metadata. */
 export async function tokenizerFiles(model: ModelWeights): Promise<Map<string, Uint8Array<ArrayBuffer>>> {

@@ -1,8 +1,10 @@
-import { createArtifactWriter, writeFileAtomic } from '@reallm/tensor-io'
+import { createArtifactWriter, openModel, writeFileAtomic } from '@reallm/tensor-io'
+import { openTokenizer } from '@reallm/transformer'
 import { basename, join, rm } from '#platform'
 import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerFiles } from '../open/tokenizer-files.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
+import { requireSameTokenizers } from './compare-tokenizers.ts'
 import type { Destination } from './destination.ts'
 import { modelCard } from './model-card.ts'
 import type { CompressReport } from './report.ts'
@@ -34,6 +36,10 @@ export async function writeArtifact(
   for (const [name, tensor] of Object.entries(plain)) await writer.addTensor(name, norms.get(name) ?? tensor)
   for (const module of quantised.modules) await writer.addMatrix(module.name, await quantised.matrix(module))
   const { bytes } = await writer.finish()
+  const written = await openModel(folder, { verify: false })
+  const tokenizer = () => openTokenizer(written)
+  await requireSameTokenizers(weights, { tokenizer }, 'the artifact', config.vocabSize)
+  await written.close()
   return { folder, bytes }
 }
 

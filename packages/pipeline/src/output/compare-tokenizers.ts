@@ -1,5 +1,6 @@
 import { ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage, TextTokenizer } from '@reallm/transformer'
+import { tokenizerOf } from '../open/tokenizer-files.ts'
 import { awkwardTexts } from './awkward-texts.ts'
 
 interface AddedToken {
@@ -59,6 +60,31 @@ export function requireSameTokenizer(
     }
   }
   mustAgree('the ends of texts', [...original.eos].sort(), [...found.eos].sort())
+}
+
+/**
+ * The same for the tokenizers of a model and of what was made of it, where there is one that runs here.
+ *
+ * @throws `unsupported` when the tokenizer is missing, or as `requireSameTokenizer` does
+ */
+export async function requireSameTokenizers(
+  original: { tokenizer(): Promise<TextTokenizer> },
+  made: { tokenizer(): Promise<TextTokenizer> },
+  form: string,
+  rows: number,
+): Promise<void> {
+  const wanted = await tokenizerOf(original).catch((error: unknown) => {
+    if (error instanceof ReallmError && error.code === 'unsupported') return undefined
+    throw error
+  })
+  if (!wanted) return
+  const got = await tokenizerOf(made)
+  if (got) requireSameTokenizer(wanted, got, form, rows)
+  else {
+    throw new ReallmError('unsupported', `${form} has lost its tokenizer`, {
+      hint: 'put the tokenizer.json of the model beside its weights',
+    })
+  }
 }
 
 function* textsOf(tokenizer: TextTokenizer, rows: number): Generator<string> {
