@@ -3,7 +3,7 @@
  * how many awkward texts the tokenizers agree. Without arguments: the golden models, with a byte-level tokenizer, and toy
  * tokenizers of both kinds. A directory with a tokenizer.json and no config.json is a tokenizer to put beside a small model.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/gguf.ts [DIRECTORY …]
+ *   npx tsx --conditions=@reallm/source tools/bench/gguf.ts [DIRECTORY …] [--record]
  */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,13 +28,13 @@ import {
   tf,
   useBackend,
 } from '../../packages/transformer/src/index.ts'
-import { startRun } from '../results/record.ts'
+import { packages, startBench } from '../results/record.ts'
 import type { Row } from '../results/schema.ts'
 
-const record = startRun({
+const finish = startBench({
   name: 'gguf',
   what: 'Models in float32 and the GGUF files made of them, read by this library and by llama.cpp.',
-  sources: ['packages/tensor-io/src', 'packages/transformer/src', 'packages/pipeline/src/convert'],
+  sources: [...packages('tensor-io', 'transformer'), 'packages/pipeline/src/convert'],
   columns: {
     model: { label: 'model' },
     texts: { label: 'texts with the same ids' },
@@ -139,7 +139,6 @@ if (directories.length === 0) {
   table.push(await withTokenizer('byte-level BPE', byteLevelTokenizer({ begins: true })))
   table.push(await withTokenizer('SentencePiece BPE', sentencePieceTokenizer()))
 }
-record(table)
-console.table(table)
+finish(table)
 await llama.close()
 rmSync(scratch, { recursive: true })

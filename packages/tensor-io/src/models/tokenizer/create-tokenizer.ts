@@ -1,6 +1,7 @@
 import { Template } from '@huggingface/jinja'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { ReallmError } from '../../core/errors.ts'
+import { withUnicodeDigits } from './unicode-digits.ts'
 
 /** Contents of `tokenizer.json` and `tokenizer_config.json`. */
 export interface TokenizerFiles {
@@ -40,7 +41,11 @@ const absentParts = {
 export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = []): TextTokenizer {
   const { config } = files
   const inner = new Tokenizer(
-    { ...absentParts, ...files.tokenizer },
+    {
+      ...absentParts,
+      ...files.tokenizer,
+      pre_tokenizer: withUnicodeDigits(files.tokenizer.pre_tokenizer ?? null),
+    },
     { ...config, clean_up_tokenization_spaces: false },
   )
   // Unigram's byte fallback, which the library has for BPE alone

@@ -24,6 +24,10 @@ describe('SmolLM2’s tokenizer from GGUF metadata', () => {
     }
   })
 
+  it('takes numbers of all scripts for digits, as Python’s tokenizers do', () => {
+    expect(tokenizer.encode('½ ٣ ²³')).toEqual([16738, 216, 164, 113, 216, 19133, 39050])
+  })
+
   it('leaves special tokens out of decoded text', () => {
     expect(tokenizer.decode(tokenizer.encode('<|im_start|>user\nHi<|im_end|>\n'))).toBe('user\nHi\n')
   })
