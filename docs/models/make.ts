@@ -12,8 +12,8 @@ const protocol = { ctx: 256, windows: 40 }
 const effort = 'fast'
 const original = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
 const models = join(import.meta.dirname, '..', 'public', 'models')
-/** The runtime reads neither. */
-const needless = ['README.md', 'reallm-report.html', 'reallm-report.json']
+/** The runtime reads none of them. */
+const needless = ['.reallm.json', 'README.md', 'reallm-report.html', 'reallm-report.json']
 
 const { name: backend } = await useBackend()
 const source = await openWeights(original)
@@ -25,7 +25,8 @@ const figures = []
 for (const rate of rates) {
   const name = `tiny-${rate}`
   const to = join(models, name)
-  await compress(original, { to, bits: rate, effort, force: true, evaluate: false })
+  await rm(to, { recursive: true, force: true })
+  await compress(original, { to, bits: rate, effort, evaluate: false })
   for (const file of needless) await rm(join(to, file))
   figures.push({ name, rate, ...(await measure(to)) })
   console.log(figures.at(-1))
