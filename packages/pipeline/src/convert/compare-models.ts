@@ -1,7 +1,5 @@
 import { type LongWork, placeText, ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/transformer'
-import { tokenizerOf } from '../open/tokenizer-files.ts'
-import { requireSameTokenizer } from '../output/compare-tokenizers.ts'
 import { requireSameConfig } from './compare-configs.ts'
 import type { StoredAs } from './storable.ts'
 
@@ -14,8 +12,8 @@ const rounding: Readonly<Record<StoredAs, readonly [share: number, least: number
 }
 
 /**
- * Refuses a model that was written and is not what it was made from: configuration field by field, tokenizer, and the
- * first and last row of every tensor.
+ * Refuses a model that was written and is not what it was made from: configuration field by field, and the first and last
+ * row of every tensor.
  *
  * @throws `unsupported` naming what the format cannot hold; `integrity` naming a tensor that reads back otherwise
  */
@@ -27,7 +25,6 @@ export async function requireSameModel(
 ): Promise<void> {
   const form = written.files.kind === 'gguf' ? 'GGUF' : 'a model directory'
   requireSameConfig(original.config, written.config, form)
-  await requireSameEnds(original, written, form)
   for (const [name, shape] of original.shapes) {
     throwIfAborted(signal)
     for (const rows of endsOf(shape)) {
@@ -63,21 +60,4 @@ function requireClose(
   throw new ReallmError('integrity', `${name} [${shape.join('×')}] ${what}`, {
     hint: 'nothing was written; this is a fault of reallm or of the disk',
   })
-}
-
-/** The tokenizers, or for models without one the ids that begin and end a text. */
-async function requireSameEnds(original: ModelWeights, written: ModelWeights, form: string): Promise<void> {
-  const [wanted, got] = [await tokenizerOf(original), await tokenizerOf(written)]
-  const { config } = original
-  if (wanted && got) {
-    requireSameTokenizer(wanted, got, form, config.vocabSize)
-    return
-  }
-  const ids = ({ bos, eos }: typeof config) => JSON.stringify({ bos, eos })
-  if (Boolean(wanted) === Boolean(got) && ids(config) === ids(written.config)) return
-  throw new ReallmError(
-    'unsupported',
-    `${form} cannot hold how texts begin and end: ${ids(config)}, it would be ${ids(written.config)}`,
-    { hint: 'convert to safetensors instead' },
-  )
 }

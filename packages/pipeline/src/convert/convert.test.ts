@@ -240,6 +240,18 @@ describe('tokenizers', () => {
   })
 })
 
+describe('a model without tokenizer.json', () => {
+  it('is converted with a warning, its tokenizer in another form is named', async () => {
+    const folder = await small({})
+    const warnings: (string | undefined)[] = []
+    await convert(folder, fresh('.gguf'), { onProgress: ({ message }) => message && warnings.push(message) })
+    expect(warnings).toEqual([`${folder}: it has no tokenizer; the GGUF will have none`])
+    await writeFile(join(folder, 'tokenizer.model'), 'a SentencePiece model')
+    await expect(convert(folder, fresh('.gguf'))).rejects.toThrow('its tokenizer is in tokenizer.model')
+    await convert(folder, fresh())
+  })
+})
+
 describe('numbers that a dtype cannot hold', () => {
   it.each([
     ['f16', 1e5, 'at row 0, column 5: too large for f16', 'use --dtype bf16 or f32'],

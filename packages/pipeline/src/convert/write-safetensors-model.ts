@@ -15,6 +15,7 @@ import {
 } from '@reallm/transformer'
 import { dirname, join } from '#platform'
 import { tokenizerFiles } from '../open/tokenizer-files.ts'
+import { requireSameTokenizers } from '../output/compare-tokenizers.ts'
 import { requireSameModel } from './compare-models.ts'
 import { eachTensor } from './each-tensor.ts'
 import { requireStorable, type StoredAs } from './storable.ts'
@@ -50,6 +51,7 @@ export async function writeSafetensorsModel(
   const written = await openWeights(path)
   try {
     await requireSameModel(model, written, dtype, work)
+    await requireSameTokenizers(model, written, 'a model directory', model.config.vocabSize)
   } finally {
     await written.close()
   }

@@ -1,0 +1,137 @@
+import {
+  type GgufTensorType,
+  type GgufValue,
+  type LongWork,
+  type PlannedGgufTensors,
+  ReallmError,
+  warn,
+} from '@reallm/tensor-io'
+import {
+  configFromGguf,
+  configToGguf,
+  createTokenizer,
+  endIdsOfGguf,
+  ggufTensors,
+  type ModelWeights,
+  parseConfig,
+  type TextTokenizer,
+  type TransformerConfig,
+  tokenizerFromGguf,
+  tokenizerToGguf,
+} from '@reallm/transformer'
+import { tokenizerOf } from '../open/tokenizer-files.ts'
+import { requireSameTokenizer } from '../output/compare-tokenizers.ts'
+import { requireSameConfig } from './compare-configs.ts'
+import type { StoredAs } from './storable.ts'
+
+/** A GGUF file that is known to say what a model says, before it is written. */
+export interface GgufPlan {
+  readonly metadata: Readonly<Record<string, GgufValue>>
+  readonly tensors: PlannedGgufTensors
+  /** Contents of the tensor `ROPE_FACTORS`, where there is one. */
+  readonly ropeFactors: Float32Array | undefined
+}
+
+export const ROPE_FACTORS = 'rope_freqs.weight'
+
+/** `general.file_type` of llama.cpp, and the type of matrices. */
+const fileTypes: Readonly<Record<StoredAs, readonly [number, GgufTensorType]>> = {
+  f32: [0, 'F32'],
+  f16: [1, 'F16'],
+  bf16: [32, 'BF16'],
+  q8_0: [7, 'Q8_0'],
+}
+
+/**
+ * Plans the GGUF file of a model, and reads the plan as if it had been written.
+ *
+ * @throws `unsupported` naming what GGUF cannot hold
+ */
+export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongWork): Promise<GgufPlan> {
+  const { config } = model
+  const { metadata: own, ropeFactors, requireTensor } = configToGguf(config)
+  const tokenizer = await tokenizerOf(model)
+  if (!tokenizer) refuseOtherTokenizers(model, work)
+  const metadata: Record<string, GgufValue> = {
+    ...own,
+    'general.file_type': { type: 'uint32', value: fileTypes[dtype][0] },
+    ...(tokenizer ? withTokenizer(tokenizer, config) : withoutTokenizer(config)),
+  }
+  const stored = ggufTensors(config)
+  const tensors: Record<string, PlannedGgufTensors[string]> = {}
+  for (const [tensor, shape] of model.shapes) {
+    const { name } = stored.get(tensor)!
+    requireTensor(name)
+    tensors[name] = { type: tensorType(shape, dtype), shape }
+  }
+  if (ropeFactors) tensors[ROPE_FACTORS] = { type: 'F32', shape: [ropeFactors.length] }
+  const plan = { metadata, tensors, ropeFactors }
+  requireHeld(config, tokenizer, plan)
+  return plan
+}
+
+/** What a plan's metadata read as. */
+export const valuesOf = ({ metadata }: GgufPlan): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(metadata).map(([key, { type, value }]) => [
+      key,
+      type === 'float32' && typeof value === 'number' ? Math.fround(value) : value,
+    ]),
+  )
+
+/** Vectors stay F32; blocks of 32 do not fit every width, 16 bits do. */
+const tensorType = (shape: readonly number[], dtype: StoredAs): GgufTensorType =>
+  shape.length < 2 ? 'F32' : dtype === 'q8_0' && shape[1] % 32 !== 0 ? 'F16' : fileTypes[dtype][1]
+
+/** llama.cpp takes an arbitrary token for BOS where none is said, so that the configuration's is better. */
+const withTokenizer = (tokenizer: TextTokenizer, { vocabSize, bos }: TransformerConfig) => ({
+  ...tokenIds({ bos }),
+  ...tokenizerToGguf(tokenizer, vocabSize),
+})
+
+/** llama.cpp loads a model without a tokenizer when the file says that there is none. */
+const withoutTokenizer = ({ bos, eos: [eos, eot, eom] }: TransformerConfig): Record<string, GgufValue> => ({
+  'tokenizer.ggml.model': { type: 'string', value: 'none' },
+  ...tokenIds({ bos, eos, eot, eom }),
+})
+
+const tokenIds = (ids: Readonly<Record<string, number | undefined>>): Record<string, GgufValue> =>
+  Object.fromEntries(
+    Object.entries(ids).flatMap(([name, value]) =>
+      value === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, { type: 'uint32', value }]],
+    ),
+  )
+
+/** Tokenizers in forms that are not read. */
+const otherTokenizers = ['tokenizer.model', 'spiece.model', 'tekken.json', 'vocab.json', 'vocab.txt']
+
+function refuseOtherTokenizers({ files }: ModelWeights, work: LongWork): void {
+  const other = otherTokenizers.find(name => files.files.includes(name))
+  if (other === undefined) {
+    warn(work, `${files.spec}: it has no tokenizer; the GGUF will have none`)
+    return
+  }
+  throw new ReallmError('unsupported', `${files.spec}: its tokenizer is in ${other}, which is not read`, {
+    hint: 'put its tokenizer.json there: AutoTokenizer.from_pretrained(…).save_pretrained(…) in Python writes one',
+  })
+}
+
+function requireHeld(config: TransformerConfig, tokenizer: TextTokenizer | undefined, plan: GgufPlan): void {
+  const values = valuesOf(plan)
+  const found = parseConfig(configFromGguf(values, new Map(Object.entries(plan.tensors)), plan.ropeFactors))
+  requireSameConfig(config, found, 'GGUF')
+  if (tokenizer) {
+    const read = createTokenizer(tokenizerFromGguf(values), endIdsOfGguf(values))
+    requireSameTokenizer(tokenizer, read, 'GGUF', config.vocabSize)
+    return
+  }
+  const [wanted, got] = [config, found].map(({ bos, eos }) => JSON.stringify({ bos, eos }))
+  if (wanted === got) return
+  throw new ReallmError(
+    'unsupported',
+    `GGUF cannot hold how texts begin and end: ${wanted}, it would be ${got}`,
+    {
+      hint: 'convert to safetensors instead',
+    },
+  )
+}
