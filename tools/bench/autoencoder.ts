@@ -56,16 +56,12 @@ const finish = startBench({
 })
 const finishValues = startBench({
   name: 'trellis-values',
-  what: 'The values of trellis states (2 bits, L = 10), each by four ways of finding them; plain error, every stored bit counted.',
+  what: 'The values of trellis states (2 bits, L = 10), from a fixed table and from a network; plain error, every stored bit counted.',
   sources: [...sources, 'tools/bench/autoencoder'],
   columns: {
     matrix: { label: 'matrix' },
-    hash: { label: 'hash, dB', unit: 'dB', digits: 2 },
-    hashBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
     table: { label: 'fixed table, dB', unit: 'dB', digits: 2 },
     tableBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
-    own: { label: 'own table, dB', unit: 'dB', digits: 2 },
-    ownBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
     network: { label: 'network, dB', unit: 'dB', digits: 2 },
     networkBits: { label: 'bpw', unit: 'bits per weight', digits: 3 },
   },
@@ -123,7 +119,7 @@ for (const { name, load } of studyMatrices(values.smollm, 'packages/tiny/model')
     })
 
   for (const bits of [1, 2]) {
-    for (const values of ['hash', 'gauss', 'trained', 'network'] as const) {
+    for (const values of ['gauss', 'network'] as const) {
       const family = values === 'network' ? 'neural trellis' : 'trellis'
       const params = { bits, stateBits: 10, values }
       await codec(family, `${values} trellis ${bits} bits`, trellis, { ...params, scale: 'row' })
@@ -224,7 +220,7 @@ for (const { name, kind } of studyMatrices(values.smollm, 'packages/tiny/model')
 }
 finish(rows)
 
-const kinds = { hash: 'hash', table: 'gauss', own: 'trained', network: 'network' }
+const kinds = { table: 'gauss', network: 'network' }
 finishValues(
   [...new Set(points.map(p => p.matrix))].flatMap(matrix =>
     ['', 'rotated '].map(rotation => {

@@ -31,13 +31,8 @@ const entries = [
   entry(e8, { bits: 4 }),
   entry(additive, { codebooks: 2, codebookBits: 8 }),
   entry(additive, { codebooks: 3, codebookBits: 8 }),
-  ...[8, 10, 12].flatMap(stateBits =>
-    [1, 2, 3, 4].flatMap(bits => [
-      entry(trellis, { bits, stateBits, values: 'hash' }),
-      entry(trellis, { bits, stateBits }),
-    ]),
-  ),
-  entry(trellis, { bits: 2, stateBits: 14, values: 'hash' }),
+  ...[8, 10, 12].flatMap(stateBits => [1, 2, 3, 4].map(bits => entry(trellis, { bits, stateBits }))),
+  entry(trellis, { bits: 2, stateBits: 14 }),
   ...[1.5, 2.25, 2.5, 2.75, 3.5].map(bits => entry(trellis, { bits, stateBits: 10 })),
   ...[8, 10].map(stateBits => entry(trellis, { bits: 2, stateBits, values: 'network' })),
   ...[2, 3].map(stages => entry(autoencoder, { stages, latentWidth: 16, latentBits: 2, steps: 0 })),

@@ -14,12 +14,12 @@ import {
   fitScales,
   gram,
   hadamard,
-  hashLut,
   type KernelBuild,
   matmul,
   nearestCentroid,
   registerTfjs,
   type TfLibrary,
+  trellisTable,
   viterbi,
 } from '../../packages/kernels/src/index.ts'
 import { type Matrix, matrix, random, zeroMatrix } from '../../packages/tensor-io/src/index.ts'
@@ -100,7 +100,7 @@ function searches(): Kernel[] {
     [1, 2, 3, 4].flatMap(bits => {
       const tiles = stateBits > 10 ? 16 : 64
       const values = randomMatrix(tiles, 256).data
-      const lut = hashLut(stateBits)
+      const lut = trellisTable(stateBits, bits)
       return [true, false].map(tailBiting => ({
         name: `viterbi L=${stateBits} k=${bits}${tailBiting ? ' tail-biting' : ''}`,
         unit: 'µs/weight' as const,

@@ -5,7 +5,7 @@ import { gram } from './gram.ts'
 import { matmul } from './matmul.ts'
 import { nearestCentroid } from './nearest-centroid.ts'
 import { createPool, type Pool } from './pool.ts'
-import { hashLut } from './trellis-lut.ts'
+import { trellisTable } from './trellis-tables.ts'
 import { viterbi } from './viterbi.ts'
 
 let pool: Pool | undefined
@@ -27,7 +27,7 @@ const results = () => [
   matmul(b, a, { transposeB: true }).data,
   gram(a).data,
   nearestCentroid(points, randomMatrix(37, 4, 5)),
-  viterbi(values, { bits: 2, lut: hashLut(9) }),
+  viterbi(values, { bits: 2, lut: trellisTable(9, 2) }),
 ]
 
 test.each([2, 3])('%i threads give the bytes that one gives', async threads => {

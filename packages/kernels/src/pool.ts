@@ -23,7 +23,7 @@ export interface Pool {
  * @throws ReallmError `bad-option` when a pool is open
  * @example
  * const pool = await createPool({ threads: 4 })
- * const states = viterbi(values, { bits: 2, lut: hashLut(12) })
+ * const states = viterbi(values, { bits: 2, lut: trellisTable(12, 2) })
  * pool.close()
  */
 export async function createPool({ threads }: PoolOptions): Promise<Pool> {

@@ -2,7 +2,7 @@
 export interface TrellisCode {
   /** k: bits per weight, 1 to 6 in quarters, at most L − 3 (see `trellis-tiles.ts`); sequences of fractional rates are multiples of 8 long. */
   readonly bits: number
-  /** Value of each of the 2^L states, L from 8 to 16: `hashLut(L)` or a trained table. */
+  /** Value of each of the 2^L states, L from 8 to 16: see `trellisTable`. */
   readonly lut: Float32Array
 }
 

@@ -2,8 +2,7 @@ import { networkWidth } from '@reallm/tensor-io/layouts/trellis'
 import { trellisTable } from './trellis-tables.ts'
 
 /** The fixed table that a trellis network corrects. */
-export const networkBase = (stateBits: number, bits: number): Float32Array =>
-  trellisTable('gauss', stateBits, bits)
+export const networkBase = (stateBits: number, bits: number): Float32Array => trellisTable(stateBits, bits)
 
 /** The inputs of state `s`: its bits as ±1, its fixed value, and one. Written to `out`. */
 export function networkInputs(s: number, stateBits: number, fixed: number, out: Float64Array): void {

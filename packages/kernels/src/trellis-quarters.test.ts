@@ -12,7 +12,7 @@ it.each([1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75, 4.25, 5.5])(
   '%f bits: cyclic, packed in %f bits, the reference’s',
   bits => {
     for (const stateBits of bits < 5 ? [8, 10] : [10]) {
-      const lut = trellisTable('gauss', stateBits, bits)
+      const lut = trellisTable(stateBits, bits)
       for (const weights of [undefined, values.map(v => Math.abs(v))]) {
         const options = { bits, lut, ...(weights && { weights }) }
         const states = viterbi(values, options)
@@ -32,7 +32,7 @@ it.each([1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75, 4.25, 5.5])(
 
 it('a fractional rate errs less than the mean of the whole rates around it', () => {
   const error = (bits: number) => {
-    const lut = trellisTable('gauss', 8, bits)
+    const lut = trellisTable(8, bits)
     return (
       viterbi(values, { bits, lut }).reduce((sum, s, i) => sum + (values[i] - lut[s]) ** 2, 0) / values.length
     )
@@ -43,6 +43,6 @@ it('a fractional rate errs less than the mean of the whole rates around it', () 
 it('refuses other fractions', () => {
   expect(() => trellisTiles(16, 16, 2.3)).toThrow(/in quarters/)
   expect(() =>
-    viterbi(values.subarray(0, 4 * 50), { bits: 2.5, lut: trellisTable('gauss', 8, 2), length: 50 }),
+    viterbi(values.subarray(0, 4 * 50), { bits: 2.5, lut: trellisTable(8, 2), length: 50 }),
   ).toThrow(/no whole number of sequences/)
 })

@@ -10,7 +10,7 @@ describe('trellisTable', () => {
   it('is odd, in the same steps of at most 127 at all rates, with the variance a code at its rate reproduces', () => {
     for (const stateBits of [8, 10, 12]) {
       for (let bits = 1; bits <= Math.min(6, stateBits - 3); bits++) {
-        const table = trellisTable('gauss', stateBits, bits)
+        const table = trellisTable(stateBits, bits)
         expect(table.length).toBe(2 ** stateBits)
         const codes = table.map(v => v / GAUSS_STEP)
         expect(codes.every(c => Math.abs(c - Math.round(c)) < 1e-3 && Math.abs(c) < 127.5)).toBe(true)
@@ -24,7 +24,7 @@ describe('trellisTable', () => {
     const hash = (stateBits: number) => {
       let sum = 0x811c9dc5
       for (let bits = 1; bits <= Math.min(6, stateBits - 3); bits++) {
-        for (const byte of new Uint8Array(trellisTable('gauss', stateBits, bits).buffer)) {
+        for (const byte of new Uint8Array(trellisTable(stateBits, bits).buffer)) {
           sum = Math.imul(sum ^ byte, 0x01000193)
         }
       }
@@ -36,7 +36,7 @@ describe('trellisTable', () => {
   })
 
   it('refuses rates that no code has', () => {
-    expect(() => trellisTable('gauss', 12, 7)).toThrow(/1 to 6 bits per weight/)
+    expect(() => trellisTable(12, 7)).toThrow(/1 to 6 bits per weight/)
   })
 
   it.each([2, 3, 4, 4.25])(
@@ -44,7 +44,7 @@ describe('trellisTable', () => {
     bits => {
       const x = randomMatrix(40, 256).data
       const error = (stateBits: number) => {
-        const lut = trellisTable('gauss', stateBits, bits)
+        const lut = trellisTable(stateBits, bits)
         return viterbi(x, { bits, lut }).reduce((sum, s, i) => sum + (x[i] - lut[s]) ** 2, 0)
       }
       const trained = error(12)

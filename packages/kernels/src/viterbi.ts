@@ -16,7 +16,7 @@ const BATCH = 4096
  * @returns a state for each value; `packTrellis` stores their last `bits` bits
  * @throws ReallmError `bad-option`, `bad-tensor`
  * @example
- * const lut = hashLut(12)
+ * const lut = trellisTable(12, 2)
  * const states = viterbi(new Float32Array(256).fill(0.5), { bits: 2, lut })
  * const decoded = Float32Array.from(states, s => lut[s])
  */

@@ -1,12 +1,11 @@
-import { f16ToF32, type MatrixShape, type Stored, type Tensor, toFloat32 } from '@reallm/tensor-io'
+import { f16ToF32, type MatrixShape, type Stored, type Tensor } from '@reallm/tensor-io'
 import {
   type CodedSegment,
   type FullTrellisParams,
+  networkNames,
   readTrellis,
   readTrellisScales,
-  TABLE_STEP,
   type trellisLayout,
-  valueNames,
 } from '@reallm/tensor-io/layouts/trellis'
 import { TILE, TILE_WEIGHTS, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { networkTable, networkWeights } from '../trellis-network.ts'
@@ -35,26 +34,17 @@ export function trellisMatrix(e: Stored<typeof trellisLayout>): TrellisMatrix {
   return { shape: e.shape, stateBits: e.params.stateBits, segments, scales: readTrellisScales(e) }
 }
 
-/** The values of the states at one rate, from what is stored of them. */
+/** The values of the states at one rate, `[2^stateBits]`: the fixed table, or the stored network's. */
 export function trellisValues(
   parts: Readonly<Record<string, Tensor>>,
   { values, stateBits }: Pick<FullTrellisParams, 'values' | 'stateBits'>,
   bits: number,
 ): Float32Array {
-  const names = valueNames(bits)
-  switch (values) {
-    case 'trained': {
-      const table = parts[names.table]
-      return table.dtype === 'I8' ? toFloat32(table).map(v => v * TABLE_STEP) : toFloat32(table)
-    }
-    case 'network': {
-      const codes = parts[names.network].data as Int8Array
-      const steps = f16ToF32(parts[names.steps].data as Uint16Array)
-      return networkTable(stateBits, bits, networkWeights(codes, steps, stateBits))
-    }
-    default:
-      return trellisTable(values, stateBits, bits)
-  }
+  if (values === 'gauss') return trellisTable(stateBits, bits)
+  const names = networkNames(bits)
+  const codes = parts[names.network].data as Int8Array
+  const steps = f16ToF32(parts[names.steps].data as Uint16Array)
+  return networkTable(stateBits, bits, networkWeights(codes, steps, stateBits))
 }
 
 /** Decodes rows `from` to `to` (exclusive) into `out`, row by row. */

@@ -32,7 +32,7 @@ const cases: [string, MatrixCodec<never>, object][] = [
   ['k-means', kmeans, { bits: 2, dim: 4, group: 32 }],
   ['trellis at a fractional rate', trellis, { bits: 2.5, stateBits: 8, scale: 'row' }],
   ['trellis, two segments', trellis, { bits: 2.375, stateBits: 8 }],
-  ['trellis, hash', trellis, { bits: 2, stateBits: 9, values: 'hash' }],
+  ['trellis of another state length', trellis, { bits: 2, stateBits: 9 }],
   ['trellis, network', trellis, { bits: 2.25, stateBits: 9, values: 'network', hidden: 4 }],
   ['rotated trellis', rotated(trellis), { inner: { bits: 3, stateBits: 8 } }],
   ['rotated input only', rotated(grid), { output: false, inner: { bits: 4 } }],

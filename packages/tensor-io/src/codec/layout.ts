@@ -25,6 +25,8 @@ export interface StoredLayout<F extends Fields = Fields> {
   readonly codec: string
   /** Its parameters; they are stored in this order. A wrapper's `inner` are the wrapped codec's and not listed. */
   readonly params: F
+  /** Parameters that older artifacts hold, each with the only value that is still read. */
+  readonly retired?: Readonly<Record<string, unknown>>
   /** Whether it wraps the matrix of another codec. */
   readonly wraps?: boolean
   /**
@@ -110,12 +112,18 @@ export function checkParts<F extends Fields>(
 function expected<F extends Fields>(layout: StoredLayout<F>, e: EncodedMatrix) {
   try {
     checkShape(e.shape)
-    const params = parseParams(layout, e.params)
+    const params = parseParams(layout, withoutRetired(layout, e.params))
     return { params, parts: layout.parts(e.shape, params) }
   } catch (cause) {
     if (!(cause instanceof ReallmError)) throw cause
     throw altered(cause.message, 'bad-file', cause)
   }
+}
+
+function withoutRetired({ retired = {} }: StoredLayout, params: unknown): unknown {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) return params
+  const isRetired = (name: string, value: unknown) => Object.hasOwn(retired, name) && retired[name] === value
+  return Object.fromEntries(Object.entries(params).filter(entry => !isRetired(...entry)))
 }
 
 function problemOf(want: StorageCost[string] | undefined, part: Tensor | undefined): string | undefined {

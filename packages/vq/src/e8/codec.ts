@@ -17,7 +17,7 @@ import { DIM, decodeE8, nearestE8, shortE8 } from './lattice.ts'
 export type E8Params = GivenOf<typeof e8Layout>
 type Full = ParamsOf<typeof e8Layout>
 
-/** Size of the lattice against the weights' deviation, and of the second stage against the first (measured on normals). */
+/** Spacing of the lattice over the deviation of the weights, and of the second stage over the first: least error on normal weights. */
 const SPACING = {
   2: { first: 0.97, second: 0 },
   3: { first: 1, second: 0.4 },
@@ -26,8 +26,8 @@ const SPACING = {
 
 /**
  * E8 lattice code: 8 neighbouring weights of a row become one of 2^16 points of the densest lattice in 8 dimensions
- * (QuIP#, arXiv 2402.04396 §4.2); at 3 and 4 bits a second, finer code holds what is left. Decoding needs a table
- * of 2 KB. Best on normally distributed weights, that is behind a rotation.
+ * (QuIP#, arXiv 2402.04396 §4.2); at 3 and 4 bits a second, finer code stores the residual. Decoding needs a table of 2 KB.
+ * Made for normally distributed weights: rotate first.
  *
  * @example
  * const stored = await e8.encode(w, { bits: 2 }, { seed: 1 })
@@ -41,7 +41,7 @@ export const e8 = columnCodec({
 function createEncoder(w: Matrix, params: Full): ColumnEncoder {
   const { rows, cols } = w
   const { first, second } = SPACING[params.bits]
-  const initial = deviations(w, params.scale).map(s => s * first * params.gain)
+  const initial = deviations(w, params.scale).map(s => s * first)
   const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length)
   const vectors = Math.ceil(cols / DIM)
   const codes = new Uint16Array(rows * vectors)

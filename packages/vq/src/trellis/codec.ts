@@ -20,31 +20,28 @@ import {
 import {
   type FullTrellisParams,
   mostTrellisBits,
+  networkNames,
   packTile,
-  storesValues,
+  storesNetwork,
   TILE,
   TILE_WEIGHTS,
   trellisLayout,
   trellisSegments,
   trellisWords,
-  valueParts,
 } from '@reallm/tensor-io/layouts'
 import { columnCodec, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
 import { createScales } from '../shared/scales.ts'
-import { fitValues } from './fit-values.ts'
+import { fitNetwork } from './fit-network.ts'
 
 export type TrellisParams = GivenOf<typeof trellisLayout>
 
 /**
  * Bit-shift trellis code with tail-biting over tiles of 16 × 16 weights (QTIP, arXiv 2406.11235): each weight takes
- * k bits of a cyclic bit stream, and stands for `scale · table[last L bits]`. The path is found by Viterbi's algorithm.
+ * k bits of a cyclic bit stream, and decodes to `scale · table[last L bits]`. The path is found by Viterbi's algorithm.
  *
- * Best on normally distributed weights, that is behind a rotation. Mean squared error on unit normals at 2 bits:
- * see the package's README.
- *
- * Behind feedback rounding, columns share the rate by what an error in them costs (`trellisRates`); not so where values
- * are stored, which are fitted to one rate.
+ * Made for normally distributed weights: rotate first. Under error feedback, columns share the rate by the cost of an error in them
+ * (`trellisRates`), except with `values: 'network'`, whose networks are fitted to one rate each.
  *
  * @example
  * const stored = await trellis.encode(w, { bits: 2.5, stateBits: 12 }, { seed: 1 })
@@ -52,46 +49,47 @@ export type TrellisParams = GivenOf<typeof trellisLayout>
  */
 export const trellis = trellisOf(undefined)
 
-/** Values of the states by the names of their parts: `network2.25`, … */
-export type SharedValues = Readonly<Record<string, Tensor>>
+/** Fitted networks by the names of their parts: `network2.25`, … */
+export type SharedNetworks = Readonly<Record<string, Tensor>>
 
 /**
- * The same codec with values that were fitted before, to a group of matrices: each stores the same tensors, which an
+ * The same codec with networks that `fitShared` fitted to a group of matrices. Each matrix stores the same tensors, which an
  * artifact holds once.
  *
  * @example
- * const values = await fitShared(queries, params, { seed: 1 })
- * const codec = rotated(withFeedback(trellisWith(values)))
+ * const networks = await fitShared(queries, params, { seed: 1 })
+ * const codec = rotated(withFeedback(trellisWith(networks)))
  */
-export const trellisWith = (values: SharedValues) => trellisOf(values)
+export const trellisWith = (networks: SharedNetworks) => trellisOf(networks)
 
 /**
- * Fits values (`network` or `trained`) to all matrices of a group at once; they must have the same width.
+ * Fits one network (`values: 'network'`) for each rate to all matrices of a group; they must have the same width.
  *
- * @param hessians of the matrices' inputs: the columns' weights in the fit
+ * @param ctx `hessians` of the matrices' inputs, `[in, in]`: their diagonals weight errors
+ * @throws ReallmError `bad-option` when widths differ
  */
 export async function fitShared(
   group: readonly Matrix[],
   given: TrellisParams,
-  ctx: LongWork & { readonly seed: number; readonly hessians?: readonly Matrix[] },
-): Promise<SharedValues> {
+  ctx: LongWork & { readonly seed: number; readonly hessians?: readonly Matrix[] | undefined },
+): Promise<SharedNetworks> {
   const params = parseParams(trellisLayout, given)
   if (group.length === 0 || group.some(w => w.cols !== group[0].cols)) {
     throw new ReallmError('bad-option', 'matrices that share a trellis code have the same width')
   }
   const members = group.map((w, i) => ({
     w,
-    scales: deviations(w, params.scale).map(s => s * params.gain),
-    ...(ctx.hessians && { hessian: ctx.hessians[i] }),
+    scales: deviations(w, params.scale),
+    hessian: ctx.hessians?.[i],
   }))
   const parts: Record<string, Tensor> = {}
   const { rows, cols } = group[0]
   for (const segment of trellisSegments(rows, cols, trellisRates(cols, params.bits, mostTrellisBits(params))))
-    Object.assign(parts, await fitValues(members, params, segment, ctx))
+    Object.assign(parts, await fitNetwork(members, params, segment, ctx))
   return parts
 }
 
-function trellisOf(shared: SharedValues | undefined) {
+function trellisOf(shared: SharedNetworks | undefined) {
   return columnCodec({
     layout: trellisLayout,
     columns: (w, params, ctx) => createEncoder(w, params, ctx, shared),
@@ -107,25 +105,24 @@ async function createEncoder(
   w: Matrix,
   params: FullTrellisParams,
   ctx: ColumnContext,
-  shared: SharedValues | undefined,
+  shared: SharedNetworks | undefined,
 ): Promise<ColumnEncoder> {
   const { rows, cols } = w
-  const initial = deviations(w, params.scale).map(s => s * params.gain)
+  const initial = deviations(w, params.scale)
   const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length)
-  const loss = storesValues(params) ? undefined : ctx.columnLoss?.(TILE)
+  const loss = storesNetwork(params) ? undefined : ctx.columnLoss?.(TILE)
   const rates = trellisRates(cols, params.bits, mostTrellisBits(params), loss)
   const codes = new Uint32Array(trellisWords(rows, cols, params.bits))
-  const values: Record<string, Tensor> = {}
+  const networks: Record<string, Tensor> = {}
   const segments: DecodedSegment[] = []
   for (const segment of trellisSegments(rows, cols, rates)) {
-    const names = Object.keys(valueParts(params, segment.bits))
-    if (shared) for (const name of names) values[name] = shared[name]
-    else if (names.length > 0) {
-      const member = { w, scales: scales.values, ...(ctx.hessian && { hessian: ctx.hessian }) }
-      Object.assign(values, await fitValues([member], params, segment, ctx))
+    if (storesNetwork(params)) {
+      const member = { w, scales: scales.values, hessian: ctx.hessian }
+      const fitted = shared ?? (await fitNetwork([member], params, segment, ctx))
+      for (const name of Object.values(networkNames(segment.bits))) networks[name] = fitted[name]
     }
     const words = codes.subarray(segment.firstWord, segment.firstWord + segment.tiles.words)
-    segments.push({ ...segment, words, table: trellisValues(values, params, segment.bits) })
+    segments.push({ ...segment, words, table: trellisValues(networks, params, segment.bits) })
   }
   const inverse = scales.values.map(s => (s > 0 ? 1 / s : 0))
   const counter = tileCounter('trellis', [rows, cols])
@@ -157,7 +154,7 @@ async function createEncoder(
         rates: tensor('U8', [rates.length], rates),
         codes: tensor('U32', [codes.length], codes),
         ...scales.parts(),
-        ...values,
+        ...networks,
       }
       return { codec: 'trellis', params, shape: [rows, cols], parts }
     },

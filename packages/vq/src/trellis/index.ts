@@ -1,1 +1,1 @@
-export { fitShared, type SharedValues, type TrellisParams, trellis, trellisWith } from './codec.ts'
+export { fitShared, type SharedNetworks, type TrellisParams, trellis, trellisWith } from './codec.ts'

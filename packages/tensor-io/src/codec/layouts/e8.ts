@@ -6,12 +6,10 @@ import { wholeScale, wholeScaleParts } from './scales.ts'
 const DIM = 8
 
 const params = {
-  /** Bits per weight: 2, or with a second stage on what is left 3 or 4. */
+  /** Bits per weight: 2, or 3 or 4 with a second stage on the residual. */
   bits: { of: [2, 3, 4] },
   /** One f32 scale for the matrix, or an f16 one for each row. */
   scale: { like: wholeScale, default: 'matrix' },
-  /** Factor on the scale: above 1 where feedback will widen the values to come. */
-  gain: { number: { above: 0 }, default: 1 },
 } as const satisfies Fields
 
 /**
@@ -23,6 +21,7 @@ const params = {
 export const e8Layout: StoredLayout<typeof params> = {
   codec: 'e8',
   params,
+  retired: { gain: 1 },
   parts([rows, cols], { bits, scale }) {
     const shape = [rows, Math.ceil(cols / DIM)]
     return {

@@ -1,13 +1,5 @@
 import { f16ToF32, f32ToF16, ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
-import { type FullTrellisParams, networkWidth, TABLE_STEP, valueNames } from '@reallm/tensor-io/layouts'
-
-/** A trained table in its stored precision. */
-export function storeTable(values: Float32Array, { tableBits }: FullTrellisParams): Tensor {
-  const shape = [values.length]
-  if (tableBits === 16) return tensor('F16', shape, f32ToF16(values))
-  const codes = Int8Array.from(values, v => Math.max(-127, Math.min(127, Math.round(v / TABLE_STEP))))
-  return tensor('I8', shape, codes)
-}
+import { networkNames, networkWidth } from '@reallm/tensor-io/layouts'
 
 /** A network in its stored precision. */
 export interface StoredNetwork {
@@ -15,7 +7,7 @@ export interface StoredNetwork {
   readonly steps: Uint16Array<ArrayBuffer>
 }
 
-/** Puts a network's weights `[hidden, networkWidth(L)]` on 8 bits; throws `numeric` where they have grown beyond f16. */
+/** Rounds a network's weights `[hidden, networkWidth(L)]` to 8 bits; throws `numeric` where they exceed f16. */
 export function storeNetwork(weights: Float32Array, stateBits: number): StoredNetwork {
   const width = networkWidth(stateBits)
   const largest = new Float32Array(2)
@@ -24,7 +16,7 @@ export function storeNetwork(weights: Float32Array, stateBits: number): StoredNe
     largest[group] = Math.max(largest[group], Math.abs(weights[i]))
   }
   if (!largest.every(v => v < 60_000)) {
-    throw new ReallmError('numeric', 'the trellis network has grown beyond what it is stored as')
+    throw new ReallmError('numeric', 'the weights of the trellis network exceed half floats')
   }
   const steps = f32ToF16(largest.map(v => Math.max(v / 127, 2 ** -14)))
   const exact = f16ToF32(steps)
@@ -34,15 +26,15 @@ export function storeNetwork(weights: Float32Array, stateBits: number): StoredNe
   return { codes, steps }
 }
 
-/** The tensors of a stored network, and the weights they stand for. */
-export const networkParts = (
+/** The tensors of a stored network. */
+export const networkTensors = (
   { codes, steps }: StoredNetwork,
   stateBits: number,
   bits: number,
 ): Record<string, Tensor> => {
   const width = networkWidth(stateBits)
   return {
-    [valueNames(bits).network]: tensor('I8', [codes.length / width, width], codes),
-    [valueNames(bits).steps]: tensor('F16', [2], steps),
+    [networkNames(bits).network]: tensor('I8', [codes.length / width, width], codes),
+    [networkNames(bits).steps]: tensor('F16', [2], steps),
   }
 }
