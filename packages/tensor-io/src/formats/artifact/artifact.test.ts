@@ -326,7 +326,7 @@ describe('a damaged artifact is refused', () => {
   })
 
   it.each([
-    ['version', (q: Json) => ({ ...q, version: 2 }), 'artifact version 2; version 1 is known'],
+    ['version', (q: Json) => ({ ...q, version: 2 }), 'artifact version 2; this release reads version 1'],
     ['codec', (q: Json) => patched(q, { codec: 5 }), 'embed: its codec has no name'],
     ['shape', (q: Json) => patched(q, { shape: [6] }), 'embed: its shape is not two positive numbers'],
     ['parts', (q: Json) => patched(q, { parts: 'codes' }), 'embed: its parts are not named'],

@@ -1,6 +1,6 @@
 export type { Artifact } from './artifact.ts'
 export { encodedFromBytes, encodedToBytes, loadEncoded, saveEncoded } from './encoded-file.ts'
-export type { ArtifactModule } from './manifest.ts'
+export { type ArtifactModule, artifactVersion } from './manifest.ts'
 export { readArtifact } from './read.ts'
 export type { StoredMatrix } from './stored-matrix.ts'
 export { type ArtifactOptions, type ArtifactWriter, createArtifactWriter, SMALLEST_SHARED } from './write.ts'

@@ -14,6 +14,7 @@ export interface ArtifactModule extends StoredMatrix {
 export const tensorsOf = (name: string, module: Pick<ArtifactModule, keyof StoredMatrix | 'shared'>) =>
   new Map(partNames(module).map(part => [part, module.shared?.[part] ?? `${name}.${part}`]))
 
+/** The version of the artifacts that are written, and the only one that is read; every change of a stored layout raises it. */
 export const artifactVersion = 1
 
 /** Whether a `config.json` is that of an artifact of this project. */
@@ -30,15 +31,7 @@ export function parseModules(
   tensors: ReadonlyMap<string, TensorInfo>,
 ): Map<string, ArtifactModule> {
   const { version, modules } = config.quantization_config as { version?: unknown; modules?: unknown }
-  if (version !== artifactVersion) {
-    throw new ReallmError(
-      'unsupported',
-      `${where}: artifact version ${String(version)}; version 1 is known`,
-      {
-        hint: 'update reallm, or compress the model again',
-      },
-    )
-  }
+  if (version !== artifactVersion) throw unreadVersion(where, version)
   const parsed = new Map<string, ArtifactModule>()
   for (const [name, entry] of Object.entries(Object(modules) as Record<string, unknown>)) {
     const { bits, shared } = Object(entry) as { bits?: unknown; shared?: unknown }
@@ -60,4 +53,13 @@ export function parseModules(
     parsed.set(name, stored)
   }
   return parsed
+}
+
+function unreadVersion(where: string, version: unknown): ReallmError {
+  const later = typeof version === 'number' && version > artifactVersion
+  return new ReallmError(
+    'unsupported',
+    `${where}: artifact version ${String(version)}; this release reads version ${artifactVersion}`,
+    { hint: later ? 'a later release reads it: npm install reallm@latest' : 'compress the model again' },
+  )
 }
