@@ -195,7 +195,7 @@ function checkVersion(name: string, version: number): number {
 
 function alignmentOf(name: string, values: Readonly<Record<string, unknown>>): number {
   const alignment = values['general.alignment'] ?? 32
-  if (typeof alignment === 'number' && alignment > 0 && Number.isInteger(Math.log2(alignment)))
+  if (typeof alignment === 'number' && alignment >= 1 && Number.isInteger(Math.log2(alignment)))
     return alignment
   throw refuse(name, `general.alignment is ${String(alignment)}, which is no power of two`)
 }

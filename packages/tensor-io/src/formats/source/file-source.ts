@@ -1,19 +1,28 @@
+import { ReallmError } from '../../core/errors.ts'
 import { throwIfAborted } from '../../core/progress.ts'
 import { fileError, nodeModule } from './node.ts'
 import { type ByteSource, checkRange } from './source.ts'
 
 const largestRead = 2 ** 30
 
-/** A file on disk (Node only); throws `not-found` when there is none. The file stays open until `close`. */
+/**
+ * A file on disk (Node only). It stays open until `close`.
+ *
+ * @throws `not-found` when there is none; `bad-file` for what is no regular file, for example a named pipe
+ */
 export async function openFileSource(path: string): Promise<ByteSource> {
-  const { open } = nodeModule('fs/promises')
+  const { open, stat: statOf } = nodeModule('fs/promises')
   try {
+    // before it is opened: to open a named pipe is to wait for its writer
+    const before = await statOf(path)
+    if (before.isDirectory()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' })
+    if (!before.isFile()) {
+      throw new ReallmError('bad-file', `${path} is a pipe or a device, not a file`, {
+        hint: 'copy its contents into a file first',
+      })
+    }
     const file = await open(path, 'r')
     const stat = await file.stat()
-    if (!stat.isFile()) {
-      await file.close()
-      throw Object.assign(new Error('not a file'), { code: 'EISDIR' })
-    }
     return {
       name: path,
       size: stat.size,

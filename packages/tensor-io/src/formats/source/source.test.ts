@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -80,6 +81,10 @@ describe('openFileSource', () => {
   it('names a missing file and a directory', async () => {
     await expect(openFileSource(join(dir, 'nope'))).rejects.toThrow(/nope: no such file/)
     await expect(openFileSource(dir)).rejects.toThrow(/is a directory/)
+    await expect(openFileSource('/dev/null')).rejects.toThrow(/a pipe or a device|no such file/)
+    const pipe = join(dir, 'config.json')
+    if (spawnSync('mkfifo', [pipe]).status !== 0) return
+    await expect(openFileSource(pipe)).rejects.toThrow(`${pipe} is a pipe or a device`)
   })
 })
 

@@ -64,6 +64,20 @@ describe('what an adapter’s configuration says is used, or refused', () => {
     expect((await parse({ r: 8, rank_pattern: { q_proj: 4 } })).modules.size).toBe(1)
   })
 
+  it.each([
+    ['alpha_pattern', { '(': 3 }, 'pattern "(" is not used'],
+    ['alpha_pattern', { '[b-a]': 3 }, 'pattern "[b-a]" of alpha_pattern cannot be read'],
+    ['rank_pattern', { '(a+)+': 4 }, 'it repeats what varies'],
+    ['rank_pattern', { q_proj: '4' }, 'rank_pattern of "q_proj" is no number'],
+    ['rank_pattern', [4], 'rank_pattern is no table'],
+    ['alpha_pattern', 'q', 'alpha_pattern is no table'],
+  ])('%s %o is refused', async (key, value, message) => {
+    await expect(parse({ [key]: value })).rejects.toMatchObject({
+      name: 'ReallmError',
+      message: expect.stringContaining(message),
+    })
+  })
+
   it('magnitudes belong to use_dora', async () => {
     const magnitude = tensor('F32', [3], Float32Array.of(1, 1, 1))
     const tensors = {

@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import { guarded } from '../../core/guard.ts'
 import type { TensorStore } from '../../formats/store.ts'
 import { plainName } from '../plain-name.ts'
 import { type Adapter, type AdapterModule, configName } from './adapter.ts'
@@ -30,12 +31,12 @@ export async function parseAdapter(config: Config, tensors: TensorStore): Promis
       const shapes = `[${a.shape.join('×')}] and [${b.shape.join('×')}]`
       throw new ReallmError('bad-file', `the adapter of ${module} has factors ${shapes} that do not fit`)
     }
-    const declared = patternValue(config.rank_pattern, module) ?? config.r
+    const declared = (await patternValue(config, 'rank_pattern', module)) ?? config.r
     if (typeof declared === 'number' && declared !== rank) {
       throw new ReallmError('bad-file', `${configName}: ${module} has rank ${declared}, its factors ${rank}`)
     }
-    const alpha = patternValue(config.alpha_pattern, module) ?? config.lora_alpha
-    if (typeof alpha !== 'number') throw new ReallmError('bad-file', `${configName}: lora_alpha is no number`)
+    const alpha = (await patternValue(config, 'alpha_pattern', module)) ?? config.lora_alpha
+    if (typeof alpha !== 'number') throw badConfig('lora_alpha is no number')
     const dora = config.use_dora === true
     if (!dora && names.lora_magnitude_vector !== undefined) {
       throw new ReallmError('bad-file', `the adapter of ${module} has a magnitude, but use_dora is not set`, {
@@ -91,8 +92,33 @@ function partsByModule({ tensors }: TensorStore): Map<string, Partial<Record<Par
   return found
 }
 
+/** Modules have short names; patterns are matched with no longer ones. */
+const longestName = 512
+
 /** PEFT's patterns: a key matches a module that it ends, as a regular expression. */
-function patternValue(pattern: unknown, module: string): number | undefined {
-  const entries = Object.entries((pattern ?? {}) as Record<string, number>)
-  return entries.find(([key]) => new RegExp(`^(.*\\.)?(${key})$`).test(module))?.[1]
+async function patternValue(
+  config: Config,
+  key: 'rank_pattern' | 'alpha_pattern',
+  module: string,
+): Promise<number | undefined> {
+  const patterns = config[key] ?? {}
+  if (typeof patterns !== 'object' || Array.isArray(patterns))
+    throw badConfig(`${key} is no table of patterns`)
+  const entries = Object.entries(patterns)
+  if (entries.length === 0) return undefined
+  const { checkPattern } = await import('../check-pattern.ts')
+  for (const [pattern, value] of entries) {
+    checkPattern(configName, pattern)
+    const expression = guarded(
+      configName,
+      `the pattern ${JSON.stringify(pattern)} of ${key} cannot be read`,
+      () => new RegExp(`^(.*\\.)?(${pattern})$`),
+    )
+    if (module.length > longestName || !expression.test(module)) continue
+    if (typeof value !== 'number') throw badConfig(`${key} of ${JSON.stringify(pattern)} is no number`)
+    return value
+  }
+  return undefined
 }
+
+const badConfig = (what: string) => new ReallmError('bad-file', `${configName}: ${what}`)

@@ -1,6 +1,8 @@
-import { Template } from '@huggingface/jinja'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { ReallmError } from '../../core/errors.ts'
+import { guarded } from '../../core/guard.ts'
+import { readTemplate } from './chat-template.ts'
+import { checkTokenizer } from './check-tokenizer.ts'
 import { withUnicodeDigits } from './unicode-digits.ts'
 
 /** Contents of `tokenizer.json` and `tokenizer_config.json`. */
@@ -37,16 +39,32 @@ const absentParts = {
   added_tokens: [],
 }
 
-/** A tokenizer from the contents of its two files; `eos` adds ids that end a text. */
-export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = []): TextTokenizer {
+/**
+ * A tokenizer from the contents of its two files.
+ *
+ * @param eos ids that end a text, besides those that the files name
+ * @param name what errors call the file
+ * @throws `bad-file` for contents that make no tokenizer; `unsupported` for patterns that could take for ever
+ */
+export function createTokenizer(
+  files: TokenizerFiles,
+  eos: readonly number[] = [],
+  name = 'tokenizer.json',
+): TextTokenizer {
   const { config } = files
-  const inner = new Tokenizer(
-    {
-      ...absentParts,
-      ...files.tokenizer,
-      pre_tokenizer: withUnicodeDigits(files.tokenizer.pre_tokenizer ?? null),
-    },
-    { ...config, clean_up_tokenization_spaces: false },
+  checkTokenizer(name, files.tokenizer)
+  const inner = guarded(
+    name,
+    'it makes no tokenizer',
+    () =>
+      new Tokenizer(
+        {
+          ...absentParts,
+          ...files.tokenizer,
+          pre_tokenizer: withUnicodeDigits(files.tokenizer.pre_tokenizer ?? null),
+        },
+        { ...config, clean_up_tokenization_spaces: false },
+      ),
   )
   // Unigram's byte fallback, which the library has for BPE alone
   const { type, byte_fallback, unk_id } = Object(files.tokenizer.model) as Record<string, unknown>
@@ -64,11 +82,13 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
   const [bos] = idOf(config.bos_token)
   const ends = [...new Set([...idOf(config.eos_token), ...eos, ...endNames.flatMap(idOf)])]
   const source = namedTemplates(config.chat_template)[0]?.template
-  let template: Template | undefined
+  let render: ReturnType<typeof readTemplate> | undefined
 
   return {
     encode(text, { special = false } = {}) {
-      const { ids, tokens } = inner.encode(text, { add_special_tokens: special })
+      const { ids, tokens } = guarded(name, 'it cannot encode', () =>
+        inner.encode(text, { add_special_tokens: special }),
+      )
       return ids.flatMap((id: number | undefined, i: number) => {
         const unknown = id === undefined || id === unk_id
         const found = unknown && fallsBack ? (byteIds(tokens[i]) ?? id) : id
@@ -79,20 +99,22 @@ export function createTokenizer(files: TokenizerFiles, eos: readonly number[] = 
       })
     },
     decode: (ids, { special = false } = {}) =>
-      ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: !special }),
+      ids.length === 0
+        ? ''
+        : guarded(name, 'it cannot decode', () => inner.decode([...ids], { skip_special_tokens: !special })),
     chat(messages, { answer = true } = {}) {
       if (source === undefined) {
         throw new ReallmError('unsupported', 'this model has no chat template', {
           hint: 'give it plain text to continue',
         })
       }
-      template ??= new Template(source)
-      const name = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
-      return template.render({
+      render ??= readTemplate(name, source)
+      const textOf = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
+      return render({
         messages,
         add_generation_prompt: answer,
-        bos_token: name(config.bos_token),
-        eos_token: name(config.eos_token),
+        bos_token: textOf(config.bos_token),
+        eos_token: textOf(config.eos_token),
       })
     },
     hasChatTemplate: source !== undefined,
@@ -115,9 +137,12 @@ export function contentOf(token: unknown): string | undefined {
 /** `chat_template` is a text, or a list of named ones; the one to use comes first and is called `default`. */
 export function namedTemplates(given: unknown): { name: string; template: string }[] {
   if (typeof given === 'string') return [{ name: 'default', template: given }]
-  if (!Array.isArray(given)) return []
-  const chosen = given.find(({ name }) => name === 'default') ?? given[0]
-  return given.length === 0
+  const named = (Array.isArray(given) ? given : []).filter(isNamed)
+  const chosen = named.find(({ name }) => name === 'default') ?? named[0]
+  return chosen === undefined
     ? []
-    : [{ name: 'default', template: chosen.template }, ...given.filter(({ name }) => name !== 'default')]
+    : [{ name: 'default', template: chosen.template }, ...named.filter(({ name }) => name !== 'default')]
 }
+
+const isNamed = (each: unknown): each is { name: string; template: string } =>
+  ['name', 'template'].every(key => typeof (Object(each) as Record<string, unknown>)[key] === 'string')

@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import { guarded } from '../../core/guard.ts'
 import { parseJson } from '../../core/json.ts'
 import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
@@ -20,7 +21,8 @@ export async function openTokenizer(
 ): Promise<TextTokenizer> {
   const { createTokenizer, tokenizerFromGguf } = await import('./loaded.ts')
   if (files.kind === 'gguf') {
-    return createTokenizer(tokenizerFromGguf(files.metadata), endIdsOfGguf(files.metadata))
+    const { metadata, spec } = files
+    return createTokenizer(tokenizerFromGguf(metadata, spec), endIdsOfGguf(metadata), spec)
   }
   if (!files.files.includes('tokenizer.json')) {
     throw new ReallmError('not-found', `${files.spec}: there is no tokenizer.json`, {
@@ -37,7 +39,8 @@ export async function openTokenizer(
     : undefined
   const generation = await json('generation_config.json')
   const tokenizer = await json('tokenizer.json')
-  const unknown = reviewTokenizer(tokenizer)
+  const name = `${files.spec}: tokenizer.json`
+  const unknown = guarded(name, 'it makes no tokenizer', () => reviewTokenizer(tokenizer))
   if (unknown.length > 0) warn(options, `${files.spec}: not used: ${unknown.join(', ')} of tokenizer.json`)
   return createTokenizer(
     {
@@ -45,5 +48,6 @@ export async function openTokenizer(
       config: template ? { ...config, chat_template: template } : config,
     },
     tokenIds(generation.eos_token_id ?? files.config.eos_token_id),
+    name,
   )
 }

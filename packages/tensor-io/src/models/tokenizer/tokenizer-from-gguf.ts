@@ -1,6 +1,7 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { GgufMetadata } from '../config-from-gguf.ts'
 import type { TokenizerFiles } from './create-tokenizer.ts'
+import { type GgufTables, ggufTables } from './gguf-tables.ts'
 import { preTokenizerOf } from './pre-tokenizer.ts'
 import { mergesOfScores, tokenTypes } from './sentence-piece.ts'
 import { splitterNamed, wordSplitters } from './word-splitters.ts'
@@ -8,21 +9,23 @@ import { splitterNamed, wordSplitters } from './word-splitters.ts'
 /**
  * `tokenizer.json` and `tokenizer_config.json` of a GGUF file, from its metadata.
  *
- * @throws `unsupported` for another kind of tokenizer, listing the known ones
+ * @param name what errors call the file
+ * @throws `unsupported` for another kind of tokenizer, listing the known ones; `bad-file` for tables of another type or length
  */
-export function tokenizerFromGguf(metadata: GgufMetadata): TokenizerFiles {
-  const get = (key: string) => metadata[`tokenizer.ggml.${key}`]
-  const tokens = get('tokens') as readonly string[] | undefined
-  if (!tokens) throw new ReallmError('not-found', 'this GGUF file has no tokenizer (tokenizer.ggml.tokens)')
-  const types = get('token_type') as ArrayLike<number> | undefined
+export function tokenizerFromGguf(metadata: GgufMetadata, name = 'this GGUF file'): TokenizerFiles {
+  const tables = ggufTables(name, metadata)
+  const { get } = tables
+  const tokens = tables.texts('tokens')
+  if (!tokens) throw new ReallmError('not-found', `${name}: it has no tokenizer (tokenizer.ggml.tokens)`)
+  const types = tables.numbers('token_type', tokens.length)
   const typeOf = (id: number) => types?.[id] ?? tokenTypes.normal
   const make = kinds.get(get('model'))
   if (!make) {
-    throw new ReallmError('unsupported', `the GGUF tokenizer ${get('model')} is not supported`, {
+    throw new ReallmError('unsupported', `${name}: the GGUF tokenizer ${get('model')} is not supported`, {
       hint: `supported: ${[...kinds.keys()].join(', ')}`,
     })
   }
-  const { defaults, ...parts } = make(get, tokens, typeOf)
+  const { defaults, ...parts } = make(tables, tokens, typeOf)
   const token = (name: string) => {
     const id = get(`${name}_token_id`) ?? defaults[name]
     return id === undefined ? undefined : tokens[Number(id)]
@@ -66,19 +69,18 @@ interface Parts {
   /** What llama.cpp takes where the file says nothing. */
   readonly defaults: Readonly<Record<string, number | boolean>>
 }
-type Get = (key: string) => unknown
 type TypeOf = (id: number) => number
 
-function byteLevelBpe(get: Get, tokens: readonly string[], typeOf: TypeOf): Parts {
+function byteLevelBpe({ name, get, texts }: GgufTables, tokens: readonly string[], typeOf: TypeOf): Parts {
   const pre = String(get('pre') ?? 'default')
   const splitter = splitterNamed(pre)
   if (!splitter) {
-    throw new ReallmError('unsupported', `the GGUF pre-tokenizer ${pre} is not supported`, {
+    throw new ReallmError('unsupported', `${name}: the GGUF pre-tokenizer ${pre} is not supported`, {
       hint: `supported: ${wordSplitters.flatMap(({ names }) => names).join(', ')}`,
     })
   }
-  const merges = get('merges') as readonly string[] | undefined
-  if (!merges) throw missing('merges')
+  const merges = texts('merges')
+  if (!merges) throw missing(name, 'merges')
   return {
     model: bpe(tokens, typeOf, merges, { ignore_merges: splitter.ignoresMerges ?? false }),
     normalizer: splitter.nfc ? { type: 'NFC' } : null,
@@ -89,9 +91,9 @@ function byteLevelBpe(get: Get, tokens: readonly string[], typeOf: TypeOf): Part
 }
 
 /** SentencePiece's BPE: the order of merges is that of the merged pieces' scores. */
-function sentencePiece(get: Get, tokens: readonly string[], typeOf: TypeOf): Parts {
-  const scores = get('scores') as ArrayLike<number> | undefined
-  if (!scores) throw missing('scores')
+function sentencePiece({ name, get, numbers }: GgufTables, tokens: readonly string[], typeOf: TypeOf): Parts {
+  const scores = numbers('scores', tokens.length)
+  if (!scores) throw missing(name, 'scores')
   const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
   const prefix = get('add_space_prefix') !== false
   const unk_token = tokens[Number(get('unknown_token_id') ?? 0)]
@@ -118,13 +120,14 @@ function sentencePiece(get: Get, tokens: readonly string[], typeOf: TypeOf): Par
   }
 }
 
-const kinds: ReadonlyMap<unknown, (get: Get, tokens: readonly string[], typeOf: TypeOf) => Parts> = new Map([
-  ['gpt2', byteLevelBpe],
-  ['llama', sentencePiece],
-])
+const kinds: ReadonlyMap<unknown, (tables: GgufTables, tokens: readonly string[], typeOf: TypeOf) => Parts> =
+  new Map([
+    ['gpt2', byteLevelBpe],
+    ['llama', sentencePiece],
+  ])
 
-const missing = (key: string) =>
-  new ReallmError('bad-file', `this GGUF file has no tokenizer.ggml.${key}`, {
+const missing = (name: string, key: string) =>
+  new ReallmError('bad-file', `${name}: it has no tokenizer.ggml.${key}`, {
     hint: 'convert the model again',
   })
 
@@ -177,8 +180,8 @@ function wrapping(tokens: readonly string[], before: string | undefined, after: 
 /** One template as it is, several by their names. */
 function chatTemplate(metadata: GgufMetadata): unknown {
   const template = metadata['tokenizer.chat_template']
-  const names = (metadata['tokenizer.chat_templates'] ?? []) as readonly string[]
-  const others = names.flatMap(name => {
+  const names = metadata['tokenizer.chat_templates']
+  const others = (Array.isArray(names) ? names : []).flatMap(name => {
     const other = metadata[`tokenizer.chat_template.${name}`]
     return typeof other === 'string' ? [{ name, template: other }] : []
   })

@@ -132,3 +132,55 @@ describe('refusals', () => {
     expect(bare.decode([])).toBe('')
   })
 })
+
+describe('what strangers wrote', () => {
+  const model = { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'] }
+  const split = (Regex: unknown) => ({
+    type: 'Split',
+    pattern: { Regex },
+    behavior: 'Isolated',
+    invert: false,
+  })
+  it.each([
+    ['no model', {}, 'there is no model'],
+    ['no vocabulary', { model: { ...model, vocab: 7 } }, 'the vocabulary is no table'],
+    ['an id that is no number', { model: { ...model, vocab: { a: '0' } } }, 'the token "a" has the id "0"'],
+    ['an id beyond any table', { model: { ...model, vocab: { a: 2 ** 40 } } }, 'the token "a" has the id'],
+    ['scores that are texts', { model: { type: 'Unigram', vocab: [['a', 'b']] } }, 'no token with a score'],
+    ['merges that are no list', { model: { ...model, merges: 1 } }, 'merges is no list'],
+    ['merges of three', { model: { ...model, merges: [['a', 'b', 'c']] } }, 'merges is no list'],
+    ['added tokens that are no list', { model, added_tokens: 5 }, 'added_tokens is no list'],
+    ['added tokens without text', { model, added_tokens: [{ id: 3 }] }, 'added_tokens is no list'],
+    ['an unknown part', { model, decoder: { type: 'Magic' } }, 'it makes no tokenizer'],
+    [
+      'parts that are numbers',
+      { model, decoder: { type: 'Sequence', decoders: [5] } },
+      'no part of a tokenizer',
+    ],
+    ['a pattern without an end', { model, pre_tokenizer: split('(a+)+$') }, 'repeats what varies'],
+    ['a pattern that is a number', { model, pre_tokenizer: split(5) }, 'a pattern that is no text'],
+    ['a pattern that cannot be read', { model, pre_tokenizer: split('[b-a]') }, 'it makes no tokenizer'],
+    ['pieces of length 0', { model, pre_tokenizer: { type: 'FixedLength', length: 0 } }, 'has the length 0'],
+  ])('%s', (_, tokenizer, message) => {
+    const make = () => createTokenizer({ tokenizer, config: {} }, [], 'model/tokenizer.json')
+    expect(make).toThrow(expect.objectContaining({ name: 'ReallmError' }))
+    expect(make).toThrow(/^model\/tokenizer.json: /)
+    expect(make).toThrow(message)
+  })
+
+  it.each([
+    ['tokens that are numbers', { model: 'llama', tokens: [1, 2] }, 'tokens is no list of texts'],
+    ['no merges', { model: 'gpt2', tokens: ['a'] }, 'it has no tokenizer.ggml.merges'],
+    ['merges that are numbers', { model: 'gpt2', tokens: ['a'], merges: [1] }, 'merges is no list of texts'],
+    ['scores for other tokens', { model: 'llama', tokens: ['a'], scores: [1, 2] }, '2 values for 1 tokens'],
+    ['types that are a text', { model: 'llama', tokens: ['a'], token_type: 'b' }, 'is no list of numbers'],
+  ])('GGUF: %s', (_, values, message) => {
+    const metadata = Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [`tokenizer.ggml.${key}`, value]),
+    )
+    const make = () => tokenizerFromGguf(metadata, 'x.gguf')
+    expect(make).toThrow(expect.objectContaining({ name: 'ReallmError', code: 'bad-file' }))
+    expect(make).toThrow(/^x.gguf: /)
+    expect(make).toThrow(message)
+  })
+})
