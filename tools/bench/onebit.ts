@@ -11,10 +11,10 @@ import {
   directionLoss,
   type OneBit,
   oneBit,
+  sequencesOf,
   teacherLogits,
   tunedStates,
   tuneEndToEnd,
-  windowsOf,
 } from '../../packages/finetune/src/index.ts'
 import { f16ToF32 } from '../../packages/tensor-io/src/index.ts'
 import {
@@ -59,11 +59,11 @@ const model = await openWeights(folder)
 const { config } = model
 const base = await loadWeights(model)
 const tokenizer = await model.tokenizer()
-const all = windowsOf(tokenizer.encode(text.slice(0, cut)), 256)
-const windows = { train: all.slice(4), validation: all.slice(0, 4) }
+const all = sequencesOf(tokenizer.encode(text.slice(0, cut)), 256)
+const sequences = { train: all.slice(4), validation: all.slice(0, 4) }
 const heldOut = tokenizer.encode(text.slice(cut))
-const measured = windowsOf(heldOut, 256).slice(0, 8)
-const original = await teacherLogits({ config, weights: base, windows: measured, hidden: true })
+const measured = sequencesOf(heldOut, 256).slice(0, 8)
+const original = await teacherLogits({ config, weights: base, sequences: measured, hidden: true })
 
 /** Squared distance of the directions of hidden states behind all blocks, mean over the tokens. */
 async function apart(parts: OneBit): Promise<number> {
@@ -89,7 +89,7 @@ for (const hiddenWeight of values.weights.split(',').map(Number)) {
   const parts = await oneBit(model)
   const settings = { steps: Number(values.steps), learningRate: 5e-3, seed: 0, gradientCheckpointing: true }
   const start = process.cpuUsage()
-  await tuneEndToEnd({ ...settings, config, base, parts, windows, teacher: model, hiddenWeight })
+  await tuneEndToEnd({ ...settings, config, base, parts, sequences, teacher: model, hiddenWeight })
   const { user, system } = process.cpuUsage(start)
   const { hooks, weights } = parts.apply(Object.fromEntries(parts.parameters), base)
   const protocol = { ctx: 256, against: inMemory(config, base) }

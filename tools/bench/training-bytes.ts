@@ -6,10 +6,16 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { lrQat, type Tunable, trainable, tuneEndToEnd, windowsOf } from '../../packages/finetune/src/index.ts'
+import {
+  lrQat,
+  sequencesOf,
+  type Tunable,
+  trainable,
+  tuneEndToEnd,
+} from '../../packages/finetune/src/index.ts'
 import {
   blockTensors,
-  loadOuter,
+  loadEmbeddingsAndHead,
   loadTensors,
   loadWeights,
   openWeights,
@@ -36,13 +42,13 @@ await useBackend()
 const model = await openWeights(path)
 const { config } = model
 const text = readFileSync(join(path, 'held-out.txt'), 'utf8').slice(0, 20_000)
-const all = windowsOf((await model.tokenizer()).encode(text), 128)
-const windows = { train: all.slice(1), validation: [] }
+const all = sequencesOf((await model.tokenizer()).encode(text), 128)
+const sequences = { train: all.slice(1), validation: [] }
 const norms = Array.from({ length: config.layers }, (_, i) => [...blockTensors(config, i).keys()])
   .flat()
   .filter(name => /norm\.weight$/.test(name))
 /** What LR-QAT needs beside its own weights. */
-const outer = async () => ({ ...(await loadOuter(model)), ...(await loadTensors(model, norms)) })
+const outer = async () => ({ ...(await loadEmbeddingsAndHead(model)), ...(await loadTensors(model, norms)) })
 const bits = 4
 
 const rows = []
@@ -80,7 +86,7 @@ async function measure(
   }
   const run = { steps: Number(steps), rows: 2, learningRate: 1e-4, gradientCheckpointing: true, onProgress }
   const start = performance.now()
-  await tuneEndToEnd({ config, base, parts: watched, windows, ...run })
+  await tuneEndToEnd({ config, base, parts: watched, sequences, ...run })
   const seconds = (performance.now() - start) / 1000 / Number(steps)
   if (!method.startsWith('LoRA')) tf.dispose(base)
   return { method, between: between + frozenBytes, most: most + frozenBytes, seconds }

@@ -5,7 +5,7 @@
  */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate, fileStore, meanLoss, shuffled, summedLoss, train, windowsOf } from '@reallm/finetune'
+import { collate, fileStore, meanLoss, sequencesOf, shuffled, summedLoss, train } from '@reallm/finetune'
 import { allTensors, parseConfig, tf, useBackend } from '@reallm/transformer'
 import { initialWeights } from './initial.ts'
 import { config, run } from './settings.ts'
@@ -24,7 +24,7 @@ const parameters = new Map(
   ]),
 )
 const weights = Object.fromEntries(parameters)
-const heldOut = windowsOf(tokens('heldOut'), run.length)
+const heldOut = sequencesOf(tokens('heldOut'), run.length)
 const validation = batchesOf(heldOut.slice(0, 64), 16)
 let lossSum = 0
 let steps = 0
@@ -33,7 +33,7 @@ let previous = performance.now()
 await train({
   ...run,
   parameters,
-  batches: shuffled(windowsOf(tokens('train'), run.length), { rows: run.rows, seed: run.seed }),
+  batches: shuffled(sequencesOf(tokens('train'), run.length), { rows: run.rows, seed: run.seed }),
   loss: batch => summedLoss(shape, weights, batch),
   validate: () => meanLoss(validation, batch => summedLoss(shape, weights, batch)),
   validateEvery: 200,
@@ -67,11 +67,11 @@ await train({
   process.exitCode = 1
 })
 
-function batchesOf(windows: ReturnType<typeof windowsOf>, rows: number) {
-  const count = Math.floor(windows.length / rows)
+function batchesOf(sequences: ReturnType<typeof sequencesOf>, rows: number) {
+  const count = Math.floor(sequences.length / rows)
   return Array.from({ length: count }, (_, b) =>
     collate(
-      windows,
+      sequences,
       Array.from({ length: rows }, (_, i) => b * rows + i),
     ),
   )

@@ -28,7 +28,7 @@ export interface Evaluation {
   readonly windows: number
   /** Mean KL divergence of the model's predictions from the other model's, KL(other ‖ model), in nats. */
   readonly kl?: number | undefined
-  /** Share of scored positions where both models find the same token likeliest. */
+  /** Share of scored positions where both models have the same most likely token. */
   readonly top1?: number | undefined
   /** Mean negative log-likelihood that the other model gives the scored tokens, in nats. */
   readonly otherLoss?: number | undefined
@@ -48,7 +48,7 @@ const headTokens = 32
  *
  * @param tokens ids of a long text, or rows of ids
  * @throws `bad-option` when the protocol does not fit the tokens, a token is outside the vocabulary, or the two
- *   models have different vocabularies; `numeric` when the loss is no number; `aborted`
+ *   models have different vocabularies; `numeric` when the loss is not finite; `aborted`
  * @example
  * const { perplexity: ppl } = await perplexity(streamed(model), ids, { ctx: 512, windows: 40 })
  */

@@ -13,8 +13,8 @@ export interface Protocol {
   /**
    * `half` (default): windows side by side, of which the second half is scored, so that every prediction has at
    * least ctx/2 tokens before it. `strided`: windows that overlap, each token scored once with as much before it
-   * as the stride allows. `full`: windows side by side, everything behind their first token scored.
-   * Tokens that don't fill a window at the end are left out, except by `strided`.
+   * as the stride allows. `full`: windows side by side, everything after their first token scored.
+   * Tokens that don't fill a window at the end are not used, except by `strided`.
    */
   readonly protocol?: (typeof protocols)[number] | undefined
   /** Tokens of a window; default 512. */
@@ -26,7 +26,7 @@ export interface Protocol {
 }
 
 /**
- * Cuts tokens into windows. A list of rows makes one window of each row, all behind its first token scored.
+ * Cuts tokens into windows. A list of rows makes one window of each row, all tokens after its first scored.
  *
  * @throws `bad-option` for an unknown protocol, a window under 2 tokens, or too few tokens for one window
  * @example

@@ -11,92 +11,104 @@ export interface Batch {
   readonly weights: Float32Array
   /** Sum of `weights`: the tokens that are scored. */
   readonly scored: number
-  /** Numbers of the windows in the rows, so that what is known about a window (a teacher's logits) can be looked up. */
-  readonly windows: readonly number[]
+  /** Numbers of the sequences in the rows, to look up what is known about a sequence (a teacher's logits). */
+  readonly sequences: readonly number[]
 }
 
-/** Batches by their number. A pure function of it, so that a resumed run sees exactly what it would have seen. */
+/** Batches by their number: a pure function of it, so that a resumed run sees the same batches. */
 export interface BatchSource {
-  /** Windows in one pass over the data. */
-  readonly windows: number
+  /** Sequences in one pass over the data. */
+  readonly sequences: number
   batch(index: number): Batch
 }
 
-/** One window to train on; `weights[i]` says whether predicting `ids[i]` counts (default: all but the first do). */
-export interface Window {
+/** One sequence to train on; `weights[i]` says whether predicting `ids[i]` counts (default: all but the first do). */
+export interface Sequence {
   readonly ids: ArrayLike<number>
   readonly weights?: ArrayLike<number>
 }
 
 export interface BatchOptions {
-  /** Windows per batch. */
+  /** Sequences per batch. */
   readonly rows: number
   readonly seed: number
 }
 
 /**
- * Cuts one long stream of tokens into windows of `length` predictions; neighbours share the token at the edge.
+ * Cuts a long text's tokens into sequences of `length` predictions; neighbours share the token at the edge.
  *
- * @throws `bad-option` when the stream is shorter than one window.
+ * @throws `bad-option` when there are too few tokens for one sequence.
  */
-export function windowsOf(stream: ArrayLike<number>, length: number): Window[] {
-  const count = Math.floor((stream.length - 1) / length)
+export function sequencesOf(tokens: ArrayLike<number>, length: number): Sequence[] {
+  const count = Math.floor((tokens.length - 1) / length)
   if (count < 1) {
-    throw new ReallmError('bad-option', `${stream.length} tokens are less than one window of ${length} + 1`, {
-      hint: 'give more text or a shorter window',
-    })
+    throw new ReallmError(
+      'bad-option',
+      `${tokens.length} tokens are less than one sequence of ${length} + 1`,
+      {
+        hint: 'give more text or a shorter sequence',
+      },
+    )
   }
-  const ids = Int32Array.from(stream)
+  const ids = Int32Array.from(tokens)
   return Array.from({ length: count }, (_, i) => ({ ids: ids.subarray(i * length, (i + 1) * length + 1) }))
 }
 
 /**
- * Batches of windows, each pass over them in an order drawn from the seed. Shorter windows are padded on the right
+ * Batches of sequences, each pass over them in an order drawn from the seed. Shorter sequences are padded on the right
  * with token 0 that does not count.
  *
  * @example
- * const batches = shuffled(windowsOf(tokens, 256), { rows: 8, seed: 1 })
+ * const batches = shuffled(sequencesOf(tokens, 256), { rows: 8, seed: 1 })
  * batches.batch(0).ids // Int32Array [8 × 256]
  */
-export function shuffled(windows: readonly Window[], { rows, seed }: BatchOptions): BatchSource {
-  if (windows.length === 0) throw new ReallmError('bad-option', 'there is no window to train on')
+export function shuffled(sequences: readonly Sequence[], { rows, seed }: BatchOptions): BatchSource {
+  if (sequences.length === 0) throw new ReallmError('bad-option', 'there is no sequence to train on')
   let order: { pass: number; of: Uint32Array } | undefined
   return {
-    windows: windows.length,
+    sequences: sequences.length,
     batch(index) {
       const chosen = Array.from({ length: rows }, (_, row) => {
         const position = index * rows + row
-        const pass = Math.floor(position / windows.length)
+        const pass = Math.floor(position / sequences.length)
         if (order?.pass !== pass)
-          order = { pass, of: permutation(windows.length, seedFor(seed, `pass ${pass}`)) }
-        return order.of[position % windows.length]
+          order = { pass, of: permutation(sequences.length, seedFor(seed, `pass ${pass}`)) }
+        return order.of[position % sequences.length]
       })
-      return collate(windows, chosen)
+      return collate(sequences, chosen)
     },
   }
 }
 
-/** The windows with these numbers as one batch. */
-export function collate(windows: readonly Window[], chosen: readonly number[]): Batch {
+/** The sequences with these numbers as one batch. */
+export function collate(sequences: readonly Sequence[], chosen: readonly number[]): Batch {
   const rows = chosen.length
-  const length = Math.max(...chosen.map(w => windows[w].ids.length)) - 1
+  const length = Math.max(...chosen.map(w => sequences[w].ids.length)) - 1
   const [ids, targets] = [new Int32Array(rows * length), new Int32Array(rows * length)]
   const weights = new Float32Array(rows * length)
   for (const [row, number] of chosen.entries()) {
-    const window = windows[number]
-    for (let i = 0; i + 1 < window.ids.length; i++) {
-      ids[row * length + i] = window.ids[i]
-      targets[row * length + i] = window.ids[i + 1]
-      weights[row * length + i] = window.weights ? window.weights[i + 1] : 1
+    const sequence = sequences[number]
+    for (let i = 0; i + 1 < sequence.ids.length; i++) {
+      ids[row * length + i] = sequence.ids[i]
+      targets[row * length + i] = sequence.ids[i + 1]
+      weights[row * length + i] = sequence.weights ? sequence.weights[i + 1] : 1
     }
   }
-  return { rows, length, ids, targets, weights, scored: weights.reduce((a, b) => a + b, 0), windows: chosen }
+  return {
+    rows,
+    length,
+    ids,
+    targets,
+    weights,
+    scored: weights.reduce((a, b) => a + b, 0),
+    sequences: chosen,
+  }
 }
 
-/** A number that tells one list of windows from another (FNV-1a). */
-export function digest(windows: readonly Window[]): number {
+/** A digest of a list of sequences (FNV-1a). */
+export function digest(sequences: readonly Sequence[]): number {
   let hash = 0x811c9dc5
-  for (const { ids } of windows) {
+  for (const { ids } of sequences) {
     for (let i = 0; i < ids.length; i++) hash = Math.imul(hash ^ ids[i], 0x01000193)
   }
   return hash >>> 0

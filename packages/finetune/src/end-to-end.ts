@@ -8,26 +8,25 @@ import {
   type Weights,
 } from '@reallm/transformer'
 import type { AdamWOptions } from '@reallm/transformer/adamw'
-import { type Batch, collate, digest, shuffled, type Window } from './batches.ts'
-import type { SplitWindows } from './data/windows.ts'
+import { type Batch, collate, digest, type Sequence, shuffled } from './batches.ts'
+import type { SplitSequences } from './data/sequences.ts'
 import { divergence } from './distill/divergence.ts'
 import { directionLoss } from './distill/hidden-states.ts'
 import { type Teaching, teacherLogits } from './distill/teacher.ts'
 import { headLoss, type LossOfRows, nextToken } from './head-loss.ts'
 import { meanLoss } from './loss.ts'
-import { type Tunable, tunedOuter, tunedStates } from './lowrank/forward.ts'
+import { type Tunable, tunedHead, tunedStates } from './lowrank/forward.ts'
 import { type StepRecord, train } from './train.ts'
 
 /** How long and on what to train; `finetuneArtifact` takes them too. */
 export interface EndToEndSettings extends LongWork, AdamWOptions {
   /** Optimiser steps; 0 only validates. Default 200. */
   readonly steps?: number | undefined
-  /** Windows per batch, default 4, and batches per step, default 1. */
+  /** Sequences per batch, default 4, and batches per step, default 1. */
   readonly rows?: number | undefined
   readonly accumulate?: number | undefined
   /**
-   * How often each window is seen: 2 uses half as much of a long text as the steps could see, and runs the teacher on
-   * half as much. Default 1.
+   * How often each sequence is seen. With 2, half as much of a long text is used and given to the teacher. Default 1.
    */
   readonly passes?: number | undefined
   /** Highest learning rate; default 1e-3. */
@@ -43,13 +42,13 @@ export interface EndToEndSettings extends LongWork, AdamWOptions {
   /** Tokens of the teacher's prediction that are kept per position; default 64. */
   readonly topK?: number | undefined
   /**
-   * With a teacher: add its distance in the directions of the hidden states behind every block, per token and times this
-   * (OneBit's loss, arXiv 2402.11295, has 1), to what is trained on; not to what validation tells. Default 0.
+   * With a teacher: weight of a term per token, the distance between the directions of its hidden states and the model's
+   * after every block (OneBit, arXiv 2402.11295, has 1). Validation does not include it. Default 0.
    */
   readonly hiddenWeight?: number | undefined
   /** Keep one block's activations at a time: less memory, a third more time. */
   readonly gradientCheckpointing?: boolean | undefined
-  /** Directory for checkpoints and the teacher's predictions: a run that was stopped goes on from it. */
+  /** Directory for checkpoints and the teacher's predictions: a stopped run resumes from it. */
   readonly work?: string | undefined
 }
 
@@ -58,7 +57,7 @@ export interface EndToEndOptions extends EndToEndSettings {
   /** Frozen weights. */
   readonly base: Weights
   readonly parts: Tunable
-  readonly windows: SplitWindows
+  readonly sequences: SplitSequences
   /** What else must be equal for a run to be resumed. */
   readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
 }
@@ -70,21 +69,21 @@ export interface EndToEndResult {
   readonly after?: number | undefined
 }
 
-/** Validation looks at no more windows than this, so that it stays a small part of the time. */
+/** Most validation sequences, so that validation stays a small part of the time. */
 export const MOST_VALIDATION = 8
 
-/** Windows that a run looks at: of a long text no more need a teacher, or to be kept. */
-export const windowsSeen = ({
+/** Sequences that a run sees: the rest of a long text is neither kept nor given to a teacher. */
+export const sequencesSeen = ({
   steps = 200,
   rows = 4,
   accumulate = 1,
   passes = 1,
 }: EndToEndSettings): number => Math.max(1, Math.ceil((steps * rows * accumulate) / passes))
 
-/** At most `count` windows, evenly over all of them. */
-export function spread(windows: readonly Window[], count: number): Window[] {
-  const n = Math.min(count, windows.length)
-  return Array.from({ length: n }, (_, i) => windows[Math.floor((i * windows.length) / n)])
+/** At most `count` sequences, spread evenly over all of them. */
+export function spread(sequences: readonly Sequence[], count: number): Sequence[] {
+  const n = Math.min(count, sequences.length)
+  return Array.from({ length: n }, (_, i) => sequences[Math.floor((i * sequences.length) / n)])
 }
 
 /**
@@ -93,7 +92,7 @@ export function spread(windows: readonly Window[], count: number): Window[] {
  *
  * @example
  * const parts = lrQat(config, base, { bits: 3, rank: 8 }, 1)
- * await tuneEndToEnd({ config, base, parts, windows, steps: 200, teacher })
+ * await tuneEndToEnd({ config, base, parts, sequences, steps: 200, teacher })
  */
 export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndResult> {
   const {
@@ -106,10 +105,10 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
   } = options
   const { steps = 200, rows = 4, seed = 0 } = options
   const hiddenWeight = options.teacher ? (options.hiddenWeight ?? 0) : 0
-  const heldOut = spread(options.windows.validation, MOST_VALIDATION)
-  const seen = spread(options.windows.train, windowsSeen(options))
-  const windows = [...seen, ...heldOut]
-  const teacher = await openTeacher(options, windows)
+  const validation = spread(options.sequences.validation, MOST_VALIDATION)
+  const seen = spread(options.sequences.train, sequencesSeen(options))
+  const sequences = [...seen, ...validation]
+  const teacher = await openTeacher(options, sequences)
   let now: Teaching | undefined
   const prepare = async (batch: Batch) => {
     now = await teacher?.of(batch)
@@ -128,28 +127,28 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
       const lossOfRows: LossOfRows = taught
         ? (logits, from) => divergence(logits, taught, from)
         : nextToken(batch.targets)
-      const predictions = headLoss(config, tunedOuter(base, parts), states, batch.weights, lossOfRows)
+      const predictions = headLoss(config, tunedHead(base, parts), states, batch.weights, lossOfRows)
       return tf.addN([predictions, ...apart])
     })
   const validate = () =>
     meanLoss(
-      heldOut.map((_, i) => collate(windows, [seen.length + i])),
+      validation.map((_, i) => collate(sequences, [seen.length + i])),
       batch => lossOf(batch, 0),
       prepare,
     )
-  const before = heldOut.length > 0 ? finiteBefore(await validate()) : undefined
+  const before = validation.length > 0 ? finiteBefore(await validate()) : undefined
   if (before !== undefined) {
     options.onProgress?.({ event: 'validation-end', done: 0, total: steps, error: before })
   }
   if (steps === 0) return { history: [], before, after: before }
-  const { history, validation } = await train({
+  const { history, validation: after } = await train({
     ...options,
     ...{ parameters: parts.parameters, steps, prepare },
     loss: batch => lossOf(batch, hiddenWeight),
     fingerprint: { ...fingerprint, rows, seen: seen.length, hiddenWeight: hiddenWeight || undefined },
     learningRate: options.learningRate ?? 1e-3,
     batches: shuffled(seen, { rows, seed }),
-    validate: heldOut.length > 0 ? validate : undefined,
+    validate: validation.length > 0 ? validate : undefined,
     validateEvery: options.validateEvery ?? Math.max(10, Math.ceil(steps / 5)),
     checkpoint: work === undefined ? undefined : fileStore(`${work}/checkpoint.safetensors`),
     checkpointEvery: 25,
@@ -157,7 +156,7 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
   return {
     history,
     before,
-    after: validation,
+    after,
   }
 }
 
@@ -170,14 +169,14 @@ function finiteBefore(loss: number): number {
 
 async function openTeacher(
   { teacher, topK, hiddenWeight = 0, work, signal, onProgress }: EndToEndOptions,
-  windows: readonly Window[],
+  sequences: readonly Sequence[],
 ) {
   if (!teacher) return undefined
   const weights = await loadWeights(teacher)
   try {
     return await teacherLogits({
-      ...{ config: teacher.config, weights, windows },
-      fingerprint: { teacher: teacher.files.spec, windows: digest(windows) },
+      ...{ config: teacher.config, weights, sequences },
+      fingerprint: { teacher: teacher.files.spec, sequences: digest(sequences) },
       k: topK,
       hidden: hiddenWeight > 0,
       path: work === undefined ? undefined : `${work}/teacher`,

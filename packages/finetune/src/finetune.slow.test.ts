@@ -78,7 +78,7 @@ test('block by block, then distilled: closer to the original at every stage, and
   expect(result.after!).toBeLessThan(result.before!)
   expect(result.adapter).toBeUndefined()
   expect(new Set(events)).toEqual(
-    new Set(['data-read', 'block-end', 'teacher-window', 'step-end', 'validation-end']),
+    new Set(['data-read', 'block-end', 'teacher-end', 'step-end', 'validation-end']),
   )
 
   const plain = await finetuneArtifact({ ...shared, steps: 0 })
@@ -107,7 +107,7 @@ test('a stopped run goes on from its work directory and ends as if it had not be
   }
   const events: string[] = []
   const resumed = await finetuneArtifact({ ...shared, work, onProgress: e => events.push(e.event) })
-  expect(events).not.toContain('teacher-window')
+  expect(events).not.toContain('teacher-end')
   expect(events.filter(e => e === 'step-end')).toHaveLength(11)
   expect(resumed.blocks).toEqual(straight.blocks)
   expect([...resumed.tuned.modules]).toEqual([...straight.tuned.modules])

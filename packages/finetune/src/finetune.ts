@@ -3,14 +3,14 @@ import { loadWeights, type ModelWeights, tf } from '@reallm/transformer'
 import { assign } from '@reallm/transformer/adamw'
 import { digest } from './batches.ts'
 import { type BlockReport, type BlockwiseOptions, tuneBlockwise } from './blockwise/blockwise.ts'
-import { readWindows, type SplitWindows } from './data/windows.ts'
+import { readSequences, type SplitSequences } from './data/sequences.ts'
 import {
   type EndToEndResult,
   type EndToEndSettings,
   MOST_VALIDATION,
+  sequencesSeen,
   spread,
   tuneEndToEnd,
-  windowsSeen,
 } from './end-to-end.ts'
 import { describePlan, type LowRankPlan } from './lowrank/plan.ts'
 import { trainable } from './lowrank/trainable.ts'
@@ -22,9 +22,9 @@ export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
   readonly model: ModelWeights
   /** A text or JSONL file, which is read in pieces, or its contents. */
   readonly data: string | { readonly name: string; readonly contents: string }
-  /** Tokens per window; default 256, or what the model has. */
+  /** Tokens per sequence; default 256, or what the model has. */
   readonly length?: number | undefined
-  /** Several examples in one window (default), or one each. */
+  /** Several examples in one sequence (default), or one each. */
   readonly packing?: boolean | undefined
   /** Part of the data for validation; default 0.05. */
   readonly validation?: number | undefined
@@ -43,8 +43,8 @@ const RATES = { weight: 0.1, row_scale: 0.5 }
 /** How long and on what to tune each block; see `BlockwiseOptions`. */
 export interface BlockwiseSettings
   extends Partial<Pick<BlockwiseOptions, 'steps' | 'rows' | 'learningRate' | 'patience' | 'maxMemory'>> {
-  /** Windows to train on; default 64. */
-  readonly windows?: number | undefined
+  /** Sequences to train on; default 64. */
+  readonly sequences?: number | undefined
 }
 
 export interface FinetuneResult extends EndToEndResult {
@@ -59,7 +59,7 @@ export interface FinetuneResult extends EndToEndResult {
  * Trains low-rank parts beside frozen (compressed) weights on a text or on examples: block by block, then end to end
  * on cross-entropy or on KL divergence to a teacher (ReALLM §3.2). `useBackend` first.
  *
- * Progress: `data-read`, `teacher-window`, `block-end`, `step-end` (error = loss), `validation-end`, with `eta` in seconds.
+ * Progress: `data-read`, `teacher-end`, `block-end`, `step-end` (error = loss), `validation-end`, with `eta` in seconds.
  *
  * @throws `bad-option` on data that are too short or a teacher that does not fit; `aborted` after saving a checkpoint
  * @example
@@ -72,11 +72,16 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
   const student: Student = replace
     ? await takeApart(model, replace.registry, replace.store)
     : { model, start: new Map(), rowScales: new Map() }
-  const windows = await windowsFor(options)
+  const sequences = await sequencesFor(options)
   const plan = describePlan(model.config, options)
   const spec = { model: model.files.spec, teacher: teacher?.files.spec }
-  const fingerprint = { ...spec, plan, seed, windows: digest([...windows.train, ...windows.validation]) }
-  const first = blockwise === false ? undefined : await runBlockwise(options, student, windows, fingerprint)
+  const fingerprint = {
+    ...spec,
+    plan,
+    seed,
+    sequences: digest([...sequences.train, ...sequences.validation]),
+  }
+  const first = blockwise === false ? undefined : await runBlockwise(options, student, sequences, fingerprint)
   const base = await loadWeights(student.model)
   const parts = trainable(student.model.config, base, options, seed, student)
   try {
@@ -84,7 +89,7 @@ export async function finetuneArtifact(options: FinetuneOptions): Promise<Finetu
       assign(parts.parameters.get(name)!, first!.parameters, name)
     const { config } = student.model
     const rates = options.rates ?? RATES
-    const ran = await tuneEndToEnd({ ...options, rates, config, base, parts, windows, fingerprint })
+    const ran = await tuneEndToEnd({ ...options, rates, config, base, parts, sequences, fingerprint })
     const whole = student.start.size === 0 && student.rowScales.size === 0 && !options.norms
     return {
       ...ran,
@@ -119,17 +124,17 @@ function checkTeacher({ model, teacher, blockwise, hiddenWeight, validation }: F
   }
 }
 
-async function windowsFor(options: FinetuneOptions): Promise<SplitWindows> {
+async function sequencesFor(options: FinetuneOptions): Promise<SplitSequences> {
   const { model, data, seed = 0, packing, validation, signal, onProgress } = options
   const source =
     typeof data === 'string'
       ? await openFileSource(data)
       : bytesSource(data.name, new TextEncoder().encode(data.contents))
   try {
-    return await readWindows(source, await model.tokenizer(), {
+    return await readSequences(source, await model.tokenizer(), {
       length: options.length ?? Math.min(256, model.config.maxPositions),
       seed,
-      wanted: Math.max(windowsSeen(options), options.blockwise ? blockwiseOf(options).windows : 0),
+      wanted: Math.max(sequencesSeen(options), options.blockwise ? blockwiseOf(options).sequences : 0),
       packing,
       validation,
       signal,
@@ -141,18 +146,18 @@ async function windowsFor(options: FinetuneOptions): Promise<SplitWindows> {
 }
 
 function blockwiseOf({ blockwise }: FinetuneOptions) {
-  const { windows = 64, ...numbers } = typeof blockwise === 'object' ? blockwise : {}
-  return { windows, numbers }
+  const { sequences = 64, ...numbers } = typeof blockwise === 'object' ? blockwise : {}
+  return { sequences, numbers }
 }
 
 async function runBlockwise(
   options: FinetuneOptions,
   student: Student,
-  { train, validation }: SplitWindows,
+  { train, validation }: SplitSequences,
   fingerprint: Readonly<Record<string, unknown>>,
 ) {
   const { teacher, seed = 0, signal, onProgress, work } = options
-  const { windows, numbers } = blockwiseOf(options)
+  const { sequences, numbers } = blockwiseOf(options)
   return tuneBlockwise({
     ...numbers,
     rates: options.rates ?? RATES,
@@ -160,7 +165,7 @@ async function runBlockwise(
     onProgress,
     student: student.model,
     teacher: teacher!,
-    windows: spread(train, windows),
+    sequences: spread(train, sequences),
     validation: spread(validation, MOST_VALIDATION),
     plan: options,
     start: student.start,
@@ -168,6 +173,6 @@ async function runBlockwise(
     seed,
     fingerprint,
     work: work === undefined ? undefined : `${work}/activations`,
-    journal: work === undefined ? undefined : i => fileStore(`${work}/block-${i}.safetensors`),
+    checkpointOf: work === undefined ? undefined : i => fileStore(`${work}/block-${i}.safetensors`),
   })
 }

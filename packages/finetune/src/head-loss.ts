@@ -23,7 +23,7 @@ export type LossOfRows = (logits: TfTensor, from: number, to: number) => RowLoss
 const CHUNK = 1 << 23
 
 /**
- * `Σ weights · loss` over positions, from the hidden states behind the last block, `[…, hidden]`: norm, head and loss
+ * `Σ weights · loss` over positions, from the hidden states after the last block, `[…, hidden]`: norm, head and loss
  * in one. Logits and their derivatives exist for some positions at a time and only the gradient of the states is kept,
  * so that a large vocabulary costs little memory (as Liger's fused linear cross-entropy does, arXiv 2410.10989).
  * Differentiable in the states and the norm's weight; the head is frozen.

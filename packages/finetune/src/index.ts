@@ -14,8 +14,8 @@ export {
   type BlockwiseResult,
   tuneBlockwise,
 } from './blockwise/blockwise.ts'
+export { createSequenceStates, type SequenceStates } from './blockwise/hidden-states.ts'
 export type { MatchResult } from './blockwise/match-block.ts'
-export { createStream, type Stream } from './blockwise/streams.ts'
 export * from './data/index.ts'
 export * from './distill/index.ts'
 export {
@@ -32,8 +32,8 @@ export {
   type StatesOptions,
   type Tunable,
   tunedBlock,
+  tunedHead,
   tunedLogits,
-  tunedOuter,
   tunedStates,
 } from './lowrank/forward.ts'
 export { type LowRankPlan, type PlannedModule, plannedModules } from './lowrank/plan.ts'

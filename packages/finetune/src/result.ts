@@ -18,7 +18,7 @@ import { withRowScales } from './lowrank/row-scaled.ts'
 import { rowNorms, type Trainable } from './lowrank/trainable.ts'
 import { type FactorStore, withoutRowScales } from './student.ts'
 
-/** What training made of one linear layer: `diag(rowScale) (Ŵ + left · right)`. */
+/** A trained linear layer: `diag(rowScale) (Ŵ + left · right)`. */
 export interface TunedModule {
   /** L₁ `[out, rank]`, LoRA's scaling included. */
   readonly left: Matrix

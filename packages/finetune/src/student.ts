@@ -11,7 +11,7 @@ export interface FactorStore {
   withFactors(e: EncodedMatrix, factors: Factors, bits: number): EncodedMatrix
 }
 
-/** A compressed model taken apart: what stays frozen, and what training starts from. */
+/** A compressed model split into frozen weights and the parts that training starts from. */
 export interface Student {
   /** Reads the frozen weights: without the artifact's own low-rank parts and row factors. */
   readonly model: ModelWeights

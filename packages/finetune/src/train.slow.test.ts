@@ -7,7 +7,7 @@ import { decodeCheckpoint, fileStore, memoryStore } from '@reallm/tensor-io'
 import { tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { toyRun, toyStream, valuesOf } from '../test/toy.ts'
-import { shuffled, windowsOf } from './batches.ts'
+import { sequencesOf, shuffled } from './batches.ts'
 import { type TrainOptions, train } from './train.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
@@ -40,7 +40,7 @@ test('the loss falls, and no tensor is left behind', async () => {
 test('memory stays flat over 1,000 steps', async () => {
   const seen: { tensors: number; bytes: number; resident: number }[] = []
   await weightsAfter({
-    ...{ steps: 1000, accumulate: 1, batches: shuffled(windowsOf(toyStream(), 6), { rows: 1, seed: 5 }) },
+    ...{ steps: 1000, accumulate: 1, batches: shuffled(sequencesOf(toyStream(), 6), { rows: 1, seed: 5 }) },
     onProgress() {
       const { numTensors: tensors, numBytes: bytes } = tf.memory()
       seen.push({ tensors, bytes, resident: process.memoryUsage.rss() })
@@ -163,8 +163,11 @@ test('a loss that is not finite stops the run and names the step', async () => {
 
 test('batches without a token to learn are refused', async () => {
   const run = toyRun()
-  const windows = windowsOf(toyStream(), 12).map(({ ids }) => ({ ids, weights: new Uint8Array(ids.length) }))
-  await expect(train({ ...run, batches: shuffled(windows, { rows: 4, seed: 5 }) })).rejects.toThrow(
+  const sequences = sequencesOf(toyStream(), 12).map(({ ids }) => ({
+    ids,
+    weights: new Uint8Array(ids.length),
+  }))
+  await expect(train({ ...run, batches: shuffled(sequences, { rows: 4, seed: 5 }) })).rejects.toThrow(
     'the batches of step 1 have no token to learn',
   )
   tf.dispose([...run.parameters.values()])

@@ -56,7 +56,7 @@ export interface TrainResult {
 
 /**
  * Trains variables by AdamW with warm-up, cosine, clipping and gradient accumulation. With a checkpoint a run that
- * was killed goes on from the last saved step and ends in the same weights as if it had not been: batches, learning
+ * was killed resumes from the last saved step and ends in the same weights: batches, learning
  * rate and optimiser state depend on the step's number only.
  *
  * Progress: `step-end` (error = loss) and `validation-end` (error = validation loss), with `eta` in seconds.

@@ -19,7 +19,7 @@ export interface UpdateOptions {
   readonly clip?: number | undefined
 }
 
-/** What is not finite behind this many steps, with what helps: the first step has seen no learning rate. */
+/** The error for a loss that is not finite after so many steps, with what helps: the first loss depends on no learning rate. */
 export const diverged = (what: string, steps: number): ReallmError =>
   new ReallmError('numeric', what, {
     hint:
@@ -47,7 +47,7 @@ export async function updateOnce(
   const scored = batches.reduce((n, batch) => n + batch.scored, 0)
   if (scored === 0) {
     throw new ReallmError('bad-option', `the batches of step ${step + 1} have no token to learn`, {
-      hint: 'leave out windows in which every weight is 0',
+      hint: 'leave out sequences in which every weight is 0',
     })
   }
   const gradients = new Map<string, TfTensor>()

@@ -1,6 +1,6 @@
 import { random, seedFor } from '@reallm/tensor-io'
 import { allTensors, parseConfig, type TfTensor, tf } from '@reallm/transformer'
-import { type Parameters, shuffled, summedLoss, type TrainOptions, windowsOf } from '../src/index.ts'
+import { type Parameters, sequencesOf, shuffled, summedLoss, type TrainOptions } from '../src/index.ts'
 
 export const toyConfig = parseConfig({
   model_type: 'llama',
@@ -44,7 +44,7 @@ export function toyRun(): TrainOptions & { parameters: Parameters } {
   const trained = Object.fromEntries(parameters)
   return {
     parameters,
-    batches: shuffled(windowsOf(toyStream(), 12), { rows: 4, seed: 5 }),
+    batches: shuffled(sequencesOf(toyStream(), 12), { rows: 4, seed: 5 }),
     loss: batch => summedLoss(toyConfig, trained, batch),
     steps: 12,
     learningRate: 0.02,

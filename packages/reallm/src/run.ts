@@ -44,8 +44,8 @@ npm:@scope/name.
 
 Examples:
   $ reallm inspect npm:@reallm/tiny                       what is in a model
-  $ reallm compress npm:@reallm/tiny -o tiny-3 -b 3       store it on 3 bits per weight
-  $ reallm generate tiny-3 -p "The whale"                 and let it talk
+  $ reallm compress npm:@reallm/tiny -o tiny-3 -b 3       compress it to 3 bits per weight
+  $ reallm generate tiny-3 -p "The whale"                 let it write
   $ reallm eval tiny-3 --text held-out.txt --against npm:@reallm/tiny
   $ reallm doctor                                         what this machine offers
 `

@@ -7,7 +7,7 @@ import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { tf, useBackend } from './tf.ts'
 import { inMemory, streamed } from './weight-source.ts'
-import { loadBlock, loadOuter, loadWeights } from './weights.ts'
+import { loadBlock, loadEmbeddingsAndHead, loadWeights } from './weights.ts'
 
 let scratch: string
 beforeAll(async () => {
@@ -27,7 +27,7 @@ it('reads tensors, rows of them, and whole parts', async () => {
   await expect(model.read('lm_head.weight')).rejects.toThrow('lm_head.weight')
 
   const before = tf.memory().numTensors
-  const parts = [await loadBlock(model, 1), await loadOuter(model), await loadWeights(model)]
+  const parts = [await loadBlock(model, 1), await loadEmbeddingsAndHead(model), await loadWeights(model)]
   expect(parts.map(part => Object.keys(part).length)).toEqual([9, 2, 20])
   expect(parts[0]['model.layers.1.mlp.up_proj.weight'].shape).toEqual([160, 72])
   tf.dispose(parts)

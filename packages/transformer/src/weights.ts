@@ -1,4 +1,4 @@
-import { blockTensors, type ModelWeights, outerTensors } from '@reallm/tensor-io/models'
+import { blockTensors, embeddingAndHeadTensors, type ModelWeights } from '@reallm/tensor-io/models'
 import { type TfTensor, tf } from './tf.ts'
 
 /** Loads the named tensors onto the backend; the caller disposes of them. */
@@ -23,8 +23,8 @@ export const loadBlock = (model: ModelWeights, i: number): Promise<Record<string
   loadTensors(model, blockTensors(model.config, i).keys())
 
 /** Embedding, last norm and head; the caller disposes of them. */
-export const loadOuter = (model: ModelWeights): Promise<Record<string, TfTensor>> =>
-  loadTensors(model, outerTensors(model.config).keys())
+export const loadEmbeddingsAndHead = (model: ModelWeights): Promise<Record<string, TfTensor>> =>
+  loadTensors(model, embeddingAndHeadTensors(model.config).keys())
 
 /** All weights; the caller disposes of them. */
 export const loadWeights = (model: ModelWeights): Promise<Record<string, TfTensor>> =>

@@ -6,7 +6,7 @@ import {
   shuffled,
   train,
   trainable,
-  tunedOuter,
+  tunedHead,
   tunedStates,
 } from '../../../packages/finetune/src/index.ts'
 import {
@@ -62,7 +62,7 @@ const { history } = await train({
   loss: ({ ids, rows, length, weights, targets }) =>
     tf.tidy(() => {
       const states = tunedStates(config, base, parts, tf.tensor2d(ids, [rows, length], 'int32'))
-      return headLoss(config, tunedOuter(base, parts), states, weights, nextToken(targets))
+      return headLoss(config, tunedHead(base, parts), states, weights, nextToken(targets))
     }),
   onProgress: mark,
 })

@@ -6,7 +6,7 @@ import { writeToyModels } from '@reallm/testing'
 import { block, linearModules, loadBlock, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { openToy } from '../../test/toy-store.ts'
-import { createStream } from '../blockwise/streams.ts'
+import { createSequenceStates } from '../blockwise/hidden-states.ts'
 import { codewordSums } from './codeword-sums.ts'
 import { type AdditiveMatrix, tuneCodebooks } from './index.ts'
 
@@ -52,7 +52,7 @@ test('codebooks, scales and norms that were disturbed are trained back towards w
     const books = { vectors: disturbed, count: 2, size: 16 }
     matrices.set(name, { shape, codes, books, scales: new Float32Array(rows).fill(0.2) })
   }
-  const [inputs, targets] = [createStream(16), createStream(16)]
+  const [inputs, targets] = [createSequenceStates(16), createSequenceStates(16)]
   for (let w = 0; w < 16; w++) {
     const x = Float32Array.from({ length: 12 * config.hiddenSize }, normal)
     await inputs.set(w, x)

@@ -1,8 +1,8 @@
 import type { LongWork, Matrix, MatrixShape } from '@reallm/tensor-io'
 import { block, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
 import { type TfVariable, toTensor } from '@reallm/transformer/adamw'
+import type { SequenceStates } from '../blockwise/hidden-states.ts'
 import { type MatchResult, type MatchSettings, matchBlock } from '../blockwise/match-block.ts'
-import type { Stream } from '../blockwise/streams.ts'
 import { codewordSums } from './codeword-sums.ts'
 
 /** A matrix of additive codes: `Ŵ[row, group] = scales[row] · Σ_m codebooks[m][codes[row, group, m]]`. */
@@ -22,9 +22,9 @@ export interface TuneCodebooksOptions extends LongWork, Partial<MatchSettings> {
   readonly weights: Weights
   /** By module. */
   readonly matrices: ReadonlyMap<string, AdditiveMatrix>
-  /** What is in front of the block and what shall be behind it, `[positions · hidden]` for each window. */
-  readonly inputs: Stream
-  readonly targets: Stream
+  /** Hidden states before the block, and those wanted after it, `[positions · hidden]` for each sequence. */
+  readonly inputs: SequenceStates
+  readonly targets: SequenceStates
   readonly steps: number
   readonly seed: number
 }
@@ -38,7 +38,8 @@ export interface TunedCodebooks extends MatchResult {
 
 /**
  * Block fine-tuning of AQLM (arXiv 2401.06118 §3.4): codebooks, row scales and norms of one block trained together by
- * Adam until the block makes the targets; codes stay as they are. Every eighth window decides when to stop.
+ * Adam until the block maps inputs to targets; codes stay as they are. Every eighth sequence is for validation, which
+ * decides when to stop.
  */
 export async function tuneCodebooks(options: TuneCodebooksOptions): Promise<TunedCodebooks> {
   const { config, weights, matrices, inputs, targets, steps, seed, signal } = options
@@ -70,11 +71,11 @@ export async function tuneCodebooks(options: TuneCodebooksOptions): Promise<Tune
   }
   try {
     const positions = (await inputs.get(0)).length / config.hiddenSize
-    // Windows predict one token less than they have.
-    const windows = Array.from({ length: inputs.windows }, () => ({ ids: new Int32Array(positions + 1) }))
+    // Sequences predict one token less than they have.
+    const sequences = Array.from({ length: inputs.sequences }, () => ({ ids: new Int32Array(positions + 1) }))
     const matched = await matchBlock({
-      ...{ config, windows, inputs, targets, run, parameters, steps, rows, learningRate, patience, seed },
-      trained: inputs.windows - Math.ceil(inputs.windows / 8),
+      ...{ config, sequences, inputs, targets, run, parameters, steps, rows, learningRate, patience, seed },
+      trained: inputs.sequences - Math.ceil(inputs.sequences / 8),
       signal,
       rates: options.rates,
     })

@@ -7,23 +7,29 @@ import {
   type LongWork,
   type Tensor,
 } from '@reallm/tensor-io'
-import { loadBlock, loadOuter, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
+import { loadBlock, loadEmbeddingsAndHead, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
 import { type AdamWOptions, assign, toTensor } from '@reallm/transformer/adamw'
-import type { Window } from '../batches.ts'
+import type { Sequence } from '../batches.ts'
 import { tunedBlock } from '../lowrank/forward.ts'
 import { describePlan, type LowRankPlan } from '../lowrank/plan.ts'
 import { type Factors, type Trainable, trainable } from '../lowrank/trainable.ts'
+import {
+  advance,
+  createSequenceStates,
+  embedSequences,
+  plainBlock,
+  type SequenceStates,
+} from './hidden-states.ts'
 import { type MatchResult, matchBlock } from './match-block.ts'
-import { advance, createStream, embedWindows, plainBlock, type Stream } from './streams.ts'
 
 export interface BlockwiseOptions extends LongWork, AdamWOptions {
   /** The compressed model; its weights stay as they are. */
   readonly student: ModelWeights
   /** The original. */
   readonly teacher: ModelWeights
-  readonly windows: readonly Window[]
-  /** Windows that decide when to stop; not trained on. */
-  readonly validation: readonly Window[]
+  readonly sequences: readonly Sequence[]
+  /** Sequences that decide when to stop; not trained on. */
+  readonly validation: readonly Sequence[]
   readonly plan: LowRankPlan
   readonly start?: ReadonlyMap<string, Factors> | undefined
   /** Row factors to start from, by module. */
@@ -31,14 +37,14 @@ export interface BlockwiseOptions extends LongWork, AdamWOptions {
   readonly seed: number
   /** Most steps per block; default 100. */
   readonly steps?: number | undefined
-  /** Windows per step; default 4. */
+  /** Sequences per step; default 4. */
   readonly rows?: number | undefined
   /** Default 1e-3. */
   readonly learningRate?: number | undefined
   /** Validations without a new best until a block is done; there is one every 10 steps. Default 3. */
   readonly patience?: number | undefined
-  /** Where block `i`'s result is kept, so that a run goes on behind the last finished block. */
-  readonly journal?: ((block: number) => CheckpointStore) | undefined
+  /** Where block `i`'s result is kept, so that a stopped run resumes after the last finished block. */
+  readonly checkpointOf?: ((block: number) => CheckpointStore) | undefined
   readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
   /** Directory for activations that exceed `maxMemory` bytes (default 1 GB); without it they stay in memory. */
   readonly work?: string | undefined
@@ -56,20 +62,20 @@ export interface BlockwiseResult {
 }
 
 /**
- * Trains the parts of one block after the other: its input is what the compressed and already tuned blocks before it
- * make of the text, its target what the original model has behind the same block (ReALLM §3.2). Holds one block of each
- * model and, on disk if they are large, two activations per token. Progress: `block-end` (error = relative error on the
- * validation windows).
+ * Block-wise fine-tuning (ReALLM §3.2): a block's inputs are the outputs of the compressed, already trained blocks before it,
+ * its targets the original model's hidden states after the same block. Memory holds one block of each model and two hidden
+ * states per token, which go to disk where they are large. Progress: `block-end` (error = relative error on the
+ * validation sequences).
  */
 export async function tuneBlockwise(options: BlockwiseOptions): Promise<BlockwiseResult> {
   const { student, teacher, work, onProgress } = options
   const { config } = student
-  const windows = [...options.windows, ...options.validation].map(({ ids }) => ({ ids }))
-  const tokens = windows.reduce((sum, { ids }) => sum + ids.length - 1, 0)
+  const sequences = [...options.sequences, ...options.validation].map(({ ids }) => ({ ids }))
+  const tokens = sequences.reduce((sum, { ids }) => sum + ids.length - 1, 0)
   const isLarge = 2 * 4 * tokens * config.hiddenSize > (options.maxMemory ?? 1e9)
   const folder = (name: string) => (isLarge && work !== undefined ? `${work}/${name}` : undefined)
-  const inputs = await embedded(student, windows, folder('inputs'))
-  const targets = await embedded(teacher, windows, folder('targets'))
+  const inputs = await embedded(student, sequences, folder('inputs'))
+  const targets = await embedded(teacher, sequences, folder('targets'))
   const parameters = new Map<string, Tensor<'F32'>>()
   const blocks: BlockReport[] = []
   const started = performance.now()
@@ -89,7 +95,7 @@ export async function tuneBlockwise(options: BlockwiseOptions): Promise<Blockwis
     })
     try {
       const run = (x: TfTensor) => tunedBlock(config, base, parts, i, x)
-      const report = await tuneBlock(options, i, parts, run, windows, inputs, targets)
+      const report = await tuneBlock(options, i, parts, run, sequences, inputs, targets)
       blocks.push(report)
       for (const [name, p] of parts.parameters) parameters.set(name, await toTensor(p))
       await advance(config, inputs, run)
@@ -113,25 +119,25 @@ export async function tuneBlockwise(options: BlockwiseOptions): Promise<Blockwis
 
 async function embedded(
   model: ModelWeights,
-  windows: readonly Window[],
+  sequences: readonly Sequence[],
   directory: string | undefined,
-): Promise<Stream> {
-  const stream = createStream(windows.length, directory)
-  const outer = await loadOuter(model)
-  await embedWindows(model.config, outer, windows, stream)
-  tf.dispose(outer)
-  return stream
+): Promise<SequenceStates> {
+  const states = createSequenceStates(sequences.length, directory)
+  const weights = await loadEmbeddingsAndHead(model)
+  await embedSequences(model.config, weights, sequences, states)
+  tf.dispose(weights)
+  return states
 }
 
-/** Trains one block's parts, or takes them from the journal. */
+/** Trains one block's parts, or takes them from its checkpoint. */
 async function tuneBlock(
   options: BlockwiseOptions,
   i: number,
   parts: Trainable,
   run: (x: TfTensor) => TfTensor,
-  windows: readonly Window[],
-  inputs: Stream,
-  targets: Stream,
+  sequences: readonly Sequence[],
+  inputs: SequenceStates,
+  targets: SequenceStates,
 ): Promise<BlockReport> {
   const { steps = 100, rows = 4, learningRate = 1e-3, patience = 3, seed, signal, rates } = options
   const { config } = options.student
@@ -146,7 +152,7 @@ async function tuneBlock(
     seed,
     plan: describePlan(config, options.plan),
   }
-  const store = options.journal?.(i)
+  const store = options.checkpointOf?.(i)
   const finished = await store?.load()
   if (finished) {
     const { options: before, tensors, notes } = await decodeCheckpoint(finished)
@@ -156,9 +162,9 @@ async function tuneBlock(
   }
 
   const matched = await matchBlock({
-    ...{ config, windows, inputs, targets, run, steps, rows, learningRate, patience, seed },
+    ...{ config, sequences, inputs, targets, run, steps, rows, learningRate, patience, seed },
     parameters: parts.parameters,
-    trained: options.windows.length,
+    trained: options.sequences.length,
     signal,
     rates,
   })

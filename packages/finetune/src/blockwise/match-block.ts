@@ -1,16 +1,16 @@
 import type { LongWork } from '@reallm/tensor-io'
 import { type TfTensor, type TransformerConfig, tf } from '@reallm/transformer'
 import type { AdamWOptions, Parameters } from '@reallm/transformer/adamw'
-import { type Batch, collate, shuffled, type Window } from '../batches.ts'
+import { type Batch, collate, type Sequence, shuffled } from '../batches.ts'
 import { meanLoss } from '../loss.ts'
 import { train } from '../train.ts'
-import { rowsOf, type Stream } from './streams.ts'
+import { rowsOf, type SequenceStates } from './hidden-states.ts'
 
 /** How long and how fast a block is trained. */
 export interface MatchSettings extends AdamWOptions {
   /** Most steps. */
   readonly steps: number
-  /** Windows per step. */
+  /** Sequences per step. */
   readonly rows: number
   readonly learningRate: number
   /** Validations without a new best until it is done; there is one every 10 steps. */
@@ -20,28 +20,28 @@ export interface MatchSettings extends AdamWOptions {
 
 export interface MatchOptions extends MatchSettings, LongWork {
   readonly config: TransformerConfig
-  /** Windows in the order of the streams; the first `trained` are trained on, the others decide when to stop. */
-  readonly windows: readonly Window[]
+  /** Sequences in the order of `inputs`; the first `trained` are trained on, the others decide when to stop. */
+  readonly sequences: readonly Sequence[]
   readonly trained: number
-  readonly inputs: Stream
-  readonly targets: Stream
-  /** The block with the parameters in place, `[windows, positions, hidden]` → the same. */
+  readonly inputs: SequenceStates
+  readonly targets: SequenceStates
+  /** The block with the parameters in place, `[sequences, positions, hidden]` → the same. */
   run(x: TfTensor): TfTensor
   readonly parameters: Parameters
 }
 
-/** Mean relative squared error of a block's output on the validation windows. */
+/** Mean relative squared error of a block's output on the validation sequences. */
 export interface MatchResult {
   readonly before: number
   readonly after: number
 }
 
 /**
- * Trains parameters until `run` makes the targets of the inputs. The error of each token is taken relative to its target,
- * so that the huge first token does not drown the rest. The parameters end as they were best on the validation windows.
+ * Trains parameters until `run` maps the inputs to the targets. Each token's error is relative to its target, since the
+ * first token's activations are far larger than the others'. The parameters with the least validation error are kept.
  */
 export async function matchBlock(options: MatchOptions): Promise<MatchResult> {
-  const { config, windows, trained, inputs, targets, run, parameters, signal, rates } = options
+  const { config, sequences, trained, inputs, targets, run, parameters, signal, rates } = options
   const { steps, rows, learningRate, patience, seed } = options
   let now: { readonly input: Float32Array; readonly target: Float32Array }
   const prepare = async (batch: Batch) => {
@@ -55,14 +55,14 @@ export async function matchBlock(options: MatchOptions): Promise<MatchResult> {
       const relative = error.div(target.square().sum(-1).add(1e-12)).reshape([-1])
       return relative.mul(tf.tensor1d(batch.weights)).sum() as TfTensor
     })
-  const heldOut = windows.slice(trained).map((_, k) => collate(windows, [trained + k]))
-  const validate = () => meanLoss(heldOut, loss, prepare)
+  const validationBatches = sequences.slice(trained).map((_, k) => collate(sequences, [trained + k]))
+  const validate = () => meanLoss(validationBatches, loss, prepare)
   const before = await validate()
   const { validation } = await train({
     ...{ steps, learningRate, patience, loss, prepare, validate, parameters },
     signal,
     rates,
-    batches: shuffled(windows.slice(0, trained), { rows, seed }),
+    batches: shuffled(sequences.slice(0, trained), { rows, seed }),
     validateEvery: 10,
   })
   return { before, after: validation ?? before }

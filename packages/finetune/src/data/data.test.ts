@@ -1,7 +1,7 @@
 import { type ByteSource, bytesSource } from '@reallm/tensor-io'
 import { charTokenizer as tokenizer } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { type DataOptions, openData, readWindows, tokenise } from './index.ts'
+import { type DataOptions, openData, readSequences, tokenise } from './index.ts'
 
 const file = (contents: string, name = 'data.txt') => bytesSource(name, new TextEncoder().encode(contents))
 
@@ -11,14 +11,14 @@ async function examplesOf(source: ByteSource) {
   return examples
 }
 
-const windowsOf = (contents: string, options: Partial<DataOptions>, name?: string) =>
-  readWindows(file(contents, name), tokenizer, { length: 20, seed: 1, ...options })
+const sequencesOf = (contents: string, options: Partial<DataOptions>, name?: string) =>
+  readSequences(file(contents, name), tokenizer, { length: 20, seed: 1, ...options })
 
 const lines = (values: readonly unknown[]) => values.map(value => JSON.stringify(value)).join('\n')
 
-const learned = (window: ReturnType<typeof tokenise>) =>
+const learned = (sequence: ReturnType<typeof tokenise>) =>
   tokenizer.decode(
-    Array.from(window.ids).filter((_, i) => window.weights[i] === 1),
+    Array.from(sequence.ids).filter((_, i) => sequence.weights[i] === 1),
     { special: true },
   )
 
@@ -64,7 +64,7 @@ test('a file that does not fit is refused by name and line', async () => {
   await refused('', 'd').toThrow('d is empty')
   // far behind the first block, and before anything is tokenised
   const many = `${'{"text": "The whale"}\n'.repeat(10_000)}{oops\n`
-  await expect(windowsOf(many, {}, 'many.jsonl')).rejects.toThrow('many.jsonl, line 10001 is not JSON')
+  await expect(sequencesOf(many, {}, 'many.jsonl')).rejects.toThrow('many.jsonl, line 10001 is not JSON')
 })
 
 test('JSON that is not one object per line is refused, whatever the file is called', async () => {
@@ -100,14 +100,14 @@ test('the loss is on completions and on what the assistant says, ends included',
     { role: 'user', content: 'hm' },
     { role: 'assistant', content: 'ha' },
   ]
-  const window = tokenise({ messages }, tokenizer)
-  expect(learned(window)).toBe('ho<end>ha<end>')
-  expect(tokenizer.decode(Array.from(window.ids), { special: true })).toBe(
+  const sequence = tokenise({ messages }, tokenizer)
+  expect(learned(sequence)).toBe('ho<end>ha<end>')
+  expect(tokenizer.decode(Array.from(sequence.ids), { special: true })).toBe(
     tokenizer.chat(messages, { answer: false }),
   )
 })
 
-test('of packed conversations the answers alone are learned, in whichever window they are', async () => {
+test('of packed conversations the answers alone are learned, in whichever sequence they are', async () => {
   const talk = (i: number) => ({
     messages: [
       { role: 'user', content: `what is ${i}?` },
@@ -115,7 +115,7 @@ test('of packed conversations the answers alone are learned, in whichever window
     ],
   })
   const talks = lines(Array.from({ length: 30 }, (_, i) => talk(i)))
-  const { train, validation } = await windowsOf(talks, { length: 25, validation: 0.2 })
+  const { train, validation } = await sequencesOf(talks, { length: 25, validation: 0.2 })
   const parts = [...train, ...validation].map(({ ids, weights }) =>
     // neighbours share the token at the edge, which is predicted in the first of them
     learned({ ids: Int32Array.from(ids).subarray(1), weights: Uint8Array.from(weights!).subarray(1) }),
@@ -125,28 +125,28 @@ test('of packed conversations the answers alone are learned, in whichever window
   expect(new Set(scored).size).toBeGreaterThan(25)
 })
 
-test('packing fills windows, without it every example has its own; validation examples stay apart', async () => {
+test('packing fills sequences, without it every example has its own; validation examples stay apart', async () => {
   const examples = lines(Array.from({ length: 40 }, (_, i) => ({ prompt: `p${i}`, completion: `c${i}` })))
-  const packed = await windowsOf(examples, { validation: 0.1 })
+  const packed = await sequencesOf(examples, { validation: 0.1 })
   expect(packed.train.every(w => w.ids.length === 21 && w.weights!.length === 21)).toBe(true)
-  const single = await windowsOf(examples, { validation: 0.1, packing: false })
+  const single = await sequencesOf(examples, { validation: 0.1, packing: false })
   expect([single.train.length, single.validation.length]).toEqual([36, 4])
   const texts = [...single.train, ...single.validation].map(w => tokenizer.decode(Array.from(w.ids)))
   expect(new Set(texts).size).toBe(40)
-  const other = await windowsOf(examples, { validation: 0.1, packing: false, seed: 2 })
+  const other = await sequencesOf(examples, { validation: 0.1, packing: false, seed: 2 })
   expect(other.validation).not.toEqual(single.validation)
-  expect(await windowsOf(examples, { validation: 0.1, packing: false })).toEqual(single)
+  expect(await sequencesOf(examples, { validation: 0.1, packing: false })).toEqual(single)
 })
 
-test('of one text the last windows validate; too little text is refused', async () => {
-  const { train, validation } = await windowsOf('abcdefghij'.repeat(21), { length: 10, validation: 0.2 })
+test('of one text the last sequences validate; too little text is refused', async () => {
+  const { train, validation } = await sequencesOf('abcdefghij'.repeat(21), { length: 10, validation: 0.2 })
   expect([train.length, validation.length]).toEqual([17, 4])
-  await expect(windowsOf('short', { length: 10 })).rejects.toThrow(/too little/)
+  await expect(sequencesOf('short', { length: 10 })).rejects.toThrow(/too little/)
 })
 
-test('a text that is read in stretches has the windows of the whole', async () => {
+test('a text that is read in stretches has the sequences of the whole', async () => {
   const text = Array.from({ length: 40_000 }, (_, i) => `word${i % 97}${i % 11 ? '' : ' \n = '}`).join(' ')
-  const { train, validation } = await windowsOf(text, { length: 50 })
+  const { train, validation } = await sequencesOf(text, { length: 50 })
   const whole = tokenise({ text }, tokenizer).ids
   const read = [...train, ...validation].flatMap(({ ids }) => Array.from(ids).slice(0, -1))
   expect(read).toEqual(Array.from(whole.subarray(0, read.length)))
@@ -167,7 +167,7 @@ test.each([
     ...{ length: 64, seed: 1, wanted: 100 },
     onProgress: ({ done, total }: { done: number; total: number }) => void progress.push(done / total),
   }
-  const { train, validation } = await readWindows(source, quick, options)
+  const { train, validation } = await readSequences(source, quick, options)
   expect(Math.max(...reads)).toBeLessThanOrEqual(1 << 16)
   const tokens = [...train, ...validation].reduce((sum, { ids }) => sum + ids.length, 0)
   expect(tokens).toBeLessThan(source.size / 8)
@@ -178,13 +178,13 @@ test.each([
 
 const question = (i: number, words: number) => ({ prompt: `${i} ${'why '.repeat(words)}`, completion: 'yes' })
 
-test('prompts that fill the window are shortened from their front, and the first is named', async () => {
+test('prompts that fill the sequence are shortened from their front, and the first is named', async () => {
   for (const packing of [true, false]) {
     const events: unknown[] = []
     const onProgress: DataOptions['onProgress'] = event => void (event.name && events.push(event))
     const mixed = lines(Array.from({ length: 20 }, (_, i) => question(i, i === 3 || i === 7 ? 10 : 1)))
-    const { train, validation } = await windowsOf(mixed, { length: 32, packing, onProgress }, 'mixed.jsonl')
-    const name = 'mixed.jsonl, line 4, whose prompt fills the window of 32 tokens (45 hold it)'
+    const { train, validation } = await sequencesOf(mixed, { length: 32, packing, onProgress }, 'mixed.jsonl')
+    const name = 'mixed.jsonl, line 4, whose prompt fills the sequence of 32 tokens (45 hold it)'
     expect(events).toEqual([{ event: 'prompts-shortened', name, done: 2, total: 20 }])
     expect(validation.length).toBeGreaterThan(0)
     for (const { weights } of [...train, ...validation]) expect(Array.from(weights!).slice(1)).toContain(1)
@@ -198,31 +198,31 @@ test('prompts that fill the window are shortened from their front, and the first
     )
   }
   const long = lines(Array.from({ length: 8 }, (_, i) => question(i, 10)))
-  const { train, validation } = await windowsOf(long, { length: 32 }, 'long.jsonl')
+  const { train, validation } = await sequencesOf(long, { length: 32 }, 'long.jsonl')
   for (const { weights } of [...train, ...validation]) expect(Array.from(weights!).slice(1)).toContain(1)
 })
 
-test('an answer longer than the window keeps half a window of its prompt', async () => {
+test('an answer longer than the sequence keeps half a sequence of its prompt', async () => {
   const example = { prompt: 'p'.repeat(50), completion: 'c'.repeat(60) }
-  const { train } = await windowsOf(lines([example, example, example]), { length: 20, packing: false })
+  const { train } = await sequencesOf(lines([example, example, example]), { length: 20, packing: false })
   for (const { ids } of train)
     expect(tokenizer.decode(Array.from(ids))).toBe(`${'p'.repeat(10)}${'c'.repeat(11)}`)
 })
 
-test('windows of a prompt alone are left out', async () => {
-  const { train } = await windowsOf(lines([{ prompt: 'a'.repeat(30), completion: 'b'.repeat(300) }]), {
+test('sequences of a prompt alone are left out', async () => {
+  const { train } = await sequencesOf(lines([{ prompt: 'a'.repeat(30), completion: 'b'.repeat(300) }]), {
     length: 31,
   })
   expect(train.length).toBeGreaterThan(5)
   const late = lines([question(1, 1), question(2, 50), question(3, 1)])
-  const { train: few } = await windowsOf(late, { length: 12, validation: 0 })
+  const { train: few } = await sequencesOf(late, { length: 12, validation: 0 })
   for (const { weights } of few) expect(Array.from(weights!).slice(1)).toContain(1)
   expect(few.length).toBeLessThan(4)
 })
 
 test('texts without anything in them are refused by name', async () => {
   const silent = { ...tokenizer, eos: [] }
-  const read = (contents: string) => readWindows(file(contents, 'd.jsonl'), silent, { length: 20, seed: 1 })
+  const read = (contents: string) => readSequences(file(contents, 'd.jsonl'), silent, { length: 20, seed: 1 })
   await expect(read(lines([{ text: '' }, { text: '' }]))).rejects.toThrow(
     'd.jsonl, line 1 has nothing to learn',
   )
@@ -232,9 +232,9 @@ test('texts without anything in them are refused by name', async () => {
 
 test('too little for validation names the option of the command line', async () => {
   const one = lines([{ text: 'hello' }])
-  await expect(windowsOf(one, { length: 32 }, 'one.jsonl')).rejects.toMatchObject({
-    message: expect.stringMatching(/^one\.jsonl fills 1 windows?, too little/),
+  await expect(sequencesOf(one, { length: 32 }, 'one.jsonl')).rejects.toMatchObject({
+    message: expect.stringMatching(/^one\.jsonl fills 1 sequences?, too little/),
     hint: expect.stringMatching(/--validation 0/),
   })
-  expect((await windowsOf(one, { length: 32, validation: 0 }, 'one.jsonl')).train).toHaveLength(1)
+  expect((await sequencesOf(one, { length: 32, validation: 0 }, 'one.jsonl')).train).toHaveLength(1)
 })

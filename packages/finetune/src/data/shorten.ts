@@ -5,9 +5,9 @@ export const firstLearned = (weights: Uint8Array): number =>
   weights.findIndex((weight, i) => i > 0 && weight > 0)
 
 /**
- * A sequence whose first window, of `length` predictions, would end before anything of it is learned, without the front
- * of its prompt: what is learned is whole in that window, or where it is too long has half a window before it. The first
- * token, which may mark a start, stays. Others are returned as they are.
+ * An example whose first `length` predictions would all be prompt, without the start of its prompt: what is learned then fits
+ * into the first sequence, or follows half a sequence of prompt where it is too long. The first token, which may mark a
+ * start, stays. Other examples are returned as they are.
  */
 export function shortenPrompt(tokens: Tokens, length: number): Tokens {
   const { ids, weights } = tokens

@@ -2,7 +2,7 @@ import { type ByteSource, ReallmError, textOf } from '@reallm/tensor-io'
 
 /** Bytes that are read at a time. */
 const BLOCK = 1 << 16
-/** Characters of the longest line that is taken. */
+/** Most characters of a line. */
 const LONGEST_LINE = 1 << 26
 
 /** Characters from the end of a stretch in which a place to cut is looked for. */
@@ -18,7 +18,7 @@ export interface TextBlock {
 }
 
 /**
- * A file's text in blocks of about 64 kB, cut behind a line end where there is one: UTF-8, a byte-order mark dropped,
+ * A file's text in blocks of about 64 kB, cut after a line end where there is one: UTF-8, a byte-order mark dropped,
  * line ends as `\n`.
  *
  * @throws `bad-file` naming the line that is not UTF-8

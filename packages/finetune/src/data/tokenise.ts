@@ -44,7 +44,7 @@ export async function tokeniseText(
   return joined([...parts, end(tokenizer)])
 }
 
-/** Stands for what is in front of a stretch: some tokenizers treat the start of a text in a way of their own. */
+/** Stands for the text before a stretch: some tokenizers treat the start of a text differently. */
 const WORD = 'a'
 
 const alike = (ids: readonly number[], learned: boolean): Tokens => ({
@@ -54,7 +54,7 @@ const alike = (ids: readonly number[], learned: boolean): Tokens => ({
 
 const end = ({ eos }: TextTokenizer): Tokens => alike(eos.slice(0, 1), true)
 
-/** Sequences one after another. */
+/** Tokens one after another. */
 export function joined(parts: readonly Tokens[]): Tokens {
   const length = parts.reduce((sum, { ids }) => sum + ids.length, 0)
   const [ids, weights] = [new Int32Array(length), new Uint8Array(length)]

@@ -5,7 +5,7 @@ import { f16ToF32 } from '@reallm/tensor-io'
 import { block, embed, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
 import { toyConfig, toyStream, toyWeights } from '../../test/toy.ts'
-import { collate, windowsOf } from '../batches.ts'
+import { collate, sequencesOf } from '../batches.ts'
 import { directionLoss, directions, divergence, teacherLogits, topK } from './index.ts'
 
 beforeAll(async () => {
@@ -50,18 +50,18 @@ test('its gradient is that of finite differences', async () => {
   for (let i = 0; i < 30; i += 3) expect(gradient[i]).toBeCloseTo((at(i, 0.02) - at(i, -0.02)) / 0.04, 2)
 })
 
-test('a teacher is run once on each window: files are used again, for the same windows only', async () => {
+test('a teacher is run once on each sequence: files are used again, for the same sequences only', async () => {
   const weights = toyWeights()
-  const windows = windowsOf(toyStream(60), 12)
+  const sequences = sequencesOf(toyStream(60), 12)
   const path = join(mkdtempSync(join(tmpdir(), 'reallm-teacher-')), 'teacher')
-  const options = { config: toyConfig, weights, windows, k: 8, path, fingerprint: { teacher: 'toy' } }
+  const options = { config: toyConfig, weights, sequences, k: 8, path, fingerprint: { teacher: 'toy' } }
   const first = await teacherLogits(options)
   rmSync(join(path, '3.safetensors'))
   const computed: number[] = []
   const again = await teacherLogits({ ...options, onProgress: ({ done }) => computed.push(done) })
   expect(computed).toEqual([4])
   const inMemory = await teacherLogits({ ...options, path: undefined } as Omit<typeof options, 'path'>)
-  const batch = collate(windows, [3, 1])
+  const batch = collate(sequences, [3, 1])
   expect(await again.of(batch)).toEqual(await first.of(batch))
   expect(await again.of(batch)).toEqual(await inMemory.of(batch))
   await expect(teacherLogits({ ...options, fingerprint: { teacher: 'other' } })).rejects.toThrow(
@@ -96,10 +96,10 @@ test('the distance of directions and its gradient are those of the plain formula
 
 test('directions of the hidden states behind each block are kept when asked for, in files as in memory', async () => {
   const weights = toyWeights()
-  const windows = [{ ids: toyStream(13) }, { ids: toyStream(9) }]
+  const sequences = [{ ids: toyStream(13) }, { ids: toyStream(9) }]
   const path = join(mkdtempSync(join(tmpdir(), 'reallm-teacher-')), 'teacher')
-  const options = { config: toyConfig, weights, windows, k: 8, hidden: true }
-  const batch = collate(windows, [0, 1])
+  const options = { config: toyConfig, weights, sequences, k: 8, hidden: true }
+  const batch = collate(sequences, [0, 1])
   const taught = await (await teacherLogits({ ...options, path })).of(batch)
   expect(taught).toEqual(await (await teacherLogits(options)).of(batch))
   const width = toyConfig.hiddenSize
@@ -108,7 +108,7 @@ test('directions of the hidden states behind each block are kept when asked for,
     x = block(toyConfig, weights, i, x)
     const exact = directions(x).dataSync()
     const kept = f16ToF32(taught.directions![i])
-    // the second window ends after 8 of 12 positions
+    // the second sequence ends after 8 of 12 positions
     for (let at = 0; at < 20 * width; at++) expect(kept[at]).toBeCloseTo(exact[at], 3)
     expect(kept.subarray(20 * width).every(v => v === 0)).toBe(true)
   }

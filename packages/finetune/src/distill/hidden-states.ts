@@ -32,7 +32,7 @@ export function directionLoss(q: TfTensor, teacher: () => TfTensor, weights: Flo
   function backward(dy: TfTensor, rows: TfTensor): TfTensor {
     const unit = directions(rows)
     const slope = unit.sub(teacher()).mul(tf.tensor1d(weights).mul(2).expandDims(1)).mul(dy)
-    // only what is across the direction turns it
+    // only the part across the direction changes it
     const along = unit.mul(slope).sum(1, true)
     return slope.sub(unit.mul(along)).div(lengthsOf(rows)) as TfTensor
   }

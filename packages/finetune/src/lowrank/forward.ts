@@ -10,7 +10,7 @@ import {
 import type { Trainable } from './trainable.ts'
 
 /** What a forward pass needs of trained parts, however they are made. */
-export type Tunable = Pick<Trainable, 'parameters' | 'ofBlock' | 'outer' | 'apply'>
+export type Tunable = Pick<Trainable, 'parameters' | 'ofBlock' | 'ofHead' | 'apply'>
 
 /** Block `i` with the trained parts in place, `[batch, positions, hidden]` → the same. Differentiable in both. */
 export function tunedBlock(
@@ -72,12 +72,12 @@ function nestedGrads(
 export interface StatesOptions {
   /** Gradient checkpointing, see `checkpointedBlock`. */
   readonly checkpointing?: boolean | undefined
-  /** Sees what is behind block `i`. */
+  /** Gets the hidden states after block `i`. */
   onBlock?(i: number, x: TfTensor): void
 }
 
 /**
- * What is behind the last block, `[batch, positions, hidden]`, of ids `[batch, positions]`. Call it inside `tf.tidy`.
+ * The hidden states after the last block, `[batch, positions, hidden]`, of ids `[batch, positions]`. Call it inside `tf.tidy`.
  */
 export function tunedStates(
   config: TransformerConfig,
@@ -96,8 +96,8 @@ export function tunedStates(
 }
 
 /** Weights of the last norm and the head, trained where the parts say so. */
-export const tunedOuter = (base: Weights, parts: Tunable): Weights =>
-  parts.apply(valuesOf(parts, parts.outer), base).weights
+export const tunedHead = (base: Weights, parts: Tunable): Weights =>
+  parts.apply(valuesOf(parts, parts.ofHead), base).weights
 
 /** Logits `[batch · positions, vocabulary]` of ids `[batch, positions]` with the trained parts in place. */
 export function tunedLogits(
@@ -108,7 +108,7 @@ export function tunedLogits(
 ): TfTensor {
   return tf.tidy(() => {
     const states = tunedStates(config, base, parts, ids)
-    return head(config, tunedOuter(base, parts), states).reshape([-1, config.vocabSize])
+    return head(config, tunedHead(base, parts), states).reshape([-1, config.vocabSize])
   })
 }
 

@@ -2,7 +2,7 @@ import { matrix, ReallmError } from '@reallm/tensor-io'
 import { forward, head, type TfTensor, tf, useBackend } from '@reallm/transformer'
 import { beforeAll, expect, test } from 'vitest'
 import { toyConfig, toyWeights } from '../../test/toy.ts'
-import { tunedLogits, tunedOuter, tunedStates } from './forward.ts'
+import { tunedHead, tunedLogits, tunedStates } from './forward.ts'
 import { plannedModules } from './plan.ts'
 import { rowNorms, type Trainable, trainable } from './trainable.ts'
 import { tunedLinear } from './tuned-linear.ts'
@@ -99,7 +99,7 @@ test('gradient checkpointing gives the same gradients', () => {
     const input = ids()
     const loss = () => {
       const states = tunedStates(toyConfig, base, parts, input, { checkpointing })
-      return head(toyConfig, tunedOuter(base, parts), states).square().mean() as never
+      return head(toyConfig, tunedHead(base, parts), states).square().mean() as never
     }
     const { value, grads } = tf.variableGrads(loss, [...parts.parameters.values()])
     const values = [...parts.parameters.values()].map(p => Array.from(grads[p.name].dataSync()))

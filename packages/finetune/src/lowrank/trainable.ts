@@ -1,9 +1,9 @@
 import { type Matrix, random, seedFor } from '@reallm/tensor-io'
 import {
   blockTensors,
+  embeddingAndHeadTensors,
   type Hooks,
   linear,
-  outerTensors,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -36,8 +36,8 @@ export interface Trainable {
   readonly parameters: Parameters
   /** Names of the parameters that block `i` uses. */
   ofBlock(i: number): string[]
-  /** Names of the parameters outside the blocks. */
-  readonly outer: readonly string[]
+  /** Names of the parameters after the blocks: of the last norm and the head. */
+  readonly ofHead: readonly string[]
   /** The hooks and replaced weights of a forward pass with these values for the parameters. */
   apply(values: Weights, base: Weights): { hooks: Hooks; weights: Weights }
   dispose(): void
@@ -93,7 +93,7 @@ export function trainable(
     for (const i of blocks) {
       for (const name of norms(blockTensors(config, i).keys())) add(name, i, () => base[name].clone())
     }
-    for (const name of only === undefined ? norms(outerTensors(config).keys()) : [])
+    for (const name of only === undefined ? norms(embeddingAndHeadTensors(config).keys()) : [])
       add(name, -1, () => base[name].clone())
   }
   const ofBlock = (i: number) => [...blockOf].filter(([, block]) => block === i).map(([name]) => name)
@@ -103,7 +103,7 @@ export function trainable(
     modules,
     parameters,
     ofBlock,
-    outer: ofBlock(-1),
+    ofHead: ofBlock(-1),
     apply(values, frozen) {
       const linearHook: Hooks['linear'] = (name, x, plain) => {
         const module = byName.get(name)

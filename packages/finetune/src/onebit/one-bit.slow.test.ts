@@ -7,7 +7,7 @@ import { forward, loadWeights, type TfTensor, tf, useBackend } from '@reallm/tra
 import { beforeAll, expect, test, vi } from 'vitest'
 import { valuesOf } from '../../test/toy.ts'
 import { openToy } from '../../test/toy-store.ts'
-import { collate, windowsOf } from '../batches.ts'
+import { collate, sequencesOf } from '../batches.ts'
 import { directionLoss, teacherLogits } from '../distill/index.ts'
 import { type EndToEndSettings, tuneEndToEnd } from '../end-to-end.ts'
 import { tunedLogits, tunedStates } from '../lowrank/forward.ts'
@@ -44,11 +44,11 @@ test('distillation brings the 1-bit model closer to the original, and its stored
   const before = tf.memory().numTensors
   const parts = await oneBit(model)
   const tokens = (await model.tokenizer()).encode('It is a way I have of driving off the spleen. '.repeat(20))
-  const all = windowsOf(tokens, 24)
-  const windows = { train: all.slice(2), validation: all.slice(0, 2) }
+  const all = sequencesOf(tokens, 24)
+  const sequences = { train: all.slice(2), validation: all.slice(0, 2) }
   const { config } = model
   const settings = { teacher: model, topK: 97, steps: 20, learningRate: 0.01 }
-  const result = await tuneEndToEnd({ config, base, parts, windows, ...settings })
+  const result = await tuneEndToEnd({ config, base, parts, sequences, ...settings })
   expect(result.after!).toBeLessThan(0.8 * result.before!)
 
   const stored = new Map(await parts.encoded())
@@ -76,11 +76,11 @@ test("with the term on hidden states they come closer to the original's than wit
   const base = await loadWeights(model)
   const { config } = model
   const tokens = (await model.tokenizer()).encode('It is a way I have of driving off the spleen. '.repeat(20))
-  const all = windowsOf(tokens, 24)
-  const windows = { train: all.slice(2), validation: all.slice(0, 2) }
+  const all = sequencesOf(tokens, 24)
+  const sequences = { train: all.slice(2), validation: all.slice(0, 2) }
   const batch = collate(all, [0, 1])
   const { directions: wanted } = await (
-    await teacherLogits({ config, weights: base, windows: all.slice(0, 2), hidden: true })
+    await teacherLogits({ config, weights: base, sequences: all.slice(0, 2), hidden: true })
   ).of(batch)
 
   /** Distance of the directions of hidden states per token on text that is not trained on. */
@@ -96,7 +96,7 @@ test("with the term on hidden states they come closer to the original's than wit
     })
   async function trained(settings: Partial<EndToEndSettings>) {
     const parts = await oneBit(model)
-    const shared = { config, base, windows, teacher: model, topK: 97, steps: 20, learningRate: 0.01 }
+    const shared = { config, base, sequences, teacher: model, topK: 97, steps: 20, learningRate: 0.01 }
     const { before, after } = await tuneEndToEnd({ ...shared, parts, ...settings })
     const result = { before, after, apart: apart(parts), weights: valuesOf(parts.parameters) }
     parts.dispose()

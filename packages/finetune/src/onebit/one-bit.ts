@@ -19,7 +19,7 @@ export interface OneBit extends Tunable {
  *
  * @example
  * const parts = await oneBit(model)
- * await tuneEndToEnd({ config, base, parts, windows, teacher: model, steps: 500 })
+ * await tuneEndToEnd({ config, base, parts, sequences, teacher: model, steps: 500 })
  * const stored = await parts.encoded()
  */
 export async function oneBit(model: ModelWeights): Promise<OneBit> {
@@ -63,7 +63,7 @@ export async function oneBit(model: ModelWeights): Promise<OneBit> {
 
   return {
     parameters,
-    outer: [],
+    ofHead: [],
     ofBlock: i => [...blockOf].filter(([, block]) => block === i).map(([name]) => name),
     apply: (values, base) => ({
       weights: { ...base, ...values },

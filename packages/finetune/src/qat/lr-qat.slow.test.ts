@@ -5,7 +5,7 @@ import { writeToyModels } from '@reallm/testing'
 import { forward, loadWeights, type ModelWeights, tf, useBackend, type Weights } from '@reallm/transformer'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openToy } from '../../test/toy-store.ts'
-import { windowsOf } from '../batches.ts'
+import { sequencesOf } from '../batches.ts'
 import { tuneEndToEnd } from '../end-to-end.ts'
 import { tunedLogits } from '../lowrank/forward.ts'
 import { type Downcast, downcast } from './downcast.ts'
@@ -57,10 +57,10 @@ test.each([
     const before = tf.memory().numTensors
     const parts = await lrQat(model, { bits: 3, rank, downcast: kind, seed: 1 })
     const tokens = (await model.tokenizer()).encode(text)
-    const all = windowsOf(tokens, 24)
-    const windows = { train: all.slice(2), validation: all.slice(0, 2) }
+    const all = sequencesOf(tokens, 24)
+    const sequences = { train: all.slice(2), validation: all.slice(0, 2) }
     const settings = { steps: 20, learningRate: 0.03, gradientCheckpointing: true }
-    const result = await tuneEndToEnd({ config: model.config, base, parts, windows, ...settings })
+    const result = await tuneEndToEnd({ config: model.config, base, parts, sequences, ...settings })
     expect(result.after!).toBeLessThan(0.9 * result.before!)
 
     const ids = tf.tensor2d([tokens.slice(0, 12)], undefined, 'int32')

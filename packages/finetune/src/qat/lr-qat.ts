@@ -39,12 +39,12 @@ export interface LrQat extends Tunable {
  * Low-rank quantisation-aware training (LR-QAT, arXiv 2406.06385): every linear layer of the blocks computes with
  * `Ŵ = s · clip(⌊Φ(W/s₀) + (α/r) A B⌉)`, so that A and B end up inside the integers and cost nothing afterwards. Use it
  * with gradient checkpointing: then only one block's weights exist in float32 at a time. Train by `tuneEndToEnd`; its
- * `base` needs embedding, norms and head only (`loadOuter` and the norms of the blocks).
+ * `base` needs embedding, norms and head only (`loadEmbeddingsAndHead` and the norms of the blocks).
  *
  * @throws `bad-option` for bits outside 2 … 8
  * @example
  * const parts = await lrQat(model, { bits: 3, rank: 8, downcast: 'fixed8' })
- * await tuneEndToEnd({ config, base, parts, windows, gradientCheckpointing: true })
+ * await tuneEndToEnd({ config, base, parts, sequences, gradientCheckpointing: true })
  * const integers = parts.merge()
  */
 export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise<LrQat> {
@@ -107,7 +107,7 @@ export async function lrQat(model: ModelWeights, options: LrQatOptions): Promise
 
   return {
     parameters,
-    outer: [],
+    ofHead: [],
     ofBlock: i => [...blockOf].filter(([, block]) => block === i).map(([name]) => name),
     frozenBytes: [...held.values()].reduce((sum, { bytes }) => sum + bytes, 0),
     apply: (values, base) => ({

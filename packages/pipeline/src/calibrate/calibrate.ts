@@ -1,5 +1,5 @@
 import { type Matrix, random, seedFor, throwIfAborted, zeroMatrix } from '@reallm/tensor-io'
-import { loadBlock, loadOuter, tf, valuesOf } from '@reallm/transformer'
+import { loadBlock, loadEmbeddingsAndHead, tf, valuesOf } from '@reallm/transformer'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { MatrixModule } from '../open/model-parts.ts'
 import type { OpenedModel } from '../open/open-model.ts'
@@ -111,7 +111,7 @@ async function headStatistics(
   gradients: Activations,
   { seed, signal }: Settings,
 ): Promise<HeadStatistics> {
-  const head = await loadOuter(weights)
+  const head = await loadEmbeddingsAndHead(weights)
   const stream = random(seedFor(seed, 'survey'))
   const hessian = symmetricCovariance()
   const split = splitHessian(count)

@@ -1,4 +1,4 @@
-import { createStream, type Stream } from '@reallm/finetune'
+import { createSequenceStates, type SequenceStates } from '@reallm/finetune'
 import { toFloat32 } from '@reallm/tensor-io'
 import { type TfTensor, tf } from '@reallm/transformer'
 import { runLayer } from '../calibrate/forward.ts'
@@ -12,9 +12,9 @@ import { tunedLayerKey } from './tuned-layer.ts'
 export interface TuningData {
   readonly tune: NonNullable<PerMatrix['tune']>
   /** Before the layer, behind everything quantised. */
-  readonly inputs: Stream
+  readonly inputs: SequenceStates
   /** Behind the original layer. */
-  readonly targets: Stream
+  readonly targets: SequenceStates
 }
 
 /** Keeps what training the next layer needs, where the recipe trains: the passes move on while it is quantised. */
@@ -26,8 +26,8 @@ export async function keepForTuning(
   if (quantise.kind !== 'perMatrix' || !quantise.tune) return undefined
   return {
     tune: quantise.tune,
-    inputs: await streamOf(context, passes.quantised),
-    targets: await streamOf(context, passes.original),
+    inputs: await statesOf(context, passes.quantised),
+    targets: await statesOf(context, passes.original),
   }
 }
 
@@ -72,16 +72,16 @@ export async function tuneLayer(
 }
 
 /** The sequences of a pass one by one. */
-async function streamOf(
+async function statesOf(
   { model: { config }, sequences, scratch }: QuantiseContext,
   pass: HiddenStates,
-): Promise<Stream> {
-  const stream = createStream(sequences.calibration.length, scratch.next())
+): Promise<SequenceStates> {
+  const states = createSequenceStates(sequences.calibration.length, scratch.next())
   let sequence = 0
   for (let b = 0; b < pass.batches; b++) {
     const { values, length } = await pass.get(b)
     const size = length * config.hiddenSize
-    for (let at = 0; at < values.length; at += size) await stream.set(sequence++, values.slice(at, at + size))
+    for (let at = 0; at < values.length; at += size) await states.set(sequence++, values.slice(at, at + size))
   }
-  return stream
+  return states
 }

@@ -1,4 +1,4 @@
-import type { Stream } from '@reallm/finetune'
+import type { SequenceStates } from '@reallm/finetune'
 import { bitsOf, type EncodedMatrix, type LongWork, type Matrix, ReallmError } from '@reallm/tensor-io'
 import type { ModelWeights, TransformerConfig, Weights } from '@reallm/transformer'
 import type { Sequences } from '../calibrate/sequences.ts'
@@ -88,9 +88,9 @@ export interface LayerJob extends LongWork {
   /** Its stored matrices, by module. */
   readonly encoded: ReadonlyMap<string, EncodedMatrix>
   /** Before the layer, behind everything quantised and trained, `[positions · hidden]` for each sequence. */
-  readonly inputs: Stream
+  readonly inputs: SequenceStates
   /** Behind the original layer, in the original model. */
-  readonly targets: Stream
+  readonly targets: SequenceStates
   readonly effort: Effort
   readonly seed: number
 }

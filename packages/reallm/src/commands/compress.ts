@@ -29,7 +29,7 @@ interface Options {
 export const compressCommand = (io: Io): Command =>
   new Command('compress')
     .description(
-      'Store a model on a few bits per weight. Every stored weight counts: embeddings, head and norms too.',
+      'Compress a model to a few bits per weight. Every stored weight counts: embeddings, head and norms too.',
     )
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
     .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
@@ -39,7 +39,7 @@ export const compressCommand = (io: Io): Command =>
         .conflicts('targetSize'),
     )
     .option('--target-size <size>', 'size of the weight files instead, like 45MB', parseSize)
-    .option('--recipe <name>', 'how (`reallm recipes` lists them)', 'reallm')
+    .option('--recipe <name>', 'way of compressing (`reallm recipes` lists them)', 'reallm')
     .addOption(
       new Option('--effort <effort>', 'how long to search')
         .choices(['fast', 'normal', 'best'])
@@ -48,7 +48,7 @@ export const compressCommand = (io: Io): Command =>
     .option('--blocks-only', 'leave embedding and head as they are; -b then counts the blocks alone')
     .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
     .option('--seed <number>', 'same seed and input, same bytes', parseWhole(0), 0)
-    .option('--resume', 'go on with a run that was stopped or killed')
+    .option('--resume', 'continue a run that was stopped or killed')
     .option('--force', 'replace what an earlier run wrote to the output')
     .option('--dry-run', 'print the plan and write nothing')
     .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
@@ -69,9 +69,9 @@ export const compressCommand = (io: Io): Command =>
       `
 Examples:
   $ reallm compress npm:@reallm/tiny -o tiny-3 -b 3              3 bits per weight
-  $ reallm compress model.gguf -o out --target-size 45MB         as good as 45 MB can be
+  $ reallm compress model.gguf -o out --target-size 45MB         the least loss in 45 MB
   $ reallm compress hf:me/model -o out -b 2.5 --calib mine.txt   calibrated on your kind of text
-  $ reallm compress model/ -o out -b 2 --dry-run                 which matrix would get what
+  $ reallm compress model/ -o out -b 2 --dry-run                 which configuration each matrix would get
   $ reallm compress model/ -o out -b 2 --resume                  after Ctrl-C, a crash or a full disk
 
 The output directory holds *.safetensors, config.json, the tokenizer, reallm-report.json, a report page with plots
@@ -124,7 +124,7 @@ and a model card. Work in progress is kept in <dir>.work.
             ? `perplexity ${quality.original.perplexity.toFixed(2)} → ${quality.compressed.perplexity.toFixed(2)}, KL divergence ${quality.compressed.kl.toFixed(4)} (${quality.protocol})\n`
             : ''
           const written = report.generation
-            ? `left to itself it agrees with the original for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation, and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`
+            ? `greedy text agrees with the original's for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`
             : ''
           return `${report.model}: ${bytesText(s.originalBytes)} → ${bytesText(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${durationText(report.seconds)}, peak memory ${bytesText(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
         })
@@ -132,7 +132,7 @@ and a model card. Work in progress is kept in <dir>.work.
         progress.end()
         if (io.signal.aborted || (error instanceof ReallmError && error.code === 'aborted')) {
           throw new ReallmError('aborted', 'stopped; what is finished is kept', {
-            hint: 'go on with the same command and --resume',
+            hint: 'continue with the same command and --resume',
             cause: error,
           })
         }

@@ -27,19 +27,22 @@ interface Options {
 /** `reallm finetune <artifact> --data FILE -o DIR` */
 export const finetuneCommand = (io: Io): Command =>
   new Command('finetune')
-    .description('Train small low-rank parts beside the frozen weights of a compressed model, on your text.')
+    .description('Train small low-rank parts beside the frozen weights of a compressed model on your text.')
     .argument('<artifact>', 'what `reallm compress` wrote, or any other model')
     .requiredOption(
       '--data <file>',
       'text, or .jsonl with {"text":…}, {"prompt":…, "completion":…} or {"messages":[…]}',
     )
     .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
-    .option('--blockwise', 'first bring each block back to what the original gives (needs --kd)')
+    .option(
+      '--blockwise',
+      'block-wise fine-tuning first: each block learns the outputs of the original’s (needs --kd)',
+    )
     .option('--block-steps <number>', 'most optimiser steps of each block (default 100)', parseWhole(1))
     .option('--steps <number>', 'optimiser steps', parseWhole(0), 200)
-    .option('--length <tokens>', 'tokens per window (default 256)', parseWhole(2))
-    .option('--rows <number>', 'windows per step (default 4)', parseWhole(1))
-    .option('--passes <number>', 'how often each window is seen (default 1)', parseNumber(1, 1000))
+    .option('--length <tokens>', 'tokens per sequence (default 256)', parseWhole(2))
+    .option('--rows <number>', 'sequences per step (default 4)', parseWhole(1))
+    .option('--passes <number>', 'how often each sequence is seen (default 1)', parseNumber(1, 1000))
     .option(
       '--validation <part>',
       'part of the data to measure on, 0 for none (default 0.05)',
@@ -49,13 +52,13 @@ export const finetuneCommand = (io: Io): Command =>
     .option('--rank <number>', 'rank of new parts', parseWhole(1), 8)
     .option(
       '--factor-bits <number>',
-      'bits of each stored entry of them: 1 to 8, or 16 (default 8)',
+      'bits of each stored entry of the new parts: 1 to 8, or 16 (default 8)',
       parseWhole(1),
     )
     .option('--dora', "train each row's magnitude apart from its direction")
     .option('--learning-rate <number>', 'highest learning rate (default 0.001)', parseNumber(0, 1))
     .option('--seed <number>', 'same seed and input, same result', parseWhole(0), 0)
-    .option('--resume', 'go on with a run that was stopped or killed')
+    .option('--resume', 'continue a run that was stopped or killed')
     .option('--force', 'replace what an earlier run wrote to the output')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
@@ -63,9 +66,9 @@ export const finetuneCommand = (io: Io): Command =>
       `
 Examples:
   $ reallm finetune out/ --data mine.txt -o mine/                        on your own text
-  $ reallm finetune out/ --data calib.txt --kd model/ --blockwise -o better/   what compression lost, learnt back
-  $ reallm generate mine/ -p "Dear"                                      the tuned artifact
-  $ reallm generate out/ --adapter mine/ -p "Dear"                       or its adapter (PEFT layout) on the old one
+  $ reallm finetune out/ --data calib.txt --kd model/ --blockwise -o better/   recovers what compression lost
+  $ reallm generate mine/ -p "Dear"                                      the fine-tuned artifact
+  $ reallm generate out/ --adapter mine/ -p "Dear"                       or its adapter (PEFT layout) on the artifact before
 `,
     )
     .action(async (spec: string, options: Options) => {
@@ -77,7 +80,7 @@ Examples:
         const { error, done, total, name } = event
         if (event.event === 'validation-end') {
           progress.end()
-          io.err(`step ${done}: ${measure} on held-out data ${error?.toFixed(4)}\n`)
+          io.err(`step ${done}: ${measure} on validation data ${error?.toFixed(4)}\n`)
         } else if (event.event === 'prompts-shortened') {
           progress.end()
           io.err(`${done} of ${total} prompts lose their beginnings; the first is of ${name}\n`)
@@ -117,7 +120,7 @@ Examples:
           const { before, after } = summary
           const gain =
             before !== undefined && after !== undefined
-              ? `, ${measure} on held-out data ${before.toFixed(4)} → ${after.toFixed(4)}`
+              ? `, ${measure} on validation data ${before.toFixed(4)} → ${after.toFixed(4)}`
               : ''
           return `${options.output}: ${summary.steps} steps${gain}\n`
         })
@@ -125,7 +128,7 @@ Examples:
         progress.end()
         if (io.signal.aborted || (error instanceof ReallmError && error.code === 'aborted')) {
           throw new ReallmError('aborted', 'stopped; the last checkpoint is kept', {
-            hint: 'go on with the same command and --resume',
+            hint: 'continue with the same command and --resume',
             cause: error,
           })
         }

@@ -18,11 +18,11 @@ interface Options {
 /** `reallm plan <model>` */
 export const planCommand = (io: Io): Command =>
   new Command('plan')
-    .description('Show what each size would cost in quality, before any long work: the frontier.')
+    .description('Predict what each size would lose in quality before any long work: the frontier.')
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
-    .option('--recipe <name>', 'how (`reallm recipes` lists them)', 'reallm')
+    .option('--recipe <name>', 'way of compressing (`reallm recipes` lists them)', 'reallm')
     .addOption(
-      new Option('--effort <effort>', 'on how much text candidates are measured')
+      new Option('--effort <effort>', 'how much text sensitivity is measured on')
         .choices(['fast', 'normal', 'best'])
         .default('normal'),
     )

@@ -116,7 +116,7 @@ export function blockTensors(config: TransformerConfig, i: number): Map<string, 
 }
 
 /** Names and shapes of the tensors outside the layers: embedding, last norm, output head. */
-export function outerTensors(config: TransformerConfig): Map<string, readonly number[]> {
+export function embeddingAndHeadTensors(config: TransformerConfig): Map<string, readonly number[]> {
   const matrix = [config.vocabSize, config.hiddenSize]
   const tensors = new Map<string, readonly number[]>([
     ['model.embed_tokens.weight', matrix],
@@ -129,5 +129,5 @@ export function outerTensors(config: TransformerConfig): Map<string, readonly nu
 /** Names and shapes of all tensors of a model. */
 export function allTensors(config: TransformerConfig): Map<string, readonly number[]> {
   const blocks = Array.from({ length: config.layers }, (_, i) => [...blockTensors(config, i)])
-  return new Map([...outerTensors(config), ...blocks.flat()])
+  return new Map([...embeddingAndHeadTensors(config), ...blocks.flat()])
 }

@@ -94,7 +94,7 @@ async function distil(
         seed,
         work,
       },
-      windows: {
+      sequences: {
         train: sequences.calibration.map(ids => ({ ids })),
         validation: sequences.validation.slice(0, 4).map(ids => ({ ids })),
       },

@@ -3,7 +3,7 @@ import {
   type LayerSpec,
   linearModules,
   loadBlock,
-  loadOuter,
+  loadEmbeddingsAndHead,
   type Projection,
   tf,
   valuesOf,
@@ -79,7 +79,7 @@ export async function taylor({
   const scratch = fileScratch(work)
   const { inputs, behind } = await layerInputs(model, calibration, scratch, { signal })
   const gradients = await activations(scratch)
-  const outer = await loadOuter(model)
+  const outer = await loadEmbeddingsAndHead(model)
   for (const [w, ids] of calibration.entries()) {
     throwIfAborted(signal)
     const { values } = await behind.get(w)

@@ -1,20 +1,20 @@
 import { openFileSource, readAll, writeFileAtomic } from '@reallm/tensor-io'
 import { block, embed, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
-import { type Batch, collate, type Window } from '../batches.ts'
+import { type Batch, collate, type Sequence } from '../batches.ts'
 
-/** Hidden states of every window between two blocks, `[positions · hidden]` each. */
-export interface Stream {
-  readonly windows: number
+/** Hidden states of every sequence between two blocks, `[positions · hidden]` each. */
+export interface SequenceStates {
+  readonly sequences: number
   get(number: number): Promise<Float32Array>
   set(number: number, states: Float32Array): Promise<void>
 }
 
-/** A stream in memory or, where a directory is given, in one file per window. */
-export function createStream(windows: number, directory?: string): Stream {
+/** Keeps them in memory or, where a directory is given, in one file per sequence. */
+export function createSequenceStates(sequences: number, directory?: string): SequenceStates {
   if (directory === undefined) {
     const states: Float32Array[] = []
     return {
-      windows,
+      sequences,
       get: async number => states[number],
       set: async (number, x) => {
         states[number] = x
@@ -23,7 +23,7 @@ export function createStream(windows: number, directory?: string): Stream {
   }
   const pathOf = (number: number) => `${directory}/${number}.f32`
   return {
-    windows,
+    sequences,
     async get(number) {
       const source = await openFileSource(pathOf(number))
       try {
@@ -38,32 +38,32 @@ export function createStream(windows: number, directory?: string): Stream {
   }
 }
 
-/** Fills a stream with what is in front of the first block. */
-export async function embedWindows(
+/** Sets the inputs of the first block: the embeddings of the sequences. */
+export async function embedSequences(
   config: TransformerConfig,
-  outer: Weights,
-  windows: readonly Window[],
-  stream: Stream,
+  weights: Weights,
+  sequences: readonly Sequence[],
+  states: SequenceStates,
 ): Promise<void> {
-  for (let number = 0; number < windows.length; number++) {
-    const { ids, length } = collate(windows, [number])
-    await stream.set(
+  for (let number = 0; number < sequences.length; number++) {
+    const { ids, length } = collate(sequences, [number])
+    await states.set(
       number,
-      await valuesOf(() => embed(config, outer, tf.tensor2d(ids, [1, length], 'int32'))),
+      await valuesOf(() => embed(config, weights, tf.tensor2d(ids, [1, length], 'int32'))),
     )
   }
 }
 
-/** Moves a stream behind a block, in place. */
+/** Runs a block on all hidden states, in place. */
 export async function advance(
   config: TransformerConfig,
-  stream: Stream,
+  states: SequenceStates,
   run: (x: TfTensor) => TfTensor,
 ): Promise<void> {
-  for (let number = 0; number < stream.windows; number++) {
-    const x = await stream.get(number)
+  for (let number = 0; number < states.sequences; number++) {
+    const x = await states.get(number)
     const shape: [number, number, number] = [1, x.length / config.hiddenSize, config.hiddenSize]
-    await stream.set(number, await valuesOf(() => run(tf.tensor3d(x, shape))))
+    await states.set(number, await valuesOf(() => run(tf.tensor3d(x, shape))))
   }
 }
 
@@ -73,15 +73,15 @@ export const plainBlock =
   (x: TfTensor): TfTensor =>
     block(config, weights, i, x)
 
-/** The batch's rows out of a stream, `[rows · length · hidden]`, shorter windows padded with zeros. */
+/** The hidden states of a batch's rows, `[rows · length · hidden]`, shorter sequences padded with zeros. */
 export async function rowsOf(
   { hiddenSize }: TransformerConfig,
-  stream: Stream,
+  states: SequenceStates,
   batch: Batch,
 ): Promise<Float32Array> {
   const width = batch.length * hiddenSize
   const values = new Float32Array(batch.rows * width)
-  for (const [row, number] of batch.windows.entries()) values.set(await stream.get(number), row * width)
+  for (const [row, number] of batch.sequences.entries()) values.set(await states.get(number), row * width)
   return values
 }
 

@@ -1,52 +1,52 @@
 import { type ByteSource, breather, type LongWork, ReallmError, random, seedFor } from '@reallm/tensor-io'
 import type { TextTokenizer } from '@reallm/transformer'
-import { type Window, windowsOf } from '../batches.ts'
+import { type Sequence, sequencesOf } from '../batches.ts'
 import { openData, type Piece } from './examples.ts'
 import { firstLearned, shortenPrompt } from './shorten.ts'
 import { joined, type Tokens, tokenise, tokeniseText } from './tokenise.ts'
 
-export interface WindowOptions {
-  /** Tokens predicted per window. */
+export interface SequenceOptions {
+  /** Tokens predicted per sequence. */
   readonly length: number
   readonly seed: number
-  /** Examples one after another in every window (default), or one example per window, cut at its length. */
+  /** Examples one after another in every sequence (default), or one example per sequence, cut at its length. */
   readonly packing?: boolean | undefined
-  /** Part kept for validation; default 0.05, and at least one window. 0 keeps none. */
+  /** Part kept for validation; default 0.05, and at least one sequence. 0 keeps none. */
   readonly validation?: number | undefined
 }
 
-export interface DataOptions extends WindowOptions, LongWork {
-  /** Windows that are wanted: of data that fill many more, parts spread evenly over them are taken. Default: all. */
+export interface DataOptions extends SequenceOptions, LongWork {
+  /** Sequences that are wanted: of larger data, parts spread evenly over them are used. Default: all. */
   readonly wanted?: number | undefined
 }
 
-export interface SplitWindows {
-  readonly train: readonly Window[]
-  readonly validation: readonly Window[]
+export interface SplitSequences {
+  readonly train: readonly Sequence[]
+  readonly validation: readonly Sequence[]
 }
 
 /** Characters that a token has at most, on average over a text. */
 const CHARACTERS_PER_TOKEN = 16
-/** Data of no more characters than this are always taken whole. */
+/** Data of no more characters than this are always used whole. */
 const SMALL = 1 << 21
 
 /**
- * A data file (see `openData`) as windows, split into training and validation: whole examples, drawn by the seed; of a
- * single text, its last windows. The file is read in pieces, twice, and held are only the tokens of what is taken.
- * Examples and windows without a token to learn are left out, prompts that fill a window are shortened from their front.
- * Progress: `data-read` (characters of what is taken); `examples-empty` and `prompts-shortened` (name = the first one's
+ * A data file (see `openData`) as sequences, split into training and validation: whole examples, drawn by the seed; of a
+ * single text, its last sequences. The file is read twice, in pieces; only the tokens of the parts that are used are kept.
+ * Examples and sequences without a token to learn are dropped, prompts that fill a sequence are shortened from their start.
+ * Progress: `data-read` (characters that are used); `examples-empty` and `prompts-shortened` (name = the first one's
  * file and line, done = their number, total = all examples).
  *
- * @throws `bad-file` naming the line that does not fit; `bad-option` when there is too little for one window of each, or
+ * @throws `bad-file` naming the line that does not fit; `bad-option` when there is too little for one sequence of each, or
  *   nothing to learn in any example, naming the first
  * @example
- * const { train } = await readWindows(await openFileSource('mine.jsonl'), tokenizer, { length: 256, seed: 0 })
+ * const { train } = await readSequences(await openFileSource('mine.jsonl'), tokenizer, { length: 256, seed: 0 })
  */
-export async function readWindows(
+export async function readSequences(
   source: ByteSource,
   tokenizer: TextTokenizer,
   options: DataOptions,
-): Promise<SplitWindows> {
+): Promise<SplitSequences> {
   const { length, packing = true, validation = 0.05, wanted = Number.POSITIVE_INFINITY } = options
   const data = await openData(source)
   const breathe = breather(options)
@@ -75,9 +75,9 @@ export async function readWindows(
   }
   if (data.kind === 'text') {
     const text = await tokeniseText(texts(taken()), tokenizer)
-    return splitWindows(source.name, [text], options)
+    return split(source.name, [text], options)
   }
-  const sequences: Tokens[] = []
+  const examples: Tokens[] = []
   let [nothing, shortened]: (string | undefined)[] = []
   let [number, cut] = [0, 0]
   for await (const piece of taken()) {
@@ -90,18 +90,18 @@ export async function readWindows(
     const { ids, weights } = shortenPrompt(whole, length)
     if (ids !== whole.ids) {
       cut++
-      shortened ??= `${piece.where}, whose prompt fills the window of ${length} tokens (${whole.ids.length - 1} hold it)`
+      shortened ??= `${piece.where}, whose prompt fills the sequence of ${length} tokens (${whole.ids.length - 1} hold it)`
     }
     const end = packing ? ids.length : length + 1
-    sequences.push({ ids: ids.slice(0, end), weights: weights.slice(0, end) })
+    examples.push({ ids: ids.slice(0, end), weights: weights.slice(0, end) })
   }
-  if (sequences.length === 0) throw nothingToLearn(nothing ?? source.name)
+  if (examples.length === 0) throw nothingToLearn(nothing ?? source.name)
   const tell = (event: string, done: number, name: string | undefined) => {
     if (name !== undefined) options.onProgress?.({ event, name, done, total: number })
   }
-  tell('examples-empty', number - sequences.length, nothing)
+  tell('examples-empty', number - examples.length, nothing)
   tell('prompts-shortened', cut, shortened)
-  return splitWindows(source.name, sequences, options)
+  return split(source.name, examples, options)
 }
 
 async function* texts(pieces: AsyncGenerator<Piece>): AsyncGenerator<string> {
@@ -111,33 +111,33 @@ async function* texts(pieces: AsyncGenerator<Piece>): AsyncGenerator<string> {
   }
 }
 
-/** Sequences as windows: whole sequences are kept for validation; of a single one, its last windows. */
-function splitWindows(name: string, sequences: readonly Tokens[], options: WindowOptions): SplitWindows {
+/** Sequences as sequences: whole examples are kept for validation; of a single one, its last sequences. */
+function split(name: string, examples: readonly Tokens[], options: SequenceOptions): SplitSequences {
   const { seed, validation = 0.05 } = options
   const kept = (n: number) => (validation === 0 ? 0 : Math.max(1, Math.round(n * validation)))
-  if (sequences.length === 1) {
-    const windows = cut(sequences, options)
-    const tail = kept(windows.length)
-    if (windows.length <= tail) throw tooLittle(name, windows.length)
+  if (examples.length === 1) {
+    const sequences = cut(examples, options)
+    const tail = kept(sequences.length)
+    if (sequences.length <= tail) throw tooLittle(name, sequences.length)
     return {
-      train: windows.slice(0, windows.length - tail),
-      validation: windows.slice(windows.length - tail),
+      train: sequences.slice(0, sequences.length - tail),
+      validation: sequences.slice(sequences.length - tail),
     }
   }
-  const order = shuffle(sequences, seedFor(seed, 'split'))
-  const heldOut = kept(order.length)
-  return { train: cut(order.slice(heldOut), options), validation: cut(order.slice(0, heldOut), options) }
+  const order = shuffle(examples, seedFor(seed, 'split'))
+  const first = kept(order.length)
+  return { train: cut(order.slice(first), options), validation: cut(order.slice(0, first), options) }
 }
 
-/** Windows of sequences; those without a token to learn are left out. */
-function cut(sequences: readonly Tokens[], { length, packing = true }: WindowOptions): Window[] {
-  if (!packing) return [...sequences]
-  const { ids, weights } = joined(sequences)
+/** The sequences of examples, except those without a token to learn. */
+function cut(examples: readonly Tokens[], { length, packing = true }: SequenceOptions): Sequence[] {
+  if (!packing) return [...examples]
+  const { ids, weights } = joined(examples)
   if (ids.length < 2) return []
   const size = Math.min(length, ids.length - 1)
-  return windowsOf(ids, size).flatMap((window, i) => {
+  return sequencesOf(ids, size).flatMap((sequence, i) => {
     const own = weights.subarray(i * size, (i + 1) * size + 1)
-    return firstLearned(own) > 0 ? [{ ids: window.ids, weights: own }] : []
+    return firstLearned(own) > 0 ? [{ ids: sequence.ids, weights: own }] : []
   })
 }
 
@@ -154,7 +154,11 @@ const nothingToLearn = (first: string) =>
     hint: 'give examples with a text, a completion or an answer',
   })
 
-const tooLittle = (name: string, windows: number) =>
-  new ReallmError('bad-option', `${name} fills ${windows} windows, too little to keep one for validation`, {
-    hint: 'give more text, a shorter window (--length), or keep nothing for validation (--validation 0)',
-  })
+const tooLittle = (name: string, sequences: number) =>
+  new ReallmError(
+    'bad-option',
+    `${name} fills ${sequences} sequences, too little to keep one for validation`,
+    {
+      hint: 'give more text, a shorter sequence (--length), or keep nothing for validation (--validation 0)',
+    },
+  )
