@@ -18,7 +18,7 @@ afterAll(() => rm(folder, { recursive: true }))
 /** Largest distance of values from those wanted, relative to the largest wanted one. */
 function distance(got: readonly number[], wanted: readonly number[]): number {
   expect(got).toHaveLength(wanted.length)
-  const largest = Math.max(...wanted.map(Math.abs))
+  const largest = Math.max(1e-9, ...wanted.map(Math.abs))
   return Math.max(...got.map((v, i) => Math.abs(v - wanted[i]))) / largest
 }
 
@@ -34,10 +34,11 @@ test.each(versions)(
   },
 )
 
+/** Fails where a matrix has another codec, a part or a parameter that the golden one has not: older releases would refuse it. */
 test('what is written today is laid out as its version says: a change of layout needs a new one', async () => {
   await writeGoldenArtifact(folder)
   const [written, wanted] = await Promise.all([openModel(folder), openModel(golden(artifactVersion))])
-  expect(written.config).toEqual(wanted.config)
+  expect(wanted.config).toMatchObject(written.config)
   expect([...written.tensors]).toEqual([...wanted.tensors])
   await Promise.all([written.close(), wanted.close()])
 })

@@ -33,8 +33,8 @@ import { allTensors, parseConfig } from '@reallm/tensor-io/models'
 import { useBackend } from '@reallm/transformer'
 import { additive, e8, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
 
-/** The ids that the logits of a golden artifact are recorded for. */
-export const goldenIds = [7, 31, 20, 5, 50]
+/** Tokens that logits are recorded for. */
+const ids = [7, 31, 20, 5, 50]
 
 const config = {
   model_type: 'llama',
@@ -54,10 +54,10 @@ const stored: readonly (readonly [codec: MatrixCodec, params: object])[] = [
   [rotated(grid, { output: false }), { inner: { bits: 4, group: 8 } }],
   [rotated(trellis), { inner: { bits: 2.25, stateBits: 8 } }],
   [trellis, { bits: 3, stateBits: 8, scale: 'row' }],
-  [trellis, { bits: 2, stateBits: 8, values: 'trained' }],
+  [trellis, { bits: 1.5, stateBits: 9 }],
   [trellis, { bits: 2.25, stateBits: 8, values: 'network', hidden: 2 }],
   [scaled(rotated(trellis)), { inner: { inner: { bits: 3, stateBits: 8 } } }],
-  [trellis, { bits: 2, stateBits: 9, values: 'hash' }],
+  [trellis, { bits: 6, stateBits: 10 }],
   [grid, { bits: 3, group: 8, symmetric: false, scales: 'double' }],
   [grid, { bits: 2, group: 'row', scales: 'f32' }],
   [normalfloat, { bits: 4, group: 8 }],
@@ -114,7 +114,7 @@ export async function readGolden(folder: string): Promise<Golden> {
     rows[module] = Array.from(data, rounded)
   }
   const model = await load(files, { registry, weights: 'f32', tokenizer: false })
-  const logits = Array.from(await model.session().feed(goldenIds), rounded)
+  const logits = Array.from(await model.session().feed(ids), rounded)
   model.dispose()
   return { rows, logits }
 }
