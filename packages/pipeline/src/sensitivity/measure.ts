@@ -5,6 +5,7 @@ import type { Sequences } from '../calibrate/sequences.ts'
 import { statisticsFolder } from '../calibrate/statistics.ts'
 import { restoreFromCache, storeInCache } from '../checkpoint/cache.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { isUnchanged } from '../open/is-unchanged.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { ConfigurationErrorOptions } from './configuration-errors.ts'
 import { measureSensitivity, type Sensitivity, sensitivityKey } from './measure-sensitivity.ts'
@@ -33,7 +34,9 @@ export async function measure(options: MeasureOptions): Promise<Sensitivity> {
     if (known) return known
     const layers = calibrate(model, sequences, checkpoint, settings)
     const sensitivity = await measureSensitivity(layers, options)
-    await storeInCache(cached, checkpoint, kept, sensitivity, settings)
+    // What was measured on a model that changed meanwhile is kept for nobody.
+    if (await isUnchanged(model, settings))
+      await storeInCache(cached, checkpoint, kept, sensitivity, settings)
     return sensitivity
   })
 }
