@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { openModel } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/models'
-import { fixture, goldenModels, withBf16Frequencies } from '@reallm/testing'
+import { fixture, goldenConfig, goldenModels } from '@reallm/testing'
 import { describe, expect, it } from 'vitest'
 import { Decoder } from './decoder.ts'
 import { Engine } from './engine.ts'
@@ -21,7 +21,7 @@ async function golden(family: string) {
 async function start(family: string, form: WeightForm, build?: 'plain' | 'reference') {
   const engine = await Engine.start(build ? { build } : {})
   const model = await openWeights(`${models}${family}`)
-  const config = withBf16Frequencies(model.config)
+  const config = goldenConfig(family, model.config)
   const decoder = new Decoder(engine, config, await loadWeights(engine, model, { form }))
   await model.close()
   return { engine, decoder, cache: () => new KvCache(engine, config) }

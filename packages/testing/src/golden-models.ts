@@ -1,11 +1,32 @@
 import { bf16ToF32, f32ToBf16 } from '@reallm/tensor-io'
 import type { Rope, TransformerConfig } from '@reallm/tensor-io/models'
 
-/** The folders of golden models. */
-export const goldenModels = ['llama-gqa-tied', 'mistral-untied', 'qwen2-bias', 'qwen3-qknorm', 'gemma3-text']
+/** Golden models that were cast to bfloat16 and back as a whole, rotary frequencies included. */
+const castWhole = ['llama-gqa-tied', 'mistral-untied', 'qwen2-bias', 'qwen3-qknorm', 'gemma3-text']
 
-/** The golden models were cast to bfloat16 and back as a whole, rotary frequencies included. */
-export function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
+/** The folders of golden models, one or more of each family. */
+export const goldenModels = [
+  ...castWhole,
+  'smollm3',
+  'ernie4_5',
+  'granite',
+  'phi3',
+  'olmo2',
+  'olmo3',
+  'ministral3',
+  'gemma2',
+  'hunyuan_v1_dense',
+  'exaone4',
+]
+
+/** Those that GGUF can hold: llama.cpp has no windows for Mistral, and for EXAONE only in a model of 64 layers. */
+export const goldenModelsInGguf = goldenModels.filter(name => !['mistral-untied', 'exaone4'].includes(name))
+
+/** The configuration that a golden model was computed with. */
+export const goldenConfig = (name: string, config: TransformerConfig): TransformerConfig =>
+  castWhole.includes(name) ? withBf16Frequencies(config) : config
+
+function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
   const rounded = (x: readonly number[]) => [...bf16ToF32(f32ToBf16(Float32Array.from(x)))]
   const ropes = new Map<Rope | undefined, Rope>()
   const layerSpecs = config.layerSpecs.map(spec => {

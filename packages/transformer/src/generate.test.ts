@@ -1,3 +1,4 @@
+import type { TransformerConfig } from '@reallm/tensor-io/models'
 import { createTokenizer } from '@reallm/tensor-io/tokenizer'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type GoldenModel, goldenModel } from '../test/golden.ts'
@@ -21,13 +22,12 @@ const run = (options: Parameters<typeof generateIds>[3]) =>
   collect(generateIds(model.config, model.weights, prompt, { eos: [], ...options }))
 
 describe('generateIds', () => {
-  it('takes the likeliest token each time, as without a cache', async () => {
-    const { config, weights } = model
-    const before = tf.memory().numTensors
+  /** The prompt and its likeliest six tokens, each from the whole text. */
+  function likeliest(config: TransformerConfig): number[] {
     const ids = [...prompt]
     for (let i = 0; i < 6; i++) {
       const best = tf.tidy(() => {
-        const logits = forward(config, weights, tf.tensor2d([ids], undefined, 'int32'))
+        const logits = forward(config, model.weights, tf.tensor2d([ids], undefined, 'int32'))
         return logits
           .slice([0, ids.length - 1], [1, 1])
           .argMax(-1)
@@ -35,7 +35,27 @@ describe('generateIds', () => {
       })
       ids.push(best)
     }
-    expect(await run({ maxTokens: 6 })).toEqual(ids.slice(3))
+    return ids
+  }
+
+  it('takes the likeliest token each time, as without a cache', async () => {
+    const before = tf.memory().numTensors
+    expect(await run({ maxTokens: 6 })).toEqual(likeliest(model.config).slice(3))
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  it('reads the text again where LongRoPE turns it by other angles', async () => {
+    const { config, weights } = model
+    const layerSpecs = config.layerSpecs.map(spec => {
+      const rope = spec.mixer.rope!
+      const inverseFrequencies = rope.inverseFrequencies.map(() => 1.5)
+      return { ...spec, mixer: { ...spec.mixer, rope: { ...rope, long: { beyond: 5, inverseFrequencies } } } }
+    })
+    const before = tf.memory().numTensors
+    const long = { ...config, layerSpecs }
+    const got = await collect(generateIds(long, weights, prompt, { eos: [], maxTokens: 6 }))
+    expect(got).toEqual(likeliest(long).slice(3))
+    expect(got).not.toEqual(likeliest(config).slice(3))
     expect(tf.memory().numTensors).toBe(before)
   })
 

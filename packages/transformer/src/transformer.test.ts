@@ -2,6 +2,7 @@ import { linearModules } from '@reallm/tensor-io/models'
 import { goldenModels } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { distance, type GoldenModel, goldenModel, relativeError, testedBackends } from '../test/golden.ts'
+import { generateIds } from './generate.ts'
 import { createKvCache } from './kv-cache.ts'
 import { linear } from './ops.ts'
 import { type TfTensor, tf, useBackend } from './tf.ts'
@@ -98,6 +99,15 @@ describe.each(testedBackends)('on %s', backend => {
         expect(distance(tf.concat(parts, 1), expected.logits)).toBeLessThan(1e-4)
       })
       cache.dispose()
+    })
+
+    it('writes the reference’s likeliest tokens', async ({ skip }) => {
+      const { config, weights, greedy } = model
+      if (!greedy) return skip('the reference wrote none')
+      const ids: number[] = []
+      const options = { maxTokens: 8, temperature: 0, eos: [] }
+      for await (const id of generateIds(config, weights, greedy.slice(0, 8), options)) ids.push(id)
+      expect(ids).toEqual(greedy.slice(8))
     })
 
     it('attends in chunks to a long text as piece by piece', () => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { openFileSource, openSafetensors } from '@reallm/tensor-io'
 import { parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
-import { fixture, withBf16Frequencies } from '@reallm/testing'
+import { fixture, goldenConfig } from '@reallm/testing'
 import { type BackendName, listBackends, type TfTensor, tf } from '../src/tf.ts'
 
 /** Backends that the golden tests run on: those of native, wasm and cpu that are here. */
@@ -29,17 +29,21 @@ export interface GoldenModel {
   readonly expected: Record<string, TfTensor>
   readonly gradients: Record<string, TfTensor>
   readonly loss: number
+  /** Eight ids and eight that follow them, each the likeliest; not of every model. */
+  readonly greedy: number[] | undefined
 }
 
 export async function goldenModel(name: string): Promise<GoldenModel> {
   const folder = `models/${name}`
+  const { loss, greedy } = await readJson(`${folder}/expected.json`)
   return {
-    config: withBf16Frequencies(parseConfig(await readJson(`${folder}/config.json`))),
+    config: goldenConfig(name, parseConfig(await readJson(`${folder}/config.json`))),
     weights: await readTensors(`${folder}/model.safetensors`),
     ids: await readJson(`${folder}/tokens.json`),
     expected: await readTensors(`${folder}/expected.safetensors`),
     gradients: await readTensors(`${folder}/expected_grad.safetensors`),
-    loss: (await readJson(`${folder}/expected.json`)).loss,
+    loss,
+    greedy,
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import {
   byteLevelTokenizer,
   fixture,
+  goldenModelsInGguf,
   openLlamaCpp,
   replacesSpaces,
   sentencePieceTokenizer,
@@ -65,11 +66,12 @@ const digits = (model_type: unknown) => (model_type === 'gemma3_text' ? 3 : 4)
 
 describe.skipIf(!llama)(`llama.cpp computes the loss of what is written${why}`, () => {
   it.each<[string, HuggingFaceConfig]>([
-    ['llama-gqa-tied', {}],
+    ...goldenModelsInGguf.map((name): [string, HuggingFaceConfig] => [
+      name,
+      name === 'gemma3-text' ? { torch_dtype: 'float32' } : {},
+    ]),
     ['mistral-untied', { sliding_window: null }],
-    ['qwen2-bias', {}],
-    ['qwen3-qknorm', {}],
-    ['gemma3-text', { torch_dtype: 'float32' }],
+    ['exaone4', { sliding_window: null, layer_types: null }],
   ])('%s', async (name, changes) => {
     const folder = join(scratch, name)
     cpSync(fixture(`models/${name}`), folder, { recursive: true })

@@ -14,6 +14,7 @@ import {
   ggufTensors,
   type ModelWeights,
   parseConfig,
+  type RopeTensors,
   type TextTokenizer,
   type TransformerConfig,
   tokenizerFromGguf,
@@ -28,11 +29,9 @@ import type { StoredAs } from './storable.ts'
 export interface GgufPlan {
   readonly metadata: Readonly<Record<string, GgufValue>>
   readonly tensors: PlannedGgufTensors
-  /** Contents of the tensor `ROPE_FACTORS`, where there is one. */
-  readonly ropeFactors: Float32Array | undefined
+  /** Contents of the tensors that say the rope, part of `tensors`. */
+  readonly ropeTensors: RopeTensors
 }
-
-export const ROPE_FACTORS = 'rope_freqs.weight'
 
 /** `general.file_type` of llama.cpp, and the type of matrices. */
 const fileTypes: Readonly<Record<StoredAs, readonly [number, GgufTensorType]>> = {
@@ -49,7 +48,7 @@ const fileTypes: Readonly<Record<StoredAs, readonly [number, GgufTensorType]>> =
  */
 export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongWork): Promise<GgufPlan> {
   const { config } = model
-  const { metadata: own, ropeFactors, requireTensor } = configToGguf(config)
+  const { metadata: own, ropeTensors, requireTensor } = configToGguf(config)
   const tokenizer = await tokenizerOf(model)
   if (!tokenizer) refuseOtherTokenizers(model, work)
   const metadata: Record<string, GgufValue> = {
@@ -64,8 +63,9 @@ export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongW
     requireTensor(name)
     tensors[name] = { type: tensorType(shape, dtype), shape }
   }
-  if (ropeFactors) tensors[ROPE_FACTORS] = { type: 'F32', shape: [ropeFactors.length] }
-  const plan = { metadata, tensors, ropeFactors }
+  for (const [name, { length }] of Object.entries(ropeTensors))
+    tensors[name] = { type: 'F32', shape: [length] }
+  const plan = { metadata, tensors, ropeTensors }
   requireHeld(config, tokenizer, plan)
   return plan
 }
@@ -118,7 +118,7 @@ function refuseOtherTokenizers({ files }: ModelWeights, work: LongWork): void {
 
 function requireHeld(config: TransformerConfig, tokenizer: TextTokenizer | undefined, plan: GgufPlan): void {
   const values = valuesOf(plan)
-  const found = parseConfig(configFromGguf(values, new Map(Object.entries(plan.tensors)), plan.ropeFactors))
+  const found = parseConfig(configFromGguf(values, new Map(Object.entries(plan.tensors)), plan.ropeTensors))
   requireSameConfig(config, found, 'GGUF')
   if (tokenizer) {
     const read = createTokenizer(tokenizerFromGguf(values), endIdsOfGguf(values))

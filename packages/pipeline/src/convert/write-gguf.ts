@@ -2,7 +2,7 @@ import { createGgufWriter, type GgufTensorType, type LongWork, ReallmError } fro
 import { ggufTensors, ggufValues, type ModelWeights, openWeights } from '@reallm/transformer'
 import { requireSameModel } from './compare-models.ts'
 import { eachTensor } from './each-tensor.ts'
-import { type GgufPlan, planGguf, ROPE_FACTORS, valuesOf } from './plan-gguf.ts'
+import { type GgufPlan, planGguf, valuesOf } from './plan-gguf.ts'
 import { requireStorable, type StoredAs } from './storable.ts'
 
 const storedAs: Readonly<Record<GgufTensorType, StoredAs>> = {
@@ -23,7 +23,7 @@ export async function writeGguf(
   const inGguf = ggufTensors(model.config)
   const writer = await createGgufWriter(path, plan.metadata, plan.tensors)
   try {
-    if (plan.ropeFactors) await writer.write(ROPE_FACTORS, plan.ropeFactors)
+    for (const [name, values] of Object.entries(plan.ropeTensors)) await writer.write(name, values)
     await eachTensor(model, work, async (name, values, shape) => {
       const stored = inGguf.get(name)!
       requireStorable(name, shape, values, storedAs[plan.tensors[stored.name].type])

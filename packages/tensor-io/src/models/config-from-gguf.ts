@@ -1,7 +1,7 @@
 import { ReallmError } from '../core/errors.ts'
 import type { HuggingFaceConfig } from './config-reader.ts'
 import { type Family, families } from './families/index.ts'
-import { ropeScalingFromGguf } from './gguf-rope.ts'
+import { type RopeTensors, ropeScalingFromGguf } from './gguf-rope.ts'
 
 /** Metadata of a GGUF file, by key. */
 export type GgufMetadata = Readonly<Record<string, unknown>>
@@ -10,13 +10,13 @@ export type GgufMetadata = Readonly<Record<string, unknown>>
  * The `config.json` that says what a GGUF file's metadata says.
  *
  * @param tensors names and shapes in the file, for what metadata leaves out (vocabulary, tied head)
- * @param ropeFactors contents of `rope_freqs.weight`, where Llama 3's scaling is
+ * @param ropeTensors contents of the tensors that are about rotary embeddings
  * @throws `unsupported` for another architecture, listing the known ones
  */
 export function configFromGguf(
   metadata: GgufMetadata,
   tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
-  ropeFactors?: Float32Array,
+  ropeTensors: RopeTensors = {},
 ): HuggingFaceConfig {
   const architecture = metadata['general.architecture']
   const get = (key: string) => metadata[`${architecture}.${key}`]
@@ -39,7 +39,12 @@ export function configFromGguf(
   const heads = number('attention.head_count')
   const head_dim = optional('attention.key_length') ?? hidden_size / heads
   const layers = number('block_count')
-  const own = Object.entries(family.gguf.keys ?? {}).map(([key, stored]) => [key, optional(stored)] as const)
+  const decimal = (key: string) => {
+    const value = optional(key)
+    return value === undefined ? undefined : Number(value.toPrecision(6))
+  }
+  const own = Object.entries(family.gguf.keys ?? {}).map(([key, stored]) => [key, decimal(stored)] as const)
+  const ropeScaling = ropeScalingFromGguf(get, ropeTensors, head_dim)
   return {
     architectures: [family.architecture],
     model_type: family.modelType,
@@ -50,28 +55,23 @@ export function configFromGguf(
     num_attention_heads: heads,
     num_key_value_heads: optional('attention.head_count_kv') ?? heads,
     head_dim,
-    rms_norm_eps: decimal(number('attention.layer_norm_rms_epsilon')),
+    rms_norm_eps: Number(number('attention.layer_norm_rms_epsilon').toPrecision(6)),
     max_position_embeddings: number('context_length'),
     tie_word_embeddings: !tensors.has('output.weight'),
     attention_bias: tensors.has('blk.0.attn_q.bias'),
     mlp_bias: tensors.has('blk.0.ffn_up.bias'),
     rope_theta: optional('rope.freq_base') ?? 10_000,
-    rope_scaling: ropeScalingFromGguf(get, ropeFactors, head_dim),
+    rope_scaling: ropeScaling,
     ...(windowed
       ? slidingFromGguf(family, number('attention.sliding_window'), get, layers)
       : { sliding_window: null }),
     hidden_act: 'silu',
-    ...Object.fromEntries(
-      own.flatMap(([key, value]) => (value === undefined ? [] : [[key, decimal(value)]])),
-    ),
-    ...family.gguf.implied?.({ number, optional, headDim: head_dim }),
+    ...Object.fromEntries(own.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
+    ...family.gguf.implied?.({ number, optional, decimal, headDim: head_dim, ropeScaling }),
     bos_token_id: tokenIdOf(metadata, 'bos') ?? null,
     eos_token_id: oneOrMore(endIdsOfGguf(metadata)),
   }
 }
-
-/** The decimal number that was stored in 32 bits. */
-const decimal = (value: number) => Number(value.toPrecision(6))
 
 /** Which layers slide: as an array says, by a period, or as the family does. */
 function slidingFromGguf(

@@ -55,6 +55,13 @@ export class ConfigReader {
     return typeof n === 'number' ? n : undefined
   }
 
+  /** @throws `bad-file` naming the key, unless it is a positive number */
+  positive(key: string): number {
+    const n = this.number(key)
+    if (n !== undefined && n > 0 && n < Number.POSITIVE_INFINITY) return n
+    throw new ReallmError('bad-file', `config.json: ${key} must be a positive number, got ${n ?? null}`)
+  }
+
   flag(key: string): boolean {
     return this.value(key) === true
   }

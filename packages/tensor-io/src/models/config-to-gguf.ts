@@ -2,13 +2,13 @@ import { ReallmError } from '../core/errors.ts'
 import type { GgufValue } from '../formats/gguf/values.ts'
 import { familyOf, type TransformerConfig } from './config.ts'
 import { ConfigReader } from './config-reader.ts'
-import { ropeToGguf } from './gguf-rope.ts'
+import { type RopeTensors, ropeToGguf } from './gguf-rope.ts'
 
 /** A model's configuration as GGUF says it. */
 export interface GgufConfig {
   readonly metadata: Readonly<Record<string, GgufValue>>
-  /** Contents of `rope_freqs.weight`, where that is how the rope is said. */
-  readonly ropeFactors: Float32Array<ArrayBuffer> | undefined
+  /** Contents of tensors that say the rope. */
+  readonly ropeTensors: RopeTensors
   /** @throws `unsupported` for a tensor that llama.cpp would leave out */
   requireTensor(ggufName: string): void
 }
@@ -21,7 +21,15 @@ export interface GgufConfig {
  */
 export function configToGguf(config: TransformerConfig): GgufConfig {
   const family = familyOf(config.source)
-  const { architecture: name, headsFill, windows, biases, ropeFactors, keys = {} } = family.gguf
+  const {
+    architecture: name,
+    headsFill,
+    windows,
+    windowsIn = config.layers,
+    biases,
+    keys = {},
+    ropeTensors = [],
+  } = family.gguf
   const [{ mixer, ffn }] = config.layerSpecs
   const reader = new ConfigReader(config.source, family)
   const width = mixer.heads * mixer.headDim
@@ -29,7 +37,7 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     throw refuse(`in a ${name} the heads must be ${config.hiddenSize} wide together, these are ${width}`)
   }
   const full = reader.ropeParameters(false)
-  if (windows && full.rope_type === 'yarn') {
+  if (windows === 'own' && full.rope_type === 'yarn') {
     throw refuse(`in a ${name} llama.cpp would apply rope scaling yarn to layers with a window as well`)
   }
   const turning = reader.ropeWidth(false)
@@ -47,7 +55,8 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     'rope.dimension_count': whole(turning),
     vocab_size: whole(config.vocabSize),
     ...rope.metadata,
-    ...(windows && windowsToGguf(config, reader)),
+    ...(windows && windowsIn === config.layers && windowsToGguf(config)),
+    ...(windows === 'own' && { 'rope.freq_base_swa': real(reader.ropeParameters(true).rope_theta) }),
     // llama.cpp takes √width where this says something else; readers of this library take what it says.
     ...(config.embeddingScale !== 1 && { embedding_scale: real(config.embeddingScale) }),
   }
@@ -55,12 +64,18 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     const value = reader.number(key)
     if (value !== undefined) values[stored] = real(value)
   }
+  for (const [stored, value] of Object.entries(family.gguf.written?.(full) ?? {})) {
+    if (value === undefined) delete values[stored]
+    else values[stored] = real(value)
+  }
   return {
     metadata: {
       'general.architecture': { type: 'string', value: name },
       ...Object.fromEntries(Object.entries(values).map(([key, value]) => [`${name}.${key}`, value])),
     },
-    ropeFactors: ropeFactors && rope.factors,
+    ropeTensors: Object.fromEntries(
+      ropeTensors.flatMap(tensor => (rope.tensors[tensor] ? [[tensor, rope.tensors[tensor]]] : [])),
+    ),
     requireTensor(ggufName) {
       const bias = /^(?:blk\.\d+\.)?(.*)\.bias$/.exec(ggufName)?.[1]
       if (bias === undefined || biases?.includes(bias)) return
@@ -69,14 +84,13 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
   }
 }
 
-function windowsToGguf({ layerSpecs }: TransformerConfig, reader: ConfigReader): Record<string, GgufValue> {
+function windowsToGguf({ layerSpecs }: TransformerConfig): Record<string, GgufValue> {
   const windows = layerSpecs.map(({ mixer }) => mixer.window)
   const window = windows.find(w => w !== undefined)
   if (window === undefined) return {}
   return {
     'attention.sliding_window': whole(window),
     'attention.sliding_window_pattern': { type: 'bool', value: windows.map(w => w !== undefined) },
-    'rope.freq_base_swa': real(reader.ropeParameters(true).rope_theta),
   }
 }
 

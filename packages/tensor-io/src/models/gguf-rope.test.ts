@@ -7,12 +7,12 @@ const maxPositions = 8192
 
 /** The rope that comes back from what is written. */
 function through(parameters: RopeParameters) {
-  const { metadata, factors } = ropeToGguf(parameters, headDim, maxPositions)
+  const { metadata, tensors } = ropeToGguf(parameters, headDim, maxPositions)
   const get = (key: string) => {
     const value = metadata[key]?.value
     return typeof value === 'number' ? Math.fround(value) : value
   }
-  const scaling = ropeScalingFromGguf(get, factors, headDim)
+  const scaling = ropeScalingFromGguf(get, tensors, headDim)
   const rope_theta = get('rope.freq_base') as number
   return { scaling, rope: rope({ rope_theta, ...scaling }, headDim, maxPositions) }
 }
@@ -48,6 +48,17 @@ describe('a rope in GGUF', () => {
         original_max_position_embeddings: 512,
       },
     ],
+    [
+      'LongRoPE',
+      {
+        rope_theta: 1e4,
+        rope_type: 'longrope',
+        short_factor: Array.from({ length: 32 }, (_, j) => 1 + j / 32),
+        long_factor: Array.from({ length: 32 }, (_, j) => 1 + j),
+        original_max_position_embeddings: 1024,
+      },
+    ],
+    ['a base stretched by alpha', { rope_theta: 1e4, rope_type: 'dynamic', alpha: 1000 }],
     ['yarn', { rope_theta: 1e6, rope_type: 'yarn', factor: 4, original_max_position_embeddings: 2048 }],
     [
       'yarn with its own magnitude',
@@ -84,8 +95,8 @@ describe('a rope in GGUF', () => {
   })
 
   it('refuses other types', () => {
-    expect(() => ropeToGguf({ rope_theta: 1e4, rope_type: 'longrope' }, headDim, maxPositions)).toThrow(
-      'longrope',
+    expect(() => ropeToGguf({ rope_theta: 1e4, rope_type: 'dynamic' }, headDim, maxPositions)).toThrow(
+      'dynamic',
     )
   })
 })
@@ -94,7 +105,7 @@ describe('rope scaling that other programs write', () => {
   const read = (metadata: Record<string, unknown>, factors?: number[]) =>
     ropeScalingFromGguf(
       key => metadata[key],
-      factors && Float32Array.from(factors),
+      factors ? { 'rope_freqs.weight': Float32Array.from(factors) } : {},
       factors ? 2 * factors.length : headDim,
     )
 

@@ -4,20 +4,35 @@ import { llama3Divisor, type RopeParameters, rope, yarnMagnitude } from './rope.
 
 type Lookup = (key: string) => unknown
 
+/** Tensors of a GGUF file that are about its rotary embedding. */
+export const ropeTensors = [
+  'rope_freqs.weight',
+  'rope_factors_short.weight',
+  'rope_factors_long.weight',
+] as const
+export type RopeTensors = Readonly<Partial<Record<(typeof ropeTensors)[number], Float32Array<ArrayBuffer>>>>
+
 /**
  * The `rope_scaling` that a GGUF file means, by llama.cpp's reading: a factor without a type is linear, and the magnitude
  * that YaRN takes from its factor comes on top of `attn_factor`.
  *
  * @param get metadata of the architecture
- * @param factors contents of `rope_freqs.weight`, where Llama 3's scaling is
+ * @param tensors contents of `ropeTensors`: Llama 3's scaling, or LongRoPE's divisors
  * @throws `unsupported` for what has no form in a config.json
  */
-export function ropeScalingFromGguf(
-  get: Lookup,
-  factors: Float32Array | undefined,
-  headDim: number,
-): object | null {
+export function ropeScalingFromGguf(get: Lookup, tensors: RopeTensors, headDim: number): object | null {
   const number = (key: string) => (get(key) === undefined ? undefined : Number(get(key)))
+  const factors = tensors['rope_freqs.weight']
+  const [short, long] = [tensors['rope_factors_short.weight'], tensors['rope_factors_long.weight']]
+  if (short && long) {
+    return {
+      rope_type: 'longrope',
+      short_factor: [...short],
+      long_factor: [...long],
+      attention_factor: number('rope.scaling.attn_factor') ?? 1,
+      ...present({ original_max_position_embeddings: number('rope.scaling.original_context_length') }),
+    }
+  }
   if (factors) return llama3Scaling(factors, number('rope.freq_base') ?? 10_000, headDim)
   const factor = number('rope.scaling.factor') ?? number('rope.scale_linear')
   const type = get('rope.scaling.type') ?? 'linear'
@@ -49,10 +64,10 @@ const present = (values: Record<string, number | undefined>) =>
 
 const refuse = (what: string) => new ReallmError('unsupported', `GGUF metadata: ${what} is not supported`)
 
-/** What llama.cpp needs to know of a rope: metadata, and for Llama 3's scaling the contents of `rope_freqs.weight`. */
+/** What llama.cpp needs to know of a rope: metadata, and contents of tensors. */
 export interface GgufRope {
   readonly metadata: Readonly<Record<string, GgufValue>>
-  readonly factors?: Float32Array<ArrayBuffer>
+  readonly tensors: RopeTensors
 }
 
 /**
@@ -65,6 +80,8 @@ export function ropeToGguf(parameters: RopeParameters, headDim: number, maxPosit
   const type = parameters.rope_type ?? 'default'
   const base = { 'rope.freq_base': real(parameters.rope_theta) }
   const { inverseFrequencies, scale } = rope(parameters, headDim, maxPositions)
+  const whole = (value: number): GgufValue => ({ type: 'uint32', value })
+  const original = parameters.original_max_position_embeddings ?? maxPositions
   const scaling = (factor: number) => ({
     ...base,
     'rope.scaling.type': { type: 'string', value: type } as const,
@@ -72,24 +89,43 @@ export function ropeToGguf(parameters: RopeParameters, headDim: number, maxPosit
   })
   switch (type) {
     case 'default':
-      return { metadata: base }
+      return { metadata: base, tensors: {} }
     case 'linear':
-      return { metadata: scaling(parameters.factor!) }
+      return { metadata: scaling(parameters.factor!), tensors: {} }
     case 'llama3': {
       const plain = rope({ rope_theta: parameters.rope_theta }, headDim, maxPositions).inverseFrequencies
-      return { metadata: base, factors: Float32Array.from(plain, (f, j) => f / inverseFrequencies[j]) }
+      const factors = Float32Array.from(plain, (f, j) => f / inverseFrequencies[j])
+      return { metadata: base, tensors: { 'rope_freqs.weight': factors } }
     }
     case 'yarn': {
       const factor = parameters.factor!
-      const original = parameters.original_max_position_embeddings ?? maxPositions
       return {
         metadata: {
           ...scaling(factor),
-          'rope.scaling.original_context_length': { type: 'uint32', value: original },
+          'rope.scaling.original_context_length': whole(original),
           'rope.scaling.attn_factor': real(scale / yarnMagnitude(factor)),
         },
+        tensors: {},
       }
     }
+    case 'longrope':
+      return {
+        metadata: {
+          ...base,
+          'rope.scaling.original_context_length': whole(original),
+          'rope.scaling.attn_factor': real(scale),
+        },
+        tensors: {
+          'rope_factors_short.weight': Float32Array.from(parameters.short_factor!),
+          'rope_factors_long.weight': Float32Array.from(parameters.long_factor!),
+        },
+      }
+    case 'dynamic':
+      // Only the base is another one.
+      return {
+        metadata: { 'rope.freq_base': real(inverseFrequencies[1] ** (-headDim / 2)) },
+        tensors: {},
+      }
     default:
       throw new ReallmError('unsupported', `rope scaling ${type} cannot be written to GGUF`, {
         hint: 'convert to safetensors instead',

@@ -4,6 +4,7 @@ export { configFromGguf, endIdsOfGguf, type GgufMetadata } from './config-from-g
 export type { HuggingFaceConfig } from './config-reader.ts'
 export { configToGguf, type GgufConfig } from './config-to-gguf.ts'
 export { type Family, families, type GgufFamily } from './families/index.ts'
+export type { RopeTensors } from './gguf-rope.ts'
 export { ggufTensors, ggufValues, permuteHeads, type StoredInGguf } from './gguf-tensors.ts'
 export * from './layer-spec.ts'
 export { type Review, reviewFiles } from './review.ts'

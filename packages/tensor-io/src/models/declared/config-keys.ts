@@ -31,7 +31,7 @@ function checkRope(where: string, given: unknown): void {
   for (const [key, value] of Object.entries(given)) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       checkRope(`${where}.${key}`, value)
-    else if (!ropeKeys.has(key) && !isOff(value) && !(key === 'partial_rotary_factor' && value === 1)) {
+    else if (!ropeKeys.has(key) && !isOff(value)) {
       throw refuse(`${where}.${key}`, value)
     }
   }

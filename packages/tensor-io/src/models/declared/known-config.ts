@@ -114,7 +114,7 @@ export const ropeKeys: ReadonlySet<string> = new Set([
     'beta_slow',
     'truncate',
   ],
-  ...['short_factor', 'long_factor', 'alpha', 'llama_4_scaling_beta'],
+  ...['partial_rotary_factor', 'short_factor', 'long_factor', 'alpha', 'llama_4_scaling_beta'],
   ...['finetuned', 'mrope_section', 'mrope_interleaved'],
 ])
 

@@ -3,6 +3,7 @@ import type { ModelFiles } from '../../formats/model-files.ts'
 import { parseConfig, type TransformerConfig } from '../config.ts'
 import { configFromGguf } from '../config-from-gguf.ts'
 import type { HuggingFaceConfig } from '../config-reader.ts'
+import { ropeTensors } from '../gguf-rope.ts'
 import { unknownConfigKeys, unknownGgufKeys } from './config-keys.ts'
 import { hasOwnHead } from './own-head.ts'
 import { refuseQuantised } from './quantised.ts'
@@ -49,11 +50,10 @@ export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
 }
 
 async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
-  const ropeFactors = files.tensors.has('rope_freqs.weight')
-    ? (await files.readFloat32('rope_freqs.weight')).data
-    : undefined
+  const found = ropeTensors.filter(name => files.tensors.has(name))
+  const values = await Promise.all(found.map(async name => [name, (await files.readFloat32(name)).data]))
   const metadata = recorded(files.metadata)
-  const source = configFromGguf(metadata.source, files.tensors, ropeFactors)
+  const source = configFromGguf(metadata.source, files.tensors, Object.fromEntries(values))
   checkSizes(source, files)
   const config = parseConfig(source)
   const unread = metadata.unread()

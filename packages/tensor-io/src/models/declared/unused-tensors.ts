@@ -7,7 +7,7 @@ import { recognised } from './layouts.ts'
 
 /** Tensors that follow from the configuration, or were read with it, and scales of caches in 8 bits, which none are here. */
 const harmless =
-  /(\.rotary_emb\.(inv_freq|cos_cached|sin_cached)|^rope_freqs\.weight|\.self_attn\.(attn\.)?[kv]_scale)$/
+  /(\.rotary_emb\.(inv_freq|cos_cached|sin_cached)|^rope_(freqs|factors_long|factors_short)\.weight|\.self_attn\.(attn\.)?[kv]_scale)$/
 
 /** Names of the stored tensors that a model does not use. */
 export function unusedTensors(files: ModelFiles, used: Iterable<string>): string[] {

@@ -122,6 +122,10 @@ export function norms(
 }
 
 const normsBefore = { beforeMixer: 'input_layernorm', beforeFfn: 'post_attention_layernorm' } as const
+export const normsAfter = {
+  afterMixer: 'post_attention_layernorm',
+  afterFfn: 'post_feedforward_layernorm',
+} as const
 export const sandwichNorms = {
   beforeMixer: 'input_layernorm',
   afterMixer: 'post_attention_layernorm',

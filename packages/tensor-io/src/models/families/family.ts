@@ -1,5 +1,7 @@
 import type { ConfigDefaults, ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
+import type { RopeTensors } from '../gguf-rope.ts'
 import type { LayerSpec } from '../layer-spec.ts'
+import type { RopeParameters } from '../rope.ts'
 
 /** What a model family is: how its `config.json` becomes layers, and what GGUF calls it. */
 export interface Family extends ConfigDefaults {
@@ -25,22 +27,30 @@ export interface GgufFamily {
   readonly headsFill?: true
   /** Biases by llama.cpp's names of their layers. */
   readonly biases?: readonly string[]
-  /** Quotients of rotary frequencies, `rope_freqs.weight`. */
-  readonly ropeFactors?: true
-  /** Windows by layer, with a rope of their own. */
-  readonly windows?: true
+  /** Tensors about the rotary embedding that it reads. */
+  readonly ropeTensors?: readonly (keyof RopeTensors)[]
+  /** Windows by layer; layers that have one turn by `own` frequencies or by those of `all`. */
+  readonly windows?: 'own' | 'all'
+  /** The only count of layers that it has windows for. */
+  readonly windowsIn?: number
   /** Numbers of `config.json` and the keys of the metadata that hold them. */
   readonly keys?: Readonly<Record<string, string>>
   /** What a window in the metadata means beside itself, in families that have windows. */
   readonly windowed?: HuggingFaceConfig
+  /** What is written of a rotary embedding beside what all architectures have, or, undefined, left out. */
+  written?(rope: RopeParameters): Readonly<Record<string, number | undefined>>
   /** What the metadata means without saying so, in config.json's words. */
   implied?(metadata: GgufLookup): HuggingFaceConfig
 }
 
 /** Metadata of a GGUF file, by keys below its architecture. */
-interface GgufLookup {
+export interface GgufLookup {
   /** @throws `bad-file` where there is no such number */
   number(key: string): number
   optional(key: string): number | undefined
+  /** The decimal number that was stored in 32 bits. */
+  decimal(key: string): number | undefined
   readonly headDim: number
+  /** `rope_scaling` as other families have it. */
+  readonly ropeScaling: object | null
 }

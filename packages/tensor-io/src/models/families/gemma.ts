@@ -1,7 +1,7 @@
 import { bf16ToF32, f32ToBf16 } from '../../core/float.ts'
-import type { ConfigReader } from '../config-reader.ts'
+import type { ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
 import { type AttentionOptions, attention, gatedMlp, norms, sandwichNorms } from './blocks.ts'
-import type { Family } from './family.ts'
+import type { Family, GgufLookup } from './family.ts'
 
 const layer = (c: ConfigReader, i: number, options: AttentionOptions) => ({
   mixer: attention(c, i, { ...options, scale: c.count('query_pre_attn_scalar') ** -0.5 }),
@@ -17,25 +17,63 @@ function embeddingScale(c: ConfigReader): number {
   return dtype === 'bfloat16' ? bf16ToF32(f32ToBf16(Float32Array.of(scale)))[0] : scale
 }
 
+/** Only the 27B model of each generation, of so many layers, scales by its width. */
+const impliedBy = ({ number, optional, headDim }: GgufLookup, layersOf27B: number): HuggingFaceConfig => ({
+  hidden_activation: 'gelu_pytorch_tanh',
+  dtype:
+    optional('embedding_scale') === Math.fround(Math.sqrt(number('embedding_length')))
+      ? 'float32'
+      : 'bfloat16',
+  query_pre_attn_scalar:
+    number('block_count') === layersOf27B
+      ? number('embedding_length') / number('attention.head_count')
+      : headDim,
+})
+
+/** Every other layer slides; scores and logits are squashed. */
+export const gemma2: Family = {
+  modelType: 'gemma2',
+  architecture: 'Gemma2ForCausalLM',
+  gguf: {
+    architecture: 'gemma2',
+    windows: 'all',
+    keys: {
+      attn_logit_softcapping: 'attn_logit_softcapping',
+      final_logit_softcapping: 'final_logit_softcapping',
+    },
+    windowed: {},
+    implied: metadata => impliedBy(metadata, 46),
+  },
+  defaults: {
+    tie_word_embeddings: true,
+    hidden_activation: 'gelu_pytorch_tanh',
+    head_dim: 256,
+    query_pre_attn_scalar: 256,
+    sliding_window: 4096,
+    attn_logit_softcapping: 50,
+    final_logit_softcapping: 30,
+    max_position_embeddings: 8192,
+  },
+  layer: (c, i) =>
+    layer(c, i, {
+      softcap: c.number('attn_logit_softcapping'),
+      window: c.window(i, i => i % 2 === 0),
+    }),
+  embeddingScale,
+}
+
 /** All layers slide except every sixth, which has a rotary embedding of its own. */
 export const gemma3: Family = {
   modelType: 'gemma3_text',
   architecture: 'Gemma3ForCausalLM',
   gguf: {
     architecture: 'gemma3',
-    windows: true,
+    windows: 'own',
     keys: { final_logit_softcapping: 'final_logit_softcapping' },
     windowed: {},
-    implied: ({ number, optional, headDim }) => ({
-      hidden_activation: 'gelu_pytorch_tanh',
-      dtype:
-        optional('embedding_scale') === Math.fround(Math.sqrt(number('embedding_length')))
-          ? 'float32'
-          : 'bfloat16',
-      // Only the 27B model, of 62 layers, scales by its width.
-      query_pre_attn_scalar:
-        number('block_count') === 62 ? number('embedding_length') / number('attention.head_count') : headDim,
-      rope_local_base_freq: optional('rope.freq_base_swa') ?? 10_000,
+    implied: metadata => ({
+      ...impliedBy(metadata, 62),
+      rope_local_base_freq: metadata.optional('rope.freq_base_swa') ?? 10_000,
     }),
   },
   defaults: {

@@ -1,9 +1,32 @@
+import { ernie45 } from './ernie.ts'
+import { exaone4 } from './exaone.ts'
 import type { Family } from './family.ts'
-import { gemma3 } from './gemma.ts'
-import { llama, mistral } from './llama.ts'
+import { gemma2, gemma3 } from './gemma.ts'
+import { granite } from './granite.ts'
+import { hunyuanDense } from './hunyuan.ts'
+import { llama, ministral3, mistral } from './llama.ts'
+import { olmo2, olmo3 } from './olmo.ts'
+import { phi3 } from './phi.ts'
 import { qwen2, qwen3 } from './qwen.ts'
+import { smollm3 } from './smollm.ts'
 
 export type { Family, GgufFamily } from './family.ts'
 
 /** Every family that models are opened of. */
-export const families: readonly Family[] = [llama, mistral, qwen2, qwen3, gemma3]
+export const families: readonly Family[] = [
+  llama,
+  mistral,
+  ministral3,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3,
+  smollm3,
+  ernie45,
+  granite,
+  phi3,
+  olmo2,
+  olmo3,
+  hunyuanDense,
+  exaone4,
+]

@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openWeights } from '@reallm/tensor-io/models'
+import { writeRandomModel } from '@reallm/testing'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { Decoder } from './decoder.ts'
+import { Engine } from './engine.ts'
+import { loadWeights } from './load-weights.ts'
+import { Session } from './session.ts'
+
+const config = {
+  model_type: 'phi3',
+  vocab_size: 40,
+  hidden_size: 24,
+  intermediate_size: 32,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 32,
+  original_max_position_embeddings: 8,
+  partial_rotary_factor: 0.5,
+  rope_scaling: { type: 'longrope', short_factor: [1, 1.2, 1.4], long_factor: [1, 2, 4] },
+}
+
+let folder: string
+let engine: Engine
+let decoder: Decoder
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'session-'))
+  await writeRandomModel(folder, config)
+  const model = await openWeights(folder)
+  engine = await Engine.start({})
+  decoder = new Decoder(engine, model.config, await loadWeights(engine, model, { form: 'f32' }))
+  await model.close()
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const ids = Array.from({ length: 14 }, (_, i) => (7 * i * i + 3) % 40)
+const size = config.vocab_size
+const distance = (a: Float32Array, b: Float32Array) => Math.max(...a.map((v, i) => Math.abs(v - b[i])))
+
+it('reads a text again when it becomes longer than LongRoPE’s short one, and when it is shortened', async () => {
+  const whole = (length: number) => new Session(engine, decoder).logits(ids.slice(0, length))
+  const [short, long] = [await whole(8), await whole(14)]
+  expect(distance(short.subarray(7 * size), long.subarray(7 * size, 8 * size))).toBeGreaterThan(1e-3)
+
+  const session = new Session(engine, decoder)
+  for (const [i, id] of ids.entries()) {
+    const got = session.next(id)
+    const wanted = i < 8 ? short.subarray(i * size, (i + 1) * size) : (await whole(i + 1)).subarray(i * size)
+    expect(distance(got, wanted)).toBeLessThan(1e-4)
+  }
+  session.truncate(7)
+  expect(distance(session.next(ids[7]), short.subarray(7 * size))).toBeLessThan(1e-4)
+  expect(distance(await session.feed(ids.slice(8)), long.subarray(13 * size))).toBeLessThan(1e-4)
+  expect(session.tokens).toEqual(ids)
+})
