@@ -53,7 +53,7 @@ export interface MinimiseOptions extends LongWork {
   /** First learning rate; decays to zero by a cosine. */
   readonly learningRate: number
   /** Stop when the smoothed loss has not fallen for this many steps. Default: never. */
-  readonly patience?: number
+  readonly patience?: number | undefined
   /** Where to keep the state: a killed training resumes from it and ends in the same weights. */
   readonly checkpoint?: CheckpointStore | undefined
 }

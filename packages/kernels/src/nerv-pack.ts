@@ -6,7 +6,7 @@ export interface NervDecoder {
   readonly stages: readonly DenseLayer[]
   readonly head: DenseLayer
   /** A linear path from latents, times their channels' gains, to blocks of 2^stages pixels; without it the output goes through tanh. */
-  readonly linear?: { readonly layer: DenseLayer; readonly gains: Float32Array }
+  readonly linear?: { readonly layer: DenseLayer; readonly gains: Float32Array } | undefined
 }
 
 /** A decoder in the order in which the kernels read it. */

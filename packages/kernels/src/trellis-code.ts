@@ -12,5 +12,5 @@ export interface ViterbiOptions extends TrellisCode {
   /** The state after the last weight leads to the first one; true by default. */
   readonly tailBiting?: boolean
   /** Importance of each value (≥ 0), same length as `values`. */
-  readonly weights?: Float32Array
+  readonly weights?: Float32Array | undefined
 }

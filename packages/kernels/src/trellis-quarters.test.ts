@@ -1,5 +1,5 @@
 import { random } from '@reallm/tensor-io'
-import { packTrellis, stepBits, trellisTiles, unpackTrellis } from '@reallm/tensor-io/layouts/trellis-tiles'
+import { packTile, stepBits, trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { expect, it } from 'vitest'
 import { withReference } from '../test/random-matrix.ts'
 import { trellisTable } from './trellis-tables.ts'
@@ -14,7 +14,7 @@ it.each([1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75, 4.25, 5.5])(
     for (const stateBits of bits < 5 ? [8, 10] : [10]) {
       const lut = trellisTable(stateBits, bits)
       for (const weights of [undefined, values.map(v => Math.abs(v))]) {
-        const options = { bits, lut, ...(weights && { weights }) }
+        const options = { bits, lut, weights }
         const states = viterbi(values, options)
         expect(states).toEqual(withReference(() => viterbi(values, options)))
         states.forEach((state, i) => {
@@ -22,9 +22,12 @@ it.each([1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75, 4.25, 5.5])(
           const k = stepBits(i % 256, bits)
           expect(state >> k).toBe(before & (2 ** (stateBits - k) - 1))
         })
-        const words = packTrellis(states, 32, 32, bits)
+        const tiles = trellisTiles(64, 16, bits)
+        const words = new Uint32Array(tiles.words)
         expect(32 * words.length).toBe(1024 * bits)
-        expect(unpackTrellis(words, 32, 32, bits, stateBits)).toEqual(states)
+        for (let i = 0; i < 4; i++) packTile(words, tiles, i, 0, states.subarray(256 * i, 256 * (i + 1)))
+        const unpacked = [0, 1, 2, 3].flatMap(i => Array.from(unpackTile(words, tiles, i, 0, stateBits)))
+        expect(unpacked).toEqual(Array.from(states))
       }
     }
   },

@@ -22,7 +22,7 @@ test.each([
   const importance = values.map((_, i) => (i % 7 === 0 ? 0 : 1 + (i % 5)))
   const overlap = 2 ** (stateBits - bits) - 1
   for (const weights of [undefined, importance]) {
-    const options = { bits, lut, ...(weights && { weights }) }
+    const options = { bits, lut, weights }
     const states = viterbi(values, options)
     expect(states).toEqual(withReference(() => viterbi(values, options)))
     states.forEach((state, i) => {

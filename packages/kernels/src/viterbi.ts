@@ -13,7 +13,7 @@ const BATCH = 4096
  * tied to (after QTIP, arXiv 2406.11235 §4.1). Costs have 15 bits: values beyond the table's largest are as good as it.
  *
  * @param values any number of sequences of `length` values, one after the other
- * @returns a state for each value; `packTrellis` stores their last `bits` bits
+ * @returns a state for each value; `packTile` of `@reallm/tensor-io/layouts` stores their last `bits` bits
  * @throws ReallmError `bad-option`, `bad-tensor`
  * @example
  * const lut = trellisTable(12, 2)

@@ -15,6 +15,7 @@ import {
   type Stored,
   tensor,
   throwIfAborted,
+  tileOf,
   zeroMatrix,
 } from '@reallm/tensor-io'
 import {
@@ -33,8 +34,8 @@ export type ImplicitInput = GivenOf<typeof implicitLayout>
 
 /**
  * A learned implicit codebook: each vector of `dim` weights has a few latent codes, and a small network decodes them
- * (LR²VQ, arXiv 2211.11397; QINCo, arXiv 2401.14732). Its table of all code combinations is made once, so that decoding
- * costs what a table costs, while the file holds only the network. One scale for the matrix.
+ * (LR²VQ, arXiv 2211.11397; QINCo, arXiv 2401.14732). Decoding tabulates all combinations of codes once; the file holds only
+ * the network. One scale for the matrix.
  *
  * @example
  * const stored = await implicit.encode(w, { dim: 6, codeBits: [6, 6] }, { seed: 1 }) // 2 bits
@@ -45,7 +46,7 @@ export const implicit: ColumnCodec<ImplicitInput> = {
     async encode(w, params, ctx) {
       const encoder = await columnEncoder(w, params, ctx)
       for (let col = 0; col < w.cols; col += params.dim)
-        encoder.quantise(columnsOf(w, col, params.dim), 0, col)
+        encoder.quantise(tileOf(w, 0, col, w.rows, params.dim), 0, col)
       return { parts: encoder.finish().parts }
     },
     decode: e => decodeRows(e, 0, e.shape[0]),
@@ -121,7 +122,7 @@ function scaledTable(layers: readonly DenseLayer[], params: ImplicitParams, scal
   return table
 }
 
-/** All vectors of a matrix, `[rows·⌈cols/dim⌉, dim]`, the last of a row filled with zeros. */
+/** All vectors of a matrix, `[rows·⌈cols/dim⌉, dim]`, the last one of a row padded with zeros. */
 function vectorsOf(w: Matrix, dim: number): Matrix {
   const across = Math.ceil(w.cols / dim)
   const out = zeroMatrix(w.rows * across, dim)
@@ -129,14 +130,6 @@ function vectorsOf(w: Matrix, dim: number): Matrix {
     out.data.set(w.data.subarray(row * w.cols, (row + 1) * w.cols), row * across * dim)
   }
   return out
-}
-
-function columnsOf(w: Matrix, col: number, width: number): Matrix {
-  const block = zeroMatrix(w.rows, Math.min(width, w.cols - col))
-  for (let row = 0; row < w.rows; row++) {
-    block.data.set(w.data.subarray(row * w.cols + col, row * w.cols + col + block.cols), row * block.cols)
-  }
-  return block
 }
 
 function padded(block: Matrix, width: number): Matrix {

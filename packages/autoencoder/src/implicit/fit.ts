@@ -63,7 +63,7 @@ export async function fitImplicit(
       await minimise(() => tf.sum(tf.mul(share, tf.square(tf.sub(table(), target)))), variablesOf(layers), {
         steps: params.steps,
         learningRate: params.learningRate,
-        ...(signal && { signal }),
+        signal,
       })
       tf.dispose([target, share])
       onProgress?.({ event: 'step-end', done: round + 1, total: params.rounds })

@@ -29,20 +29,20 @@ export type NervInput = GivenOf<typeof autoencoderLayout>
 export type NervParams = AutoencoderParams
 
 /**
- * The residual autoencoder of ReALLM §3.3: a matrix as image patches, latents E on b bits, a convolutional decoder D_φ
- * whose weights take b_φ bits, one scale per patch. `bits per weight ≈ b·latentWidth / 4^stages` + decoder.
+ * The residual autoencoder (ReALLM, arXiv 2405.13155 §3.3): a matrix as image patches, latents E of b bits, a convolutional
+ * decoder D_φ with weights of b_φ bits, one scale per patch. `bits per weight ≈ b·latentWidth / 4^stages` + decoder.
  *
  * @example
  * const stored = await autoencoder.encode(w, { latentWidth: 8, stages: 2 }, { seed: 1 })
  */
 export const autoencoder = autoencoderOf(undefined)
 
-/** Parts that matrices with one decoder store alike: φ, and the grid of the latents. */
+/** Parts that are the same for all matrices of one decoder: φ, and the grid of the latents. */
 export const sharedParts = ['latentBits', 'latentGains', 'weights', 'weight_scales', 'biases'] as const
 export type SharedDecoder = Readonly<Record<(typeof sharedParts)[number], Tensor>>
 
 /**
- * The same codec with a decoder that was fitted before, to a group of matrices: each stores the same tensors, which an
+ * The same codec with a decoder that `fitDecoder` fitted to a group of matrices. Each matrix stores the same tensors, which an
  * artifact holds once.
  *
  * @example
@@ -54,7 +54,7 @@ export const autoencoderWith = (decoder: SharedDecoder) => autoencoderOf(decoder
 /**
  * Fits a decoder to all matrices of a group at once.
  *
- * @throws `bad-option` with `start: 'encoder'`, which leaves no way from a matrix to its latents
+ * @throws ReallmError `bad-option` with `start: 'encoder'`, whose encoder is not kept
  */
 export async function fitDecoder(
   group: readonly Matrix[],
@@ -88,13 +88,13 @@ function autoencoderOf(shared: SharedDecoder | undefined) {
 }
 
 export interface GroupContext extends TrainingContext {
-  /** Of each matrix's inputs, for `weighted`. */
+  /** `H` of each matrix's inputs, `[in, in]`, for `weighted`. */
   readonly hessians?: readonly Matrix[]
 }
 
 /**
- * Trains one decoder for a group of like matrices (all `q_proj`, say). Every result holds the same tensors of φ and of
- * the latents' grid, which an artifact stores once.
+ * Trains one decoder for a group of similar matrices (all `q_proj`, say). All results hold the same tensors of φ and of the
+ * latents' grid, which an artifact stores once.
  *
  * @example
  * const stored = await encodeGroup(queries, { stages: 2 }, { seed: 1 })
@@ -173,7 +173,7 @@ async function encodeAll(
   })
 }
 
-/** Weight of each pixel's squared error: the square of what its patch was divided by, times diag(H) of its column. */
+/** Weight of each pixel's squared error: the square of its patch's scale, times diag(H) of its column. */
 function importanceOf(
   [rows, cols]: MatrixShape,
   side: number,

@@ -86,8 +86,8 @@ export async function trainNerv(
     const half = linear ? 0 : Math.ceil(params.steps / 2)
     const options = {
       learningRate: params.learningRate,
-      ...(params.patience !== undefined && { patience: params.patience }),
-      ...(signal && { signal }),
+      patience: params.patience,
+      signal,
     }
     const report = (before: number) =>
       onProgress && {

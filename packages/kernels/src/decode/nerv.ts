@@ -27,7 +27,7 @@ export function decodeNerv(e: Stored<typeof autoencoderLayout>, forward: NervFor
   const layer = start === 'principal' ? layers.pop() : undefined
   const [stem, ...rest] = layers
   const head = rest.pop()!
-  const decoder = packNerv({ stem, stages: rest, head, ...(layer && { linear: { layer, gains } }) })
+  const decoder = packNerv({ stem, stages: rest, head, linear: layer && { layer, gains } })
   const side = patch / 2 ** stages
   const size = side * side * latentWidth
   const count = latents.length / size

@@ -22,7 +22,7 @@ import { rowsOf } from '../randomized-svd.ts'
 export type LowRankParams = GivenOf<typeof lowrankLayout>
 
 /**
- * `W ≈ L₁L₂` with both factors on few bits, best under the context's second moments.
+ * `W ≈ L₁L₂` with both factors of few bits, best under the context's Hessians.
  *
  * @example
  * const stored = await lowrank.encode(w, { rank: 16, bits: 8 }, { seed: 1 })

@@ -7,7 +7,7 @@ import { lplr as factorise } from './lplr.ts'
 export type LplrParams = GivenOf<typeof lplrLayout>
 
 /**
- * LPLR and LPLR-SVD (arXiv 2310.11028): `W ≈ L R` with both factors on few bits.
+ * LPLR and LPLR-SVD (arXiv 2310.11028): `W ≈ L R` with both factors of few bits.
  *
  * @example
  * const stored = await lplrCodec.encode(w, { rank: 64, leftBits: 4, rightBits: 4 }, { seed: 1 })

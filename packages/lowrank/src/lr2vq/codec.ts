@@ -15,6 +15,7 @@ import {
   type Stored,
   tensor,
   throwIfAborted,
+  tileOf,
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { lr2vqLayout, readLr2vq } from '@reallm/tensor-io/layouts'
@@ -25,13 +26,13 @@ const NAME = lr2vqLayout.codec
 export type Lr2vqParams = GivenOf<typeof lr2vqLayout>
 type Full = ParamsOf<typeof lr2vqLayout>
 
-/** Vectors per codeword that codebook and projection are fitted to, and vectors in all at the least. */
+/** Sample that codebook and projection are fitted to: vectors per codeword, and the least in all. */
 const SAMPLE = 64
 const SMALLEST_SAMPLE = 16384
 
 /**
  * LR²VQ (arXiv 2211.11397): codewords of d̃ dimensions, decoded to d weights by a projection learned per matrix, times a
- * scale per row. In the paper's terms, D_φ is linear. Takes column blocks, so it works with feedback rounding.
+ * scale per row. In the paper's terms, D_φ is linear. Takes column blocks, so that it can be used with error feedback.
  *
  * @example
  * const stored = await lr2vq.encode(w, { codeBits: 12, vector: 6, dim: 4 }, { seed: 1 })
@@ -43,7 +44,7 @@ export const lr2vq: ColumnCodec<Lr2vqParams> = {
       const encoder = columnEncoder(w, p, ctx)
       for (let col = 0; col < w.cols; col += p.vector) {
         throwIfAborted(ctx.signal)
-        encoder.quantise(columns(w, col, p.vector), 0, col)
+        encoder.quantise(tileOf(w, 0, col, w.rows, p.vector), 0, col)
       }
       return { parts: encoder.finish().parts }
     },
@@ -73,7 +74,7 @@ function columnEncoder(w: Matrix, p: Full, ctx: EncodeContext): ColumnEncoder {
   const stored = (m: Matrix): Matrix => ({ ...m, data: f16ToF32(f32ToF16(m.data)) })
   const table = matmul(stored(codebook), stored(projection))
   const narrow = cols % p.vector
-  const lastTable = narrow > 0 ? columns(table, 0, narrow) : table
+  const lastTable = narrow > 0 ? tileOf(table, 0, 0, table.rows, narrow) : table
   const codes = new Uint32Array(rows * perRow).fill(0xffffffff)
 
   return {
@@ -147,15 +148,6 @@ function vectors(w: Matrix, scales: Float32Array, d: number, most: number): Matr
     for (let j = 0; j < Math.min(d, w.cols - col); j++) {
       out.data[i * d + j] = w.data[row * w.cols + col + j] / scales[row]
     }
-  }
-  return out
-}
-
-function columns(w: Matrix, col: number, count: number): Matrix {
-  const out = zeroMatrix(w.rows, Math.min(count, w.cols - col))
-  for (let r = 0; r < w.rows; r++) {
-    const from = r * w.cols + col
-    out.data.set(w.data.subarray(from, from + out.cols), r * out.cols)
   }
   return out
 }

@@ -56,7 +56,7 @@ export type PlusMonarchOptions = GivenOf<typeof monarchResidualLayout>
 export type PlusMonarchParams<Inner> = PlusMonarchOptions & { readonly inner: Inner }
 
 /**
- * `W ≈ D_φ(E) ⊙ S + M` with a Monarch matrix in the place of `L₁L₂`. `options` are the parameters' defaults.
+ * `W ≈ D_φ(E) ⊙ S + M` with a Monarch matrix instead of `L₁L₂`. `options` are the parameters' defaults.
  *
  * @example
  * const codec = plusMonarch({ bits: 8 }, grid)
@@ -99,7 +99,7 @@ export function plusMonarch<Inner>(
   })
 }
 
-/** `plusMonarch` for the registry. */
+/** `plusMonarch` for the registry: decodes what any of them stored. */
 export const monarchResidual: CodecWrapper = {
   layout: monarchResidualLayout,
   wrap: codec => plusMonarch({}, codec),

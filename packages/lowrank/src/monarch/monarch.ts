@@ -1,5 +1,5 @@
 import { matmul } from '@reallm/kernels'
-import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { type Matrix, tileOf, zeroMatrix } from '@reallm/tensor-io'
 import { checkBlocks, type Monarch, type MonarchShape } from '@reallm/tensor-io/layouts'
 import { lowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
@@ -57,7 +57,7 @@ export function applyMonarch(m: Monarch, x: Matrix): Matrix {
   const [s, p, n] = [left.rows / l, right.cols, x.rows]
   const mixed = Array.from({ length: l }, () => zeroMatrix(n, k * t))
   for (let b = 0; b < k; b++) {
-    const values = matmul(columns(x, b * p, p), rowsOf(right, b * l * t, (b + 1) * l * t), {
+    const values = matmul(tileOf(x, 0, b * p, x.rows, p), rowsOf(right, b * l * t, (b + 1) * l * t), {
       transposeB: true,
     })
     for (let r = 0; r < n; r++) {
@@ -97,21 +97,13 @@ export function monarchToDense(m: Monarch): Matrix {
 }
 
 function sliceMetric(hessian: Matrix | undefined, outputHessian: Matrix | undefined): Metric {
-  return metricOf({ ...(hessian && { hessian }), ...(outputHessian && { outputHessian }) })
+  return metricOf({ hessian, outputHessian })
 }
 
 function subHessian(hessian: Matrix, size: number, index: (i: number) => number): Matrix {
   const out = zeroMatrix(size, size)
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < size; j++) out.data[i * size + j] = hessian.data[index(i) * hessian.cols + index(j)]
-  }
-  return out
-}
-
-function columns(m: Matrix, from: number, count: number): Matrix {
-  const out = zeroMatrix(m.rows, count)
-  for (let r = 0; r < m.rows; r++) {
-    out.data.set(m.data.subarray(r * m.cols + from, r * m.cols + from + count), r * count)
   }
   return out
 }

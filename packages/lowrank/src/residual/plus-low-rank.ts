@@ -15,16 +15,16 @@ import { lowPrecision, type StoredLowRank, storeLowRank } from '../low-precision
 import { metricOf, type Weighting } from '../metric.ts'
 import { rowsOf } from '../randomized-svd.ts'
 
-/** Every parameter of `plusLowRank` but `inner`. */
+/** Every parameter of `plusLowRank` except `inner`. */
 export type PlusLowRankOptions = GivenOf<typeof lowRankResidualLayout>
 export type PlusLowRankParams<Inner> = PlusLowRankOptions & { readonly inner: Inner }
 
 /**
  * `W ≈ D_φ(E) ⊙ S + L₁L₂`: a codec with a low-rank part of higher precision (ReALLM §3.1), both found by `alternate`.
- * `options` become the parameters' defaults. With few-bit factors under full moments this is CALDERA; around NormalFloat
+ * `options` become the parameters' defaults. With few-bit factors under full Hessians this is CALDERA; around NormalFloat
  * with `weighting: 'diagonal'` it is Fisher-weighted LQ-LoRA, with `'none'` plain LQ-LoRA. The best state of the
- * alternation is kept, factors as they are stored, under the whole moments of the context; with `starts: 'each'` the output
- * error is at most that of every weaker weighting.
+ * alternation is kept, with factors in their stored precision, under the full Hessians of the context. With `starts: 'each'` the
+ * output error is at most that of every weaker weighting.
  *
  * @example
  * const codec = plusLowRank({ rank: 8, bits: 8 }, rotated(withFeedback(trellis)))
@@ -83,8 +83,8 @@ export const lowRankResidual: CodecWrapper = {
 }
 
 /**
- * A stored matrix with other factors on `bits` bits: fine-tuned ones in place of its own, or the first ones of a matrix
- * that has none.
+ * A stored matrix with other factors of `bits` bits: fine-tuned ones instead of its own, or the first ones of a matrix that
+ * has none.
  */
 export function withLowRank(
   e: EncodedMatrix,

@@ -8,7 +8,7 @@ import { rom as reduce } from './rom.ts'
 export type RomParams = GivenOf<typeof romLayout>
 
 /**
- * LLM-ROM (arXiv 2312.07046): two layers in the place of one, found from the outputs' second moment.
+ * LLM-ROM (arXiv 2312.07046): two layers instead of one, from the covariance of the outputs.
  *
  * @example
  * const stored = await romCodec.encode(w, { share: 0.5 }, { hessian, seed: 1 })
@@ -17,7 +17,7 @@ export const romCodec = defineCodec({
   layout: romLayout,
   async encode(w, p, { hessian }) {
     const rank = romRankOf([w.rows, w.cols], p)
-    const factors = reduce(w, rank, metricOf({ ...(hessian && { hessian }) }))
+    const factors = reduce(w, rank, metricOf({ hessian }))
     return { parts: storeLowRank(factors, p.bits).parts, params: { ...p, rank } }
   },
   decode(e) {

@@ -7,16 +7,16 @@ import type { StoredLayout } from './layout.ts'
 export interface EncodeContext extends LongWork {
   /** `H = XᵀX / tokens`, `[in, in]`: the error to minimise is tr(ΔW H ΔWᵀ). Absent: plain squared error. */
   readonly hessian?: Matrix | undefined
-  /** `E[g gᵀ]` of the layer's output, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
+  /** Output-gradient covariance `E[g gᵀ]`, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
   readonly outputHessian?: Matrix | undefined
   readonly seed: number
-  /** Where codecs that train keep their state, by a name of their own: encoding that was killed goes on from there. */
+  /** Where codecs that train keep their state, by name: a killed encoding resumes from there. */
   readonly checkpoint?: ((name: string) => CheckpointStore) | undefined
 }
 
 /** A way to store one matrix: `W ≈ decode(encode(W))`. `D_φ(E) ⊙ S` of the paper, §3.1. */
 export interface MatrixCodec<Params = unknown> {
-  /** As its layout names it. */
+  /** The name of its layout. */
   readonly name: string
   /** How its matrices are stored: parameters, and the tensors that follow from them. */
   readonly layout: StoredLayout
@@ -25,30 +25,30 @@ export interface MatrixCodec<Params = unknown> {
   /** Every tensor that `encode` will store: the exact cost before any work. Throws `bad-option` when the shape does not fit. */
   cost(shape: MatrixShape, params: Params): StorageCost
   encode(w: Matrix, params: Params, ctx: EncodeContext): Promise<EncodedMatrix>
-  /** One lookup and one forward pass. */
+  /** The approximation `[out, in]` of a stored matrix. */
   decode(e: EncodedMatrix): Matrix
   /** Decodes rows `from` to `to` (exclusive) only: how embeddings are looked up. Absent: rows can't be read alone. */
   decodeRows?(e: EncodedMatrix, from: number, to: number): Matrix
 }
 
-/** What feedback rounding tells of the columns that it will hand in. */
+/** What a codec learns about the columns that error feedback will give it. */
 export interface ColumnContext extends EncodeContext {
   /**
-   * What an error of each column costs when those after its block of `block` columns make up for it as they can, `[in]`.
+   * Cost of an error in each column after the columns of later blocks have made up for it, `[in]`; blocks have `block` columns.
    * Absent: unknown.
    */
   readonly columnLoss?: ((block: number) => Float32Array) | undefined
 }
 
-/** A codec that can take a matrix column block by column block, and so can be used with feedback rounding. */
+/** A codec that encodes a matrix one column block after the other, so that it can be used with error feedback. */
 export interface ColumnCodec<Params = unknown> extends MatrixCodec<Params> {
-  /** Fits what is global (codebooks, scales) on `w`, then quantises blocks in any values the caller hands in. */
+  /** Fits codebooks and scales to `w`, then quantises blocks with the values that the caller gives. */
   columns(w: Matrix, params: Params, ctx: ColumnContext): Promise<ColumnEncoder>
 }
 
 /**
  * Quantises tiles of `tileRows × tileCols`; columns left to right, and every tile of a column block before the next.
- * At the right and bottom edges tiles are cut to what is left of the matrix: the last column block is
+ * Tiles at the right and bottom edges are cut off: the last column block is
  * `cols % tileCols` wide, the last call of a block may end at `rows`, and the last group may be narrower.
  */
 export interface ColumnEncoder {

@@ -10,7 +10,7 @@ export interface Field {
   readonly list?: { readonly each: Field; readonly most: number }
   /** What another field allows. */
   readonly like?: Field
-  /** What stands for it when it is left out. */
+  /** The value when it is left out. */
   readonly default?: unknown
   /** It may be left out, and its meaning then follows from the matrix. */
   readonly optional?: true

@@ -25,8 +25,8 @@ type Full = ParamsOf<typeof additiveLayout>
 
 /**
  * Additive codebooks (AQLM, arXiv 2401.06118): `dim` neighbouring weights of a row are the row's scale times a sum of M
- * codewords, one from each codebook. Without H codes are found vector by vector; given H, `encode` refines codes,
- * codebooks and scales together under it. Under feedback (`columns`) the codebooks are fitted first and then stay.
+ * codewords, one from each codebook. Without H codes are found vector by vector; with H, `encode` refines codes, codebooks and
+ * scales together under it. With error feedback (`columns`) the codebooks are fitted once and stay fixed.
  *
  * Codebooks cost 16·M·2^B·dim bits: on small matrices choose B accordingly.
  *

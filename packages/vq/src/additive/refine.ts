@@ -6,9 +6,9 @@ import {
   f32ToF16,
   type Matrix,
   ReallmError,
+  tileOf,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { tileOf } from '../shared/tiles.ts'
 import { sumsOf } from './sums.ts'
 
 /** A matrix as additive codes: `Ŵ[row, group] = scales[row] · Σ_m books[m][codes[row, group, m]]`. */

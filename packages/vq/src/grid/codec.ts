@@ -6,7 +6,7 @@ import { scalarEncoder } from '../shared/scalar.ts'
 export type GridParams = GivenOf<typeof gridLayout>
 
 /**
- * Uniform scalar grid: `Ŵ = scale · (code − zero)`, a scale (and a zero point) per group of a row.
+ * Uniform integer quantisation, the codec `grid`: `Ŵ = scale · (code − zero)`, a scale (and a zero point) per group of a row.
  * Symmetric: `Ŵ = scale · (code − (2^bits − 1) / 2)`.
  *
  * @example
@@ -28,8 +28,8 @@ export const grid = columnCodec({
 })
 
 /**
- * Signed integers of `bits` with a step for each row, rounded elsewhere (by quantisation-aware training), as `grid`
- * stores them: it decodes to exactly `diag(steps) · codes`.
+ * Signed integers of `bits` with a step for each row, rounded elsewhere (by quantisation-aware training), stored as `grid`
+ * stores them. Decodes to exactly `diag(steps) · codes`.
  */
 export function storeIntegers(
   { rows, cols, codes, steps }: { rows: number; cols: number; codes: Int8Array; steps: Float32Array },

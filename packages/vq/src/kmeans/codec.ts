@@ -30,10 +30,10 @@ export type KmeansParams = GivenOf<typeof kmeansLayout>
 type Full = ParamsOf<typeof kmeansLayout>
 
 /**
- * Vector quantisation with a codebook per matrix (ReALLM §3.2): groups of `dim` neighbouring weights of a row, divided
- * by their scale, become the number of the nearest of 2^(bits·dim) centroids. k-means weighs errors by diag H.
+ * Vector quantisation with a codebook per matrix (ReALLM, arXiv 2405.13155 §3.2): groups of `dim` neighbouring weights of a row,
+ * divided by their scale, become the index of the nearest of 2^(bits·dim) centroids. k-means weights errors by diag H.
  *
- * With `permute` it cannot be used with feedback: vectors are spread over the columns.
+ * With `permute` it cannot be used with error feedback, because vectors are spread over the columns.
  *
  * @example
  * const stored = await kmeans.encode(w, { bits: 2, dim: 4 }, { seed: 1 })
@@ -43,7 +43,7 @@ export const kmeans = columnCodec({
   async columns(w, params, ctx) {
     if (params.permute) {
       throw new ReallmError('unsupported', 'kmeans: permuted columns cannot be encoded block by block', {
-        hint: 'use permute: false with feedback rounding',
+        hint: 'use permute: false with error feedback',
       })
     }
     return createEncoder(w, params, ctx)

@@ -13,7 +13,7 @@ export type NormalfloatParams = GivenOf<typeof normalfloatLayout>
 
 /**
  * NormalFloat (QLoRA, arXiv 2305.14314 §3; LQ-LoRA, 2311.12023 §2.1): levels at the quantiles of a normal
- * distribution with an exact zero, scaled by the group's largest weight; scales quantised once more.
+ * distribution with an exact zero, scaled by the group's largest weight; scales are quantised again.
  *
  * @example
  * const stored = await normalfloat.encode(w, { bits: 4 }, { seed: 1 })

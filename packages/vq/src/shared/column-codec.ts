@@ -21,8 +21,8 @@ import {
   type StoredLayout,
   shapeText,
   throwIfAborted,
+  tileOf,
 } from '@reallm/tensor-io'
-import { tileOf } from './tiles.ts'
 
 /** Definition of a column codec. */
 export interface ColumnCodecSpec<F extends Fields> {

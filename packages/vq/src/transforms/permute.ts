@@ -7,11 +7,11 @@ import {
   type MatrixCodec,
   packBits,
   tensor,
+  tileOf,
   withDefaults,
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { columnBits, ORDER_ROWS, permutationLayout, readOrder } from '@reallm/tensor-io/layouts'
-import { tileOf } from '../shared/tiles.ts'
 
 export type PermutationOptions = GivenOf<typeof permutationLayout>
 export type PermutedParams<Inner> = PermutationOptions & { readonly inner: Inner }

@@ -74,11 +74,11 @@ function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output
   const { hessian, outputHessian } = ctx
   return {
     ...ctx,
-    ...(hessian && input && { hessian: conjugate(hessian, rotationSigns(seed, 'input', hessian.rows)) }),
-    ...(outputHessian &&
-      output && {
-        outputHessian: conjugate(outputHessian, rotationSigns(seed, 'output', outputHessian.rows)),
-      }),
+    hessian: hessian && input ? conjugate(hessian, rotationSigns(seed, 'input', hessian.rows)) : hessian,
+    outputHessian:
+      outputHessian && output
+        ? conjugate(outputHessian, rotationSigns(seed, 'output', outputHessian.rows))
+        : outputHessian,
   }
 }
 

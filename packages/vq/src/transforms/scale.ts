@@ -1,7 +1,6 @@
 import {
   type CodecWrapper,
   defineCodec,
-  type EncodeContext,
   f32ToE4m3,
   type GivenOf,
   type Matrix,
@@ -43,12 +42,13 @@ export function scaled<Inner>(
     async encode(w, { inner, ...sides }, { hessian, outputHessian, ...ctx }) {
       const parts = equalise(w, sides)
       const [rows, cols] = readScaling({ parts })
-      const hessians: Pick<EncodeContext, 'hessian' | 'outputHessian'> = {
-        ...(hessian && { hessian: scaledBy(hessian, cols, cols) }),
-        ...(outputHessian && { outputHessian: scaledBy(outputHessian, rows, rows) }),
-      }
       const equalised = scaledBy(w, rows && inverses(rows), cols && inverses(cols))
-      return { parts, inner: await codec.encode(equalised, inner, { ...ctx, ...hessians }) }
+      const context = {
+        ...ctx,
+        hessian: hessian && scaledBy(hessian, cols, cols),
+        outputHessian: outputHessian && scaledBy(outputHessian, rows, rows),
+      }
+      return { parts, inner: await codec.encode(equalised, inner, context) }
     },
     decode: (e, inner) => scaledBy(codec.decode(inner), ...readScaling(e)),
     decodeRows(e, inner, from, to) {
@@ -62,7 +62,7 @@ export function scaled<Inner>(
 /** `scaled` for the registry: decodes what any of them stored. */
 export const scaling: CodecWrapper = { layout: scalingLayout, wrap: codec => scaled(codec) }
 
-/** The stored scales: by turns, row norms after the column scales are divided out, and the reverse. */
+/** The scales to store: row norms after dividing by the column scales, alternating with the reverse. */
 function equalise(w: Matrix, sides: ParamsOf<typeof scalingLayout>): Record<string, Tensor> {
   let rows: Float32Array | undefined
   let cols: Float32Array | undefined

@@ -135,7 +135,7 @@ async function createEncoder(
       counter.add(block, row, col)
       const { bits, table, tiles, words, from } = segments.find(s => col < s.to)!
       const { values: x, weights } = toTiles(block, row, inverse)
-      const states = viterbi(x, { bits, lut: table, ...(weights && { weights }) })
+      const states = viterbi(x, { bits, lut: table, weights })
       for (let t = 0; t * TILE_WEIGHTS < states.length; t++) {
         const path = states.subarray(t * TILE_WEIGHTS, (t + 1) * TILE_WEIGHTS)
         packTile(words, tiles, row / TILE + t, (col - from) / TILE, path)

@@ -1,5 +1,6 @@
 import type { ReallmError } from '../../core/errors.ts'
 import { type Matrix, type MatrixShape, type Tensor, zeroMatrix } from '../../core/tensor.ts'
+import { tileOf } from '../../core/tiles.ts'
 import type { ColumnCodec, MatrixCodec } from '../codec.ts'
 import { bitsOf, type EncodedMatrix, partsOf } from '../encoded-matrix.ts'
 import { assert, equal, near, refused, rejected, same, sameParts } from './assert.ts'
@@ -128,15 +129,15 @@ export async function checkColumns<P>(codec: MatrixCodec<P> | ColumnCodec<P>, pa
     `groups of ${groupCols} hold whole tiles of ${tileCols}`,
   )
   const missing = await codec.columns(w, params, { seed: 1 })
-  missing.quantise(cut(w, 0, 0, w.rows, tileCols), 0, 0)
+  missing.quantise(tileOf(w, 0, 0, w.rows, tileCols), 0, 0)
   refused(() => missing.finish(), 'bad-option')
   for (let col = 0; col < w.cols; col += tileCols) {
-    if (col % groupCols === 0) encoder.startGroup?.(cut(w, 0, col, w.rows, groupCols), col)
+    if (col % groupCols === 0) encoder.startGroup?.(tileOf(w, 0, col, w.rows, groupCols), col)
     for (let row = 0; row < w.rows; row += tileRows) {
-      const block = cut(w, row, col, tileRows, tileCols)
+      const block = tileOf(w, row, col, tileRows, tileCols)
       const out = encoder.quantise(block, row, col)
       equal(`${out.rows}×${out.cols}`, `${block.rows}×${block.cols}`, 'quantised block')
-      near(out.data, cut(decoded, row, col, tileRows, tileCols).data, `block at [${row}, ${col}]`)
+      near(out.data, tileOf(decoded, row, col, tileRows, tileCols).data, `block at [${row}, ${col}]`)
     }
   }
   sameParts(encoder.finish(), whole, 'columns, one tile after the other, and encode')
@@ -184,15 +185,4 @@ function reloaded<P>(e: EncodedMatrix<P>): EncodedMatrix {
     parts,
     ...(inner && { inner: reloaded(inner) }),
   }
-}
-
-function cut(w: Matrix, row: number, col: number, rows: number, cols: number): Matrix {
-  const height = Math.min(rows, w.rows - row)
-  const width = Math.min(cols, w.cols - col)
-  const out = zeroMatrix(height, width)
-  for (let r = 0; r < height; r++) {
-    const at = (row + r) * w.cols + col
-    out.data.set(w.data.subarray(at, at + width), r * width)
-  }
-  return out
 }

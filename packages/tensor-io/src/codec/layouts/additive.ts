@@ -5,21 +5,21 @@ import type { Stored, StoredLayout } from '../layout.ts'
 import { packedShape, unpackRow } from './packed-rows.ts'
 import { readScales, scaleParts } from './scales.ts'
 
-/** Products between all codewords are kept in memory: 64 MB at this number. */
+/** Most codewords in all; the products between them are kept in memory, 64 MB at this number. */
 const MOST_CODEWORDS = 4096
 
 const params = {
-  /** M: codewords that are added up. */
+  /** M: codewords in a sum. */
   codebooks: { whole: [1, 8], default: 2 },
-  /** B: bits of a codeword's number. M·B / dim bits per weight. */
+  /** B: bits of a codeword's index. M·B / dim bits per weight. */
   codebookBits: { whole: [2, 12], default: 8 },
   /** Neighbouring weights of a row that share M codes. */
   dim: { of: [4, 8, 16], default: 8 },
-  /** Candidates kept while codewords are chosen one after the other. */
+  /** Candidates that the beam search keeps. */
   beam: { whole: [1, 64], default: 8 },
   /** Rounds of new codes and least-squares codebooks. */
   rounds: { whole: [0, 200], default: 8 },
-  /** Rounds under the whole H, when `encode` is given one. */
+  /** Rounds of refinement under H, if `encode` has one. */
   refine: { whole: [0, 200], default: 4 },
 } as const satisfies Fields
 

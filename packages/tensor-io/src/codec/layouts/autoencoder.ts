@@ -8,7 +8,7 @@ import type { Fields, FullParams } from '../field.ts'
 import type { Stored, StoredLayout } from '../layout.ts'
 import { type DenseLayer, layerParts, readLayers } from './dense-layers.ts'
 
-/** Most bits of a latent channel: the first few hold nearly all of a smooth matrix. */
+/** Most bits of a latent channel. */
 export const MOST_LATENT_BITS = 16
 /** Each stage has this many times fewer channels than the one before (HNeRV's reduction). */
 const REDUCTION = 1.2
@@ -20,15 +20,15 @@ const params = {
   stages: { whole: [1, 5], default: 2 },
   /** Channels of the latents. */
   latentWidth: { whole: [1, 64], default: 8 },
-  /** Bits of a latent, b: the mean over the channels, which get what their variance asks for; latentWidth · latentBits is whole. */
+  /** b: bits of a latent, the mean over the channels; latentWidth · latentBits is a whole number. */
   latentBits: { number: { above: 0, most: MOST_LATENT_BITS }, default: 2 },
   /** Channels of the decoder's first stage. */
   decoderWidth: { whole: [2, 256], default: 4 },
   /** Bits of a decoder weight, b_φ. */
   weightBits: { whole: [4, 12], default: 8 },
   /**
-   * `principal`: latents begin as principal components of blocks, and a linear path beside the convolutions knows them.
-   * `encoder`: the paper's, a ConvNeXt encoder that is trained first and thrown away.
+   * `principal`: latents start as principal components of blocks, which a linear path beside the convolutions decodes.
+   * `encoder`: as in the paper, a ConvNeXt encoder is trained first and then dropped.
    */
   start: { of: ['principal', 'encoder'], default: 'principal' },
   /** A scale for each patch (blockwise absmax), or one for all. */
@@ -39,9 +39,9 @@ const params = {
   batch: { whole: [1], default: 8 },
   /** Adam, decayed by a cosine. */
   learningRate: { number: { above: 0 }, default: 2e-3 },
-  /** Stop when the smoothed loss has not fallen for so many steps. */
+  /** Stop when the smoothed loss has not fallen for this many steps. */
   patience: { whole: [1], optional: true },
-  /** Weigh errors by the diagonal of H. */
+  /** Weight errors by the diagonal of H. */
   weighted: { of: [true, false], default: false },
 } as const satisfies Fields
 
@@ -117,7 +117,7 @@ export function eachPatchRow(
   }
 }
 
-/** What is stored of a matrix, unpacked. */
+/** A stored matrix, unpacked. */
 export interface StoredPatches {
   /** Levels of the latents in [−1, 1], `[patches, side, side, channels]`. */
   readonly latents: Float32Array

@@ -22,7 +22,7 @@ export interface LowRank {
 }
 
 /**
- * The part `name`, and below 16 bits `name_scale`: codes `0 … 2^bits − 1`, packed row by row, stand for
+ * The part `name`, and below 16 bits `name_scale`: codes `0 … 2^bits − 1`, packed row by row, mean
  * `scale · (2·code − 2^bits + 1)`.
  */
 export function factorParts(
@@ -97,7 +97,7 @@ export function readLowRank(
   }
 }
 
-/** How much of the Hessians an error is measured by. */
+/** How much of the Hessians counts in the error. */
 export const weighting = { of: ['full', 'diagonal', 'none'], default: 'full' } as const satisfies Field
 
 /** Throws `bad-option` unless `rank` is a whole number from `least` to min(rows, cols). */

@@ -30,7 +30,7 @@ export function groupCols(shape: MatrixShape, group: GroupSize, unit = 1): numbe
   })
 }
 
-/** Groups beyond it are no help in a hint. */
+/** Largest group that a hint suggests. */
 const FARTHEST = 2 * 65536
 
 /** The two largest divisors of `n` below `near` and the two smallest from it to `most`, 1 left out. */

@@ -7,7 +7,7 @@ const lowrankParams = {
   rank: { whole: [1] },
   /** Bits of each factor entry: 1 to 8, or 16. */
   bits: { like: factorBits, default: 8 },
-  /** How much of the Hessians the error is measured by. */
+  /** How much of the Hessians counts in the error. */
   weighting,
   /** Extra directions of the randomised SVD. */
   oversampling: { whole: [0], default: 10 },
@@ -18,7 +18,7 @@ const lowrankParams = {
 } as const satisfies Fields
 
 /**
- * `W ≈ L₁L₂` with both factors on few bits.
+ * `W ≈ L₁L₂` with both factors of few bits.
  *
  * Parts: the factors, see `lowRankParts`.
  */

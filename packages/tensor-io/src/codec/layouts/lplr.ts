@@ -9,15 +9,15 @@ const params = {
   leftBits: { like: factorBits, default: 8 },
   /** Bits of an entry of R: 1 to 8, or 16. */
   rightBits: { like: factorBits, default: 8 },
-  /** What L is quantised from: LPLR or LPLR-SVD. */
+  /** Source of L: a Gaussian sketch (LPLR) or the SVD (LPLR-SVD). */
   sketch: { of: ['gaussian', 'svd'], default: 'gaussian' },
   rounding: { of: ['dithered', 'nearest'], default: 'dithered' },
-  /** How much of the Hessians the error is measured by. */
+  /** How much of the Hessians counts in the error. */
   weighting,
 } as const satisfies Fields
 
 /**
- * LPLR: `W ≈ L R` with both factors on few bits, each on its own.
+ * LPLR: `W ≈ L R` with both factors of few bits, each on its own.
  *
  * Parts: the factors, see `lowRankParts`.
  */

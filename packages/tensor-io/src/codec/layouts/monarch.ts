@@ -69,7 +69,7 @@ export interface MonarchShape {
 
 /**
  * `M = P L Pᵀ R` (arXiv 2204.00595): R takes each of k blocks of inputs to l·t values, L each of l groups of k·t
- * such values to its outputs, P deals them out. Output `i` belongs to block `i mod l` of L.
+ * such values to its outputs; P is a permutation. Output `i` belongs to block `i mod l` of L.
  */
 export interface Monarch extends MonarchShape {
   /** `[rows, k·t]`: L's blocks `[rows / l, k·t]`, one below the other. */

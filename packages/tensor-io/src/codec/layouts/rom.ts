@@ -17,7 +17,7 @@ const params = {
 type Params = FullParams<typeof params>
 
 /**
- * LLM-ROM: two layers in the place of one, `W ≈ V (VᵀW)`.
+ * LLM-ROM: two layers instead of one, `W ≈ V (VᵀW)`.
  *
  * Parts: the factors, see `lowRankParts`.
  */

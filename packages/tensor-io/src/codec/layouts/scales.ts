@@ -46,7 +46,7 @@ export function readScales({ parts }: EncodedMatrix, from: number, to: number): 
 export const readWholeScales = (e: EncodedMatrix, of: 'matrix' | 'row', from: number, to: number) =>
   of === 'row' ? readScales(e, from, to) : readScales(e, 0, 1)
 
-/** What the code of scale `i` stands for in the format `double`; `blocks` are the offsets and steps. */
+/** The value of scale `i` in the format `double`; `blocks` are the offsets and steps. */
 export function secondLevel(code: number, blocks: Float32Array, i: number): number {
   const b = 2 * Math.floor(i / SCALE_BLOCK)
   return blocks[b] + code * blocks[b + 1]

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { random } from '../../core/random.ts'
-import { packTrellis, tileAt, trellisTiles, unpackTile, unpackTrellis } from './trellis-tiles.ts'
+import { packTile, tileAt, trellisTiles, unpackTile } from './trellis-tiles.ts'
 
 /** States of random cyclic streams, one per tile. */
 function randomStates(tiles: number, bits: number, stateBits: number): Uint16Array {
@@ -28,9 +28,15 @@ test.each([
 ])('[%i, %i] at %i bits, L = %i: states survive', (rows, cols, bits, stateBits) => {
   const tiles = trellisTiles(rows, cols, bits)
   const states = randomStates(tiles.tileRows * tiles.tileCols, bits, stateBits)
-  const words = packTrellis(states, rows, cols, bits)
+  const words = new Uint32Array(tiles.words)
   expect(words.byteLength).toBe(32 * bits * tiles.tileRows * tiles.tileCols)
-  expect(unpackTrellis(words, rows, cols, bits, stateBits)).toEqual(states)
+  const places = Array.from({ length: tiles.tileRows * tiles.tileCols }, (_, i) => {
+    return [Math.floor(i / tiles.tileCols), i % tiles.tileCols] as const
+  })
+  for (const [i, [r, c]] of places.entries())
+    packTile(words, tiles, r, c, states.subarray(i * 256, (i + 1) * 256))
+  for (const [i, [r, c]] of places.entries())
+    expect(unpackTile(words, tiles, r, c, stateBits)).toEqual(states.slice(i * 256, (i + 1) * 256))
 })
 
 test('every word belongs to one tile; lanes of four tiles are neighbours', () => {
@@ -53,18 +59,19 @@ test('first weight is in the highest bits of the first word', () => {
   states[0] = 0b10
   states[1] = 0b1000
   states[2] = 0b100000
-  const words = packTrellis(
+  const tiles = trellisTiles(16, 16, 2)
+  const words = new Uint32Array(tiles.words)
+  packTile(
+    words,
+    tiles,
+    0,
+    0,
     states.map(s => s & 0xff),
-    16,
-    16,
-    2,
   )
   expect(words[0] >>> 30).toBe(0b10)
-  expect(unpackTile(words, trellisTiles(16, 16, 2), 0, 0, 8)[1]).toBe(0b1000)
+  expect(unpackTile(words, tiles, 0, 0, 8)[1]).toBe(0b1000)
 })
 
-test('lengths and rates that do not fit are refused', () => {
+test('rates that do not fit are refused', () => {
   expect(() => trellisTiles(16, 16, 2.4)).toThrow('1 to 6 bits per weight in quarters')
-  expect(() => packTrellis(new Uint16Array(255), 16, 16, 2)).toThrow('has 1 tiles of 256 states, got 255')
-  expect(() => unpackTrellis(new Uint32Array(15), 16, 16, 2, 12)).toThrow('are 16 words, got 15')
 })

@@ -107,7 +107,7 @@ export function packTile(
   }
 }
 
-/** Where each state of a tile begins: in which of its words, in which one it ends, and how many of the first word's bits it leaves out. */
+/** For each state of a tile: the word where it begins, the word where it ends, and how many bits of the first word come before it. */
 interface StatePlaces {
   readonly before: Uint8Array
   readonly last: Uint8Array
@@ -149,62 +149,4 @@ export function unpackTile(
     states[t] = (high | (words[first + last[t] * stride] >>> (32 - shift[t]))) & mask
   }
   return states
-}
-
-/**
- * Packs the states of a whole matrix.
- *
- * @param states 256 per tile, tiles row by row (`tileRow·tileCols + tileCol`)
- */
-export function packTrellis(
-  states: ArrayLike<number>,
-  rows: number,
-  cols: number,
-  bits: number,
-): Uint32Array {
-  const tiles = trellisTiles(rows, cols, bits)
-  const count = tiles.tileRows * tiles.tileCols
-  if (states.length !== count * TILE_WEIGHTS) {
-    throw new ReallmError(
-      'bad-tensor',
-      `[${rows}, ${cols}] has ${count} tiles of ${TILE_WEIGHTS} states, got ${states.length} states`,
-    )
-  }
-  const words = new Uint32Array(tiles.words)
-  const tile = new Uint16Array(TILE_WEIGHTS)
-  for (let i = 0; i < count; i++) {
-    for (let t = 0; t < TILE_WEIGHTS; t++) tile[t] = states[i * TILE_WEIGHTS + t]
-    packTile(words, tiles, Math.floor(i / tiles.tileCols), i % tiles.tileCols, tile)
-  }
-  return words
-}
-
-/** The states that `packTrellis` stored, in the same order. */
-export function unpackTrellis(
-  words: Uint32Array,
-  rows: number,
-  cols: number,
-  bits: number,
-  stateBits: number,
-): Uint16Array {
-  const tiles = trellisTiles(rows, cols, bits)
-  checkWords(words, tiles)
-  const states = new Uint16Array(tiles.tileRows * tiles.tileCols * TILE_WEIGHTS)
-  for (let r = 0, i = 0; r < tiles.tileRows; r++) {
-    for (let c = 0; c < tiles.tileCols; c++, i++) {
-      const tile = states.subarray(i * TILE_WEIGHTS, (i + 1) * TILE_WEIGHTS)
-      unpackTile(words, tiles, r, c, stateBits, tile)
-    }
-  }
-  return states
-}
-
-/** Throws `bad-tensor` when the stored words do not fit the tiles. */
-export function checkWords(words: Uint32Array, tiles: TrellisTiles): void {
-  if (words.length !== tiles.words) {
-    throw new ReallmError(
-      'bad-tensor',
-      `trellis codes of [${tiles.rows}, ${tiles.cols}] at ${tiles.bits} bits are ${tiles.words} words, got ${words.length}`,
-    )
-  }
 }

@@ -1,7 +1,7 @@
 import { dampedFactor, inverse, matmul } from '@reallm/kernels'
+import { tileOf } from '@reallm/tensor-io'
 import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { tileOf } from '../../shared/tiles.ts'
 import { blockLoss, unitFactor } from './block-ldl.ts'
 
 test.each([1, 3, 4])(

@@ -27,7 +27,7 @@ export function unitFactor(u: Matrix, block: number): Matrix {
 }
 
 /**
- * The cost of an error in each column after the columns behind its block have made up for it: the diagonal of
+ * The cost of an error in each column after the columns of later blocks have made up for it: the diagonal of
  * `(U_BBᵀ U_BB)⁻¹`, which is the Schur complement of the later columns in H.
  *
  * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`

@@ -1,5 +1,4 @@
-import type { Matrix } from '@reallm/tensor-io'
-import { tileOf } from '../../shared/tiles.ts'
+import { type Matrix, tileOf } from '@reallm/tensor-io'
 import { unitFactor } from './block-ldl.ts'
 
 /** Columns whose errors are gathered before one matrix product pushes them onto all later columns. */

@@ -7,10 +7,11 @@ import {
   type EncodedMatrix,
   type Matrix,
   type MatrixCodec,
+  putTile,
   throwIfAborted,
+  tileOf,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { putTile, tileOf } from '../../shared/tiles.ts'
 import { blockLoss } from './block-ldl.ts'
 import { type ErrorFeedback, errorFeedback } from './error-feedback.ts'
 
@@ -45,7 +46,7 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
       const rowFactor = outputHessian && factorOf(outputHessian, outputDamping)
       const encoder = await codec.columns(w, params, {
         ...ctx,
-        ...(columnFactor && { columnLoss: block => blockLoss(columnFactor, block) }),
+        columnLoss: columnFactor && (block => blockLoss(columnFactor, block)),
       })
       const { tileCols, groupCols, tileRows } = encoder
       return encodeColumns(
@@ -97,7 +98,7 @@ async function encodeColumns(
       putTile(errors, error, col - start, 0)
       if (overColumns) pushInBatch(target, error, col, end, overColumns)
     }
-    if (overColumns) pushBehindBatch(target, errors, start, overColumns)
+    if (overColumns) pushAfterBatch(target, errors, start, overColumns)
     ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
     if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
   }
@@ -121,7 +122,7 @@ function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, feedback
       putTile(errors, error, row - start, 0)
       pushInBatch(target, error, row, end, feedback)
     }
-    pushBehindBatch(target, errors, start, feedback)
+    pushAfterBatch(target, errors, start, feedback)
   }
   return errorOf(block, decoded)
 }
@@ -132,7 +133,7 @@ function errorOf(wanted: Matrix, got: Matrix): Matrix {
   return { rows: wanted.rows, cols: wanted.cols, data }
 }
 
-/** Pushes the error of the rows at `row` onto the rows between them and `end`, where their batch ends. */
+/** Pushes the error of the rows at `row` onto the later rows of their batch, which ends at `end`. */
 function pushInBatch(target: Matrix, error: Matrix, row: number, end: number, { unit }: ErrorFeedback): void {
   const { cols, data } = target
   for (let e = 0; e < error.rows; e++) {
@@ -143,8 +144,8 @@ function pushInBatch(target: Matrix, error: Matrix, row: number, end: number, { 
   }
 }
 
-/** Pushes the errors of the batch of rows at `start` onto all rows behind the batch. */
-function pushBehindBatch(target: Matrix, errors: Matrix, start: number, { later }: ErrorFeedback): void {
+/** Pushes the errors of the batch of rows at `start` onto all later rows. */
+function pushAfterBatch(target: Matrix, errors: Matrix, start: number, { later }: ErrorFeedback): void {
   const end = start + errors.rows
   if (end === target.rows) return
   const rest = { ...target, rows: target.rows - end, data: target.data.subarray(end * target.cols) }

@@ -1,4 +1,4 @@
-import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { type Matrix, zeroMatrix } from './tensor.ts'
 
 /** Columns up to which a loop is quicker than a view of each row. */
 const NARROW = 64
