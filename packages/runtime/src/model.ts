@@ -48,7 +48,7 @@ export class Model implements Disposable {
     return this.#engine.arena.used
   }
 
-  /** Multiply-adds with weights for each token that is written, output head included: what structured matrices save. */
+  /** MACs with weights for each token that is written, output head included: what structured matrices save. */
   get multiplyAdds(): number {
     const { modules, head } = this.#decoder.weights
     return [...modules.values()].reduce((sum, { linear }) => sum + linear.multiplyAdds, head.multiplyAdds)

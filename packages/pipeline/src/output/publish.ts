@@ -50,7 +50,7 @@ export async function describeFolder(folder: string): Promise<Record<string, Wri
   return files
 }
 
-/** Names with a dot in front are never written and never touched, but for the marker. */
+/** Names with a dot in front are never written and never touched, except the marker. */
 export const isVisible = (name: string): boolean => !name.startsWith('.')
 
 const headLast = (names: readonly string[]) => [

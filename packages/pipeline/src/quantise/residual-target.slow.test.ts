@@ -9,9 +9,9 @@ import { compress } from '../compress.ts'
 const folder = workFolder()
 beforeAll(() => useBackend('wasm'))
 
-// A norm behind the last layer of each half, biases, and neither: each has a target of its own for o_proj and down_proj.
+// A norm after the last projection of each sublayer, biases, and neither: each has a target of its own for o_proj and down_proj.
 test.each(['gemma3-text', 'qwen2-bias', 'llama-gqa-tied'])(
-  '%s: what the last layers of a half block aim at is near what they gave',
+  '%s: what the last projections of sublayers aim at is near what they gave',
   {
     timeout: 120_000,
   },

@@ -31,7 +31,7 @@ export const isKnown = ({ codec, inner }: Described): boolean =>
   runners.has(codec) && (inner === undefined || isKnown(inner))
 
 /**
- * A stored matrix, ready to run: rotations turn the activations, low-rank parts are applied as `L₁ (L₂ x)`, codes are
+ * A stored matrix, ready to run: rotations act on the activations, low-rank parts are applied as `L₁ (L₂ x)`, codes are
  * decoded at each use (`packed`), held as integers without loss (`exact`), or written anew (`written`, and wherever
  * the wanted form is not possible).
  *

@@ -7,7 +7,7 @@ export interface Linear {
   readonly cols: number
   /** What it occupies in memory. */
   readonly bytes: number
-  /** Multiply-adds for a token; of a butterfly, the additions. */
+  /** MACs for a token; of a butterfly, the additions. */
   readonly multiplyAdds: number
   /** `y = x Wᵀ`, or `y += x Wᵀ`, for the first `tokens` of `x`; `ldy` floats lie between tokens of `y`. */
   apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean): void

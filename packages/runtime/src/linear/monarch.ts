@@ -19,7 +19,7 @@ export const monarchResidual = wrapperRunner(monarchResidualLayout, (engine, e, 
 const roundUp = (n: number) => 4 * Math.ceil(n / 4)
 
 /**
- * A Monarch matrix run as the structure it is: t·(l·cols + k·rows) multiply-adds per token instead of rows · cols.
+ * A Monarch matrix run as the structure it is: t·(l·cols + k·rows) MACs per token instead of rows · cols.
  * `inner`, when given, is added: `y (+)= inner x + M x`.
  */
 function monarchLinear(

@@ -15,8 +15,8 @@ interface RotationSides {
 }
 
 /**
- * A matrix whose stored form is turned by signs and Hadamard transforms: `W = S_out T W' T S_in`. The activations are
- * turned instead of the weights.
+ * A matrix whose stored form is rotated by signs and Hadamard transforms: `W = S_out T W' T S_in`. The activations are
+ * rotated instead of the weights.
  */
 function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: RotationSides): Linear {
   const { kernels, arena } = engine
@@ -30,15 +30,15 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
     multiplyAdds: inner.multiplyAdds + (sides.input ? turning(cols) : 0) + (sides.output ? turning(rows) : 0),
     bytes: inner.bytes + 4 * ((sides.input ? cols : 0) + (sides.output ? rows : 0)),
     apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
-      let turned = x
+      let rotatedInput = x
       if (inputSigns !== undefined) {
-        turned = engine.scratch('rotated input', cols)
-        kernels.multiplyRows(x.at, inputSigns, turned.at, tokens, cols)
-        transform(engine, turned.at, tokens, cols)
+        rotatedInput = engine.scratch('rotated input', cols)
+        kernels.multiplyRows(x.at, inputSigns, rotatedInput.at, tokens, cols)
+        transform(engine, rotatedInput.at, tokens, cols)
       }
-      if (outputSigns === undefined) return inner.apply(turned, y, ldy, tokens, accumulate)
+      if (outputSigns === undefined) return inner.apply(rotatedInput, y, ldy, tokens, accumulate)
       const out = engine.scratch('rotated output', rows).at
-      inner.apply(turned, out, rows, tokens, false)
+      inner.apply(rotatedInput, out, rows, tokens, false)
       transform(engine, out, tokens, rows)
       kernels.multiplyRows(out, outputSigns, out, tokens, rows)
       deliver(engine, out, rows, y, ldy, tokens, accumulate)
@@ -47,9 +47,9 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
       if (sides.output) {
         throw new ReallmError(
           'unsupported',
-          `rows of a [${rows}×${cols}] matrix that is turned on both sides cannot be read`,
+          `rows of a [${rows}×${cols}] matrix that is rotated on both sides cannot be read`,
           {
-            hint: 'embeddings are turned on the input side alone: rotated(codec, { output: false })',
+            hint: 'embeddings are rotated on the input side alone: rotated(codec, { output: false })',
           },
         )
       }
@@ -65,7 +65,7 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
   }
 }
 
-/** Signs, then n log n additions, or n · size multiply-adds for the factors that are no power of two. */
+/** Signs, then n log n additions, or n · size MACs for the factors that are no power of two. */
 const turning = (width: number): number =>
   hadamardPlan(width).reduce(
     (sum, { kind, size }) => sum + width * (kind === 'sylvester' ? Math.log2(size) : size),
