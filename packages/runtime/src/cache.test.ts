@@ -73,6 +73,40 @@ describe('cachingFetch', () => {
     expect(Buffer.compare(await read(50, 90), file.subarray(50, 90))).toBe(0)
   })
 
+  it('refuses a file that changes between two pieces, and never mixes them', async () => {
+    const get = cachingFetch(cache, network)
+    const range = (start: number, end: number) =>
+      get(url, { headers: { Range: `bytes=${start}-${end - 1}` } })
+    await range(0, 100)
+    file = file.map(byte => byte ^ 255)
+    etag = 'three'
+    await expect(range(5_000_000, 5_000_100)).rejects.toMatchObject({ code: 'integrity' })
+    expect(Buffer.compare(await read(0, 100), file.subarray(0, 100))).toBe(0)
+    expect(Buffer.compare(await read(5_000_000, 5_000_100), file.subarray(5_000_000, 5_000_100))).toBe(0)
+  })
+
+  it('refuses another range than it asked for', async () => {
+    const shifted = (async (_: string, init?: RequestInit) => {
+      const [, start, end] = /bytes=(\d+)-(\d+)/
+        .exec(new Headers(init?.headers).get('range') ?? '')!
+        .map(Number)
+      return network(url, { headers: { Range: end === 0 ? 'bytes=0-0' : `bytes=${start + 1}-${end + 1}` } })
+    }) as typeof fetch
+    const asked = cachingFetch(cache, shifted)(url, { headers: { Range: 'bytes=0-99' } })
+    await expect(asked).rejects.toThrow('does not fit the bytes that were asked for')
+    expect([...stored.keys()].filter(key => !key.endsWith('version'))).toEqual([])
+  })
+
+  it('keeps nothing of a file whose versions cannot be told apart', async () => {
+    const plain = (async (...request: Parameters<typeof fetch>) => {
+      const answer = await network(...request)
+      answer.headers.delete('etag')
+      return answer
+    }) as typeof fetch
+    await (await cachingFetch(cache, plain)(url, { headers: { Range: 'bytes=0-99' } })).arrayBuffer()
+    expect(stored.size).toBe(0)
+  })
+
   it('passes on what is no range request', async () => {
     const plain = cachingFetch(cache, (async () => new Response('whole')) as typeof fetch)
     expect(await (await plain(url)).text()).toBe('whole')

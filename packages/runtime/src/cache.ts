@@ -1,4 +1,4 @@
-import { ReallmError } from '@reallm/tensor-io'
+import { fetchRange } from '@reallm/tensor-io'
 
 /** The part of a browser's `Cache` that is used. */
 export interface ByteCache {
@@ -10,6 +10,7 @@ export interface ByteCache {
 /** Bytes that are fetched and kept together. */
 const CHUNK = 1 << 22
 const digestHeader = 'x-sha-256'
+const tagHeader = 'x-version'
 
 /** What tells one version of a file from another, and its size. */
 interface Version {
@@ -52,7 +53,7 @@ export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): t
     }
     return new Response(bytes, {
       status: 206,
-      headers: { 'Content-Range': `bytes ${start}-${end - 1}/${version.size}` },
+      headers: { 'Content-Range': `bytes ${start}-${end - 1}/${version.size}`, ETag: version.tag },
     })
   }
 }
@@ -60,7 +61,7 @@ export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): t
 const keyOf = (url: string, what: string | number) =>
   `${url}${url.includes('?') ? '&' : '?'}reallm-part=${what}`
 
-/** Asks the server once; undefined for files that do not come in ranges. */
+/** Asks the server once; undefined for files that do not come in ranges, or of which no version is told. */
 async function versionOf(
   cache: ByteCache,
   network: typeof fetch,
@@ -81,6 +82,8 @@ async function versionOf(
   await response.body?.cancel()
   if (response.status !== 206 || !Number.isSafeInteger(size)) return undefined
   const tag = response.headers.get('etag') ?? response.headers.get('last-modified') ?? ''
+  // nothing tells the next version from this one
+  if (tag === '') return undefined
   if (before && before.size === size && before.tag === tag) return before
   if (before) {
     for (let chunk = 0; chunk * CHUNK < before.size; chunk++) await cache.delete(keyOf(url, chunk))
@@ -95,25 +98,21 @@ async function chunkOf(
   network: typeof fetch,
   url: string,
   chunk: number,
-  { size }: Version,
+  version: Version,
   init: RequestInit | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const key = keyOf(url, chunk)
   const from = chunk * CHUNK
-  const to = Math.min(size, from + CHUNK)
+  const to = Math.min(version.size, from + CHUNK)
   const stored = await cache.match(key)
-  if (stored) {
+  if (stored?.headers.get(tagHeader) === encodeURIComponent(version.tag)) {
     const bytes = new Uint8Array(await stored.arrayBuffer())
     if (bytes.length === to - from && (await digest(bytes)) === stored.headers.get(digestHeader)) return bytes
   }
-  const response = await network(url, { ...init, headers: { Range: `bytes=${from}-${to - 1}` } })
-  const bytes = new Uint8Array(await response.arrayBuffer())
-  if (bytes.length !== to - from) {
-    throw new ReallmError('io', `${url}: the server's answer does not fit the bytes that were asked for`, {
-      hint: 'the file may have changed meanwhile: load it again',
-    })
-  }
-  const headers = { [digestHeader]: await digest(bytes) }
+  const options = { fetch: network, signal: init?.signal ?? undefined }
+  const { bytes: file, partial } = await fetchRange(url, [from, to], options, version)
+  const bytes = partial ? file : file.slice(from, to)
+  const headers = { [digestHeader]: await digest(bytes), [tagHeader]: encodeURIComponent(version.tag) }
   // a full disk or a refused quota only costs the next visit a download
   await cache.put(key, new Response(bytes, { headers })).catch(() => {})
   return bytes

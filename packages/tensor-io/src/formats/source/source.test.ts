@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -98,6 +98,84 @@ describe('openUrlSource', () => {
 
   it('opens an empty file', async () => {
     expect((await openUrlSource(`${base}/empty`)).size).toBe(0)
+  })
+
+  const served = async (respond: RequestListener, run: (url: string) => Promise<void>) => {
+    const own = createServer(respond)
+    await new Promise<void>(resolve => own.listen(0, '127.0.0.1', resolve))
+    try {
+      await run(`http://127.0.0.1:${(own.address() as AddressInfo).port}/model.safetensors`)
+    } finally {
+      own.closeAllConnections()
+      own.close()
+    }
+  }
+  const rangeOf = (req: IncomingMessage) => {
+    const [start, last] = /(\d+)-(\d+)/.exec(req.headers.range!)!.slice(1).map(Number)
+    return [start, Math.min(last + 1, content.length)] as const
+  }
+  const headersOf = (start: number, end: number) => ({
+    'content-range': `bytes ${start}-${end - 1}/${content.length}`,
+    'content-length': end - start,
+  })
+
+  it.each([
+    ['an ETag', (n: number) => ({ etag: `"${n}"` }), 'the file changed while it was read'],
+    ['a date', (n: number) => ({ 'last-modified': new Date(n).toUTCString() }), 'the file changed'],
+    [
+      'its size',
+      (n: number) => ({ 'content-range': `bytes 100000-100099/${200_000 + n}` }),
+      'the file changed',
+    ],
+    ['another range', () => ({ 'content-range': 'bytes 100001-100100/200000' }), 'does not fit the bytes'],
+    ['too long a body', () => ({ 'content-range': 'bytes 100000-100049/200000' }), 'does not fit the bytes'],
+  ])('refuses later bytes that differ by %s', async (_, headers, message) => {
+    await served(
+      (req, res) => {
+        const [start, end] = rangeOf(req)
+        const odd = start === 0 ? { ...headers(0), ...headersOf(0, end) } : headers(5000)
+        res.writeHead(206, { ...headersOf(start, end), ...odd }).end(content.subarray(start, end))
+      },
+      async url => {
+        const source = await openUrlSource(url)
+        await expect(source.read(100_000, 100_100)).rejects.toThrow(message)
+      },
+    )
+  })
+
+  it('goes on where a connection broke', async () => {
+    const asked: string[] = []
+    await served(
+      (req, res) => {
+        const [start, end] = rangeOf(req)
+        asked.push(req.headers.range!)
+        res.writeHead(206, headersOf(start, end))
+        if (asked.length !== 2) return void res.end(content.subarray(start, end))
+        res.write(content.subarray(start, start + 1000), () => req.socket.destroy())
+      },
+      async url => {
+        const source = await openUrlSource(url)
+        const bytes = await source.read(100_000, 150_000)
+        expect(Buffer.compare(bytes, content.subarray(100_000, 150_000))).toBe(0)
+        expect(asked.slice(1)).toEqual(['bytes=100000-149999', 'bytes=101000-149999'])
+      },
+    )
+  })
+
+  it('calls an abort inside a body aborted', async () => {
+    const stop = new AbortController()
+    await served(
+      (req, res) => {
+        const [start, end] = rangeOf(req)
+        res.writeHead(206, headersOf(start, end))
+        if (start === 0) return void res.end(content.subarray(start, end))
+        res.write(content.subarray(start, start + 10), () => stop.abort())
+      },
+      async url => {
+        const source = await openUrlSource(url, { signal: stop.signal })
+        await expect(source.read(100_000, 150_000)).rejects.toMatchObject({ code: 'aborted' })
+      },
+    )
   })
 
   it('says what the server refused', async () => {
