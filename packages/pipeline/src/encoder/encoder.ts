@@ -6,7 +6,7 @@ import { recipes } from '../recipes/recipes.ts'
 import type { Encoder } from './encode-job.ts'
 import { runJob } from './run-job.ts'
 
-export interface EncoderOptions extends Pick<LongWork, 'signal'> {
+export interface EncoderOptions extends Pick<LongWork, 'signal' | 'onProgress'> {
   /** Worker threads; default one per core, 0 for none. */
   readonly threads?: number | undefined
   /** Matrices go to machines that run `serveQueue` on this Redis, through a directory that all of them see. */
@@ -31,7 +31,7 @@ export async function openEncoder(recipe: Recipe, options: EncoderOptions): Prom
     })
   }
   const { queueEncoder } = await queueModule()
-  return queueEncoder({ ...queue, signal })
+  return queueEncoder({ ...queue, signal, onProgress: options.onProgress })
 }
 
 function thisThread(recipe: Recipe, signal: AbortSignal | undefined): Encoder {

@@ -1,11 +1,12 @@
 import { ReallmError } from '@reallm/tensor-io'
 
-/** The queue that jobs of all runs go through. */
-export const queueName = 'reallm-encode'
+/** The queue that jobs of all runs go through; the number tells how they are written. */
+export const queueName = 'reallm-encode-2'
 
-/** What is sent: where the job's file lies in the shared directory. */
+/** What is sent: where the job's file lies in the shared directory, and its SHA-256. */
 export interface QueuedJob {
   readonly file: string
+  readonly digest: string
 }
 
 interface Connected {

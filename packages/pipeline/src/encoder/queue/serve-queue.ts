@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
@@ -8,6 +7,7 @@ import { answerOf } from '../answer.ts'
 import type { EncodeJob, Encoder } from '../encode-job.ts'
 import { openEncoder } from '../encoder.ts'
 import { connect, type QueuedJob, queueName } from './connection.ts'
+import { answerPath, readSealed, sealed } from './sealed.ts'
 
 export interface ServeQueueOptions extends LongWork {
   /** `redis://host:6379` */
@@ -44,11 +44,9 @@ export async function serveQueue({
     queueName,
     async ({ data, name }) => {
       const path = join(shared, basename(data.file))
-      const job = deserialize(await readFile(path)) as EncodeJob
-      await writeFileAtomic(
-        `${path}.answer`,
-        serialize(await answerOf(async () => (await encoderFor(job.recipe)).encode(job))),
-      )
+      const job = deserialize(await readSealed(path, data.digest)) as EncodeJob
+      const answer = await answerOf(async () => (await encoderFor(job.recipe)).encode(job))
+      await writeFileAtomic(answerPath(path), sealed(serialize(answer), data.digest))
       onProgress?.({ event: 'matrix-end', name, done: ++done, total: done })
     },
     // a machine that says nothing for half a minute is taken for dead, and its job given to another

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { ReallmError } from '@reallm/tensor-io'
+
+const digestLength = 32
+
+/** Where the answer to a job's file lies. */
+export const answerPath = (job: string): string => `${job}.answer`
+
+export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+/** A file's contents with their SHA-256 in front, which also covers what they belong to: the digest of a job. */
+export function sealed(bytes: Uint8Array, belongsTo: string): Uint8Array<ArrayBuffer> {
+  const file = new Uint8Array(digestLength + bytes.length)
+  file.set(seal(bytes, belongsTo))
+  file.set(bytes, digestLength)
+  return file
+}
+
+/** The contents of a sealed file; throws `integrity` when they are not what was sealed. */
+export async function readSealed(path: string, belongsTo: string): Promise<Uint8Array> {
+  const file = await readFile(path)
+  const bytes = file.subarray(digestLength)
+  if (seal(bytes, belongsTo).equals(file.subarray(0, digestLength))) return bytes
+  throw new ReallmError('integrity', `${path} was altered: its SHA-256 is another one`, {
+    hint: 'check the disk and the network of the shared directory',
+  })
+}
+
+const seal = (bytes: Uint8Array, belongsTo: string): Buffer =>
+  createHash('sha256').update(belongsTo).update(bytes).digest()
