@@ -62,7 +62,11 @@ export function wordsOf({ whole, number, of = [], list, like }: Field): string {
   if (whole) words.push(`a whole number from ${whole[0]}${upTo(whole[1])}`)
   if (number) {
     const { above, least, most } = number
-    words.push(`a number ${above === undefined ? `from ${least}` : `above ${above}`}${upTo(most)}`)
+    words.push(
+      above === undefined
+        ? `a number from ${least}${upTo(most)}`
+        : `a number above ${above}${most === undefined ? '' : `, at most ${most}`}`,
+    )
   }
   if (list) words.push(`up to ${list.most} of these: ${wordsOf(list.each)}`)
   if (like) words.push(wordsOf(like))
