@@ -60,9 +60,20 @@ const rows = Array.from({ length: 2 }, (_, row) =>
   Array.from({ length: 24 }, (_, i) => (7 * i * i + 31 * row + 3) % 274),
 )
 const vocab_size = 320
+const longRope = {
+  model_type: 'phi3',
+  partial_rotary_factor: 0.75,
+  rope_scaling: { type: 'longrope', short_factor: [1, 1.1, 1.3], long_factor: [1, 3, 6] },
+}
+const gemma2 = {
+  model_type: 'gemma2',
+  hidden_activation: 'gelu_pytorch_tanh',
+  query_pre_attn_scalar: 8,
+  sliding_window: 4,
+}
 
 /** Digits that agree: llama.cpp looks Gemma's GELU up in a table of 16 bits. */
-const digits = (model_type: unknown) => (model_type === 'gemma3_text' ? 3 : 4)
+const digits = (model_type: unknown) => (/^gemma/.test(`${model_type}`) ? 3 : 4)
 
 describe.skipIf(!llama)(`llama.cpp computes the loss of what is written${why}`, () => {
   it.each<[string, HuggingFaceConfig]>([
@@ -118,6 +129,39 @@ describe.skipIf(!llama)(`llama.cpp computes the loss of what is written${why}`, 
         rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 16 },
       },
     ],
+    ['Phi’s LongRoPE, long', { ...longRope, original_max_position_embeddings: 16 }],
+    [
+      'Phi’s LongRoPE, short',
+      { ...longRope, max_position_embeddings: 1024, original_max_position_embeddings: 512 },
+    ],
+    [
+      'Hunyuan’s stretched base',
+      { model_type: 'hunyuan_v1_dense', rope_scaling: { type: 'dynamic', alpha: 50, factor: 1 } },
+    ],
+    [
+      'Granite’s biases and factors',
+      {
+        ...{ model_type: 'granite', attention_bias: true, mlp_bias: true, embedding_multiplier: 3 },
+        ...{ residual_multiplier: 0.4, attention_multiplier: 0.2, logits_scaling: 2 },
+      },
+    ],
+    ['Granite without factors', { model_type: 'granite' }],
+    [
+      'OLMo 3’s yarn, of the layer that does not slide',
+      {
+        ...{ model_type: 'olmo3', num_hidden_layers: 4, sliding_window: 6, tie_word_embeddings: false },
+        rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 16 },
+      },
+    ],
+    [
+      'EXAONE’s rope, without windows',
+      {
+        ...{ model_type: 'exaone4', sliding_window: null },
+        rope_scaling: { rope_type: 'llama3', factor: 8, original_max_position_embeddings: 16 },
+      },
+    ],
+    ['SmolLM3 of five layers', { model_type: 'smollm3', num_hidden_layers: 5 }],
+    ['Gemma 2’s layer types', { ...gemma2, layer_types: ['full_attention', 'sliding_attention'] }],
     ['Gemma’s layer types', { ...smallGemma, layer_types: ['full_attention', 'sliding_attention'] }],
     ['Gemma’s local theta', { ...smallGemma, rope_local_base_freq: 100 }],
     [
