@@ -56,8 +56,8 @@ function checkVocab(vocab: unknown, refuse: Refuse): void {
 function checkPart(name: string, place: string, part: unknown, depth: number, refuse: Refuse): void {
   if (part === undefined || part === null) return
   if (typeof part !== 'object' || depth > deepest) throw refuse(`the ${place} is no part of a tokenizer`)
-  const { pattern, length } = part as Json
-  if (pattern !== undefined && pattern !== null) {
+  const { type, pattern, length } = part as Json
+  if ((pattern ?? undefined) !== undefined || type === 'Split' || type === 'Replace') {
     const { Regex, String: text } = Object(pattern) as Json
     if (typeof (Regex ?? text) !== 'string') throw refuse(`the ${place} has a pattern that is no text`)
     if (typeof Regex === 'string' && !knownPatterns.has(Regex)) checkPattern(name, Regex, { nested: true })
@@ -80,7 +80,7 @@ const isObject = (value: unknown): value is Json =>
 const isId = (id: unknown): boolean =>
   typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < mostTokens
 const isToken = (token: unknown): boolean =>
-  isObject(token) && typeof token.content === 'string' && isId(token.id)
+  isObject(token) && typeof token.content === 'string' && token.content !== '' && isId(token.id)
 const isMerge = (merge: unknown): boolean =>
   typeof merge === 'string' ||
   (Array.isArray(merge) && merge.length === 2 && merge.every(part => typeof part === 'string'))

@@ -36,7 +36,7 @@ export function tokenizerFromGguf(metadata: GgufMetadata, name = 'this GGUF file
   const after = get('add_eos_token') === true ? eos : undefined
   const added = tokens.flatMap((content, id) => {
     const special = typeOf(id) === tokenTypes.control || typeOf(id) === tokenTypes.unknown
-    if (!special && typeOf(id) !== tokenTypes.userDefined) return []
+    if (content === '' || (!special && typeOf(id) !== tokenTypes.userDefined)) return []
     return [{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special }]
   })
   const chat_template = chatTemplate(metadata)
