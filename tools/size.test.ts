@@ -56,15 +56,15 @@ async function initialBundle(
 
 /** kB of 1000 bytes for what a page typically takes of a package, and for all of it. */
 describe.each([
-  ['tensor-io', '{ openModel }', 10, 27],
+  ['tensor-io', '{ openModel }', 11.5, 31],
   ['kernels', '{ matmul }', 17, 50],
   ['vq', '{ trellis }', 43, 63],
   ['lowrank', '{ lowrank }', 27, 35],
   ['runtime', '{ load }', 55, 55],
-  ['transformer', '{ openWeights, useBackend }', 40, 70],
+  ['transformer', '{ openWeights, useBackend }', 45.5, 90],
   ['autoencoder', '{ implicit }', 30, 35],
-  ['finetune', '{ finetuneArtifact }', 53, 90],
-  ['eval', '{ perplexity }', 35, 35],
+  ['finetune', '{ finetuneArtifact }', 61, 90],
+  ['eval', '{ perplexity }', 39, 39],
 ])('%s', (name, part, least, all) => {
   test.each([
     [part, least],
