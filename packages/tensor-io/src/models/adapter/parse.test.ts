@@ -50,6 +50,13 @@ describe('what an adapter’s configuration says is used, or refused', () => {
     await expect(parse(config)).rejects.toThrow(`${Object.keys(config)[0]} is not supported`)
   })
 
+  it('an adapter without tensors is no adapter', async () => {
+    await expect(parse({}, {})).rejects.toMatchObject({
+      code: 'bad-file',
+      message: expect.stringContaining('the adapter holds no tensors'),
+    })
+  })
+
   it('settings that are off, and those of training, say nothing', async () => {
     const config = {
       ...{ something_new: null, other: false, layer_replication: [], kasa_config: {} },

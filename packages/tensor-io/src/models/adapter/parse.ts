@@ -13,7 +13,7 @@ type Part = 'lora_A' | 'lora_B' | 'lora_magnitude_vector'
  *
  * @throws `unsupported` for other kinds than LoRA, rsLoRA and DoRA on linear layers, for settings that are not known
  *   here, and for adapters that belong to a base that their initialisation changed
- * @throws `bad-file` for factors that are missing or do not fit each other or the configuration
+ * @throws `bad-file` for factors that are missing or do not fit each other or the configuration, and for no factors at all
  */
 export async function parseAdapter(config: Config, tensors: TensorStore): Promise<Adapter> {
   checkConfig(config)
@@ -47,6 +47,8 @@ export async function parseAdapter(config: Config, tensors: TensorStore): Promis
     const magnitude = dora ? await read('lora_magnitude_vector') : undefined
     modules.set(module, { a, b, scaling, magnitude })
   }
+  if (modules.size === 0)
+    throw new ReallmError('bad-file', 'the adapter holds no tensors, so it would change nothing')
   const base = config.base_model_name_or_path
   return { modules, base: typeof base === 'string' ? base : undefined }
 }
