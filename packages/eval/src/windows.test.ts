@@ -15,6 +15,10 @@ describe('windowsOf', () => {
     expect([first.ids.length, first.from, others.length]).toEqual([512, 256, 2])
   })
 
+  it('says that a text has no tokens', () => {
+    expect(() => windowsOf([], { ctx: 8 })).toThrow(/the text has no tokens/)
+  })
+
   it('full: scores all but the first token', () => {
     expect(scored({ protocol: 'full', ctx: 10 })).toEqual([
       [0, [1, 2, 3, 4, 5, 6, 7, 8, 9]],

@@ -53,6 +53,12 @@ export function windowsOf(
     throw bad(`stride must be from 1 to ${ctx - 1}, got ${stride}`)
   }
   const windows = protocol === 'strided' ? overlapping(tokens, ctx, stride) : adjacent(tokens, ctx, protocol)
+  if (tokens.length === 0) {
+    throw bad(
+      'the text has no tokens',
+      "it is empty, or the model's tokenizer knows nothing of it: look with `reallm tokenize`",
+    )
+  }
   if (windows.length === 0) {
     throw bad(
       `${tokens.length} tokens do not fill one window of ${ctx}`,

@@ -76,7 +76,7 @@ export async function refuseOthers(
   const there = await namesIn(folder)
   const taken = there.filter(name => (names ? names.includes(name) : isVisible(name)))
   if (taken.length === 0) return { marker, isTaken: false }
-  if (!replace(marker)) throw notFree(place, names !== undefined)
+  if (!replace(marker)) throw notFree(names ? join(folder, taken[0]) : place, names !== undefined)
   const others: string[] = []
   for (const name of taken.sort()) {
     const written = Object.hasOwn(marker.files, name) ? marker.files[name] : undefined
