@@ -16,7 +16,7 @@ describe('windowsOf', () => {
   })
 
   it('says that a text has no tokens', () => {
-    expect(() => windowsOf([], { ctx: 8 })).toThrow(/the text has no tokens/)
+    expect(() => windowsOf([], { ctx: 8 })).toThrow(/0 tokens: the text is empty/)
   })
 
   it('full: scores all but the first token', () => {

@@ -55,8 +55,8 @@ export function windowsOf(
   const windows = protocol === 'strided' ? overlapping(tokens, ctx, stride) : adjacent(tokens, ctx, protocol)
   if (tokens.length === 0) {
     throw bad(
-      'the text has no tokens',
-      "it is empty, or the model's tokenizer knows nothing of it: look with `reallm tokenize`",
+      "0 tokens: the text is empty, or the model's tokenizer knows nothing of it",
+      'look at it with `reallm tokenize`',
     )
   }
   if (windows.length === 0) {
