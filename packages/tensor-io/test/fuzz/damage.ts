@@ -38,7 +38,7 @@ export function damagedJson(
       if (key === undefined) break
       if (value === undefined && Array.isArray(at)) at.splice(Number(key), 1)
       else if (value === undefined) delete at[key]
-      else at[key] = value
+      else at[key] = structuredClone(value)
       break
     }
   }
