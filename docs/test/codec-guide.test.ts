@@ -98,8 +98,8 @@ test('what it says compiles and is formatted', { timeout: 300_000 }, () => {
 test('the suite passes, and the tests of all codecs and recipes find it', { timeout: 300_000 }, () => {
   const suites = [
     'packages/vq/src/log',
-    'packages/reallm/src/codecs.test.ts',
-    'packages/reallm/src/recipes.test.ts',
+    'packages/reallm/src/codecs.slow.test.ts',
+    'packages/reallm/src/recipes.slow.test.ts',
   ]
   const filter = ['-t', 'log|layout of tensor-io', '--reporter=verbose']
   const { passed, output } = run('vitest/vitest.mjs', 'run', ...suites, ...filter)
