@@ -56,15 +56,15 @@ async function initialBundle(
 
 /** kB of 1000 bytes for what a page typically takes of a package, and for all of it. */
 describe.each([
-  ['tensor-io', '{ openModel }', 11.5, 31],
+  ['tensor-io', '{ openModel }', 10, 27],
   ['kernels', '{ matmul }', 17, 50],
   ['vq', '{ trellis }', 43, 63],
   ['lowrank', '{ lowrank }', 27, 35],
-  ['runtime', '{ load }', 55, 55],
-  ['transformer', '{ openWeights, useBackend }', 45.5, 90],
-  ['autoencoder', '{ implicit }', 30, 35],
-  ['finetune', '{ finetuneArtifact }', 61, 90],
-  ['eval', '{ perplexity }', 39, 39],
+  ['runtime', '{ load }', 50, 50],
+  ['transformer', '{ openWeights, useBackend }', 25, 34],
+  ['autoencoder', '{ implicit }', 25, 30],
+  ['finetune', '{ finetuneArtifact }', 34, 41],
+  ['eval', '{ perplexity }', 12, 12],
 ])('%s', (name, part, least, all) => {
   test.each([
     [part, least],

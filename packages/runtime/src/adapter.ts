@@ -1,13 +1,19 @@
-import { ReallmError, toMatrix } from '@reallm/tensor-io'
-import type { Adapter, AdapterModule } from '@reallm/tensor-io/models'
+import { type ModelFiles, ReallmError, toMatrix } from '@reallm/tensor-io'
+import { readAdapter } from '@reallm/tensor-io/adapter'
+import type { AdapterModule } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 import type { Linear } from './linear/linear.ts'
 import { lowRankLinear } from './linear/low-rank-linear.ts'
 import { scaledLinear } from './linear/scaled-linear.ts'
 import type { DecoderWeights } from './weights.ts'
 
-/** The same weights with an adapter's changes beside them; nothing is copied. */
-export function adaptedWeights(engine: Engine, base: DecoderWeights, adapter: Adapter): DecoderWeights {
+/** The same weights with the changes of an opened adapter beside them; nothing is copied. */
+export async function adaptedWeights(
+  engine: Engine,
+  base: DecoderWeights,
+  files: ModelFiles,
+): Promise<DecoderWeights> {
+  const adapter = await readAdapter(files)
   const modules = new Map(base.modules)
   for (const name of adapter.modules.keys()) {
     if (base.modules.has(name)) continue

@@ -1,6 +1,5 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
-import { readAdapter, type TextTokenizer, type TransformerConfig } from '@reallm/tensor-io/models'
-import { adaptedWeights, freeAdapted } from './adapter.ts'
+import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
 import { Chat, type ChatOptions } from './chat.ts'
 import { Decoder } from './decoder.ts'
 import type { Engine } from './engine.ts'
@@ -117,11 +116,12 @@ export class Model implements Disposable {
    * await model.useAdapter('my-adapter')
    */
   async useAdapter(where: ModelLocation | undefined): Promise<void> {
+    const { adaptedWeights, freeAdapted } = await import('./adapter.ts')
     let next = this.#base
     if (where !== undefined) {
       const files = await openLocation(where, { adapter: true })
       try {
-        next = adaptedWeights(this.#engine, this.#base, await readAdapter(files))
+        next = await adaptedWeights(this.#engine, this.#base, files)
       } finally {
         await files.close()
       }

@@ -1,14 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  configFromGguf,
-  ggufTensors,
-  openWeights,
-  parseConfig,
-  permuteHeads,
-  rope,
-} from '@reallm/tensor-io/models'
+import { configFromGguf, ggufTensors, permuteHeads } from '@reallm/tensor-io/gguf'
+import { openWeights, parseConfig, rope } from '@reallm/tensor-io/models'
 import { fixture, goldenModels } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeAsGguf } from '../test/as-gguf.ts'

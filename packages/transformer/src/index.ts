@@ -1,5 +1,22 @@
-export * from '@reallm/tensor-io/models'
-export * from '@reallm/tensor-io/tokenizer'
+export {
+  allTensors,
+  blockTensors,
+  type ChatMessage,
+  embeddingAndHeadTensors,
+  type HuggingFaceConfig,
+  type LayerSpec,
+  type LinearModule,
+  linearModules,
+  type ModelWeights,
+  openTokenizer,
+  openWeights,
+  type Projection,
+  parseConfig,
+  type TextTokenizer,
+  type TokenizerFiles,
+  type TransformerConfig,
+  widestInput,
+} from '@reallm/tensor-io/models'
 export * from './adapter/index.ts'
 export { type GenerateOptions, generate, generateIds } from './generate.ts'
 export { createKvCache, type KvCache } from './kv-cache.ts'

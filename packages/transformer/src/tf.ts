@@ -1,4 +1,3 @@
-import { registerTfjs } from '@reallm/kernels'
 import { ReallmError } from '@reallm/tensor-io'
 
 /** The TensorFlow.js library, whichever copy is in use. */
@@ -133,6 +132,7 @@ async function start(name: BackendName, options: BackendOptions): Promise<Active
     const folder = options.wasmPath ?? wasmFolder()
     if (folder !== undefined) wasm.setWasmPaths(folder)
     await activate(library, 'wasm')
+    const { registerTfjs } = await import('@reallm/kernels/tfjs')
     registerTfjs(library)
     const parallel = library.env().getBool('WASM_HAS_MULTITHREAD_SUPPORT')
     threads = parallel ? wasm.getThreadsCount() : 1

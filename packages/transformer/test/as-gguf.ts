@@ -1,11 +1,6 @@
 import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
-import {
-  allTensors,
-  configToGguf,
-  ggufTensors,
-  ggufValues,
-  type ModelWeights,
-} from '@reallm/tensor-io/models'
+import { configToGguf, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
+import { allTensors, type ModelWeights } from '@reallm/tensor-io/models'
 
 /**
  * Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added; of windows the

@@ -9,17 +9,17 @@ import {
 import {
   configFromGguf,
   configToGguf,
-  createTokenizer,
   endIdsOfGguf,
   ggufTensors,
-  type ModelWeights,
-  parseConfig,
   type RopeTensors,
+} from '@reallm/tensor-io/gguf'
+import { type ModelWeights, parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
+import {
+  createTokenizer,
   type TextTokenizer,
-  type TransformerConfig,
   tokenizerFromGguf,
   tokenizerToGguf,
-} from '@reallm/transformer'
+} from '@reallm/tensor-io/tokenizer'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
 import { requireSameTokenizer } from '../output/compare-tokenizers.ts'
 import { requireSameConfig } from './compare-configs.ts'

@@ -1,5 +1,6 @@
 import { createGgufWriter, type GgufTensorType, type LongWork, ReallmError } from '@reallm/tensor-io'
-import { ggufTensors, ggufValues, type ModelWeights, openWeights } from '@reallm/transformer'
+import { ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
+import { type ModelWeights, openWeights } from '@reallm/tensor-io/models'
 import { requireSameModel } from './compare-models.ts'
 import { eachTensor } from './each-tensor.ts'
 import { type GgufPlan, planGguf, valuesOf } from './plan-gguf.ts'

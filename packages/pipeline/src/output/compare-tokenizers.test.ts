@@ -1,6 +1,6 @@
 import { ReallmError } from '@reallm/tensor-io'
+import { createTokenizer, type TokenizerFiles } from '@reallm/tensor-io/tokenizer'
 import { byteLevelTokenizer, sentencePieceTokenizer } from '@reallm/testing'
-import { createTokenizer, type TokenizerFiles } from '@reallm/transformer'
 import { describe, expect, it } from 'vitest'
 import { requireSameTokenizer, requireSameTokenizers } from './compare-tokenizers.ts'
 

@@ -1,17 +1,14 @@
-export * from './adapter/index.ts'
+// Subpaths of their own have what a page fetches when a model needs it: `@reallm/tensor-io/adapter` adapters, `/gguf` what GGUF
+// calls configurations and tensors, `/tokenizer` the libraries that read tokenizers.
+export type { Adapter, AdapterModule } from './adapter/adapter.ts'
 export * from './config.ts'
-export { configFromGguf, endIdsOfGguf, type GgufMetadata } from './config-from-gguf.ts'
 export type { HuggingFaceConfig } from './config-reader.ts'
-export { configToGguf, type GgufConfig } from './config-to-gguf.ts'
 export { type Family, families, type GgufFamily } from './families/index.ts'
-export type { RopeTensors } from './gguf-rope.ts'
-export { ggufTensors, ggufValues, permuteHeads, type StoredInGguf } from './gguf-tensors.ts'
 export * from './layer-spec.ts'
 export { type Review, reviewFiles } from './review.ts'
 export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes, rotations } from './rope.ts'
 export * from './sample.ts'
 export * from './text-stream.ts'
-// createTokenizer is exported by `@reallm/tensor-io/tokenizer`: it brings the libraries that a page may never need.
 export type { ChatMessage, TextTokenizer, TokenizerFiles } from './tokenizer/create-tokenizer.ts'
 export { openTokenizer } from './tokenizer/open-tokenizer.ts'
 export * from './weights.ts'

@@ -8,7 +8,6 @@ import { checkTensors } from './declared/check-tensors.ts'
 import { readConfig } from './declared/read-config.ts'
 import { storedNames } from './declared/stored-names.ts'
 import { warningOf } from './declared/warning.ts'
-import { ggufTensors, ggufValues } from './gguf-tensors.ts'
 import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
 
@@ -57,11 +56,12 @@ export async function openWeights(
 async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<ModelWeights> {
   const { config, unknown } = await readConfig(files)
   const { modelType } = config
-  const inGguf = files.kind === 'gguf' ? ggufTensors(config) : undefined
+  const gguf = files.kind === 'gguf' ? await import('./gguf-tensors.ts') : undefined
+  const inGguf = gguf?.ggufTensors(config)
   const nameOf = storedNames(files, { tied: config.tiedHead })
   const storedName = (name: string) => inGguf?.get(name)?.name ?? nameOf(name)
   const shapes = allTensors(config)
-  const unused = checkTensors(files, shapes, config, storedName)
+  const unused = await checkTensors(files, shapes, config, storedName)
   const warning = warningOf(files, unknown, unused)
   if (warning !== undefined) warn(options, warning)
 
@@ -69,13 +69,13 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     if (!shapes.has(name))
       throw new ReallmError('not-found', `${files.spec}: a ${modelType} has no tensor ${name}`)
     const stored = inGguf?.get(name)
-    if (!stored) return files.readFloat32(storedName(name), rows)
+    if (!gguf || !stored) return files.readFloat32(storedName(name), rows)
     if (stored.interleavedHeads === 0) {
       const { shape, data } = await files.readFloat32(stored.name, rows)
-      return tensor('F32', shape, ggufValues(stored, data, shape[0], 'from'))
+      return tensor('F32', shape, gguf.ggufValues(stored, data, shape[0], 'from'))
     }
     const { shape, data } = await files.readFloat32(stored.name)
-    const whole = ggufValues(stored, data, shape[0], 'from')
+    const whole = gguf.ggufValues(stored, data, shape[0], 'from')
     const width = whole.length / shape[0]
     const [from, to] = rows ?? [0, shape[0]]
     return tensor('F32', [to - from, ...shape.slice(1)], whole.slice(from * width, to * width))

@@ -1,5 +1,6 @@
 import { encodeSafetensors, type Tensor, writeFileAtomic } from '@reallm/tensor-io'
-import { type Adapter, configName, weightsName } from '@reallm/tensor-io/models'
+import { configName, weightsName } from '@reallm/tensor-io/adapter'
+import type { Adapter } from '@reallm/tensor-io/models'
 
 /**
  * The files of an adapter as PEFT writes them, by name, for example to download from a page. Scalings that differ

@@ -17,10 +17,6 @@ export const tensorsOf = (name: string, module: Pick<ArtifactModule, keyof Store
 /** The version of the artifacts that are written, and the only one that is read; every change of a stored layout raises it. */
 export const artifactVersion = 1
 
-/** Whether a `config.json` is that of an artifact of this project. */
-export const isArtifact = (config: Readonly<Record<string, unknown>>): boolean =>
-  (config.quantization_config as { quant_method?: unknown } | null | undefined)?.quant_method === 'reallm'
-
 /**
  * The compressed matrices that an artifact's `config.json` lists, checked against the tensors that are there.
  * Throws `unsupported` for an unknown version, `bad-file` naming the module otherwise.

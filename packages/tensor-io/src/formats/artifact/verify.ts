@@ -2,12 +2,7 @@ import { ReallmError } from '../../core/errors.ts'
 import { throwIfAborted } from '../../core/progress.ts'
 import { hasNode, nodeModule } from '../source/node.ts'
 import { type ByteSource, type ReadOptions, readAll } from '../source/source.ts'
-
-/** Sizes and checksums of shards, as the metadata of an artifact's index lists them. */
-export interface ShardSums {
-  readonly bytes: Readonly<Record<string, number>>
-  readonly sha256: Readonly<Record<string, string>>
-}
+import type { ShardSums } from './shard-sums.ts'
 
 const chunkBytes = 1 << 22
 
@@ -23,26 +18,6 @@ export async function sha256(source: ByteSource, options: ReadOptions = {}): Pro
   }
   const digest = await globalThis.crypto.subtle.digest('SHA-256', await readAll(source, options))
   return Array.from(new Uint8Array(digest), byte => byte.toString(16).padStart(2, '0')).join('')
-}
-
-/** What the metadata of an index says about shards; empty where it says nothing. */
-export function shardSums(metadata: Readonly<Record<string, unknown>>): ShardSums {
-  const { bytes, sha256 } = metadata as { bytes?: unknown; sha256?: unknown }
-  return { bytes: Object(bytes), sha256: Object(sha256) }
-}
-
-/** Throws `integrity` naming the file when its size differs from the listed one. */
-export function checkSize(where: string, file: string, source: ByteSource, sums: ShardSums): void {
-  const listed = sums.bytes[file]
-  if (listed === undefined || listed === source.size) return
-  const what = source.size < listed ? 'truncated' : 'altered'
-  throw new ReallmError(
-    'integrity',
-    `${where}: ${file} is ${what}: it has ${source.size} bytes instead of ${listed}`,
-    {
-      hint: 'copy or download it again',
-    },
-  )
 }
 
 /** Throws `integrity` naming the file when its checksum differs from the listed one. */

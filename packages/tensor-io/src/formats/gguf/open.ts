@@ -5,7 +5,6 @@ import { type Tensor, tensor } from '../../core/tensor.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import type { ByteSource } from '../source/source.ts'
 import { findTensor, type Rows, rowShape } from '../store.ts'
-import { decodeBlocks } from './decode.ts'
 import { type GgufHeader, readHeader } from './header.ts'
 
 /** An open GGUF file. Tensors keep their GGUF names; metadata values that exceed 2⁵³ are bigints. */
@@ -52,7 +51,10 @@ export async function openGgufPart(source: ByteSource, options: GgufOptions = {}
     const rowBytes = entry.shape[0] > 0 ? entry.bytes / entry.shape[0] : 0
     const [from, to] = rows ? [rows[0] * rowBytes, rows[1] * rowBytes] : [0, entry.bytes]
     const bytes = await source.read(entry.start + from, entry.start + to, options)
-    if (entry.type.block > 1) return tensor('F32', shape, decodeBlocks(entry.type, bytes))
+    if (entry.type.block > 1) {
+      const { decodeBlocks } = await import('./decode.ts')
+      return tensor('F32', shape, decodeBlocks(entry.type, bytes))
+    }
     const dtype = entry.type.name as DType
     return tensor<DType>(dtype, shape, storageOf(dtype, bytes.buffer))
   }

@@ -1,7 +1,8 @@
 import { ReallmError } from '../../core/errors.ts'
-import { type ByteSource, openFileSource, openUrlSource, type UrlOptions } from '../source/index.ts'
-import { fileError, nodeModule } from '../source/node.ts'
-import { urlExists } from '../source/url-source.ts'
+import type { UrlOptions } from '../source/fetch-range.ts'
+import type { ByteSource } from '../source/source.ts'
+import { openUrlSource, urlExists } from '../source/url-source.ts'
+import type { TensorStore } from '../store.ts'
 
 /** Files side by side: a directory on disk, behind a URL, or what was dropped on a page. */
 export interface Directory {
@@ -15,22 +16,17 @@ export interface Directory {
   open(name: string): Promise<ByteSource>
 }
 
+/** The weights in a directory, whatever kind of model they are of. */
+export interface DirectoryWeights extends TensorStore {
+  readonly bytes: number
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly sources: ReadonlyMap<string, ByteSource>
+}
+
 /** A named source, for example of a dropped file: `{ name: file.name, source: blobSource(file.name, file) }`. */
 export interface NamedSource {
   readonly name: string
   readonly source: ByteSource
-}
-
-/** A directory on disk. */
-export async function diskDirectory(path: string): Promise<Directory> {
-  const { join } = nodeModule('path')
-  try {
-    const entries = await nodeModule('fs/promises').readdir(path, { withFileTypes: true })
-    const names = entries.filter(entry => !entry.isDirectory()).map(entry => entry.name)
-    return { name: path, names: names.sort(), local: true, open: name => openFileSource(join(path, name)) }
-  } catch (cause) {
-    throw fileError(cause, path, 'read')
-  }
 }
 
 /** The files of a model that are looked for behind a URL, which has no listing. */

@@ -1,14 +1,18 @@
 import { ReallmError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
 import { nodeModule } from '../source/node.ts'
-import type { PackageSpec } from './parse-package-spec.ts'
+import { parsePackageSpec } from './parse-package-spec.ts'
 
 /**
  * The directory of the model in an installed npm package: the package itself or its `model` folder, whichever has
  * a config.json. It is looked for in the `node_modules` above the working directory, this package and the script
- * that runs. Throws `not-found` when the package, or that version of it, is not installed.
+ * that runs.
+ *
+ * @param spec `npm:name[@version]`
+ * @throws `bad-option` when that is no package name; `not-found` when the package, or that version of it, is not installed.
  */
-export async function findPackage({ name, version }: PackageSpec): Promise<string> {
+export async function findPackage(spec: string): Promise<string> {
+  const { name, version } = parsePackageSpec(spec)
   const { dirname, join } = nodeModule('path')
   const starts = [process.cwd(), dirname(nodeModule('url').fileURLToPath(import.meta.url))]
   if (process.argv[1]) starts.push(dirname(await resolved(process.argv[1])))

@@ -1,21 +1,12 @@
 import { parseJson } from '../../core/json.ts'
-import { isArtifact, parseModules } from '../artifact/manifest.ts'
-import { artifactOf, decodedStore } from '../artifact/read.ts'
-import { checkSize, checkSum, shardSums } from '../artifact/verify.ts'
+import { isArtifact } from '../artifact/is-artifact.ts'
+import { checkSize, shardSums } from '../artifact/shard-sums.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import { openSafetensors } from '../safetensors/open.ts'
 import { openShards, parseShardIndex } from '../safetensors/shards.ts'
-import { type ByteSource, readAll } from '../source/source.ts'
-import type { TensorStore } from '../store.ts'
+import { readAll } from '../source/source.ts'
 import { chooseWeights, indexName, passedOver } from './choose-weights.ts'
-import type { Directory } from './directory.ts'
-
-/** The weights in a directory before anybody knows what kind of model they are. */
-interface Weights extends TensorStore {
-  readonly bytes: number
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly sources: ReadonlyMap<string, ByteSource>
-}
+import type { Directory, DirectoryWeights } from './directory.ts'
 
 /**
  * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors
@@ -57,34 +48,15 @@ export async function openDirectory(
     readFile,
     ...(passed !== undefined && { warnings: [passed] }),
   }
-  if (wanted === 'artifact') return openArtifact(dir, opened, options)
+  if (wanted === 'artifact') {
+    const { openArtifact } = await import('../artifact/open-artifact.ts')
+    return openArtifact(dir, opened, await openWeights(dir, chooseWeights(dir, 'artifact'), options), options)
+  }
   const { sources: _, ...weights } = await openWeights(dir, chosen, options)
   return { ...opened, ...weights, kind: weightFile === undefined ? 'huggingface' : 'safetensors' }
 }
 
-async function openArtifact(
-  dir: Directory,
-  opened: Pick<ModelFiles, 'spec' | 'config' | 'files' | 'readFile'>,
-  options: OpenOptions,
-): Promise<ModelFiles> {
-  const { sources, ...weights } = await openWeights(dir, chooseWeights(dir, 'artifact'), options)
-  try {
-    const sums = shardSums(weights.metadata)
-    for (const [file, source] of sources) {
-      if (options.verify ?? (dir.local && weights.bytes < 1e9))
-        await checkSum(dir.name, file, source, sums, options)
-    }
-    const artifact = artifactOf(dir.name, parseModules(dir.name, opened.config, weights.tensors), weights)
-    const { registry } = options
-    const store = registry ? decodedStore(dir.name, weights, artifact, registry) : weights
-    return { ...opened, ...weights, ...store, kind: 'artifact', artifact }
-  } catch (error) {
-    await weights.close()
-    throw error
-  }
-}
-
-async function openWeights(dir: Directory, chosen: string, options: OpenOptions): Promise<Weights> {
+async function openWeights(dir: Directory, chosen: string, options: OpenOptions): Promise<DirectoryWeights> {
   if (chosen !== indexName) {
     const { source, ...file } = await openSafetensors(await dir.open(chosen), options)
     return { ...file, bytes: source.size, sources: new Map([[chosen, source]]) }

@@ -1,6 +1,6 @@
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import { hasNode } from '../source/node.ts'
-import { diskDirectory } from './directory.ts'
+import { diskDirectory } from './disk-directory.ts'
 import { openDirectory } from './open-directory.ts'
 import { openUrl } from './open-url.ts'
 import { parseHubSpec } from './parse-hub-spec.ts'

@@ -1,10 +1,6 @@
-import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
-import { fileError, hasNode, nodeModule, pageRoot } from '../source/node.ts'
-import { diskDirectory } from './directory.ts'
-import { openDirectory } from './open-directory.ts'
+import { hasNode, pageRoot } from '../source/node.ts'
 import { openUrl } from './open-url.ts'
-import { pickleHint } from './pickle-hint.ts'
 
 /**
  * Opens a model wherever it lives: a Hugging Face directory, an artifact, a `.safetensors` or `.gguf` file, an
@@ -28,33 +24,9 @@ export async function openModel(spec: string, options: OpenOptions = {}): Promis
     const { openNpm } = await import('./open-npm.ts')
     return openNpm(spec, options)
   }
-  if (hasNode() || spec.startsWith(pageRoot)) return openPath(spec, options)
+  if (hasNode() || spec.startsWith(pageRoot)) {
+    const { openPath } = await import('./open-path.ts')
+    return openPath(spec, options)
+  }
   return openUrl(new URL(spec, globalThis.location.href).href, options)
 }
-
-async function openPath(spec: string, options: OpenOptions): Promise<ModelFiles> {
-  const path = spec.startsWith('file:') ? nodeModule('url').fileURLToPath(spec) : spec
-  const stat = await nodeModule('fs/promises')
-    .stat(path)
-    .catch((cause: NodeJS.ErrnoException) => {
-      throw cause.code === 'ENOENT' || cause.code === 'ENOTDIR'
-        ? noSuchModel(spec)
-        : fileError(cause, spec, 'read')
-    })
-  if (stat.isDirectory()) return openDirectory(await diskDirectory(path), spec, options)
-  const { basename, dirname } = nodeModule('path')
-  if (!/\.(gguf|safetensors)$/.test(path)) {
-    throw new ReallmError('unsupported', `${spec}: it is neither a .safetensors nor a .gguf file`, {
-      hint:
-        pickleHint(dirname(path), [basename(path)]) ?? 'name such a file, or the directory with config.json',
-    })
-  }
-  return openDirectory(await diskDirectory(dirname(path)), spec, options, basename(path))
-}
-
-const noSuchModel = (spec: string) =>
-  new ReallmError('not-found', `${spec}: no such file or directory`, {
-    hint: /^[\w.-]+\/[\w.-]+$/.test(spec)
-      ? `a model of the Hugging Face hub is written hf:${spec}`
-      : 'a model is a directory, a .safetensors or .gguf file, hf:owner/name, npm:name or an http(s) URL',
-  })

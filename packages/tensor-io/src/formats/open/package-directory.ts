@@ -1,11 +1,8 @@
-import { parsePackageSpec } from './parse-package-spec.ts'
-
 /**
  * The directory of the model in an installed package, `npm:name[@version]`; in Node only.
  * Throws `bad-option` when that is no package name, `not-found` when it is not installed.
  */
 export async function packageDirectory(spec: string): Promise<string> {
-  const wanted = parsePackageSpec(spec)
   const { findPackage } = await import('./find-package.ts')
-  return findPackage(wanted)
+  return findPackage(spec)
 }

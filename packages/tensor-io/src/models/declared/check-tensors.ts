@@ -3,9 +3,8 @@ import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
 import type { TransformerConfig } from '../config.ts'
 import { plainName } from '../plain-name.ts'
-import { missingTensors } from './missing-tensors.ts'
 import { openOriginal } from './quantised.ts'
-import { refuseUnused, unusedTensors } from './unused-tensors.ts'
+import { isInside, unusedTensors } from './unused-tensors.ts'
 
 /** Stored types that are numbers by themselves; blocks of GGUF and matrices of artifacts come decoded. */
 const floats = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2']
@@ -17,12 +16,12 @@ const floats = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2']
  * @throws `bad-file` naming tensors that are missing, with the reason, or misshapen
  * @throws `unsupported` for stored codes without their scales, and for tensors that would change the result
  */
-export function checkTensors(
+export async function checkTensors(
   files: ModelFiles,
   shapes: ReadonlyMap<string, readonly number[]>,
   { layers, tiedHead }: Pick<TransformerConfig, 'layers' | 'tiedHead'>,
   storedName: (name: string) => string,
-): string[] {
+): Promise<string[]> {
   const { spec } = files
   const stored = new Map([...shapes.keys()].map(name => [name, storedName(name)]))
   const missing = [...stored].filter(([, at]) => !shapeOf(files, at)).map(([name]) => name)
@@ -30,7 +29,10 @@ export function checkTensors(
   const unused = unusedTensors(files, stored.values()).filter(
     name => !tiedHead || plainName(name) !== 'lm_head.weight',
   )
-  if (missing.length > 0) throw missingTensors({ spec, missing, wanted: shapes.size, unused, layers })
+  if (missing.length > 0) {
+    const { missingTensors } = await import('./explain-tensors.ts')
+    throw missingTensors({ spec, missing, wanted: shapes.size, unused, layers })
+  }
   for (const [name, at] of stored) {
     const dtype = files.tensors.get(at)?.dtype
     if (dtype !== undefined && dtype in dtypes && !floats.includes(dtype)) {
@@ -43,7 +45,11 @@ export function checkTensors(
       )
     }
   }
-  refuseUnused(spec, unused, layers)
+  const inside = unused.filter(name => isInside(plainName(name), layers))
+  if (inside.length > 0) {
+    const { tensorsWithoutPlace } = await import('./explain-tensors.ts')
+    throw tensorsWithoutPlace(spec, inside)
+  }
   for (const [name, want] of shapes) {
     const shape = shapeOf(files, stored.get(name)!)!
     if (shape.join() !== want.join()) {

@@ -1,9 +1,7 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
 import { parseConfig, type TransformerConfig } from '../config.ts'
-import { configFromGguf } from '../config-from-gguf.ts'
 import type { HuggingFaceConfig } from '../config-reader.ts'
-import { ropeTensors } from '../gguf-rope.ts'
 import { unknownConfigKeys, unknownGgufKeys } from './config-keys.ts'
 import { hasOwnHead } from './own-head.ts'
 import { refuseQuantised } from './quantised.ts'
@@ -50,6 +48,8 @@ export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
 }
 
 async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
+  const { configFromGguf } = await import('../config-from-gguf.ts')
+  const { ropeTensors } = await import('../gguf-rope.ts')
   const found = ropeTensors.filter(name => files.tensors.has(name))
   const values = await Promise.all(found.map(async name => [name, (await files.readFloat32(name)).data]))
   const metadata = recorded(files.metadata)

@@ -1,9 +1,5 @@
-import { ReallmError } from '../../core/errors.ts'
-import { listed } from '../../core/listed.ts'
 import { tensorsOf } from '../../formats/artifact/manifest.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
-import { plainName } from '../plain-name.ts'
-import { recognised } from './layouts.ts'
 
 /** Tensors that follow from the configuration, or were read with it, and scales of caches in 8 bits, which none are here. */
 const harmless =
@@ -19,24 +15,6 @@ export function unusedTensors(files: ModelFiles, used: Iterable<string>): string
     if (stored) for (const part of tensorsOf(module, stored).values()) left.delete(part)
   }
   return [...left].filter(name => !harmless.test(name))
-}
-
-/**
- * Refuses unused tensors of modules that are computed with: they would change the result.
- *
- * @param layers how many layers the model has
- * @throws `unsupported` naming them and what they belong to
- */
-export function refuseUnused(spec: string, unused: readonly string[], layers: number): void {
-  const inside = unused.filter(name => isInside(plainName(name), layers))
-  if (inside.length === 0) return
-  const known = recognised(inside)
-  const what = known
-    ? `${known.name}, which belongs to ${known.what}`
-    : `${listed(inside)}, which the configuration has no place for`
-  throw new ReallmError('unsupported', `${spec}: it holds ${what}`, {
-    hint: known?.hint ?? 'is config.json that of another model? A family with such tensors is not supported',
-  })
 }
 
 /** Whether a tensor lies in the embedding, the last norm, the head or one of the layers. */

@@ -5,9 +5,7 @@ import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
 import type { ModelFiles, OpenOptions } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
-import { endIdsOfGguf } from '../config-from-gguf.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
-import { reviewTokenizer } from './review-tokenizer.ts'
 
 /**
  * The tokenizer of an open model: from `tokenizer.json`, or rebuilt from GGUF metadata.
@@ -19,7 +17,7 @@ export async function openTokenizer(
   files: ModelFiles,
   options: Pick<OpenOptions, 'onProgress'> = {},
 ): Promise<TextTokenizer> {
-  const { createTokenizer, tokenizerFromGguf } = await import('./loaded.ts')
+  const { createTokenizer, endIdsOfGguf, reviewTokenizer, tokenizerFromGguf } = await import('./loaded.ts')
   if (files.kind === 'gguf') {
     const { metadata, spec } = files
     return createTokenizer(tokenizerFromGguf(metadata, spec), endIdsOfGguf(metadata), spec)

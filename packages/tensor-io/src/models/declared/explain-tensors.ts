@@ -52,3 +52,14 @@ function layersThere(missing: readonly string[], layers: number): number | undef
   const first = Math.min(...numbers)
   return first > 0 && new Set(numbers).size === layers - first ? first : undefined
 }
+
+/** What tensors belong to that the model computes with and the configuration has no place for. */
+export function tensorsWithoutPlace(spec: string, inside: readonly string[]): ReallmError {
+  const known = recognised(inside)
+  const what = known
+    ? `${known.name}, which belongs to ${known.what}`
+    : `${listed(inside)}, which the configuration has no place for`
+  return new ReallmError('unsupported', `${spec}: it holds ${what}`, {
+    hint: known?.hint ?? 'is config.json that of another model? A family with such tensors is not supported',
+  })
+}
