@@ -10,6 +10,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       { text: 'Choosing bits', link: '/guides/choosing-bits' },
       { text: 'Reading a report', link: '/guides/reading-a-report' },
       { text: 'From and to Hugging Face, GGUF', link: '/guides/converting' },
+      { text: 'Model families', link: '/guides/families' },
       { text: 'Fine-tuning', link: '/guides/fine-tuning' },
       { text: 'Recipes compared', link: '/recipes' },
       { text: 'Publishing a model', link: '/guides/publishing' },

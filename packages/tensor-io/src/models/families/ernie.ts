@@ -4,6 +4,8 @@ import type { Family } from './family.ts'
 /** Rotary pairs of neighbours; one setting for all biases. */
 export const ernie45: Family = {
   modelType: 'ernie4_5',
+  models: 'ERNIE 4.5, dense',
+  differs: 'rotary pairs of neighbours',
   architecture: 'Ernie4_5ForCausalLM',
   gguf: { architecture: 'ernie4_5', biases: ['attn_q', 'attn_k', 'attn_v'] },
   defaults: {

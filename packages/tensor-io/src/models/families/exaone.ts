@@ -10,6 +10,8 @@ const slides = (c: ConfigReader, i: number) => {
 /** Norms after the sublayers; where layers slide, those that do not have no rotary embedding. */
 export const exaone4: Family = {
   modelType: 'exaone4',
+  models: 'EXAONE 4',
+  differs: 'norms after sublayers; layers that do not slide have no rotary embedding',
   architecture: 'Exaone4ForCausalLM',
   gguf: {
     architecture: 'exaone4',

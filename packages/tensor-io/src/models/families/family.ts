@@ -7,6 +7,10 @@ import type { RopeParameters } from '../rope.ts'
 export interface Family extends ConfigDefaults {
   /** `model_type` of its config.json. */
   readonly modelType: string
+  /** Its models, as people name them. */
+  readonly models: string
+  /** What sets its layers apart from Llama's, in a few words. */
+  readonly differs: string
   /** Entry of `architectures`. */
   readonly architecture: string
   readonly gguf: GgufFamily

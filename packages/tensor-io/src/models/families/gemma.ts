@@ -33,6 +33,8 @@ const impliedBy = ({ number, optional, headDim }: GgufLookup, layersOf27B: numbe
 /** Every other layer slides; scores and logits are squashed. */
 export const gemma2: Family = {
   modelType: 'gemma2',
+  models: 'Gemma 2',
+  differs: 'norms before and after sublayers; soft caps; every other layer slides',
   architecture: 'Gemma2ForCausalLM',
   gguf: {
     architecture: 'gemma2',
@@ -65,6 +67,8 @@ export const gemma2: Family = {
 /** All layers slide except every sixth, which has a rotary embedding of its own. */
 export const gemma3: Family = {
   modelType: 'gemma3_text',
+  models: 'Gemma 3, text',
+  differs: 'norms before and after sublayers, of queries and keys; five of six layers slide',
   architecture: 'Gemma3ForCausalLM',
   gguf: {
     architecture: 'gemma3',

@@ -4,6 +4,8 @@ import type { Family } from './family.ts'
 /** Factors of embeddings, residuals, attention and logits. */
 export const granite: Family = {
   modelType: 'granite',
+  models: 'Granite 3, dense',
+  differs: 'factors of embeddings, residuals, attention and logits',
   architecture: 'GraniteForCausalLM',
   gguf: {
     architecture: 'granite',

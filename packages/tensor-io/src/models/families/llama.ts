@@ -10,6 +10,8 @@ const gguf = {
 
 export const llama: Family = {
   modelType: 'llama',
+  models: 'Llama 2 and 3, SmolLM2',
+  differs: 'nothing',
   architecture: 'LlamaForCausalLM',
   gguf,
   layer: (c, i) => llamaLayer(c, i, { window: c.window(i, () => false) }),
@@ -18,6 +20,8 @@ export const llama: Family = {
 /** Every layer slides. */
 export const mistral: Family = {
   modelType: 'mistral',
+  models: 'Mistral 7B',
+  differs: 'windows',
   architecture: 'MistralForCausalLM',
   gguf: { ...gguf, windowed: {} },
   defaults: { sliding_window: 4096 },
@@ -27,6 +31,8 @@ export const mistral: Family = {
 /** YaRN, and queries that count more far into a text. */
 export const ministral3: Family = {
   modelType: 'ministral3',
+  models: 'Ministral 3',
+  differs: 'YaRN; queries count more far into a text',
   architecture: 'Ministral3ForCausalLM',
   gguf: {
     architecture: 'mistral3',

@@ -12,6 +12,8 @@ const layer = (c: ConfigReader, i: number, window?: number) => ({
 
 export const olmo2: Family = {
   modelType: 'olmo2',
+  models: 'OLMo 2',
+  differs: 'norms after sublayers; of all heads together',
   architecture: 'Olmo2ForCausalLM',
   gguf: { architecture: 'olmo2', headsFill: true },
   defaults: { rms_norm_eps: 1e-5 },
@@ -21,6 +23,8 @@ export const olmo2: Family = {
 /** Three of four layers slide; a scaling of the rotary embedding is for the fourth. */
 export const olmo3: Family = {
   modelType: 'olmo3',
+  models: 'OLMo 3',
+  differs: 'as OLMo 2; three of four layers slide',
   architecture: 'Olmo3ForCausalLM',
   gguf: { architecture: 'olmo2', headsFill: true, windows: 'all', windowed: {} },
   defaults: { rms_norm_eps: 1e-5, rope_theta: 500_000, sliding_window: 4096 },

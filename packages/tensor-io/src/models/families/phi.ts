@@ -4,6 +4,8 @@ import type { Family } from './family.ts'
 /** Fused projections, a rotary embedding of a part of each head, LongRoPE. */
 export const phi3: Family = {
   modelType: 'phi3',
+  models: 'Phi-3, Phi-4-mini',
+  differs: 'fused projections; partial rotary embedding; LongRoPE',
   architecture: 'Phi3ForCausalLM',
   gguf: {
     architecture: 'phi3',

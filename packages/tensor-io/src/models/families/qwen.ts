@@ -11,6 +11,8 @@ const windowed = { use_sliding_window: true, max_window_layers: 0 }
 
 export const qwen2: Family = {
   modelType: 'qwen2',
+  models: 'Qwen2, Qwen2.5',
+  differs: 'biases of q, k and v',
   architecture: 'Qwen2ForCausalLM',
   gguf: { architecture: 'qwen2', biases: ['attn_q', 'attn_k', 'attn_v'], headsFill: true, windowed },
   layer: (c, i) => llamaLayer(c, i, { bias: { qkv: true, out: false }, window: window(c, i) }),
@@ -18,6 +20,8 @@ export const qwen2: Family = {
 
 export const qwen3: Family = {
   modelType: 'qwen3',
+  models: 'Qwen3, dense',
+  differs: 'norms of queries and keys',
   architecture: 'Qwen3ForCausalLM',
   gguf: { architecture: 'qwen3', windowed },
   defaults: { head_dim: 128 },

@@ -12,6 +12,8 @@ function hasRope(c: ConfigReader, i: number): boolean {
 /** Layers without rotary embedding between those that have one. */
 export const smollm3: Family = {
   modelType: 'smollm3',
+  models: 'SmolLM3',
+  differs: 'every fourth layer without rotary embedding',
   architecture: 'SmolLM3ForCausalLM',
   gguf: { architecture: 'smollm3', permutes: true, windowed: {} },
   defaults: { rope_theta: 2_000_000, no_rope_layer_interval: 4, tie_word_embeddings: true },
