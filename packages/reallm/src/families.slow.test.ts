@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { builtInRegistry, compress, finetune } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
-import { byteLevelTokenizer, fixture, goldenModels } from '@reallm/testing'
+import { byteLevelTokenizer, fixture, goldenModels, writeRandomModel } from '@reallm/testing'
 import {
   forward,
   linearModules,
@@ -24,6 +24,19 @@ beforeAll(async () => {
   writeFileSync(text, words.join(' '))
 })
 afterAll(() => rmSync(scratch, { recursive: true }))
+
+const small = {
+  model_type: 'llama',
+  vocab_size: 320,
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  head_dim: 8,
+  query_pre_attn_scalar: 8,
+  sliding_window: 4,
+  tie_word_embeddings: true,
+}
 
 const ids = Array.from({ length: 24 }, (_, i) => (7 * i * i + 3) % 274)
 const ids2d = () => tf.tensor2d([ids], undefined, 'int32')
@@ -75,4 +88,20 @@ test.each(goldenModels)('%s is compressed, run, trained and run with what was tr
   const changed = await session.logits(ids)
   expect(Math.max(...changed.map((v, i) => Math.abs(v - got[i])))).toBeGreaterThan(1e-4)
   model.dispose()
+})
+
+test.each([
+  ['an exact GELU', { hidden_act: 'gelu' }],
+  ['soft caps', { attn_logit_softcapping: 2, final_logit_softcapping: 3, model_type: 'gemma2' }],
+])('transformer and runtime compute %s alike', async (name, changes) => {
+  const folder = join(scratch, name)
+  await writeRandomModel(folder, { ...small, ...changes })
+  const source = await openWeights(folder)
+  const weights = await loadWeights(source)
+  const wanted = tf.tidy(() => forward(source.config, weights, ids2d()).dataSync())
+  tf.dispose(weights)
+  await source.close()
+  using model = await load(folder, { weights: 'f32' })
+  const got = await model.session().logits(ids)
+  expect(Math.max(...got.map((v, i) => Math.abs(v - wanted[i])))).toBeLessThan(1e-4)
 })
