@@ -1,3 +1,6 @@
+import { autoencoder } from '@reallm/autoencoder'
+import { rowScaled, withRowScales } from '@reallm/finetune'
+import { lowrank, lplrCodec, monarchCodec, plusLowRank, plusMonarch } from '@reallm/lowrank'
 import {
   type EncodeContext,
   type EncodedMatrix,
@@ -7,15 +10,12 @@ import {
   random,
 } from '@reallm/tensor-io'
 import { mutations } from '@reallm/tensor-io/conformance'
+import { grid, kmeans, normalfloat, rotated, trellis } from '@reallm/vq'
 import { describe, expect, it } from 'vitest'
-import { autoencoder } from '../../../autoencoder/src/index.ts'
-import { rowScaled, withRowScales } from '../../../finetune/src/lowrank/row-scaled.ts'
-import { lowrank, lplrCodec, monarchCodec, plusLowRank, plusMonarch } from '../../../lowrank/src/index.ts'
-import { grid, kmeans, normalfloat, rotated, trellis } from '../../../vq/src/index.ts'
-import { Activations, Engine } from '../engine.ts'
-import { encodedLinear, isKnown } from './encoded.ts'
-import { floatWriter } from './float.ts'
-import { integerWriter } from './integer.ts'
+import { Activations, Engine } from '../../runtime/src/engine.ts'
+import { encodedLinear, isKnown } from '../../runtime/src/linear/encoded.ts'
+import { floatWriter } from '../../runtime/src/linear/float.ts'
+import { integerWriter } from '../../runtime/src/linear/integer.ts'
 
 const [ROWS, COLS, TOKENS] = [76, 96, 3]
 const engine = await Engine.start({})
