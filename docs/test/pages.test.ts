@@ -100,7 +100,7 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
       })
     expect(colours).toBeGreaterThan(50)
     await eventually(() => page.locator('.curve.trellis circle').count()).toBe(7)
-    await page.getByRole('combobox', { name: 'Codec' }).selectOption('Uniform grid')
+    await page.getByRole('combobox', { name: 'Codec' }).selectOption('Uniform integers')
     await eventually(() => page.locator('.curve.grid circle').count()).toBe(8)
     expect(await page.locator('.curve.trellis circle').count()).toBe(7)
   })

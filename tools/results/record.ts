@@ -1,7 +1,16 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { basename, relative } from 'node:path'
-import { type Column, pathOf, type ResultsFile, type Row, readResults, resultsText, root } from './schema.ts'
+import {
+  type Column,
+  pathOf,
+  type ResultsFile,
+  type Row,
+  type Run,
+  readResults,
+  resultsText,
+  root,
+} from './schema.ts'
 import { digestAt, digestHere, headCommit } from './sources.ts'
 import { rowsTable } from './table.ts'
 
@@ -50,7 +59,8 @@ export function startBench(bench: Bench): (measured: readonly Cells[]) => void {
     console.log(rowsTable(columns, rows))
     if (digest === undefined) return
     if (committedDigest(sources) !== digest) throw new Error('the code was changed while it was measured')
-    writeFileSync(pathOf(name), resultsText(withRows(bench, digest, rows)))
+    const before = existsSync(pathOf(name)) ? readResults(name).runs : []
+    writeFileSync(pathOf(name), resultsText(withRun(bench, before, newRun(bench, digest, rows))))
     console.error(`recorded in ${relative(root, pathOf(name))}; npm run results writes the pages`)
   }
 }
@@ -70,18 +80,18 @@ function committedDigest(sources: readonly string[]): string {
   )
 }
 
-/** The bench's file with these rows as its newest run. */
-function withRows(bench: Bench, digest: string, rows: readonly Row[]): ResultsFile {
-  const { name, what, columns, key, sources, seed } = bench
-  const idOf = (row: Row) => JSON.stringify(key.map(column => row[column]))
-  const measured = new Set(rows.map(idOf))
-  const before = existsSync(pathOf(name)) ? readResults(name).runs : []
-  const kept = before
-    .map(run => ({ ...run, rows: run.rows.filter(row => !measured.has(idOf(row))) }))
-    .filter(run => run.rows.length > 0)
+function newRun({ sources, seed }: Bench, digest: string, rows: readonly Row[]): Run {
   const about = { command: commandLine(), commit: headCommit(), sources: [...sources], digest, seed }
-  const date = new Date().toISOString().slice(0, 10)
-  const run = { ...about, date, machine: machine(), rows: [...rows] }
+  return { ...about, date: new Date().toISOString().slice(0, 10), machine: machine(), rows: [...rows] }
+}
+
+/** A bench's file with a newer run, which replaces earlier rows of the same key. */
+export function withRun({ what, columns, key }: Bench, before: readonly Run[], run: Run): ResultsFile {
+  const idOf = (row: Row) => JSON.stringify(key.map(column => row[column]))
+  const measured = new Set(run.rows.map(idOf))
+  const kept = before
+    .map(earlier => ({ ...earlier, rows: earlier.rows.filter(row => !measured.has(idOf(row))) }))
+    .filter(earlier => earlier.rows.length > 0)
   return { what, columns, key: [...key], runs: [...kept, run] }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { generated, pages, tablesOn, textOf, typedFigures } from './pages.ts'
+import { withRun } from './record.ts'
 import { pathOf, readResults, resultNames, resultsText } from './schema.ts'
 import { digestAt, digestHere, hasCommit } from './sources.ts'
 import { tableOf } from './table.ts'
@@ -72,6 +73,21 @@ test('rows of older code say so, those of this code and of other programs do not
     '³ Reported for commit `1234567`, 2026-01-31; the code has changed since: a machine; seed 1; `x`.  ',
     '⁴ Measured 2026-01-31: a machine; seed 1; `x`.',
   ])
+})
+
+test('a newer run replaces the rows that it measured again, and runs that have no rows left', () => {
+  const columns = { name: { label: 'name' }, value: { label: 'MB', unit: 'MB' } }
+  const bench = { name: 'x', what: 'an example', sources: [], columns, key: ['name'], seed: 1 }
+  const run = (date: string, rows: { name: string; value: number }[]) => ({
+    ...{ command: 'x', commit: '1234567', sources: [], digest: digestHere([]), machine: 'a machine' },
+    ...{ seed: 1, date, rows },
+  })
+  const [a, b] = ['a', 'b'].map(name => ({ name, value: 1 }))
+  const first = run('2026-01-01', [a])
+  const second = run('2026-01-02', [b, { name: 'c', value: 3 }])
+  const newest = run('2026-01-03', [a, { name: 'c', value: 4 }])
+  const { runs } = withRun(bench, [first, second], newest)
+  expect(runs).toEqual([{ ...second, rows: [b] }, newest])
 })
 
 test('a figure in a table without markers is found; settings, names and generated tables are not', () => {

@@ -12,13 +12,13 @@ export const codecChoices: readonly CodecChoice[] = [
     id: 'trellis',
     label: 'Trellis code, rotated',
     about:
-      'Both sides are turned by random signs and a Hadamard transform; rows become paths through a trellis.',
+      'Random signs and a Hadamard transform rotate both sides; rows become paths through a trellis.',
     rates: [1, 1.5, 2, 2.5, 3, 3.5, 4],
   },
   {
     id: 'e8',
     label: 'E8 lattice, rotated',
-    about: 'Eight weights at a time are rounded to the densest lattice of eight dimensions.',
+    about: 'Rounds eight weights at a time to the densest lattice of eight dimensions.',
     rates: [2, 3, 4],
   },
   {
@@ -35,7 +35,7 @@ export const codecChoices: readonly CodecChoice[] = [
   },
   {
     id: 'grid',
-    label: 'Uniform grid',
+    label: 'Uniform integers',
     about: 'Rounding to equal steps, a scale per group.',
     rates: [1, 2, 3, 4, 5, 6, 7, 8],
   },
