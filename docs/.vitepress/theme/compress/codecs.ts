@@ -11,8 +11,7 @@ export const codecChoices: readonly CodecChoice[] = [
   {
     id: 'trellis',
     label: 'Trellis code, rotated',
-    about:
-      'Random signs and a Hadamard transform rotate both sides; rows become paths through a trellis.',
+    about: 'Random signs and a Hadamard transform rotate both sides; rows become paths through a trellis.',
     rates: [1, 1.5, 2, 2.5, 3, 3.5, 4],
   },
   {

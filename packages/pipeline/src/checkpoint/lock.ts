@@ -56,7 +56,7 @@ export async function lockFolder(folder: string, { program, resume }: LockOption
   await sweep(folder)
   if (!me) {
     await mkdir(folder, { recursive: true })
-    return { release: async () => {}, remove: () => removeFolder(folder, () => {}) }
+    return unlockedFolder(folder)
   }
   for (;;) {
     await mkdir(folder, { recursive: true })
@@ -76,6 +76,17 @@ export async function lockFolder(folder: string, { program, resume }: LockOption
       return heldLock(folder, own)
     }
     await rm(own, { force: true })
+  }
+}
+
+/** What a page has instead of a lock. */
+function unlockedFolder(folder: string): FolderLock {
+  let isThere = true
+  return {
+    release: async () => {},
+    async remove() {
+      if (isThere) await removeFolder(folder, () => void (isThere = false))
+    },
   }
 }
 
