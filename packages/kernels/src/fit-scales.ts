@@ -6,9 +6,9 @@ import { shapeText } from './shapes.ts'
 
 export interface ScaleOptions {
   /** Each group moves one level to 0; levels must be evenly spaced. */
-  readonly zeroPoint?: boolean
+  readonly zeroPoint?: boolean | undefined
   /** `absmax`: the largest value fits; `mse` (the default): the least weighted squared error, by a local search. */
-  readonly clip?: 'absmax' | 'mse'
+  readonly clip?: 'absmax' | 'mse' | undefined
 }
 
 /** Values that are copied to the kernels' memory at a time. */

@@ -6,11 +6,11 @@ import { transformAxis } from './reference/hadamard.ts'
 
 export interface HadamardOptions {
   /** `right` (default): every row x becomes (x ⊙ signs) T. `left`: every column, T (signs ⊙ x). */
-  readonly side?: 'right' | 'left'
+  readonly side?: 'right' | 'left' | undefined
   /** ±1 for each entry, see `rotationSigns`; all +1 by default. */
-  readonly signs?: ArrayLike<number>
+  readonly signs?: ArrayLike<number> | undefined
   /** Undo the transform that the same options make. */
-  readonly inverse?: boolean
+  readonly inverse?: boolean | undefined
 }
 
 /**

@@ -12,11 +12,11 @@ import { weightStep } from './reference/nearest-centroid.ts'
 export interface KmeansOptions extends LongWork {
   readonly seed: number
   /** Rounds of assignment and update; 25 by default. Stops earlier when nothing moves. */
-  readonly iterations?: number
+  readonly iterations?: number | undefined
   /** Importance (≥ 0) of each coordinate, `[d]`, or of each point's coordinates, `[n, d]` flat. */
-  readonly weights?: Float32Array
+  readonly weights?: Float32Array | undefined
   /** Centroids to start from instead of k-means++. */
-  readonly init?: Matrix
+  readonly init?: Matrix | undefined
 }
 
 export interface Kmeans {

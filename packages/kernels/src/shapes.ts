@@ -2,13 +2,13 @@ import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
 
 export interface MatmulOptions {
   /** Use Aᵀ: `a` is `[k, m]`. */
-  readonly transposeA?: boolean
+  readonly transposeA?: boolean | undefined
   /** Use Bᵀ: `b` is `[n, k]`, as weights of linear layers are. */
-  readonly transposeB?: boolean
+  readonly transposeB?: boolean | undefined
   /** Written instead of a new matrix; must not share memory with `a` or `b`. */
-  readonly out?: Matrix
+  readonly out?: Matrix | undefined
   /** Add to `out` instead of overwriting it. */
-  readonly accumulate?: boolean
+  readonly accumulate?: boolean | undefined
 }
 
 export interface MatmulShape {

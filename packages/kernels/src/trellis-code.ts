@@ -8,9 +8,9 @@ export interface TrellisCode {
 
 export interface ViterbiOptions extends TrellisCode {
   /** Weights of one sequence; 256 by default, a tile of 16 × 16. */
-  readonly length?: number
+  readonly length?: number | undefined
   /** The state after the last weight leads to the first one; true by default. */
-  readonly tailBiting?: boolean
+  readonly tailBiting?: boolean | undefined
   /** Importance of each value (≥ 0), same length as `values`. */
   readonly weights?: Float32Array | undefined
 }

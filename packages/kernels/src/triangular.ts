@@ -4,9 +4,9 @@ import { shapeText, squareSize } from './shapes.ts'
 
 export interface TriangularOptions {
   /** `t` is upper triangular; lower by default. The other triangle is not read. */
-  readonly upper?: boolean
+  readonly upper?: boolean | undefined
   /** Solve Tᵀ X = B. */
-  readonly transpose?: boolean
+  readonly transpose?: boolean | undefined
 }
 
 /**

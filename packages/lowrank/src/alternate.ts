@@ -12,7 +12,7 @@ export interface AlternationOptions<P extends Part> extends LongWork {
   /** Error that `fit` lowers; the alternation ends when it stops falling. */
   readonly metric: Metric
   /** Error that the result is chosen by; `metric` by default. */
-  readonly judge?: Metric
+  readonly judge?: Metric | undefined
   /** At most this many pairs of steps. */
   readonly rounds: number
   /** Stop when a round lowers the squared error by less than this share. */

@@ -17,7 +17,7 @@ export interface LowPrecisionOptions extends LowRankOptions {
   /** Bits of both factors: 1 to 8, or 16. */
   readonly bits: number
   /** Least-squares refits of one factor to the other's stored values; 4 by default. */
-  readonly refits?: number
+  readonly refits?: number | undefined
 }
 
 /** Rounds and stores factors; `left` and `right` of the result are decoded from what is stored. */

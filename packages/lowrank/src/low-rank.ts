@@ -8,7 +8,7 @@ export type { LowRank } from '@reallm/tensor-io/layouts'
 
 export interface LowRankOptions extends RandomizedSvdOptions {
   /** Metric of the error; plain squares by default. */
-  readonly metric?: Metric
+  readonly metric?: Metric | undefined
 }
 
 /**

@@ -3,11 +3,11 @@ import { type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
 import { checkRank } from '@reallm/tensor-io/layouts'
 
 export interface RandomizedSvdOptions {
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** Extra directions of the sketch; 10 by default. */
-  readonly oversampling?: number
+  readonly oversampling?: number | undefined
   /** Passes of A Aᵀ over the sketch: more where singular values fall slowly; 2 by default. */
-  readonly powerIterations?: number
+  readonly powerIterations?: number | undefined
 }
 
 /** A matrix `[rows, cols]` given by its products. */

@@ -12,9 +12,9 @@ import { type FactorFormat, factorBits } from '@reallm/tensor-io/layouts'
 
 export interface StoreOptions {
   /** Uniform noise in (−½, ½) of a step added before rounding (dithering); without it, to nearest. */
-  readonly dither?: () => number
+  readonly dither?: (() => number) | undefined
   /** Largest value as a multiple of the line's root mean square; absent: the multiple with the least error. */
-  readonly clip?: number
+  readonly clip?: number | undefined
 }
 
 /**

@@ -71,8 +71,8 @@ export async function fitDecoder(
       },
     )
   }
-  const [parts] = await encodeAll(group, params, ctx)
-  return Object.fromEntries(sharedParts.map(name => [name, parts[name]])) as unknown as SharedDecoder
+  const [{ latentBits, latentGains, weights, weight_scales, biases }] = await encodeAll(group, params, ctx)
+  return { latentBits, latentGains, weights, weight_scales, biases }
 }
 
 function autoencoderOf(shared: SharedDecoder | undefined) {
@@ -89,7 +89,7 @@ function autoencoderOf(shared: SharedDecoder | undefined) {
 
 export interface GroupContext extends TrainingContext {
   /** `H` of each matrix's inputs, `[in, in]`, for `weighted`. */
-  readonly hessians?: readonly Matrix[]
+  readonly hessians?: readonly Matrix[] | undefined
 }
 
 /**

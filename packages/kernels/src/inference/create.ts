@@ -8,7 +8,7 @@ export interface InferenceOptions {
   /** Threads in all, this one included; default 1. Fewer start where memory cannot be shared. */
   readonly threads?: number | undefined
   /** Default: the fastest that this engine compiles. */
-  readonly build?: KernelBuild
+  readonly build?: KernelBuild | undefined
 }
 
 /** A memory with everything in it, and the operations on it. */

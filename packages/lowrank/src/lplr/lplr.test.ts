@@ -39,7 +39,7 @@ test('the Hessian enters the sketch', () => {
   const hessian = correlatedHessian(90, 5)
   const metric = metricOf({ hessian })
   const error = (m?: typeof metric) => {
-    const { left, right } = lplr(w, 6, { ...bits(8), ...(m && { metric: m }) })
+    const { left, right } = lplr(w, 6, { ...bits(8), metric: m })
     const p = matmul(left, right)
     return metric.norm({ ...w, data: w.data.map((v, i) => v - p.data[i]) })
   }

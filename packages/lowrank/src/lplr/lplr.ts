@@ -13,9 +13,9 @@ export interface LplrOptions extends LowRankOptions {
   /** Bits of R's entries. */
   readonly rightBits: number
   /** `gaussian`: L from W S with S Gaussian (LPLR); `svd`: L from U Σ of the truncated SVD (LPLR-SVD). */
-  readonly sketch?: 'gaussian' | 'svd'
+  readonly sketch?: 'gaussian' | 'svd' | undefined
   /** Round up or down at random so that the mean is right (dithering), or to the nearest code. */
-  readonly rounding?: 'dithered' | 'nearest'
+  readonly rounding?: 'dithered' | 'nearest' | undefined
 }
 
 export interface Lplr extends LowRank {

@@ -19,7 +19,7 @@ export interface ProjectedCodebookOptions {
   readonly dim: number
   readonly seed: number
   /** Rounds of assignment and refit; 12 by default. */
-  readonly iterations?: number
+  readonly iterations?: number | undefined
 }
 
 /**

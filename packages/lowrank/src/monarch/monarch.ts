@@ -8,7 +8,7 @@ import { rowsOf } from '../randomized-svd.ts'
 export interface MonarchOptions extends MonarchShape {
   readonly hessian?: Matrix | undefined
   readonly outputHessian?: Matrix | undefined
-  readonly seed?: number
+  readonly seed?: number | undefined
 }
 
 /**

@@ -19,7 +19,7 @@ export function ternaryMatrix(rank: number, cols: number, density: number, seed:
 export interface TernaryOptions {
   readonly density: number
   readonly seed: number
-  readonly metric?: Metric
+  readonly metric?: Metric | undefined
 }
 
 /**

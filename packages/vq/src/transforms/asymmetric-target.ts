@@ -3,7 +3,7 @@ import { type Matrix, ReallmError } from '@reallm/tensor-io'
 
 export interface AsymmetricOptions {
   /** Share of Ĥ's mean diagonal that is added before it is inverted; 0.3 by default. */
-  readonly lambda?: number
+  readonly lambda?: number | undefined
 }
 
 /**

@@ -8,10 +8,11 @@ const page = usePageFiles()
 const onDisk = await nodeFs.mkdtemp(nodePath.join(tmpdir(), 'reallm-page-files-'))
 afterAll(() => nodeFs.rm(onDisk, { recursive: true }))
 
-type Systems = [name: string, fs: typeof page.fs, path: typeof page.path, root: string]
+type Fs = Pick<typeof nodeFs, keyof typeof page.fs & keyof typeof nodeFs>
+type Systems = [name: string, fs: Fs, path: typeof page.path, root: string]
 const systems: Systems[] = [
-  ['node', nodeFs as unknown as typeof page.fs, nodePath, onDisk],
-  ['page', page.fs, page.path, 'memory:/root'],
+  ['node', nodeFs, nodePath, onDisk],
+  ['page', page.fs as Fs, page.path, 'memory:/root'],
 ]
 
 describe.each(systems)('files of a %s', (_, fs, { join, dirname, basename, resolve }, root) => {

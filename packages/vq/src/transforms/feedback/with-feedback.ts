@@ -18,9 +18,9 @@ import { type ErrorFeedback, errorFeedback } from './error-feedback.ts'
 /** Damping: shares of the mean diagonal that are added to the Hessians before they are factorised. */
 export interface FeedbackOptions {
   /** For `H`; 0.01 by default, raised by itself when the factorisation fails. */
-  readonly damping?: number
+  readonly damping?: number | undefined
   /** For `H_out`, which is estimated from fewer samples than `H`; 0.6 by default. */
-  readonly outputDamping?: number
+  readonly outputDamping?: number | undefined
 }
 
 /**
