@@ -27,6 +27,18 @@ test.each(recipes)('$name: ids of configurations and trials are unique, and lead
   }
 })
 
+test.each(recipes)(
+  '$name: ids do not depend on the shape, so that a sample of rows can be measured',
+  recipe => {
+    for (const module of modules) {
+      const sample = { ...module, shape: [32, module.shape[1]] as const }
+      for (const { id, needsAllRows } of configurationsFor(recipe, module, 'normal')) {
+        if (!needsAllRows) expect(findConfiguration(recipe, sample, 'normal', id).id).toBe(id)
+      }
+    }
+  },
+)
+
 test('ids that checkpoints and jobs hold do not change', () => {
   const ids = (recipe: string, module: MatrixModule) =>
     configurationsFor(builtInRecipe(recipe), module, 'fast').map(c => c.id)

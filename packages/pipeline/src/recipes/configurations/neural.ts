@@ -33,7 +33,7 @@ function ownNetworks(module: MatrixModule, effort: Effort): Configuration[] {
   const codec = plusLowRank({ rank, bits: 8, rounds: 1 }, autoencoder)
   return atAllShapes(effort, ({ stages, latentWidth, latentBits }, inner, suffix) =>
     configuration({
-      id: `autoencoder-s${stages}-${latentWidth}x${latentBits}b-r${rank}${suffix}`,
+      id: `autoencoder-s${stages}-${latentWidth}x${latentBits}b-lowrank${suffix}`,
       label: `autoencoder, ${stages} stages, ${latentWidth} latents of ${latentBits} bits + rank ${rank}`,
       codec,
       params: { inner },

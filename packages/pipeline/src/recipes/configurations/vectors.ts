@@ -48,7 +48,7 @@ export function normalFloatWithRank(module: MatrixModule): Configuration[] {
     ...normalFloatRates(),
     ...[2, 3, 4].map(bits =>
       configuration({
-        id: `nf-${bits}b-r${rank}`,
+        id: `nf-${bits}b-lowrank`,
         label: `normalfloat ${bits} bits + rank ${rank}`,
         codec,
         params: { inner: { bits, group: 'auto' } },
@@ -67,7 +67,7 @@ export function vectorsWithRank(module: MatrixModule): Configuration[] {
     ...vectorRates(),
     ...[1.5, 2, 2.5, 3, 3.5, 4].map(bits =>
       configuration({
-        id: `vectors2-${bits}b-r${rank}`,
+        id: `vectors2-${bits}b-lowrank`,
         label: `vectors of 2, ${bits} bits + rank ${rank}`,
         codec,
         params: { inner: inner(bits, false) },

@@ -36,7 +36,7 @@ function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): C
     .filter(codebooks => codebooks * codebookBits <= 36)
     .map(codebooks =>
       configuration({
-        id: `additive-${codebooks}x${codebookBits}b`,
+        id: `additive-${codebooks}`,
         label: `${codebooks} codebooks of ${codebookBits} bits for 8 weights`,
         codec: additive,
         params: { codebooks, codebookBits, dim: 8, ...search },
