@@ -2,12 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { openFileSource, openSafetensors } from '@reallm/tensor-io'
 import { parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
 import { fixture, goldenConfig } from '@reallm/testing'
-import { type BackendName, listBackends, type TfTensor, tf } from '../src/tf.ts'
-
-/** Backends that the golden tests run on: those of native, wasm and cpu that are here. */
-export const testedBackends = (await listBackends())
-  .filter(b => b.found && (['native', 'wasm', 'cpu'] as BackendName[]).includes(b.name))
-  .map(b => b.name)
+import { type TfTensor, tf } from '../src/tf.ts'
 
 export const readJson = async (path: string) => JSON.parse(await readFile(fixture(path), 'utf8'))
 

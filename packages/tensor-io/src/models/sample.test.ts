@@ -23,12 +23,16 @@ function drawnFromSorted(
   at: number,
 ): number {
   const best = Math.max(...logits)
-  const sum = (tokens: readonly { weight: number }[]) => tokens.reduce((sum, t) => sum + t.weight, 0)
   const tokens = Array.from(logits, (logit, id) => ({ id, weight: Math.exp((logit - best) / temperature) }))
     .sort((a, b) => b.weight - a.weight)
     .slice(0, topK)
+  const sum = (of: typeof tokens) => of.reduce((total, { weight }) => total + weight, 0)
   const enough = topP * sum(tokens)
-  const kept = tokens.filter((_, i) => sum(tokens.slice(0, i)) < enough)
+  let reached = 0
+  const kept = tokens.filter(({ weight }) => {
+    reached += weight
+    return reached - weight < enough
+  })
   let left = at * sum(kept)
   return kept.find(({ weight }) => (left -= weight) < 0)!.id
 }
