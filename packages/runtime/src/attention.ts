@@ -6,9 +6,9 @@ import {
   rotations,
   type TransformerConfig,
 } from '@reallm/tensor-io/models'
-import { type Activations, BATCH, type Engine } from './engine.ts'
+import { Activations, BATCH, type Engine } from './engine.ts'
 import type { KvCache } from './kv-cache.ts'
-import { type DecoderWeights, normalise, projectAll } from './weights.ts'
+import { type DecoderWeights, normalise, projectPart } from './weights.ts'
 
 /** cos and sin `[BATCH, pairs]` of the positions at hand. */
 interface Angles {
@@ -20,10 +20,20 @@ interface Angles {
 export class AttentionMixer {
   readonly #engine: Engine
   readonly #angles = new Map<Rope, { readonly queries: Angles; readonly keys: Angles }>()
+  readonly #queries: Pointer
+  /** What the heads of a layer read, by their width. */
+  readonly #attended = new Map<number, Activations>()
+  #scores: Pointer
   #scoresStride = 256
 
   constructor(engine: Engine, { layerSpecs }: TransformerConfig) {
     this.#engine = engine
+    for (const { mixer } of layerSpecs) {
+      const width = mixer.heads * mixer.headDim
+      if (!this.#attended.has(width)) this.#attended.set(width, new Activations(engine, width))
+    }
+    this.#queries = engine.allocateFloats(BATCH * Math.max(...this.#attended.keys()))
+    this.#scores = engine.allocateFloats(engine.inference.threads * this.#scoresStride)
     for (const { mixer } of layerSpecs) {
       const { rope } = mixer
       if (!rope || this.#angles.has(rope)) continue
@@ -48,7 +58,10 @@ export class AttentionMixer {
       fill(keys, false)
       if (queries !== keys) fill(queries, true)
     }
+    if (position + tokens + 4 <= this.#scoresStride) return
+    arena.free(this.#scores)
     while (this.#scoresStride < position + tokens + 4) this.#scoresStride *= 2
+    this.#scores = this.#engine.allocateFloats(this.#engine.inference.threads * this.#scoresStride)
   }
 
   /** What the heads read, `[tokens, heads · headDim]`; keys and values go to layer `i` of the cache. */
@@ -61,34 +74,19 @@ export class AttentionMixer {
     tokens: number,
   ): Activations {
     const engine = this.#engine
-    const { kernels, inference } = engine
-    const { heads, kvHeads, headDim, rope, qkNorm } = spec
+    const { heads, kvHeads, headDim, rope, qkNorm, query, key, value } = spec
     const position = cache.length
     const { keys, values } = cache.layers[i]
     const offset = 4 * position * kvHeads * headDim
-    const [k, v] = [keys + offset, values + offset]
-    const q = engine.scratchBytes('queries', 4 * BATCH * heads * headDim)
-    const wanted = [
-      { of: spec.query, to: q },
-      { of: spec.key, to: k },
-      { of: spec.value, to: v },
-    ]
-    projectAll(engine, weights, wanted, x, tokens)
-    const place = (y: Pointer, count: number, norm: Norm | undefined, angles: Angles | undefined) => {
-      const normed = () => norm && normalise(engine, weights, norm, y, y, tokens * count * headDim)
-      if (!qkNorm?.afterRope) normed()
-      if (rope && angles) {
-        const pairs = rope.inverseFrequencies.length
-        kernels.rope(y, angles.cos, angles.sin, tokens, count, headDim, pairs, Number(rope.interleaved))
-      }
-      if (qkNorm?.afterRope) normed()
-    }
+    const [q, k] = [this.#queries, keys + offset]
+    projectPart(engine, weights, query, x, q, tokens)
+    projectPart(engine, weights, key, x, k, tokens, query)
+    projectPart(engine, weights, value, x, values + offset, tokens, key)
     const angles = rope && this.#angles.get(rope)
-    place(q, heads, qkNorm?.query, angles?.queries)
-    place(k, kvHeads, qkNorm?.key, angles?.keys)
-    const attended = engine.scratch('attended', heads * headDim)
-    const scores = engine.scratchBytes('scores', 4 * inference.threads * this.#scoresStride)
-    kernels.attention(
+    this.#place(spec, weights, q, tokens * heads, tokens, qkNorm?.query, angles?.queries)
+    this.#place(spec, weights, k, tokens * kvHeads, tokens, qkNorm?.key, angles?.keys)
+    const attended = this.#attended.get(heads * headDim)!.changed()
+    engine.kernels.attention(
       q,
       keys,
       values,
@@ -101,9 +99,29 @@ export class AttentionMixer {
       spec.window ?? 0,
       spec.scale,
       spec.softcap ?? 0,
-      scores,
+      this.#scores,
       this.#scoresStride,
     )
     return attended
+  }
+
+  /** Norm and rotary embedding of queries or keys, `rows` of them. */
+  #place(
+    { headDim, rope, qkNorm }: Attention,
+    weights: DecoderWeights,
+    y: Pointer,
+    rows: number,
+    tokens: number,
+    norm: Norm | undefined,
+    angles: Angles | undefined,
+  ): void {
+    const engine = this.#engine
+    if (norm && !qkNorm?.afterRope) normalise(engine, weights, norm, y, y, rows * headDim)
+    if (rope && angles) {
+      const pairs = rope.inverseFrequencies.length
+      const interleaved = Number(rope.interleaved)
+      engine.kernels.rope(y, angles.cos, angles.sin, tokens, rows / tokens, headDim, pairs, interleaved)
+    }
+    if (norm && qkNorm?.afterRope) normalise(engine, weights, norm, y, y, rows * headDim)
   }
 }

@@ -2,7 +2,7 @@ import type { Pointer } from '@reallm/kernels/inference'
 import type { LinearModule, Norm, TransformerConfig } from '@reallm/tensor-io/models'
 import { AttentionMixer } from './attention.ts'
 import { Activations, BATCH, type Engine } from './engine.ts'
-import { gatedMlp } from './gated-mlp.ts'
+import { GatedProduct } from './gated-product.ts'
 import type { KvCache } from './kv-cache.ts'
 import { type DecoderWeights, normalise, project } from './weights.ts'
 
@@ -22,6 +22,7 @@ export class Decoder {
   readonly #normed: Activations
   readonly #projected: Pointer
   readonly #attention: AttentionMixer
+  readonly #mlp: GatedProduct
   readonly #logits: Pointer
 
   constructor(engine: Engine, config: TransformerConfig, weights: DecoderWeights) {
@@ -33,6 +34,7 @@ export class Decoder {
     this.#normed = new Activations(engine, hiddenSize)
     this.#projected = engine.allocateFloats(BATCH * hiddenSize)
     this.#attention = new AttentionMixer(engine, config)
+    this.#mlp = new GatedProduct(engine, config)
     this.#logits = engine.allocateFloats(vocabSize + 4)
   }
 
@@ -58,7 +60,7 @@ export class Decoder {
       const attended = this.#attention.run(mixer, i, this.weights, x, cache, tokens)
       this.#add(mixer.output, attended, norms.afterMixer, scales.residual, tokens)
       const y = this.#input(norms.beforeFfn, tokens)
-      const gated = gatedMlp(this.#engine, ffn, this.weights, y, tokens)
+      const gated = this.#mlp.run(ffn, this.weights, y, tokens)
       this.#add(ffn.down, gated, norms.afterFfn, scales.residual, tokens)
     }
     cache.length += tokens

@@ -34,31 +34,29 @@ export function project(
   if (bias !== undefined) kernels.addBias(y, bias, tokens, linear.rows)
 }
 
-/** Projections of one input, each to its own `[tokens, rows]`; what is fused is computed once and taken apart. */
-export function projectAll(
+/**
+ * A projection of `x` to `y`, `[tokens, rows]`. What is fused is computed once for all of its projections and taken apart:
+ * `before` is the projection of the same input that was computed last.
+ */
+export function projectPart(
   engine: Engine,
   weights: DecoderWeights,
-  wanted: readonly { readonly of: Projection; readonly to: Pointer }[],
+  { module, from, to }: Projection,
   x: Activations,
+  y: Pointer,
   tokens: number,
+  before?: Projection,
 ): void {
-  let fused: LinearModule | undefined
-  let product = 0
-  for (const { of, to } of wanted) {
-    const [out] = of.module.shape
-    const rows = of.to - of.from
-    if (rows === out) {
-      project(engine, weights, of.module, x, to, tokens)
-      continue
-    }
-    if (fused?.name !== of.module.name) {
-      fused = of.module
-      product = engine.scratchBytes('fused projections', 4 * BATCH * out)
-      project(engine, weights, fused, x, product, tokens)
-    }
-    for (let t = 0; t < tokens; t++) {
-      engine.kernels.copy(to + 4 * t * rows, product + 4 * (t * out + of.from), rows)
-    }
+  const [out] = module.shape
+  const rows = to - from
+  if (rows === out) {
+    project(engine, weights, module, x, y, tokens)
+    return
+  }
+  const product = engine.scratchBytes('fused projections', 4 * BATCH * out)
+  if (before?.module.name !== module.name) project(engine, weights, module, x, product, tokens)
+  for (let t = 0; t < tokens; t++) {
+    engine.kernels.copy(y + 4 * t * rows, product + 4 * (t * out + from), rows)
   }
 }
 
