@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import golden from '../../../test/fixtures/gguf-blocks.json' with { type: 'json' }
 import { decodeBlocks } from './decode.ts'
 import { ggufTypes } from './types.ts'
 
@@ -18,6 +19,12 @@ describe('decodeBlocks', () => {
       [-0.5625, 1.125, 0, 3.375, -4.5, -6.75, 4.5, -1.125, 1.6875, -0.5625, 0, -0.5625, 0, 0, 0.5625, 0],
     ]
     expect([...decodeBlocks(named('NVFP4'), block)]).toEqual(groups.flat())
+  })
+
+  it.each(Object.entries(golden))('decodes %s to the bits of llama.cpp', (name, { blocks, values }) => {
+    const bytes = Buffer.from(values, 'hex')
+    const want = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i))
+    expect([...decodeBlocks(named(name), Buffer.from(blocks, 'hex'))]).toEqual(want)
   })
 
   it('wants whole blocks', () => {

@@ -2,10 +2,26 @@ import { ReallmError } from '../../core/errors.ts'
 import type { DecodeBlock } from './half.ts'
 import { iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_s, iq3_xxs } from './iq-blocks.ts'
 import { q2_K, q3_K, q4_K, q5_K, q6_K } from './k-blocks.ts'
-import { iq4_nl, iq4_xs, mxfp4, nvfp4, q4_0, q4_1, q5_0, q5_1, q8_0, tq1_0, tq2_0 } from './small-blocks.ts'
+import {
+  iq4_nl,
+  iq4_xs,
+  mxfp4,
+  nvfp4,
+  q1_0,
+  q2_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  tq1_0,
+  tq2_0,
+} from './small-blocks.ts'
 import type { GgufType } from './types.ts'
 
 const decoders: Readonly<Record<string, DecodeBlock>> = {
+  Q1_0: q1_0,
+  Q2_0: q2_0,
   Q4_0: q4_0,
   Q4_1: q4_1,
   Q5_0: q5_0,

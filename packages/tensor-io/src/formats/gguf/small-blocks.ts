@@ -1,5 +1,17 @@
 import { type DecodeBlock, half, signed } from './half.ts'
 
+/** 128 weights of one bit: the scale, or minus the scale. */
+export const q1_0: DecodeBlock = (b, at, out, o) => {
+  const d = half(b, at)
+  for (let i = 0; i < 128; i++) out[o + i] = (b[at + 2 + (i >> 3)] >> (i & 7)) & 1 ? d : -d
+}
+
+/** 64 weights of two bits: -1, 0, 1 or 2 scales. */
+export const q2_0: DecodeBlock = (b, at, out, o) => {
+  const d = half(b, at)
+  for (let i = 0; i < 64; i++) out[o + i] = d * (((b[at + 2 + (i >> 2)] >> (2 * (i & 3))) & 3) - 1)
+}
+
 /** 32 weights: 4 bits each, the first 16 in the low halves; times the scale, less eight scales. */
 export const q4_0: DecodeBlock = (b, at, out, o) => {
   const d = half(b, at)

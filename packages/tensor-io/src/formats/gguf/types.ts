@@ -40,6 +40,8 @@ export const ggufTypes: ReadonlyMap<number, GgufType> = /* @__PURE__ */ new Map(
       [35, 'TQ2_0', 256, 66],
       [39, 'MXFP4', 32, 17],
       [40, 'NVFP4', 64, 36],
+      [41, 'Q1_0', 128, 18],
+      [42, 'Q2_0', 64, 18],
     ] as const
   ).map(([id, name, block, bytes]) => [id, { name, block, bytes }]),
 )
