@@ -1,0 +1,97 @@
+import type { Activation, Attention } from '@reallm/tensor-io/models'
+import type { Vector, Weight } from './weight.ts'
+
+/**
+ * An activation `[tokens, width]` of a program: two ops that name the same object read and write the same values. Slots are
+ * used again from layer to layer.
+ */
+export interface Slot {
+  readonly width: number
+}
+
+/** RMS norm over `weight.length` values at a time, `x / √(mean x² + eps) · weight`; a norm's offset is in the weights. */
+export interface NormOp {
+  readonly weight: Vector
+  readonly eps: number
+}
+
+/** `to = scale · W[id]`, for each token. */
+export interface Embed {
+  readonly kind: 'embed'
+  readonly weight: Weight
+  readonly scale: number
+  readonly to: Slot
+}
+
+/** Rows `row … row + slot.width` of a product. */
+export interface Part {
+  readonly row: number
+  readonly to: Slot
+}
+
+/** A matrix of a projection group: `W x + bias`, dealt to slots (several where it is fused). */
+export interface GroupMember {
+  readonly weight: Weight
+  readonly bias: Vector | undefined
+  readonly parts: readonly Part[]
+}
+
+/** A projection group: all matrices that multiply `norm(from)`. */
+export interface Project {
+  readonly kind: 'project'
+  readonly from: Slot
+  readonly norm: NormOp | undefined
+  readonly members: readonly GroupMember[]
+}
+
+/**
+ * Causal attention of a layer: norms and rotary embedding of queries and keys, keys and values appended to the state of
+ * layer `layer`, `to = softmax(scale · q kᵀ) v`.
+ */
+export interface Attend {
+  readonly kind: 'attend'
+  readonly spec: Attention
+  readonly layer: number
+  readonly query: Slot
+  readonly key: Slot
+  readonly value: Slot
+  /** Where `spec.qkNorm` is: of each head, or of all together where that is the width. */
+  readonly norms: { readonly query: NormOp; readonly key: NormOp } | undefined
+  readonly to: Slot
+}
+
+/** `to = activation(gate) · up`; `to` may be `gate`. */
+export interface GatedProduct {
+  readonly kind: 'gated-product'
+  readonly activation: Activation
+  readonly gate: Slot
+  readonly up: Slot
+  readonly to: Slot
+}
+
+/** The end of a sublayer: `hidden += scale · norm(W from + bias)`. */
+export interface Residual {
+  readonly kind: 'residual'
+  readonly from: Slot
+  readonly weight: Weight
+  readonly bias: Vector | undefined
+  readonly norm: NormOp | undefined
+  readonly scale: number
+  readonly hidden: Slot
+}
+
+/** The logits `softcap(scale · W norm(from))`; the last op of a program, run only where they are wanted. */
+export interface Head {
+  readonly kind: 'head'
+  readonly from: Slot
+  readonly norm: NormOp
+  readonly weight: Weight
+  readonly scale: number
+  /** Squashes to ± this many by tanh. */
+  readonly softcap: number | undefined
+}
+
+/**
+ * A step of a forward pass, coarse enough for a backend to fuse what is in it, and with its neighbours. Ops run in order.
+ */
+export type Op = Embed | Project | Attend | GatedProduct | Residual | Head
