@@ -1,6 +1,6 @@
+import { ggufTypes } from '../../codec/gguf-blocks/types.ts'
 import { ReallmError } from '../../core/errors.ts'
 import { sizeOf } from '../../core/tensor.ts'
-import { ggufTypes } from './types.ts'
 import { type GgufScalar, type GgufValue, type GgufValueType, valueTypes } from './values.ts'
 
 /** Types that tensors can be written as. */

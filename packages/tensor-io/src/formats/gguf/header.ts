@@ -1,8 +1,8 @@
+import { type GgufType, ggufTypes } from '../../codec/gguf-blocks/types.ts'
 import { ReallmError } from '../../core/errors.ts'
 import type { ByteSource, ReadOptions } from '../source/source.ts'
 import type { TensorInfo } from '../store.ts'
 import { type Cursor, cursorOver, MoreBytesNeeded } from './cursor.ts'
-import { type GgufType, ggufTypes } from './types.ts'
 import { type GgufValueType, smallestSize, valueTypes } from './values.ts'
 
 /** Where a tensor lies in a GGUF file; offsets count from the file's first byte. */

@@ -52,7 +52,7 @@ export async function openGgufPart(source: ByteSource, options: GgufOptions = {}
     const [from, to] = rows ? [rows[0] * rowBytes, rows[1] * rowBytes] : [0, entry.bytes]
     const bytes = await source.read(entry.start + from, entry.start + to, options)
     if (entry.type.block > 1) {
-      const { decodeBlocks } = await import('./decode.ts')
+      const { decodeBlocks } = await import('../../codec/gguf-blocks/decode.ts')
       return tensor('F32', shape, decodeBlocks(entry.type, bytes))
     }
     const dtype = entry.type.name as DType
