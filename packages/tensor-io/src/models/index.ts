@@ -9,6 +9,13 @@ export { type Review, reviewFiles } from './review.ts'
 export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes, rotations } from './rope.ts'
 export * from './sample.ts'
 export * from './text-stream.ts'
-export type { ChatMessage, TextTokenizer, TokenizerFiles } from './tokenizer/create-tokenizer.ts'
+export type {
+  ChatMessage,
+  ChatTemplateOptions,
+  ChatTool,
+  ChatToolCall,
+  TextTokenizer,
+  TokenizerFiles,
+} from './tokenizer/create-tokenizer.ts'
 export { openTokenizer } from './tokenizer/open-tokenizer.ts'
 export * from './weights.ts'

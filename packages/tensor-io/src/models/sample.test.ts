@@ -77,6 +77,27 @@ describe('sample', () => {
     },
   )
 
+  it('draws what a constraint allows, by its share of that', () => {
+    const constraint = { allows: (id: number) => id > 1, allowed: () => [2, 3, 4], accept() {} }
+    expectShares(shares({ temperature: 1, constraint }), [0, 0, 0.4, 0.2, 0.4])
+    expect(sample(logits, { constraint }, random(1))).toBe(2)
+  })
+
+  it('tells a constraint and whoever listens what was chosen', () => {
+    const accepted: number[] = []
+    const constraint = { allows: () => true, allowed: () => [], accept: (id: number) => accepted.push(id) }
+    const heard: unknown[] = []
+    const onSample = (id: number, given: ArrayLike<number>) => heard.push([id, given])
+    sample(logits, { constraint, onSample, repetitionPenalty: 2 }, random(1), [1])
+    expect(accepted).toEqual([1])
+    expect(heard).toEqual([[1, logits]])
+  })
+
+  it('says where a constraint leaves nothing', () => {
+    const constraint = { allows: () => false, allowed: () => [], accept() {} }
+    expect(() => sample(logits, { constraint }, random(1))).toThrow(/no token of the vocabulary/)
+  })
+
   it('repeats itself with the same seed', () => {
     const draw = () => {
       const stream = random(9)

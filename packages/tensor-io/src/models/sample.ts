@@ -1,6 +1,16 @@
 import { ReallmError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 
+/** What a text may go on with: a grammar, say. */
+export interface TokenConstraint {
+  /** Whether a token may come next. */
+  allows(id: number): boolean
+  /** All that may come next: asked for where a likely one may not. */
+  allowed(): readonly number[]
+  /** A token was chosen. */
+  accept(id: number): void
+}
+
 /** How the next token is chosen. */
 export interface SampleOptions {
   /** Logits are divided by it; 0 (default) takes the likeliest token. */
@@ -13,6 +23,10 @@ export interface SampleOptions {
   readonly minP?: number | undefined
   /** Positive logits of tokens in `previous` are divided by it, negative ones multiplied; 1 (default) for none. */
   readonly repetitionPenalty?: number | undefined
+  /** Where it does not allow the token that was drawn, another is drawn among all that it allows. */
+  readonly constraint?: TokenConstraint | undefined
+  /** Hears of each token that is chosen, with the model's logits; they are overwritten afterwards. */
+  readonly onSample?: ((id: number, logits: ArrayLike<number>) => void) | undefined
 }
 
 /** How a text is continued. */
@@ -31,10 +45,11 @@ const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
 
 /**
  * Draws a token id from logits `[vocabulary]`: repetition penalty, temperature, min-p, top-k, then top-p, then one
- * number of `random`.
+ * number of `random`, or two under a constraint.
  *
  * @param previous ids that the repetition penalty applies to
- * @throws `bad-option` for a negative temperature, a fractional k, p outside (0, 1], or a penalty of 0 or less
+ * @throws `bad-option` for a negative temperature, a fractional k, p outside (0, 1], or a penalty of 0 or less; `unsupported`
+ *   where the constraint allows no token
  * @example
  * const id = sample(logits, { temperature: 0.8, topK: 40 }, random(1))
  */
@@ -44,9 +59,18 @@ export function sample(
   random: Random,
   previous: Iterable<number> = [],
 ): number {
-  const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options
+  const { repetitionPenalty = 1, constraint, onSample } = options
   check(options)
   const scores = repetitionPenalty === 1 ? logits : penalised(logits, repetitionPenalty, previous)
+  let id = drawn(scores, options, random)
+  if (constraint?.allows(id) === false) id = drawn(allowed(scores, constraint), options, random)
+  constraint?.accept(id)
+  onSample?.(id, logits)
+  return id
+}
+
+function drawn(scores: ArrayLike<number>, options: SampleOptions, random: Random): number {
+  const { temperature = 0, topK = 0, topP = 1, minP = 0 } = options
   let best = 0
   for (let i = 1; i < scores.length; i++) if (scores[i] > scores[best]) best = i
   if (temperature === 0 || topK === 1) return best
@@ -111,4 +135,15 @@ function penalised(logits: ArrayLike<number>, penalty: number, previous: Iterabl
   for (const id of new Set(previous))
     scores[id] = scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty
   return scores
+}
+
+/** The scores of tokens that may come; none of the others has a probability. */
+function allowed(scores: ArrayLike<number>, constraint: TokenConstraint): Float32Array {
+  const left = new Float32Array(scores.length).fill(Number.NEGATIVE_INFINITY)
+  const ids = constraint.allowed()
+  if (ids.length === 0) {
+    throw new ReallmError('unsupported', 'no token of the vocabulary can go on with the text as it has to be')
+  }
+  for (const id of ids) left[id] = scores[id]
+  return left
 }

@@ -14,6 +14,35 @@ export interface TokenizerFiles {
 export interface ChatMessage {
   readonly role: string
   readonly content: string
+  /** Functions that the model asked to call, as templates know them. */
+  readonly tool_calls?: readonly ChatToolCall[] | undefined
+  /** Which call a message of role `tool` answers. */
+  readonly tool_call_id?: string | undefined
+  /** Of the function that a message of role `tool` answers. */
+  readonly name?: string | undefined
+}
+
+export interface ChatToolCall {
+  readonly id: string
+  readonly type: 'function'
+  readonly function: { readonly name: string; readonly arguments: unknown }
+}
+
+/** A function that a model may ask to call; `parameters` is a JSON schema. */
+export interface ChatTool {
+  readonly type: 'function'
+  readonly function: {
+    readonly name: string
+    readonly description?: string | undefined
+    readonly parameters?: Readonly<Record<string, unknown>> | undefined
+  }
+}
+
+export interface ChatTemplateOptions {
+  /** Whether the text ends where an answer starts; default true. */
+  readonly answer?: boolean | undefined
+  /** Functions that the model may ask to call. */
+  readonly tools?: readonly ChatTool[] | undefined
 }
 
 export interface TextTokenizer {
@@ -22,7 +51,7 @@ export interface TextTokenizer {
   /** Text of token ids, special tokens left out unless `special`. */
   decode(ids: readonly number[], options?: { special?: boolean | undefined }): string
   /** A conversation as the model was trained to read it, up to where its answer starts. */
-  chat(messages: readonly ChatMessage[], options?: { answer?: boolean | undefined }): string
+  chat(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string
   readonly hasChatTemplate: boolean
   readonly bos?: number | undefined
   /** Ids that end a text. */
@@ -102,7 +131,7 @@ export function createTokenizer(
       ids.length === 0
         ? ''
         : guarded(name, 'it cannot decode', () => inner.decode([...ids], { skip_special_tokens: !special })),
-    chat(messages, { answer = true } = {}) {
+    chat(messages, { answer = true, tools } = {}) {
       if (source === undefined) {
         throw new ReallmError('unsupported', 'this model has no chat template', {
           hint: 'give it plain text to continue',
@@ -112,6 +141,7 @@ export function createTokenizer(
       const textOf = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
       return render({
         messages,
+        tools,
         add_generation_prompt: answer,
         bos_token: textOf(config.bos_token),
         eos_token: textOf(config.eos_token),

@@ -119,6 +119,34 @@ describe('word splitters', () => {
   })
 })
 
+describe('functions that a model may call', () => {
+  const template =
+    '{% if tools %}{{ tools | tojson }};{% endif %}{% for m in messages %}{{ m.role }}:{{ m.content }}' +
+    '{% for c in m.tool_calls or [] %}{{ c.function.name }}({{ c.function.arguments | tojson }}){% endfor %};{% endfor %}'
+  const tokenizer = createTokenizer({
+    tokenizer: { model: { type: 'BPE', vocab: { a: 0 }, merges: [] } },
+    config: { chat_template: template },
+  })
+  const tool = { type: 'function', function: { name: 'now', parameters: { type: 'object' } } } as const
+  const call = { id: '1', type: 'function', function: { name: 'now', arguments: { in: 'Oslo' } } } as const
+
+  it('are told to the template, and what was called', () => {
+    const messages = [
+      { role: 'user', content: 'Time?' },
+      { role: 'assistant', content: '', tool_calls: [call] },
+      { role: 'tool', content: '9:00', tool_call_id: '1' },
+    ]
+    expect(tokenizer.chat(messages, { tools: [tool] })).toBe(
+      `[${'{"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}'}];` +
+        'user:Time?;assistant:now({"in": "Oslo"});tool:9:00;',
+    )
+  })
+
+  it('are no part of a conversation without any', () => {
+    expect(tokenizer.chat([{ role: 'user', content: 'Hi' }])).toBe('user:Hi;')
+  })
+})
+
 describe('refusals', () => {
   it('of kinds of tokenizer, and of chat without a template', () => {
     const metadata = { 'tokenizer.ggml.tokens': ['a'], 'tokenizer.ggml.model': 'bert' }
