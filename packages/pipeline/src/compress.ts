@@ -14,6 +14,7 @@ import { publishArtifact, writeArtifact } from './output/write-artifact.ts'
 import { quantise } from './quantise/quantise.ts'
 import { scoped } from './scoped.ts'
 import { measure } from './sensitivity/measure.ts'
+import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
 
 export interface CompressOptions extends StartOptions, BudgetOptions {
@@ -48,28 +49,33 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     const inputs = { model: typeof source === 'string' ? source : undefined, calibration }
     const destination = await openDestination(to, { inputs, force, resume })
 
-    const started = await start(own, source, options, budget)
+    const stages = inStages(compressStages, options)
+    const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
     const { model, settings, table, sequences, encoder } = started
+    const at = (stage: keyof typeof compressStages) => ({
+      ...started,
+      settings: { ...settings, ...stages.work(stage) },
+    })
     const identity = identityOf(started, options)
     const run = digestOf(JSON.stringify(identity))
     const checkpoint = own(
       await openCheckpoint(destination.work, { program: 'reallm compress', identity, resume }),
     )
     if (!destination.isPublished(run)) {
-      const sensitivity = await measure({ ...started, checkpoint })
+      const sensitivity = await measure({ ...at('measure'), checkpoint })
       const allocation = allocateBits(table, sensitivity, budget)
-      const quantised = await quantise({ ...started, allocation, checkpoint, maxMemory })
+      const quantised = await quantise({ ...at('quantise'), allocation, checkpoint, maxMemory })
       await encoder.close()
       const shardBytes = Math.min(2 ** 29, maxMemory / 4)
       const artifact = await writeArtifact(model, quantised, destination.work, shardBytes)
-      if (!(await isUnchanged(model, settings))) {
+      if (!(await isUnchanged(model, at('quantise').settings))) {
         await checkpoint.remove()
         throw changedSource(model.spec)
       }
       const evaluation =
         options.evaluate === false
           ? {}
-          : await evaluate(model, artifact.folder, sequences, maxMemory, settings)
+          : await evaluate(model, artifact.folder, sequences, maxMemory, at('evaluate').settings)
       const report = reportOf({
         ...started,
         identity,

@@ -1,11 +1,12 @@
 import type { ModelFiles } from '@reallm/tensor-io'
 import { allocateBits, frontierOf } from './allocate/allocate-bits.ts'
-import { type BudgetOptions, budgetOf } from './allocate/budget.ts'
+import { type Budget, type BudgetOptions, budgetOf } from './allocate/budget.ts'
 import { temporaryCheckpoint } from './checkpoint/checkpoint.ts'
 import type { FrontierPoint } from './output/report.ts'
 import { predictedUnit } from './output/report-of.ts'
-import { scoped } from './scoped.ts'
+import { type Own, scoped } from './scoped.ts'
 import { measure } from './sensitivity/measure.ts'
+import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
 
 interface PlanOf {
@@ -46,9 +47,7 @@ export const planCompression = (
 ): Promise<CompressPlan> =>
   scoped(async own => {
     const budget = budgetOf(options)
-    const started = await start(own, source, options, budget)
-    const checkpoint = own(await temporaryCheckpoint())
-    const sensitivity = await measure({ ...started, checkpoint })
+    const { started, sensitivity } = await measured(own, source, options, budget)
     const { matrices, ...totals } = allocateBits(started.table, sensitivity, budget)
     return {
       ...describe(started),
@@ -72,11 +71,19 @@ export const planFrontier = (
   options: StartOptions = {},
 ): Promise<FrontierPlan> =>
   scoped(async own => {
-    const started = await start(own, source, options)
-    const checkpoint = own(await temporaryCheckpoint())
-    const sensitivity = await measure({ ...started, checkpoint })
+    const { started, sensitivity } = await measured(own, source, options)
     return { ...describe(started), frontier: frontierOf(started.table, sensitivity) }
   })
+
+/** Everything up to the allocation. */
+async function measured(own: Own, source: string | ModelFiles, options: StartOptions, budget?: Budget) {
+  const { open, measure: measuring } = compressStages
+  const stages = inStages({ open, measure: measuring }, options)
+  const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
+  const checkpoint = own(await temporaryCheckpoint())
+  const settings = { ...started.settings, ...stages.work('measure') }
+  return { started, sensitivity: await measure({ ...started, settings, checkpoint }) }
+}
 
 const describe = ({ model, settings }: Start): PlanOf => ({
   model: model.spec,

@@ -31,6 +31,9 @@ const io: Io = {
     }
   },
   isTty: process.stderr.isTTY === true,
+  get columns() {
+    return process.stderr.columns
+  },
   signal: stop.signal,
   verbose: false,
 }

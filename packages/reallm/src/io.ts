@@ -1,4 +1,4 @@
-import { durationText, type OnProgress } from '@reallm/tensor-io'
+import { durationText, type OnProgress, type ProgressEvent } from '@reallm/tensor-io'
 
 /** What a command sees of the world around it; tests hand in their own. */
 export interface Io {
@@ -12,6 +12,8 @@ export interface Io {
   lines(): AsyncIterable<string>
   /** True when stderr is a terminal that lines can be redrawn on. */
   readonly isTty: boolean
+  /** Width of that terminal in characters; default 80. */
+  readonly columns?: number | undefined
   /** Fires on Ctrl-C. */
   readonly signal: AbortSignal
   /** Set by --verbose: errors come with their stacks. */
@@ -41,31 +43,44 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
     open = false
   }
   return {
-    onProgress({ event, message, name, done, total, eta }) {
-      if (event === 'warning') {
+    onProgress(event) {
+      if (event.event === 'warning') {
         end()
-        io.err(`warning: ${message}\n`)
+        io.err(`warning: ${event.message}\n`)
         return
       }
       const now = Date.now()
-      if (now - last < (io.isTty ? 100 : 10_000) && done < total) return
+      if (now - last < (io.isTty ? 100 : 10_000) && event.done < event.total) return
       if (!io.isTty && now - last < 2000) return
       last = now
-      const share = total > 0 ? `${Math.min(100, (100 * done) / total).toFixed(0)}%` : ''
-      const left = eta ?? (done > 0 && total > 0 ? ((now - started) / 1000) * (total / done - 1) : undefined)
-      const line = [
-        share.padStart(4),
-        label(event),
-        name,
-        left !== undefined && left > 1 ? `${durationText(left)} left` : '',
-      ]
-        .filter(Boolean)
-        .join('  ')
+      const line = progressLine(event, (now - started) / 1000, io.isTty)
       open = io.isTty
-      io.err(io.isTty ? `\r\x1b[2K${line.slice(0, 110)}` : `${line}\n`)
+      io.err(io.isTty ? `\r\x1b[2K${line.slice(0, (io.columns ?? 80) - 1)}` : `${line}\n`)
     },
     end,
   }
+}
+
+const BAR = 16
+
+/** How far the work is in all, what is left of it, and what is done at present. */
+function progressLine(
+  { event, name, done, total, eta, overall }: ProgressEvent,
+  seconds: number,
+  bar: boolean,
+) {
+  const share = overall ? overall.share : total > 0 ? Math.min(1, done / total) : undefined
+  const left = overall ? overall.eta : (eta ?? (share ? seconds * (1 / share - 1) : undefined))
+  const full = Math.round(BAR * (share ?? 0))
+  return [
+    bar && share !== undefined ? '█'.repeat(full) + '░'.repeat(BAR - full) : '',
+    share === undefined ? '' : `${(100 * share).toFixed(0)}%`.padStart(4),
+    left !== undefined && left > 1 ? `${durationText(left)} left` : '',
+    label(event),
+    name,
+  ]
+    .filter(Boolean)
+    .join('  ')
 }
 
 /** Warnings alone, on stderr: for commands whose result comes as it is made. */

@@ -13,6 +13,8 @@ export interface ProgressEvent {
   readonly total: number
   /** Seconds left, estimated. */
   readonly eta?: number | undefined
+  /** Of work in several stages: the share of all of it that is done, 0 to 1, and the seconds left. */
+  readonly overall?: { readonly share: number; readonly eta?: number | undefined } | undefined
   /** Relative error of a matrix, or loss of a step. */
   readonly error?: number | undefined
   readonly bytes?: number | undefined

@@ -1,0 +1,53 @@
+import type { LongWork, ProgressEvent } from '@reallm/tensor-io'
+
+/** One stage of long work: its part of the time, in any unit, and the events whose `done` of `total` measure it. */
+export interface Stage {
+  readonly share: number
+  readonly events: readonly string[]
+}
+
+/** The stages of a compression, by the percent of its time that each takes: for the estimate of what is left. */
+export const compressStages = {
+  open: { share: 3, events: ['weights-read'] },
+  measure: { share: 30, events: ['calibration-end'] },
+  quantise: { share: 55, events: ['matrix-end', 'layer-end'] },
+  evaluate: { share: 12, events: ['block-end'] },
+} satisfies Record<string, Stage>
+
+/** Long work that runs through stages, one after another. */
+export interface Stages<Name extends string> {
+  /** The work of a stage: its events say how far the whole is. Whatever of earlier stages was not done counts as done. */
+  work(name: Name): LongWork
+}
+
+/**
+ * Makes one progress of several: `overall` of each event has the share of all stages that is done, never less than
+ * before, and the seconds left, at the speed since the first event.
+ */
+export function inStages<Name extends string>(
+  stages: Readonly<Record<Name, Stage>>,
+  { signal, onProgress }: LongWork,
+  now: () => number = () => performance.now() / 1000,
+): Stages<Name> {
+  const names = Object.keys(stages) as Name[]
+  const all = names.reduce((sum, name) => sum + stages[name].share, 0)
+  const before = (name: Name) =>
+    names.slice(0, names.indexOf(name)).reduce((sum, earlier) => sum + stages[earlier].share, 0)
+  let share = 0
+  let first: { readonly at: number; readonly share: number } | undefined
+
+  function overall(name: Name, { event, done, total }: ProgressEvent): ProgressEvent['overall'] {
+    const { share: own, events } = stages[name]
+    const part = events.includes(event) && total > 0 ? Math.min(1, done / total) : 0
+    share = Math.max(share, (before(name) + own * part) / all)
+    first ??= { at: now(), share }
+    const rate = (share - first.share) / (now() - first.at)
+    return rate > 0 ? { share, eta: (1 - share) / rate } : { share }
+  }
+  return {
+    work: name => ({
+      signal,
+      onProgress: onProgress && (event => onProgress({ ...event, overall: overall(name, event) })),
+    }),
+  }
+}
