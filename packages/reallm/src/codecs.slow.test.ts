@@ -31,7 +31,7 @@ import {
 import * as layouts from '@reallm/tensor-io/layouts'
 import { fixture } from '@reallm/testing'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
-import { additive, e8, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
+import { additive, e8, gguf, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const model = fixture('models/llama-gqa-tied')
@@ -50,6 +50,7 @@ type Case = readonly [codec: MatrixCodec, params: object]
 const chosen: readonly Case[] = [
   [grid, { bits: 3, group: 8 }],
   [normalfloat, { bits: 4, group: 8 }],
+  [gguf, { type: 'Q5_1' }],
   [kmeans, { bits: 2, dim: 2 }],
   [kmeans, { bits: 2, dim: 2, permute: true }],
   [e8, { bits: 2 }],
@@ -106,7 +107,9 @@ async function write(dir: string, codec: MatrixCodec, params: object): Promise<v
   const writer = await createArtifactWriter(dir, { config: source.files.config, filesOf: source.files })
   for (const [name, [rows, cols]] of source.shapes) {
     const { data } = await source.read(name)
-    if (!/layers\.(0\.mlp|1\.self_attn)\.\w+_proj/.test(name)) {
+    // Blocks of GGUF fit the width of the MLP's last projection alone.
+    const wanted = codec === gguf ? /layers\.\d+\.mlp\.down_proj/ : /layers\.(0\.mlp|1\.self_attn)\.\w+_proj/
+    if (!wanted.test(name)) {
       await writer.addTensor(name, await source.read(name))
       continue
     }

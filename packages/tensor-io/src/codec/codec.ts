@@ -58,6 +58,10 @@ export interface ColumnEncoder {
   readonly tileRows: number
   /** Columns that share a scale: the residual must be up to date over a whole group when its first column comes. */
   readonly groupCols: number
+  /** Columns of several groups that share something besides; the residual must be up to date over all of them. */
+  readonly blockCols?: number
+  /** Called at each block's first column, before its first group, with the current residual `[rows, blockCols]`. */
+  startBlock?(residual: Matrix, col: number): void
   /** Called at each group's first column with the current residual `[rows, groupCols]`, for scales chosen on the way. */
   startGroup?(residual: Matrix, col: number): void
   /**

@@ -46,8 +46,8 @@ export async function checkCost<P>(codec: MatrixCodec<P>, params: P, [rows, cols
   )
 }
 
-export async function checkSeed<P>(codec: MatrixCodec<P>, params: P) {
-  const w = normals(48, 96, 4)
+export async function checkSeed<P>(codec: MatrixCodec<P>, params: P, cols = 96) {
+  const w = normals(48, cols, 4)
   sameParts(
     await codec.encode(w, params, { seed: 7 }),
     await codec.encode(w, params, { seed: 7 }),
@@ -60,30 +60,30 @@ export async function checkError<P>(codec: MatrixCodec<P>, params: P, w: Matrix,
   assert(error <= ceiling, `error ${error.toFixed(5)} is above ${ceiling}`)
 }
 
-export async function checkFlat<P>(codec: MatrixCodec<P>, params: P) {
-  const zero = codec.decode(await codec.encode(zeroMatrix(32, 64), params, { seed: 1 }))
+export async function checkFlat<P>(codec: MatrixCodec<P>, params: P, cols = 64) {
+  const zero = codec.decode(await codec.encode(zeroMatrix(32, cols), params, { seed: 1 }))
   assert(
     zero.data.every(v => Math.abs(v) < 1e-3),
     'zeros do not decode to zeros',
   )
-  const constant = zeroMatrix(32, 64)
+  const constant = zeroMatrix(32, cols)
   constant.data.fill(0.25)
   const decoded = codec.decode(await codec.encode(constant, params, { seed: 1 }))
   assert(decoded.data.every(Number.isFinite), 'a constant matrix does not decode to finite weights')
 }
 
-export async function checkHessian<P>(codec: MatrixCodec<P>, params: P) {
-  const hessian = zeroMatrix(64, 64)
-  for (let i = 0; i < 64; i++) hessian.data[i * 65] = i < 8 ? 100 : 1
-  const w = normals(32, 64, 5)
+export async function checkHessian<P>(codec: MatrixCodec<P>, params: P, cols = 64) {
+  const hessian = zeroMatrix(cols, cols)
+  for (let i = 0; i < cols; i++) hessian.data[i * (cols + 1)] = i < 8 ? 100 : 1
+  const w = normals(32, cols, 5)
   const e = await codec.encode(w, params, { seed: 1, hessian })
   assert(codec.decode(e).data.every(Number.isFinite), 'decoded weights are not all finite')
-  equal(bitsOf(e), bitsOf(codec.cost([32, 64], params)), 'bits')
+  equal(bitsOf(e), bitsOf(codec.cost([32, cols], params)), 'bits')
   await rejected(codec.encode(w, params, { seed: 1, hessian: zeroMatrix(3, 3) }), 'bad-tensor', /hessian/i)
 }
 
-export async function checkAbort<P>(codec: MatrixCodec<P>, params: P) {
-  const w = normals(64, 128, 6)
+export async function checkAbort<P>(codec: MatrixCodec<P>, params: P, cols = 128) {
+  const w = normals(64, cols, 6)
   await rejected(codec.encode(w, params, { seed: 1, signal: AbortSignal.abort() }), 'aborted')
   const controller = new AbortController()
   let events = 0
@@ -104,21 +104,25 @@ export async function checkAbort<P>(codec: MatrixCodec<P>, params: P) {
   )
 }
 
-export async function checkBadInput<P>(codec: MatrixCodec<P>, params: P) {
+export async function checkBadInput<P>(codec: MatrixCodec<P>, params: P, cols = 32) {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
-    const w = normals(16, 32, 7)
-    w.data[33] = value
-    await rejected(codec.encode(w, params, { seed: 1 }), 'numeric', /\[16×32\].*\[1, 1\]/)
+    const w = normals(16, cols, 7)
+    w.data[cols + 1] = value
+    await rejected(
+      codec.encode(w, params, { seed: 1 }),
+      'numeric',
+      new RegExp(`\\[16×${cols}\\].*\\[1, 1\\]`),
+    )
   }
-  await rejected(codec.encode(zeroMatrix(0, 32), params, { seed: 1 }), 'bad-option', /\[0×32\]/)
+  await rejected(codec.encode(zeroMatrix(0, cols), params, { seed: 1 }), 'bad-option', /\[0×/)
   refused(() => codec.cost([16, 0], params), 'bad-option', /\[16×0\]/)
   const wrong = { ...params, noSuchOption: 1 }
-  refused(() => codec.cost([16, 32], wrong), 'bad-option', /noSuchOption/)
+  refused(() => codec.cost([16, cols], wrong), 'bad-option', /noSuchOption/)
 }
 
-export async function checkColumns<P>(codec: MatrixCodec<P> | ColumnCodec<P>, params: P) {
+export async function checkColumns<P>(codec: MatrixCodec<P> | ColumnCodec<P>, params: P, cols = 96) {
   assert('columns' in codec, 'has no columns(): skip with a reason')
-  const w = normals(40, 96, 8)
+  const w = normals(40, cols, 8)
   const whole = await codec.encode(w, params, { seed: 1 })
   const decoded = codec.decode(whole)
   const encoder = await codec.columns(w, params, { seed: 1 })
@@ -143,9 +147,9 @@ export async function checkColumns<P>(codec: MatrixCodec<P> | ColumnCodec<P>, pa
   sameParts(encoder.finish(), whole, 'columns, one tile after the other, and encode')
 }
 
-export async function checkRows<P>(codec: MatrixCodec<P>, params: P) {
+export async function checkRows<P>(codec: MatrixCodec<P>, params: P, cols = 48) {
   assert(codec.decodeRows, 'has no decodeRows(): skip with a reason')
-  const e = await codec.encode(normals(70, 48, 9), params, { seed: 1 })
+  const e = await codec.encode(normals(70, cols, 9), params, { seed: 1 })
   const all = codec.decode(e)
   for (const [from, to] of [
     [0, 70],
@@ -155,8 +159,8 @@ export async function checkRows<P>(codec: MatrixCodec<P>, params: P) {
     [7, 7],
   ]) {
     const rows = codec.decodeRows(e, from, to)
-    equal(`${rows.rows}×${rows.cols}`, `${to - from}×48`, 'rows')
-    near(rows.data, all.data.subarray(from * 48, to * 48), `rows ${from} to ${to}`)
+    equal(`${rows.rows}×${rows.cols}`, `${to - from}×${cols}`, 'rows')
+    near(rows.data, all.data.subarray(from * cols, to * cols), `rows ${from} to ${to}`)
   }
   for (const [from, to] of [
     [-1, 2],
@@ -166,8 +170,8 @@ export async function checkRows<P>(codec: MatrixCodec<P>, params: P) {
     refused(() => codec.decodeRows?.(e, from, to), 'bad-option')
 }
 
-export async function checkTampered<P>(codec: MatrixCodec<P>, params: P) {
-  const e = await codec.encode(normals(32, 64, 10), params, { seed: 1 })
+export async function checkTampered<P>(codec: MatrixCodec<P>, params: P, cols = 64) {
+  const e = await codec.encode(normals(32, cols, 10), params, { seed: 1 })
   for (const { what, code, names, matrix } of mutations(e)) {
     refused(() => codec.decode(matrix), code, new RegExp(names), what)
   }

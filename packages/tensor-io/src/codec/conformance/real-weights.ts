@@ -6,11 +6,14 @@ const COLS = 192
 /**
  * Rows 0–63, columns 0–191 of `blk.0.attn_q` of SmolLM2-135M-Instruct (Hugging Face, Apache-2.0): real weights with the
  * structure of an early query matrix, here as int8 with a scale per row.
+ *
+ * @param cols where it is not 192, the weights are cut into rows of this width, as many as come out whole
  */
-export function realWeights(): Matrix {
+export function realWeights(cols = COLS): Matrix {
   const codes = Int8Array.from(atob(codesBase64), c => c.charCodeAt(0))
   const data = Float32Array.from(codes, (code, i) => code * scales[Math.floor(i / COLS)])
-  return { rows: ROWS, cols: COLS, data }
+  const rows = Math.floor((ROWS * COLS) / cols)
+  return { rows, cols, data: data.subarray(0, rows * cols) }
 }
 
 const scales = [

@@ -78,7 +78,7 @@ async function encodeColumns(
   overRows: ErrorFeedback | undefined,
   ctx: EncodeContext,
 ): Promise<EncodedMatrix> {
-  const { tileCols, groupCols } = encoder
+  const { tileCols, groupCols, blockCols = w.cols } = encoder
   // Transposed, so that the later columns are one piece of memory.
   const target = transpose(w)
   const columns = (from: number, count: number) => transpose(tileOf(target, from, 0, count, w.rows))
@@ -88,6 +88,7 @@ async function encodeColumns(
     const errors = zeroMatrix(end - start, w.rows)
     for (let col = start; col < end; col += tileCols) {
       throwIfAborted(ctx.signal)
+      if (col % blockCols === 0) encoder.startBlock?.(columns(col, blockCols), col)
       if (col % groupCols === 0) encoder.startGroup?.(columns(col, groupCols), col)
       const block = columns(col, tileCols)
       const error = transpose(

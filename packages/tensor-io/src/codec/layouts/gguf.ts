@@ -1,0 +1,55 @@
+import { shapeText } from '../../core/check.ts'
+import { ReallmError } from '../../core/errors.ts'
+import type { Matrix } from '../../core/tensor.ts'
+import type { Fields } from '../field.ts'
+import { decodeBlocks } from '../gguf-blocks/decode.ts'
+import { type GgufType, ggufTypes } from '../gguf-blocks/types.ts'
+import type { Stored, StoredLayout } from '../layout.ts'
+
+/** The block types of GGUF, without those of single weights. */
+const blockTypes: ReadonlyMap<string, GgufType> = /* @__PURE__ */ new Map(
+  [...ggufTypes.values()].filter(({ block }) => block > 1).map(type => [type.name, type]),
+)
+
+const params = {
+  /** Name of the block type: `Q4_K`. */
+  type: { of: /* @__PURE__ */ [...blockTypes.keys()] },
+} as const satisfies Fields
+
+/**
+ * Blocks of a GGUF type, as llama.cpp reads them.
+ *
+ * Parts: `blocks` U8 `[rows, bytes of a row]`.
+ */
+export const ggufLayout: StoredLayout<typeof params> = {
+  codec: 'gguf',
+  params,
+  parts([rows, cols], { type }) {
+    const { block, bytes } = ggufBlockType(type)
+    if (cols % block !== 0) {
+      throw new ReallmError(
+        'bad-option',
+        `${type} ${shapeText([rows, cols])}: ${block} does not divide ${cols}`,
+        {
+          hint: `its blocks hold ${block} weights of a row; use a type with smaller blocks, like Q4_0 with 32`,
+        },
+      )
+    }
+    return { blocks: { dtype: 'U8', shape: [rows, (cols / block) * bytes] } }
+  },
+}
+
+/** Weights and bytes of a block. */
+export const ggufBlockType = (name: string): GgufType => blockTypes.get(name)!
+
+/** Rows `from` to `to` (exclusive), decoded to the bit as llama.cpp does. */
+export function readGguf(
+  { parts, params, shape: [rows, cols] }: Stored<typeof ggufLayout>,
+  from: number,
+  to: number,
+): Matrix {
+  const bytes = parts.blocks.data as Uint8Array
+  const rowBytes = bytes.length / rows
+  const data = decodeBlocks(ggufBlockType(params.type), bytes.subarray(from * rowBytes, to * rowBytes))
+  return { rows: to - from, cols, data }
+}

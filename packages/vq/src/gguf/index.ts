@@ -1,0 +1,1 @@
+export { type GgufParams, gguf } from './codec.ts'
