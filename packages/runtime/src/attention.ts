@@ -1,6 +1,8 @@
 import type { Pointer } from '@reallm/kernels/inference'
+import { ReallmError } from '@reallm/tensor-io'
 import {
   type Attention,
+  attentionOf,
   type Norm,
   type Rope,
   rotations,
@@ -28,14 +30,18 @@ export class AttentionMixer {
 
   constructor(engine: Engine, { layerSpecs }: TransformerConfig) {
     this.#engine = engine
-    for (const { mixer } of layerSpecs) {
-      const width = mixer.heads * mixer.headDim
+    const attentions = layerSpecs.map(({ mixer }) => attentionOf(mixer, 'the runtime'))
+    const gated = attentions.find(({ gated }) => gated)
+    if (gated) {
+      throw new ReallmError('unsupported', `${gated.output.name}: the runtime knows no gated attention`)
+    }
+    for (const { heads, headDim } of attentions) {
+      const width = heads * headDim
       if (!this.#attended.has(width)) this.#attended.set(width, new Activations(engine, width))
     }
     this.#queries = engine.allocateFloats(BATCH * Math.max(...this.#attended.keys()))
     this.#scores = engine.allocateFloats(engine.inference.threads * this.#scoresStride)
-    for (const { mixer } of layerSpecs) {
-      const { rope } = mixer
+    for (const { rope } of attentions) {
       if (!rope || this.#angles.has(rope)) continue
       const make = (): Angles => {
         const floats = BATCH * rope.inverseFrequencies.length

@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import type { LinearModule, Norm, TransformerConfig } from '@reallm/tensor-io/models'
+import { attentionOf, type LinearModule, type Norm, type TransformerConfig } from '@reallm/tensor-io/models'
 import { AttentionMixer } from './attention.ts'
 import { Activations, BATCH, type Engine } from './engine.ts'
 import { GatedProduct } from './gated-product.ts'
@@ -57,7 +57,8 @@ export class Decoder {
     }
     for (const [i, { mixer, ffn, norms, scales }] of layerSpecs.entries()) {
       const x = this.#input(norms.beforeMixer, tokens)
-      const attended = this.#attention.run(mixer, i, this.weights, x, cache, tokens)
+      const attention = attentionOf(mixer, 'the runtime')
+      const attended = this.#attention.run(attention, i, this.weights, x, cache, tokens)
       this.#add(mixer.output, attended, norms.afterMixer, scales.residual, tokens)
       const y = this.#input(norms.beforeFfn, tokens)
       const gated = this.#mlp.run(ffn, this.weights, y, tokens)

@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import type { TransformerConfig } from '@reallm/tensor-io/models'
+import { attentionOf, type TransformerConfig } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 
 const FIRST_CAPACITY = 256
@@ -22,7 +22,8 @@ export class KvCache {
   constructor(engine: Engine, { layerSpecs }: TransformerConfig) {
     this.#engine = engine
     this.layers = layerSpecs.map(({ mixer }) => {
-      const width = mixer.kvHeads * mixer.headDim
+      const { kvHeads, headDim } = attentionOf(mixer, 'the runtime')
+      const width = kvHeads * headDim
       return { keys: this.#allocate(width), values: this.#allocate(width), width }
     })
   }

@@ -19,6 +19,9 @@ export const goldenModels = [
   'exaone4',
 ]
 
+/** Those with mixers that keep a state: convolutions, the delta rule, Mamba-2. */
+export const goldenRecurrentModels = ['lfm2', 'granitemoehybrid', 'qwen3_5_text']
+
 /** Those that GGUF can hold: llama.cpp has no windows for Mistral, and for EXAONE only in a model of 64 layers. */
 export const goldenModelsInGguf = goldenModels.filter(name => !['mistral-untied', 'exaone4'].includes(name))
 
@@ -30,11 +33,13 @@ function withBf16Frequencies(config: TransformerConfig): TransformerConfig {
   const rounded = (x: readonly number[]) => [...bf16ToF32(f32ToBf16(Float32Array.from(x)))]
   const ropes = new Map<Rope | undefined, Rope>()
   const layerSpecs = config.layerSpecs.map(spec => {
-    const { rope } = spec.mixer
+    const { mixer } = spec
+    if (mixer.kind !== 'attention') return spec
+    const { rope } = mixer
     const made =
       rope && (ropes.get(rope) ?? { ...rope, inverseFrequencies: rounded(rope.inverseFrequencies) })
     if (made) ropes.set(rope, made)
-    return { ...spec, mixer: { ...spec.mixer, rope: made } }
+    return { ...spec, mixer: { ...mixer, rope: made } }
   })
   return { ...config, layerSpecs }
 }

@@ -18,7 +18,10 @@ export function attention(
   const [batch, length] = x.shape as [number, number]
   const past = options.cache?.length(i) ?? 0
   const turn = rope && turning(rope, past, length)
-  const [queries, keys, values] = projectAll(weights, [spec.query, spec.key, spec.value], x, options)
+  const [asked, keys, values] = projectAll(weights, [spec.query, spec.key, spec.value], x, options)
+  const [queries, gate] = spec.gated
+    ? tf.split(asked.reshape([batch, length, heads, 2 * headDim]), 2, 3)
+    : [asked, undefined]
   const byHead = (y: TfTensor, count: number) =>
     y.reshape([batch, length, count, headDim]).transpose([0, 2, 1, 3])
   /** Queries or keys with their norm and rotary embedding, `[batch, count, positions, headDim]`. */
@@ -53,7 +56,8 @@ export function attention(
     chunks.push(attended.reshape([batch, heads, rows, headDim]))
   }
   const mixed = chunks.length === 1 ? chunks[0] : tf.concat(chunks, 2)
-  return mixed.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
+  const read = mixed.transpose([0, 2, 1, 3])
+  return (gate ? read.mul(gate.sigmoid()) : read).reshape([batch, length, heads * headDim])
 }
 
 /** Turns queries or keys `[batch, heads, length, headDim]` of the positions from `past` on. */

@@ -1,4 +1,4 @@
-import type { TransformerConfig } from '@reallm/tensor-io/models'
+import { attentionOf, type TransformerConfig } from '@reallm/tensor-io/models'
 import { createTokenizer } from '@reallm/tensor-io/tokenizer'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type GoldenModel, goldenModel } from '../test/golden.ts'
@@ -47,9 +47,10 @@ describe('generateIds', () => {
   it('reads the text again where LongRoPE turns it by other angles', async () => {
     const { config, weights } = model
     const layerSpecs = config.layerSpecs.map(spec => {
-      const rope = spec.mixer.rope!
+      const mixer = attentionOf(spec.mixer, 'the test')
+      const rope = mixer.rope!
       const inverseFrequencies = rope.inverseFrequencies.map(() => 1.5)
-      return { ...spec, mixer: { ...spec.mixer, rope: { ...rope, long: { beyond: 5, inverseFrequencies } } } }
+      return { ...spec, mixer: { ...mixer, rope: { ...rope, long: { beyond: 5, inverseFrequencies } } } }
     })
     const before = tf.memory().numTensors
     const long = { ...config, layerSpecs }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { configFromGguf, ggufTensors, permuteHeads } from '@reallm/tensor-io/gguf'
-import { openWeights, parseConfig, rope } from '@reallm/tensor-io/models'
+import { attentionsOf, openWeights, parseConfig, rope } from '@reallm/tensor-io/models'
 import { fixture, goldenModels } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeAsGguf } from '../test/as-gguf.ts'
@@ -31,7 +31,7 @@ describe('a GGUF file', () => {
         name === 'gemma3-text' ? 1e-6 : 1e-12,
       )
     }
-    const q = `${model.config.layerSpecs[1].mixer.query.module.name}.weight`
+    const q = `${attentionsOf(model.config.layerSpecs).at(-1)!.query.module.name}.weight`
     expect(await model.read(q, [2, 5])).toEqual(await original.read(q, [2, 5]))
     await model.close()
     await original.close()
@@ -81,7 +81,7 @@ describe('configFromGguf', () => {
     const { layerSpecs, norm } = parseConfig(
       configFromGguf(metadata, tensors, { 'rope_freqs.weight': factors }),
     )
-    const { inverseFrequencies } = layerSpecs[0].mixer.rope!
+    const { inverseFrequencies } = attentionsOf(layerSpecs)[0].rope!
     for (const [i, f] of scaled.entries()) expect(inverseFrequencies[i] / f).toBeCloseTo(1, 6)
     expect(norm.eps).toBe(1e-5)
     expect(() => configFromGguf(metadata, tensors, { 'rope_freqs.weight': factors.map(f => f * f) })).toThrow(
@@ -96,7 +96,7 @@ describe('configFromGguf', () => {
       'llama.rope.scaling.original_context_length': 32768,
     }
     const { layerSpecs } = parseConfig(configFromGguf({ ...metadata, ...yarn }, tensors))
-    expect(layerSpecs[0].mixer.rope?.scale).toBeCloseTo(0.1 * Math.log(4) + 1)
+    expect(attentionsOf(layerSpecs)[0].rope?.scale).toBeCloseTo(0.1 * Math.log(4) + 1)
   })
 
   it('names what is missing or unknown', () => {

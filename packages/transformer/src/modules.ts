@@ -16,7 +16,7 @@ export interface Hooks {
 }
 
 export interface ForwardOptions extends Hooks {
-  /** Keys and values of what came before; what comes now is appended. */
+  /** What layers keep of what came before; what comes now is added. */
   readonly cache?: KvCache | undefined
 }
 

@@ -5,7 +5,7 @@ import {
   projectionGroups,
   type TransformerConfig,
 } from '@reallm/tensor-io/models'
-import { attention } from './attention.ts'
+import { mix } from './mixer.ts'
 import { mlp } from './mlp.ts'
 import { type ForwardOptions, type Hooks, normalise, project, type Weights, weightOf } from './modules.ts'
 import { crossEntropy, embedding } from './ops.ts'
@@ -63,7 +63,7 @@ export function sublayers({ layerSpecs }: TransformerConfig, layer: number): rea
     sublayer(spec, {
       groups: groups.mixer,
       before: spec.norms.beforeMixer,
-      lastInput: (weights, x, options) => attention(spec.mixer, layer, weights, x, options),
+      lastInput: (weights, x, options) => mix(spec.mixer, layer, weights, x, options),
       after: spec.norms.afterMixer,
     }),
     sublayer(spec, {

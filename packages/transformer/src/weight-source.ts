@@ -44,6 +44,6 @@ export const streamed = (model: ModelWeights, hooks?: Hooks): WeightSource => ({
 function tensorsOf(config: TransformerConfig, part: ModelPart): Iterable<string> {
   const embedding = 'model.embed_tokens.weight'
   if (part === 'embed') return [embedding]
-  if (part === 'head') return ['model.norm.weight', config.tiedHead ? embedding : 'lm_head.weight']
+  if (part === 'head') return [`${config.norm.name}.weight`, config.tiedHead ? embedding : 'lm_head.weight']
   return blockTensors(config, part).keys()
 }

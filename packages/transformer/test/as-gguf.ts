@@ -1,6 +1,6 @@
 import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
 import { configToGguf, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
-import { allTensors, type ModelWeights } from '@reallm/tensor-io/models'
+import { allTensors, attentionsOf, type ModelWeights } from '@reallm/tensor-io/models'
 
 /**
  * Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added; of windows the
@@ -11,7 +11,9 @@ export async function writeAsGguf(model: ModelWeights, path: string, more: Recor
   const { metadata } = configToGguf(config)
   const architecture = metadata['general.architecture'].value
   const { [`${architecture}.attention.sliding_window_pattern`]: _, ...told } = metadata
-  const window = config.layerSpecs.map(({ mixer }) => mixer.window).find(w => w !== undefined)
+  const window = attentionsOf(config.layerSpecs)
+    .map(({ window }) => window)
+    .find(w => w !== undefined)
   const windowed: Record<string, GgufValue> =
     window === undefined
       ? {}

@@ -1,5 +1,5 @@
 import { linearModules } from '@reallm/tensor-io/models'
-import { goldenModels } from '@reallm/testing'
+import { goldenModels, goldenRecurrentModels } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateIds } from '../src/generate.ts'
 import { createKvCache } from '../src/kv-cache.ts'
@@ -7,9 +7,13 @@ import { type BackendName, type TfTensor, tf, useBackend } from '../src/tf.ts'
 import { block, embed, forward, nextTokenLoss, sublayers } from '../src/transformer.ts'
 import { distance, type GoldenModel, goldenModel, relativeError } from './golden.ts'
 
+/** Logits may be so far from the reference's: norms of what heads read, when that is little, magnify what is rounded. */
+const tolerances: Readonly<Record<string, number>> = { qwen3_5_text: 5e-4 }
+
 /** Every golden model on one backend: logits, loss, gradients, sublayers, generation with and without a cache. */
 export function testGoldenModels(backend: BackendName): void {
-  describe.each(goldenModels)('%s', name => {
+  describe.each([...goldenModels, ...goldenRecurrentModels])('%s', name => {
+    const tolerance = tolerances[name] ?? 1e-4
     let model: GoldenModel
     let ids: TfTensor
     let before: number
@@ -29,7 +33,7 @@ export function testGoldenModels(backend: BackendName): void {
       const { config, weights, expected } = model
       tf.tidy(() => {
         const logits = forward(config, weights, ids)
-        expect(distance(logits, expected.logits)).toBeLessThan(1e-4)
+        expect(distance(logits, expected.logits)).toBeLessThan(tolerance)
         const hidden = block(config, weights, 0, embed(config, weights, ids))
         expect(distance(hidden, expected.hidden_1)).toBeLessThan(1e-4)
       })
@@ -96,7 +100,7 @@ export function testGoldenModels(backend: BackendName): void {
           parts.push(forward(config, weights, ids.slice([0, from], [2, to - from]), { cache }))
         }
         expect(cache.length(0)).toBe(length)
-        expect(distance(tf.concat(parts, 1), expected.logits)).toBeLessThan(1e-4)
+        expect(distance(tf.concat(parts, 1), expected.logits)).toBeLessThan(tolerance)
       })
       cache.dispose()
     })
@@ -118,7 +122,7 @@ export function testGoldenModels(backend: BackendName): void {
         const pieces = [0, 50, 100].map(from =>
           forward(config, weights, long.slice([0, from], [2, 50]), { cache }),
         )
-        expect(distance(tf.concat(pieces, 1), forward(config, weights, long))).toBeLessThan(1e-4)
+        expect(distance(tf.concat(pieces, 1), forward(config, weights, long))).toBeLessThan(tolerance)
       })
       cache.dispose()
     })

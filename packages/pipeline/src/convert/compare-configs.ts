@@ -1,4 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
+import { attentionsOf, type Mixer } from '@reallm/tensor-io/models'
 import type { TransformerConfig } from '@reallm/transformer'
 
 /** What may be called differently: families that share an architecture, and ids that come with the tokenizer. */
@@ -33,22 +34,26 @@ export function requireSameConfig(original: TransformerConfig, found: Transforme
 /** A configuration with what its layers differ in from other models under names of their own. */
 function comparable({ layerSpecs, ...config }: TransformerConfig): Record<string, unknown> {
   const { maxPositions } = config
+  const attentions = attentionsOf(layerSpecs)
   return {
     ...config,
     // A window as long as the longest text cuts nothing off.
-    windows: layerSpecs.map(({ mixer: { window } }) =>
-      window === undefined || window >= maxPositions ? null : window,
-    ),
-    ropes: layerSpecs.map(({ mixer }) => mixer.rope ?? null),
+    windows: attentions.map(({ window }) => (window === undefined || window >= maxPositions ? null : window)),
+    ropes: attentions.map(({ rope }) => rope ?? null),
     activation: common(layerSpecs.map(({ ffn }) => ffn.activation)),
-    attentionScale: common(layerSpecs.map(({ mixer }) => mixer.scale)),
-    attentionSoftcap: common(layerSpecs.map(({ mixer }) => mixer.softcap)),
+    attentionScale: common(attentions.map(({ scale }) => scale)),
+    attentionSoftcap: common(attentions.map(({ softcap }) => softcap)),
     layerSpecs: layerSpecs.map(({ mixer, ffn, ...spec }) => {
-      const { window: _, rope, scale, softcap, ...attention } = mixer
       const { activation, ...mlp } = ffn
-      return { ...spec, mixer: attention, ffn: mlp }
+      return { ...spec, mixer: withoutNamed(mixer), ffn: mlp }
     }),
   }
+}
+
+function withoutNamed(mixer: Mixer): object {
+  if (mixer.kind !== 'attention') return mixer
+  const { window: _, rope, scale, softcap, ...attention } = mixer
+  return attention
 }
 
 const common = (values: readonly unknown[]): unknown =>

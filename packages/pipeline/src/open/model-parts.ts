@@ -1,4 +1,5 @@
 import { type MatrixShape, sizeOf } from '@reallm/tensor-io'
+import { projectionsOf } from '@reallm/tensor-io/models'
 import { allTensors, linearModules, type TransformerConfig } from '@reallm/transformer'
 
 /** A matrix of a model, to be stored. */
@@ -45,11 +46,10 @@ export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): M
   if (scope === 'all') matrices.push(vocabularyMatrix('model.embed_tokens', 'embed_tokens'))
   for (let i = 0; i < layers; i++) {
     const { mixer } = config.layerSpecs[i]
-    const heads = new Set([mixer.query, mixer.key, mixer.value].map(({ module }) => module.name))
-    heads.add(mixer.output.name)
+    const inHeads = new Set([...projectionsOf(mixer).map(({ module }) => module.name), mixer.output.name])
     for (const { name, shape } of linearModules(config, i)) {
       const kind = name.slice(name.lastIndexOf('.') + 1)
-      const attention = heads.has(name) && { headDim: mixer.headDim }
+      const attention = mixer.kind === 'attention' && inHeads.has(name) && { headDim: mixer.headDim }
       matrices.push({ name, shape, kind, layer: i, ...attention })
     }
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from './config.ts'
 import { configFromGguf } from './config-from-gguf.ts'
+import { attentionsOf, type LayerSpec } from './layer-spec.ts'
 
 const file = (
   architecture: string,
@@ -26,7 +27,7 @@ const read = (metadata: Record<string, unknown>, ...tensors: string[]) => {
   return parseConfig(configFromGguf(metadata, new Map(names.map(name => [name, { shape: [100, 64] }]))))
 }
 const windowsOf = (metadata: Record<string, unknown>) =>
-  read(metadata).layerSpecs.map(({ mixer }) => mixer.window)
+  attentionsOf(read(metadata).layerSpecs).map(({ window }) => window)
 
 describe('a configuration in GGUF', () => {
   it.each([
@@ -69,10 +70,9 @@ describe('a configuration in GGUF', () => {
       file('gemma3', { ...windowed, 'rope.freq_base_swa': 100, final_logit_softcapping: 30 }),
     )
     expect(config.logitSoftcap).toBe(30)
-    const frequency = ({ rope }: (typeof config)['layerSpecs'][number]['mixer']) =>
-      rope!.inverseFrequencies[1]
-    expect(frequency(config.layerSpecs[0].mixer)).toBeCloseTo(100 ** (-2 / 16), 12)
-    expect(frequency(read(file('gemma3', windowed)).layerSpecs[0].mixer)).toBeCloseTo(10_000 ** (-2 / 16), 12)
+    const frequency = ([first]: readonly LayerSpec[]) => attentionsOf([first])[0].rope!.inverseFrequencies[1]
+    expect(frequency(config.layerSpecs)).toBeCloseTo(100 ** (-2 / 16), 12)
+    expect(frequency(read(file('gemma3', windowed)).layerSpecs)).toBeCloseTo(10_000 ** (-2 / 16), 12)
     // Gemma's checkpoints are bfloat16; a file may say that √width is meant exactly.
     expect(read(file('gemma3', { embedding_length: 72, 'attention.key_length': 18 })).embeddingScale).toBe(
       8.5,

@@ -77,7 +77,7 @@ export class ConfigReader {
   }
 
   get eps(): number {
-    return this.number('rms_norm_eps') ?? 1e-6
+    return this.number('rms_norm_eps') ?? this.number('norm_eps') ?? 1e-6
   }
 
   get maxPositions(): number {
@@ -103,6 +103,24 @@ export class ConfigReader {
       'bad-file',
       `config.json: layer_types has ${types.length} entries for ${this.layers} layers`,
     )
+  }
+
+  /**
+   * Which of some kinds layer `i` is: by the names that `layer_types` has for them, or as `otherwise` says where there is no
+   * such list.
+   */
+  layerKind<Kind extends string>(
+    i: number,
+    names: Readonly<Record<string, Kind>>,
+    otherwise: (i: number) => Kind,
+  ): Kind {
+    const type = this.layerType(i)
+    if (type === undefined) return otherwise(i)
+    const kind = Object.entries(names).find(([name]) => name === type)?.[1]
+    if (kind !== undefined) return kind
+    throw new ReallmError('unsupported', `config.json: layer_types has ${JSON.stringify(type)}`, {
+      hint: `supported: ${Object.keys(names).join(', ')}`,
+    })
   }
 
   /** The window of layer `i`, if it slides: as `layer_types` says, or as `otherwise` does where there is no such list. */

@@ -3,6 +3,7 @@ import type { GgufValue } from '../formats/gguf/values.ts'
 import { familyOf, type TransformerConfig } from './config.ts'
 import { ConfigReader } from './config-reader.ts'
 import { type RopeTensors, ropeToGguf } from './gguf-rope.ts'
+import { attentionOf } from './layer-spec.ts'
 
 /** A model's configuration as GGUF says it. */
 export interface GgufConfig {
@@ -30,7 +31,8 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     keys = {},
     ropeTensors = [],
   } = family.gguf
-  const [{ mixer, ffn }] = config.layerSpecs
+  const { ffn } = config.layerSpecs[0]
+  const mixer = attentionOf(config.layerSpecs[0].mixer, 'GGUF')
   const reader = new ConfigReader(config.source, family)
   const width = mixer.heads * mixer.headDim
   if (headsFill && width !== config.hiddenSize) {
@@ -85,7 +87,7 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
 }
 
 function windowsToGguf({ layerSpecs }: TransformerConfig): Record<string, GgufValue> {
-  const windows = layerSpecs.map(({ mixer }) => mixer.window)
+  const windows = layerSpecs.map(({ mixer }) => (mixer.kind === 'attention' ? mixer.window : undefined))
   const window = windows.find(w => w !== undefined)
   if (window === undefined) return {}
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ReallmError } from '../core/errors.ts'
 import { allTensors, linearModules, parseConfig, widestInput } from './config.ts'
-import { projectionGroups } from './layer-spec.ts'
+import { attentionsOf, projectionGroups } from './layer-spec.ts'
 
 const llama = {
   model_type: 'llama',
@@ -17,7 +17,7 @@ const llama = {
   eos_token_id: [2, 0],
 }
 const layers = { ...llama, num_hidden_layers: 8, sliding_window: 32 }
-const mixers = (source: object) => parseConfig(source as never).layerSpecs.map(({ mixer }) => mixer)
+const mixers = (source: object) => attentionsOf(parseConfig(source as never).layerSpecs)
 const slides = (source: object) => mixers(source).map(({ window }) => window === 32)
 const ropes = (source: object) => mixers(source).map(({ rope }) => rope!)
 

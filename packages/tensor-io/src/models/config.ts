@@ -1,7 +1,15 @@
 import { ReallmError } from '../core/errors.ts'
 import { ConfigReader, type HuggingFaceConfig } from './config-reader.ts'
 import { type Family, families } from './families/index.ts'
-import { type LayerSpec, type LinearModule, type Norm, normsOf, projectionGroups } from './layer-spec.ts'
+import {
+  attentionsOf,
+  type LayerSpec,
+  type LinearModule,
+  type Norm,
+  normsOf,
+  otherTensors,
+  projectionGroups,
+} from './layer-spec.ts'
 
 /** A decoder as data, the same for every family and source: embedding, layers, a norm, output head. */
 export interface TransformerConfig {
@@ -66,7 +74,7 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
     layerSpecs,
     maxPositions: config.maxPositions,
     embeddingScale: family.embeddingScale?.(config) ?? 1,
-    norm: { name: 'model.norm', width: hiddenSize, eps: config.eps, offset },
+    norm: { name: family.lastNorm ?? 'model.norm', width: hiddenSize, eps: config.eps, offset },
     tiedHead: config.flag('tie_word_embeddings'),
     logitScale: family.logitScale?.(config) ?? 1,
     ...(logitSoftcap !== undefined && { logitSoftcap }),
@@ -93,7 +101,7 @@ export function linearModules({ layerSpecs }: TransformerConfig, i: number): Lin
 
 /** Texts of more positions than this have other rotary embeddings, from their beginning on; Infinity where there is no such. */
 export const longRopeBeyond = ({ layerSpecs }: TransformerConfig): number =>
-  Math.min(...layerSpecs.map(({ mixer }) => mixer.rope?.long?.beyond ?? Number.POSITIVE_INFINITY))
+  Math.min(...attentionsOf(layerSpecs).map(({ rope }) => rope?.long?.beyond ?? Number.POSITIVE_INFINITY))
 
 /** Width of the widest input of a linear layer within the layers. */
 export function widestInput(config: TransformerConfig): number {
@@ -112,6 +120,7 @@ export function blockTensors(config: TransformerConfig, i: number): Map<string, 
     if (bias) tensors.set(`${name}.bias`, [shape[0]])
   }
   for (const { name, width } of normsOf(config.layerSpecs[i])) tensors.set(`${name}.weight`, [width])
+  for (const [name, shape] of otherTensors(config.layerSpecs[i])) tensors.set(name, shape)
   return tensors
 }
 

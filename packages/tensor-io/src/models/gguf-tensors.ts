@@ -1,5 +1,5 @@
 import { familyOf, type TransformerConfig } from './config.ts'
-import type { LayerSpec, Norm, Projection } from './layer-spec.ts'
+import { attentionOf, type LayerSpec, type Norm, type Projection } from './layer-spec.ts'
 
 /** How llama.cpp stores a tensor of a model. */
 export interface StoredInGguf {
@@ -39,12 +39,13 @@ export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, Stor
 }
 
 function addLayer(
-  { mixer, ffn, norms }: LayerSpec,
+  { ffn, norms, ...spec }: LayerSpec,
   block: string,
   add: (module: string, name: string, heads?: number) => void,
   addNorm: (norm: Norm | undefined, name: string) => void,
 ): void {
   const fused = (...parts: Projection[]) => parts.every(({ module }) => module.name === parts[0].module.name)
+  const mixer = attentionOf(spec.mixer, 'GGUF')
   const { query, key, value } = mixer
   if (fused(query, key, value)) {
     add(query.module.name, `${block}.attn_qkv`)

@@ -1,3 +1,4 @@
+import { ReallmError } from '../core/errors.ts'
 import type { Rope } from './rope.ts'
 
 /** A linear layer of the model: `y = x Wᵀ (+ bias)`. */
@@ -23,6 +24,26 @@ export interface Norm {
   readonly offset: 0 | 1
 }
 
+/** A tensor that is neither a norm's nor a linear layer's, by its whole name. */
+export interface Parameter {
+  readonly name: string
+  readonly shape: readonly number[]
+}
+
+/**
+ * A convolution over positions, each channel by itself: `y[t] = Σ weight[j] · x[t − kernel + 1 + j]`, nothing lying before
+ * the first position.
+ */
+export interface CausalConv {
+  readonly channels: number
+  /** Positions that an output sees, its own included. */
+  readonly kernel: number
+  /** `[channels, 1, kernel]` */
+  readonly weight: Parameter
+  /** `[channels]` */
+  readonly bias: Parameter | undefined
+}
+
 /** Causal attention; heads share keys and values in groups of `heads / kvHeads`. */
 export interface Attention {
   readonly kind: 'attention'
@@ -42,6 +63,69 @@ export interface Attention {
   readonly softcap: number | undefined
   /** Factor of the scores. */
   readonly scale: number
+  /** The rows of each head's query are followed by as many of a gate: what the head reads counts `sigmoid(gate)` times. */
+  readonly gated: boolean
+}
+
+/** A short convolution between two gates (LFM2): `output(after · conv(before · x))`. */
+export interface ShortConv {
+  readonly kind: 'short-conv'
+  readonly before: Projection
+  readonly after: Projection
+  readonly value: Projection
+  readonly conv: CausalConv
+  readonly output: LinearModule
+}
+
+/**
+ * The gated delta rule (arXiv 2412.06464). Query, key and value come out of one convolution and SiLU, queries and keys of
+ * length 1. Each value head keeps a matrix `S`, `[keyDim, valueDim]`, and reads `Sᵀ q / √keyDim` after
+ * `S ← d · S; S ← S + k (b (v − Sᵀ k))ᵀ`, where `d = exp(−exp(aLog) · softplus(decay + dtBias))` and `b = sigmoid(beta)`.
+ * Value heads share keys and queries in groups of `heads / keyHeads`. What is read goes through `norm`, a head at a time,
+ * times `silu(gate)`.
+ */
+export interface GatedDeltaNet {
+  readonly kind: 'gated-delta-net'
+  readonly keyHeads: number
+  readonly heads: number
+  readonly keyDim: number
+  readonly valueDim: number
+  /** Queries, keys and values side by side, as the convolution takes them. */
+  readonly queryKeyValue: Projection
+  readonly gate: Projection
+  readonly beta: Projection
+  readonly decay: Projection
+  readonly conv: CausalConv
+  /** `[heads]` each. */
+  readonly aLog: Parameter
+  readonly dtBias: Parameter
+  readonly norm: Norm
+  readonly output: LinearModule
+}
+
+/**
+ * Mamba-2 (arXiv 2405.21060). Values, `B` and `C` come out of one convolution and SiLU. Each head keeps a matrix `S`,
+ * `[stateDim, headDim]`, and reads `Sᵀ C + skip · x` after `S ← exp(−exp(aLog) · dt) · S + B (dt · x)ᵀ`, where
+ * `dt = softplus(step + dtBias)`. Heads share `B` and `C` in groups of `heads / groups`. What is read, times `silu(gate)`,
+ * goes through `norm`, the mean square taken over each group.
+ */
+export interface Mamba2 {
+  readonly kind: 'mamba2'
+  readonly heads: number
+  readonly headDim: number
+  readonly groups: number
+  readonly stateDim: number
+  readonly gate: Projection
+  /** Values, `B` and `C` side by side, as the convolution takes them. */
+  readonly valueKeyQuery: Projection
+  readonly step: Projection
+  readonly conv: CausalConv
+  /** `[heads]` each. */
+  readonly aLog: Parameter
+  readonly dtBias: Parameter
+  readonly skip: Parameter
+  readonly norm: Norm
+  readonly output: LinearModule
 }
 
 export const activations = ['silu', 'gelu', 'gelu_pytorch_tanh'] as const
@@ -58,7 +142,7 @@ export interface GatedMlp {
 }
 
 /** What moves information between positions. */
-export type Mixer = Attention
+export type Mixer = Attention | ShortConv | GatedDeltaNet | Mamba2
 /** What works on each position alone. */
 export type FeedForward = GatedMlp
 
@@ -87,7 +171,7 @@ export function projectionGroups({ mixer, ffn }: LayerSpec): {
   readonly ffn: ProjectionGroups
 } {
   return {
-    mixer: [modulesOf(mixer.query, mixer.key, mixer.value), [mixer.output]],
+    mixer: [modulesOf(...projectionsOf(mixer)), [mixer.output]],
     ffn: [modulesOf(ffn.gate, ffn.up), [ffn.down]],
   }
 }
@@ -97,8 +181,69 @@ function modulesOf(...projections: Projection[]): LinearModule[] {
   return modules.filter(({ name }, i) => modules.findIndex(other => other.name === name) === i)
 }
 
-/** The norms of a layer. */
+/** What a mixer makes of its input first. */
+export function projectionsOf(mixer: Mixer): Projection[] {
+  switch (mixer.kind) {
+    case 'attention':
+      return [mixer.query, mixer.key, mixer.value]
+    case 'short-conv':
+      return [mixer.before, mixer.after, mixer.value]
+    case 'gated-delta-net':
+      return [mixer.queryKeyValue, mixer.gate, mixer.beta, mixer.decay]
+    case 'mamba2':
+      return [mixer.gate, mixer.valueKeyQuery, mixer.step]
+  }
+}
+
+/** The norms of a layer, those around its sublayers first. */
 export function normsOf({ mixer, norms }: LayerSpec): Norm[] {
-  const all = [norms.beforeMixer, norms.afterMixer, norms.beforeFfn, norms.afterFfn]
-  return [...all, mixer.qkNorm?.query, mixer.qkNorm?.key].filter(norm => norm !== undefined)
+  const around = [norms.beforeMixer, norms.afterMixer, norms.beforeFfn, norms.afterFfn]
+  return [...around, ...mixerNorms(mixer)].filter(norm => norm !== undefined)
+}
+
+function mixerNorms(mixer: Mixer): (Norm | undefined)[] {
+  switch (mixer.kind) {
+    case 'attention':
+      return [mixer.qkNorm?.query, mixer.qkNorm?.key]
+    case 'short-conv':
+      return []
+    case 'gated-delta-net':
+    case 'mamba2':
+      return [mixer.norm]
+  }
+}
+
+/** Names and shapes of a layer's tensors that are neither of linear layers nor of norms. */
+export function otherTensors({ mixer }: LayerSpec): Map<string, readonly number[]> {
+  return new Map(mixerParameters(mixer).map(({ name, shape }) => [name, shape]))
+}
+
+function mixerParameters(mixer: Mixer): Parameter[] {
+  switch (mixer.kind) {
+    case 'attention':
+      return []
+    case 'short-conv':
+      return ofConv(mixer.conv)
+    case 'gated-delta-net':
+      return [...ofConv(mixer.conv), mixer.aLog, mixer.dtBias]
+    case 'mamba2':
+      return [...ofConv(mixer.conv), mixer.aLog, mixer.dtBias, mixer.skip]
+  }
+}
+
+const ofConv = ({ weight, bias }: CausalConv): Parameter[] => (bias ? [weight, bias] : [weight])
+
+/** The layers that attend, as attention. */
+export const attentionsOf = (layers: readonly LayerSpec[]): Attention[] =>
+  layers.flatMap(({ mixer }) => (mixer.kind === 'attention' ? [mixer] : []))
+
+/**
+ * The attention of a layer, for what knows no other mixers.
+ *
+ * @param what names it: `this backend`
+ * @throws `unsupported` naming the layer's output
+ */
+export function attentionOf(mixer: Mixer, what: string): Attention {
+  if (mixer.kind === 'attention') return mixer
+  throw new ReallmError('unsupported', `${mixer.output.name}: ${what} knows no mixer ${mixer.kind}`)
 }

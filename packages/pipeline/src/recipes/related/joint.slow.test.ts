@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { largest, prunedCodec } from '@reallm/lowrank'
+import { attentionOf } from '@reallm/tensor-io/models'
 import { writeToyModels } from '@reallm/testing'
 import { workFolder } from '@reallm/testing/work-folder'
 import { openWeights, useBackend } from '@reallm/transformer'
@@ -66,7 +67,7 @@ test.each(pruneRecipes)(
   async ({ name, quantise }) => {
     const model = await openWeights(original)
     const { hiddenSize, layerSpecs } = model.config
-    const { headDim } = layerSpecs[0].mixer
+    const { headDim } = attentionOf(layerSpecs[0].mixer, 'the test')
     const inner = layerSpecs[0].ffn.width
     const layer = 'model.layers.0.'
     const names = ['mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj', 'self_attn.q_proj', 'self_attn.o_proj']

@@ -1,4 +1,5 @@
 import { ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { attentionOf } from '@reallm/tensor-io/models'
 import {
   type LayerSpec,
   linearModules,
@@ -25,11 +26,15 @@ export interface Units {
   readonly width: number
 }
 
-/** The units of a layer. @throws `unsupported` where their rows lie beside others in one matrix */
-export function unitsOf({ mixer, ffn }: LayerSpec): Units[] {
+/** The units of a layer. @throws `unsupported` for other mixers, and where their rows lie beside others in one matrix */
+export function unitsOf({ ffn, ...layer }: LayerSpec): Units[] {
+  const mixer = attentionOf(layer.mixer, 'leaving out heads')
   const whole = ({ module, from, to }: Projection) => {
     if (to - from === module.shape[0]) return module.name
     throw new ReallmError('unsupported', `${module.name}: parts of fused matrices cannot be left out`)
+  }
+  if (mixer.gated) {
+    throw new ReallmError('unsupported', `${mixer.output.name}: heads with a gate cannot be left out`)
   }
   const heads = { outputs: [whole(mixer.query)], count: mixer.heads, width: mixer.headDim }
   const channels = { outputs: [whole(ffn.gate), whole(ffn.up)], count: ffn.width, width: 1 }

@@ -50,7 +50,7 @@ const refuse = (key: string, value: unknown) =>
 export function unknownGgufKeys(
   metadata: GgufMetadata,
   unread: readonly string[],
-  headDim: number,
+  headDim: number | undefined,
 ): string[] {
   const architecture = `${metadata['general.architecture']}.`
   return unread.filter(key => {

@@ -2,6 +2,7 @@ import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
 import { parseConfig, type TransformerConfig } from '../config.ts'
 import type { HuggingFaceConfig } from '../config-reader.ts'
+import { attentionsOf } from '../layer-spec.ts'
 import { unknownConfigKeys, unknownGgufKeys } from './config-keys.ts'
 import { hasOwnHead } from './own-head.ts'
 import { refuseQuantised } from './quantised.ts'
@@ -57,7 +58,7 @@ async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
   checkSizes(source, files)
   const config = parseConfig(source)
   const unread = metadata.unread()
-  const unknown = unknownGgufKeys(files.metadata, unread, config.layerSpecs[0].mixer.headDim)
+  const unknown = unknownGgufKeys(files.metadata, unread, attentionsOf(config.layerSpecs)[0]?.headDim)
   return { config, unknown: keysOf('the metadata', unknown) }
 }
 

@@ -6,6 +6,9 @@ import type { HuggingFaceConfig } from '../config-reader.ts'
 const sizes = [
   ...['hidden_size', 'intermediate_size', 'vocab_size', 'head_dim'],
   ...['num_attention_heads', 'num_key_value_heads', 'query_pre_attn_scalar'],
+  ...['mamba_n_heads', 'mamba_n_groups', 'mamba_d_head', 'mamba_d_state', 'mamba_d_conv', 'conv_L_cache'],
+  ...['linear_num_key_heads', 'linear_num_value_heads', 'linear_key_head_dim', 'linear_value_head_dim'],
+  'linear_conv_kernel_dim',
 ]
 
 /** What fits any memory: of smaller counts, the tensors that are missing tell more. */

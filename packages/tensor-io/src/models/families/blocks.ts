@@ -4,16 +4,16 @@ import type { Attention, GatedMlp, LayerSpec, LinearModule, Norm, Projection } f
 
 // Parts that families are put together from, as Llama has them except for what is asked.
 
-const nameOf = (i: number, part: string) => `model.layers.${i}.${part}`
+export const nameOf = (i: number, part: string) => `model.layers.${i}.${part}`
 
-const linear = (name: string, out: number, input: number, bias: boolean): LinearModule => ({
+export const linear = (name: string, out: number, input: number, bias: boolean): LinearModule => ({
   name,
   shape: [out, input],
   bias,
 })
 
 /** Projections of `sizes` rows: of a module each, or side by side in one. */
-function projections(
+export function projections(
   i: number,
   parts: readonly string[] | string,
   sizes: readonly number[],
@@ -40,6 +40,8 @@ export interface AttentionOptions extends Partial<Pick<Attention, 'softcap' | 's
   readonly bias?: { readonly qkv: boolean; readonly out: boolean }
   /** One matrix for q, k and v. */
   readonly fused?: string
+  readonly output?: string
+  readonly gated?: boolean
   readonly qkNorm?: {
     readonly over: 'head' | 'all'
     readonly names?: readonly [query: string, key: string]
@@ -49,7 +51,15 @@ export interface AttentionOptions extends Partial<Pick<Attention, 'softcap' | 's
 }
 
 export function attention(c: ConfigReader, i: number, options: AttentionOptions = {}): Attention {
-  const { hasRope = true, fused, qkNorm, window, softcap } = options
+  const {
+    hasRope = true,
+    fused,
+    output = 'self_attn.o_proj',
+    qkNorm,
+    window,
+    softcap,
+    gated = false,
+  } = options
   const { headDim } = c
   const hidden = c.count('hidden_size')
   const heads = c.count('num_attention_heads')
@@ -62,7 +72,8 @@ export function attention(c: ConfigReader, i: number, options: AttentionOptions 
   const bias = options.bias ?? { qkv: hasBias, out: hasBias }
   const parts = fused ?? ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']
   const sizes = [heads, kvHeads, kvHeads].map(count => count * headDim)
-  const [query, key, value] = projections(i, parts, sizes, hidden, bias.qkv)
+  const rows = [gated ? 2 * sizes[0] : sizes[0], sizes[1], sizes[2]]
+  const [query, key, value] = projections(i, parts, rows, hidden, bias.qkv)
   const normOf = (k: 0 | 1): Norm => ({
     name: nameOf(i, (qkNorm?.names ?? ['self_attn.q_norm', 'self_attn.k_norm'])[k]),
     width: qkNorm?.over === 'all' ? sizes[k] : headDim,
@@ -77,28 +88,31 @@ export function attention(c: ConfigReader, i: number, options: AttentionOptions 
     query,
     key,
     value,
-    output: linear(nameOf(i, 'self_attn.o_proj'), hidden, heads * headDim, bias.out),
+    output: linear(nameOf(i, output), hidden, heads * headDim, bias.out),
     qkNorm: qkNorm && { query: normOf(0), key: normOf(1), afterRope: qkNorm.afterRope ?? false },
     rope: hasRope ? c.rope(window !== undefined) : undefined,
     window,
     softcap,
     scale: options.scale ?? headDim ** -0.5,
+    gated,
   }
 }
 
 export interface GatedMlpOptions {
   readonly bias?: boolean
-  /** One matrix for gate and up. */
-  readonly fused?: string
+  /** Names of gate and up, one for a matrix that is both. */
+  readonly parts?: readonly [gate: string, up: string] | string
+  readonly down?: string
+  /** Default `intermediate_size`. */
+  readonly width?: number
 }
 
 export function gatedMlp(c: ConfigReader, i: number, options: GatedMlpOptions = {}): GatedMlp {
   const hidden = c.count('hidden_size')
-  const width = c.count('intermediate_size')
+  const { parts = ['mlp.gate_proj', 'mlp.up_proj'], width = c.count('intermediate_size') } = options
   const bias = options.bias ?? c.flag('mlp_bias')
-  const parts = options.fused ?? ['mlp.gate_proj', 'mlp.up_proj']
   const [gate, up] = projections(i, parts, [width, width], hidden, bias)
-  const down = linear(nameOf(i, 'mlp.down_proj'), hidden, width, bias)
+  const down = linear(nameOf(i, options.down ?? 'mlp.down_proj'), hidden, width, bias)
   return { kind: 'gated-mlp', activation: c.activation, width, gate, up, down }
 }
 
@@ -121,7 +135,7 @@ export function norms(
   }
 }
 
-const normsBefore = { beforeMixer: 'input_layernorm', beforeFfn: 'post_attention_layernorm' } as const
+export const normsBefore = { beforeMixer: 'input_layernorm', beforeFfn: 'post_attention_layernorm' } as const
 export const normsAfter = {
   afterMixer: 'post_attention_layernorm',
   afterFfn: 'post_feedforward_layernorm',

@@ -14,6 +14,8 @@ export interface Family extends ConfigDefaults {
   /** Entry of `architectures`. */
   readonly architecture: string
   readonly gguf: GgufFamily
+  /** Name of the norm after the last layer; default `model.norm`. */
+  readonly lastNorm?: string
   layer(config: ConfigReader, i: number): LayerSpec
   /** Factor of the embeddings. */
   embeddingScale?(config: ConfigReader): number

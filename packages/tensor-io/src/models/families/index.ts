@@ -2,12 +2,13 @@ import { ernie45 } from './ernie.ts'
 import { exaone4 } from './exaone.ts'
 import type { Family } from './family.ts'
 import { gemma2, gemma3 } from './gemma.ts'
-import { granite } from './granite.ts'
+import { granite, graniteHybrid } from './granite.ts'
 import { hunyuanDense } from './hunyuan.ts'
+import { lfm2 } from './lfm.ts'
 import { llama, ministral3, mistral } from './llama.ts'
 import { olmo2, olmo3 } from './olmo.ts'
 import { phi3 } from './phi.ts'
-import { qwen2, qwen3 } from './qwen.ts'
+import { qwen2, qwen3, qwen35 } from './qwen.ts'
 import { smollm3 } from './smollm.ts'
 
 export type { Family, GgufFamily } from './family.ts'
@@ -29,4 +30,7 @@ export const families: readonly Family[] = [
   olmo3,
   hunyuanDense,
   exaone4,
+  lfm2,
+  graniteHybrid,
+  qwen35,
 ]

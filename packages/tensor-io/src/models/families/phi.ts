@@ -27,6 +27,6 @@ export const phi3: Family = {
         bias: { qkv: false, out: false },
         window: c.window(i, () => true),
       },
-      { fused: 'mlp.gate_up_proj', bias: false },
+      { parts: 'mlp.gate_up_proj', bias: false },
     ),
 }

@@ -1,6 +1,7 @@
 import type { ConfigReader } from '../config-reader.ts'
-import { llamaLayer } from './blocks.ts'
+import { attention, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
 import type { Family } from './family.ts'
+import { gatedDeltaNet } from './recurrent.ts'
 
 /** The last layers slide, if any. */
 const window = (c: ConfigReader, i: number) =>
@@ -26,4 +27,40 @@ export const qwen3: Family = {
   gguf: { architecture: 'qwen3', windowed },
   defaults: { head_dim: 128 },
   layer: (c, i) => llamaLayer(c, i, { qkNorm: { over: 'head' }, window: window(c, i) }),
+}
+
+const kinds = { linear_attention: 'delta', full_attention: 'attention' } as const
+
+/** Three layers of the gated delta rule, then one that attends through a gate. */
+export const qwen35: Family = {
+  modelType: 'qwen3_5_text',
+  models: 'Qwen3.5, dense',
+  differs: 'the gated delta rule in three of four layers; gated attention; partial rotary embedding',
+  architecture: 'Qwen3_5ForCausalLM',
+  gguf: { architecture: 'qwen35' },
+  defaults: {
+    head_dim: 256,
+    partial_rotary_factor: 0.25,
+    max_position_embeddings: 32_768,
+    full_attention_interval: 4,
+    linear_conv_kernel_dim: 4,
+    linear_key_head_dim: 128,
+    linear_value_head_dim: 128,
+    linear_num_key_heads: 16,
+    linear_num_value_heads: 32,
+  },
+  rope: { partial: true },
+  layer(c, i) {
+    const period = c.count('full_attention_interval')
+    const kind = c.layerKind(i, kinds, i => ((i + 1) % period === 0 ? 'attention' : 'delta'))
+    return {
+      mixer:
+        kind === 'delta'
+          ? gatedDeltaNet(c, i)
+          : attention(c, i, { qkNorm: { over: 'head', offset: 1 }, gated: true }),
+      ffn: gatedMlp(c, i, { bias: false }),
+      norms: norms(c, i, normsBefore, 1),
+      scales: { residual: 1 },
+    }
+  },
 }
