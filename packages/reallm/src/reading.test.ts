@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { tensor } from '@reallm/tensor-io'
+import { encodeSafetensors, fromFloat32, openModel, type Tensor, tensor } from '@reallm/tensor-io'
 import { fixture } from '@reallm/testing'
 import { writeAdapter } from '@reallm/transformer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -102,6 +102,45 @@ describe('what a checkpoint declares and nothing uses', () => {
       warnings: [line],
       refused: [],
     })
+  })
+
+  test('of weights that another tool quantised: inspect says what they were', async () => {
+    const dir = join(folder, 'fp8')
+    await cp(golden, dir, { recursive: true })
+    const config = JSON.parse(await readFile(join(golden, 'config.json'), 'utf8'))
+    const model = await openModel(golden)
+    const tensors: Record<string, Tensor> = {}
+    for (const name of model.tensors.keys()) {
+      const { shape, data } = await model.readFloat32(name)
+      const isMatrix = name.endsWith('_proj.weight')
+      tensors[name] = isMatrix
+        ? tensor(
+            'F8_E4M3',
+            shape,
+            fromFloat32(
+              'F8_E4M3',
+              data.map(w => w * 256),
+            ),
+          )
+        : tensor('F32', shape, data)
+      if (isMatrix) tensors[`${name}_scale_inv`] = tensor('F32', [1], Float32Array.of(1 / 256))
+    }
+    await model.close()
+    await writeFile(join(dir, 'model.safetensors'), encodeSafetensors(tensors))
+    const quantization_config = { quant_method: 'fp8', weight_block_size: null }
+    await writeFile(join(dir, 'config.json'), JSON.stringify({ ...config, quantization_config }))
+    const said = 'FP8, a scale for each matrix or row'
+    expect((await reallm(['inspect', dir])).out).toContain(`\nquantised by ${said}; read decoded\n`)
+    expect(JSON.parse((await reallm(['inspect', dir, '--json'])).out)).toMatchObject({ quantised: said })
+
+    const plain = join(folder, 'fp8-plain')
+    expect(await reallm(['convert', dir, '-o', plain, '--dtype', 'f32'])).toMatchObject({ code: 0 })
+    expect(JSON.parse(await readFile(join(plain, 'config.json'), 'utf8')).quantization_config).toBeUndefined()
+    const loss = async (model: string) =>
+      JSON.parse((await reallm(['eval', model, '--tokens', tokens, '--json'])).out).loss
+    const expected = JSON.parse(await readFile(join(golden, 'expected.json'), 'utf8')).loss
+    expect(await loss(dir)).toBe(await loss(plain))
+    expect(await loss(dir)).toBeCloseTo(expected, 1)
   })
 
   test('or refused by name, in inspect too', async () => {

@@ -45,6 +45,7 @@ Examples:
       const summary = {
         spec: model.spec,
         kind: model.kind,
+        ...(model.quantised !== undefined && { quantised: model.quantised }),
         bytes: model.bytes,
         parameters,
         bitsPerWeight: parameters > 0 ? (8 * model.bytes) / parameters : 0,
@@ -68,6 +69,7 @@ Examples:
         return [
           `${model.spec}: ${model.kind}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} weights, `,
           `${bytesText(model.bytes)}, ${summary.bitsPerWeight.toFixed(2)} bits per weight\n`,
+          model.quantised === undefined ? '' : `quantised by ${model.quantised}; read decoded\n`,
           ...warnings.map(warning => `warning: ${warning}\n`),
           ...refused.map(
             ({ message, hint }) => `cannot be run: ${message}\n${hint ? `  hint: ${hint}\n` : ''}`,

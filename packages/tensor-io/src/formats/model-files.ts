@@ -18,6 +18,8 @@ export interface ModelFiles extends TensorStore {
   readFile(name: string): Promise<Uint8Array<ArrayBuffer>>
   /** What was found beside the weights and not read, in sentences. */
   readonly warnings?: readonly string[] | undefined
+  /** Of weights that another tool quantised and that read decoded: the tool and its settings. */
+  readonly quantised?: string | undefined
   /** Of an artifact: its matrices as they are stored. */
   readonly artifact?: Artifact | undefined
 }

@@ -81,6 +81,16 @@ const filesOf = (name: string, contents: object, tensors: string, bytes: Uint8Ar
     { name: tensors, source: bytesSource(tensors, bytes) },
   ])
 
+const quantised = {
+  ...{ quant_method: 'gptq', bits: 4, group_size: 16, desc_act: false, checkpoint_format: 'gptq' },
+  ...{
+    format: 'pack-quantized',
+    config_groups: { all: { weights: { num_bits: 4, block_structure: [2, 2] } } },
+  },
+  weight_block_size: [16, 32],
+}
+const packed = readFileSync(join(packages, 'tensor-io/test/fixtures/quantised/gptq-4.safetensors'))
+
 /** Looks at so many damaged files; all that may come out of reading them is an error of this project. */
 type Check = (numRuns: number, seed: number) => Promise<{ failed: boolean; report: string | undefined }>
 
@@ -113,6 +123,11 @@ export const targets: Readonly<Record<string, Check>> = {
   'config.json': target(jsonDamage, async damage => {
     const config = damagedJson(modelConfig, damage)
     await openWeights(await filesOf('config.json', config, 'model.safetensors', weights))
+  }),
+  'quantised weights': target(jsonDamage, async damage => {
+    const config = { quantization_config: damagedJson(quantised, damage) }
+    const files = await filesOf('config.json', config, 'model.safetensors', packed)
+    for (const name of files.tensors.keys()) await files.readFloat32(name)
   }),
   adapter: target(jsonDamage, async damage => {
     const config = damagedJson(adapter, damage)

@@ -1,10 +1,10 @@
 import type { EncodedMatrix } from '../../codec/encoded-matrix.ts'
 import type { Registry } from '../../codec/registry.ts'
-import { errorAt, ReallmError } from '../../core/errors.ts'
-import { toFloat32 } from '../../core/float.ts'
-import { type Matrix, tensor } from '../../core/tensor.ts'
+import { ReallmError } from '../../core/errors.ts'
+import type { Matrix } from '../../core/tensor.ts'
 import type { ModelFiles } from '../model-files.ts'
-import { findTensor, type Rows, rowShape, type TensorInfo, type TensorStore } from '../store.ts'
+import { type ComputedTensor, overlayStore } from '../overlay-store.ts'
+import { findTensor, type TensorStore } from '../store.ts'
 import type { Artifact } from './artifact.ts'
 import { type ArtifactModule, tensorsOf } from './manifest.ts'
 import { assemble } from './stored-matrix.ts'
@@ -46,7 +46,7 @@ export function artifactOf(
 
 /**
  * A store in which `<module>.weight` reads decoded, in place of the module's parts. The matrix that rows were last
- * read of is kept, so that reading on does not decode it anew.
+ * read of is kept.
  */
 export function decodedStore(
   where: string,
@@ -54,47 +54,24 @@ export function decodedStore(
   { modules, readEncoded }: Artifact,
   registry: Registry,
 ): TensorStore {
-  const moduleOf = new Map([...modules.keys()].map(name => [`${name}.weight`, name]))
-  const tensors = new Map<string, TensorInfo>(store.tensors)
-  for (const [name, stored] of modules) {
-    const parts = tensorsOf(name, stored)
-    let bytes = 0
-    for (const [part, tensor] of parts) {
-      if (stored.shared?.[part] === undefined) bytes += store.tensors.get(tensor)!.bytes
-      tensors.delete(tensor)
-    }
-    tensors.set(`${name}.weight`, { dtype: stored.codec, shape: stored.shape, bytes })
+  const computed = new Map<string, ComputedTensor>()
+  for (const [module, stored] of modules) {
+    const parts = tensorsOf(module, stored)
+    const own = [...parts].filter(([part]) => stored.shared?.[part] === undefined)
+    computed.set(`${module}.weight`, {
+      label: module,
+      dtype: stored.codec,
+      shape: stored.shape,
+      bytes: own.reduce((sum, [, tensor]) => sum + store.tensors.get(tensor)!.bytes, 0),
+      parts: [...parts.values()],
+      read: async () => registry.decode(await readEncoded(module)).data as Float32Array<ArrayBuffer>,
+      async readRows() {
+        const rows = rowReader(registry, await readEncoded(module))
+        return (from, to) => rows(from, to).data as Float32Array<ArrayBuffer>
+      },
+    })
   }
-  let kept: { readonly module: string; rows(from: number, to: number): Matrix } | undefined
-
-  async function read(name: string, rows?: Rows) {
-    const module = moduleOf.get(name)
-    if (module === undefined) {
-      findTensor(tensors, name, where)
-      return rows ? store.readFloat32(name, rows) : store.read(name)
-    }
-    const shape = rows ? rowShape(name, tensors.get(name)!, rows) : modules.get(module)!.shape
-    try {
-      if (!rows) return matrixTensor(registry.decode(await readEncoded(module)))
-      if (kept?.module !== module) kept = { module, rows: rowReader(registry, await readEncoded(module)) }
-      return tensor('F32', shape, kept.rows(...rows).data as Float32Array<ArrayBuffer>)
-    } catch (cause) {
-      throw errorAt(`${where}: ${module}`, cause)
-    }
-  }
-
-  return {
-    tensors,
-    read,
-    async readFloat32(name, rows) {
-      const stored = await read(name, rows)
-      return tensor('F32', stored.shape, toFloat32(stored))
-    },
-    async close() {
-      kept = undefined
-      await store.close()
-    },
-  }
+  return overlayStore(where, store, computed)
 }
 
 /** Reads rows of a matrix: alone where the codec can, otherwise out of the whole, decoded once. */
@@ -108,6 +85,3 @@ function rowReader(registry: Registry, e: EncodedMatrix): (from: number, to: num
     data: whole.data.slice(from * whole.cols, to * whole.cols),
   })
 }
-
-const matrixTensor = ({ rows, cols, data }: Matrix) =>
-  tensor('F32', [rows, cols], data as Float32Array<ArrayBuffer>)

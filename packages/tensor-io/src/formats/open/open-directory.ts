@@ -11,7 +11,7 @@ import type { Directory, DirectoryWeights } from './directory.ts'
 /**
  * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors
  * or GGUF file there is), or, with `options.adapter`, the adapter in it. `weightFile` chooses one file; of an artifact, all
- * files are opened in any case.
+ * files are opened in any case. Weights that another tool quantised read decoded where their format is known.
  */
 export async function openDirectory(
   dir: Directory,
@@ -53,7 +53,16 @@ export async function openDirectory(
     return openArtifact(dir, opened, await openWeights(dir, chooseWeights(dir, 'artifact'), options), options)
   }
   const { sources: _, ...weights } = await openWeights(dir, chosen, options)
-  return { ...opened, ...weights, kind: weightFile === undefined ? 'huggingface' : 'safetensors' }
+  const kind = weightFile === undefined ? 'huggingface' : 'safetensors'
+  if (config.quantization_config == null) return { ...opened, ...weights, kind }
+  const { openQuantised } = await import('../quantised/open-quantised.ts')
+  try {
+    const { store, quantised } = openQuantised(dir.name, config, weights) ?? {}
+    return { ...opened, ...weights, ...store, kind, quantised }
+  } catch (error) {
+    await weights.close()
+    throw error
+  }
 }
 
 async function openWeights(dir: Directory, chosen: string, options: OpenOptions): Promise<DirectoryWeights> {

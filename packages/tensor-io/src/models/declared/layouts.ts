@@ -10,8 +10,16 @@ interface Layout {
 
 const experts = 'mixtures of experts of this family are not supported: open a dense model'
 const layouts: readonly Layout[] = [
-  { tensors: /\.weight_scale_inv$/, what: 'FP8 weights', hint: openOriginal },
-  { tensors: /\.(qweight|qzeros|g_idx)$/, what: 'weights quantised by GPTQ or AWQ', hint: openOriginal },
+  {
+    tensors: /\.weight_scale_inv$/,
+    what: 'FP8 weights',
+    hint: 'config.json has to say so: put the quantization_config of the model there',
+  },
+  {
+    tensors: /\.(qweight|qzeros|g_idx)$/,
+    what: 'weights quantised by GPTQ or AWQ',
+    hint: 'config.json has to say how: put the quantization_config of the model there',
+  },
   {
     tensors: /\.(SCB|weight_format|weight\.(absmax|quant_map|nested_\w+|quant_state\..*))$/,
     what: 'weights quantised by bitsandbytes',

@@ -9,17 +9,18 @@ export const openOriginal =
   'open the original model, or save it dequantised (in transformers: model.dequantize())'
 
 /**
- * Refuses weights that `config.json` calls quantised: their numbers mean nothing without their scales.
+ * Refuses weights that `config.json` calls quantised and that do not read decoded: their numbers mean nothing without
+ * their scales.
  *
- * @throws `unsupported` naming the method
+ * @throws `unsupported` naming the format, with the way out
  */
-export function refuseQuantised({ spec, kind, config }: Pick<ModelFiles, 'spec' | 'kind' | 'config'>): void {
-  if (kind === 'gguf' || kind === 'artifact') return
+export async function refuseQuantised({ spec, kind, config, quantised }: ModelFiles): Promise<void> {
+  if (kind === 'gguf' || kind === 'artifact' || quantised !== undefined) return
   const place = places.find(key => !isOff(config[key]))
   if (place === undefined) return
-  const { quant_method: named } = Object(config[place]) as { quant_method?: unknown }
-  const method = typeof named === 'string' ? named : isOff(config.quantization) ? 'an unnamed method' : 'MLX'
-  throw new ReallmError('unsupported', `${spec}: it is already quantised by ${method}, says ${place}`, {
-    hint: `${openOriginal}; of plain weights, take ${place} out of config.json`,
+  const { formatOf } = await import('./quantised-formats.ts')
+  const { name, wayOut } = formatOf(config, place)
+  throw new ReallmError('unsupported', `${spec}: it is already quantised by ${name}, says ${place}`, {
+    hint: `${wayOut}; of plain weights, take ${place} out of config.json`,
   })
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { filled, modelOf, type Tensors, tinyConfig, tinyTensors } from '../../../test/tiny-model.ts'
+import { tensor } from '../../core/tensor.ts'
 import { openWeights } from '../weights.ts'
 
 const open = async (config: object, tensors?: Tensors) =>
@@ -7,7 +8,23 @@ const open = async (config: object, tensors?: Tensors) =>
 
 describe('weights that another tool quantised', () => {
   it.each([
+    // plain numbers, whatever it says
     ['fp8', { quantization_config: { quant_method: 'fp8', weight_block_size: [128, 128] } }],
+    [
+      'GPTQ in the format marlin',
+      { quantization_config: { quant_method: 'gptq', checkpoint_format: 'marlin' } },
+    ],
+    ['GPTQ with 5 bits', { quantization_config: { quant_method: 'gptq', bits: 5 } }],
+    ['AWQ in the version gemv', { quantization_config: { quant_method: 'awq', version: 'gemv' } }],
+    [
+      'compressed-tensors, nvfp4-pack-quantized',
+      { quantization_config: { quant_method: 'compressed-tensors', format: 'nvfp4-pack-quantized' } },
+    ],
+    ['HQQ', { quantization_config: { quant_method: 'hqq' } }],
+    ['QuIP#', { quantization_config: { quant_method: 'quip' } }],
+    ['EXL3 (ExLlamaV3)', { quantization_config: { quant_method: 'exl3' } }],
+    ['VPTQ', { quantization_config: { quant_method: 'vptq' } }],
+    ['AutoRound', { quantization_config: { quant_method: 'intel/auto-round' } }],
     ['bitsandbytes', { quantization_config: { quant_method: 'bitsandbytes', load_in_8bit: true } }],
     ['gptq', { quantization_config: { quant_method: 'gptq', bits: 4 } }],
     ['something-new', { quantization_config: { quant_method: 'something-new' } }],
@@ -17,6 +34,17 @@ describe('weights that another tool quantised', () => {
   ])('%s is named, with the way out', async (method, config) => {
     await expect(open(config)).rejects.toThrow(`the files: it is already quantised by ${method}, says `)
     await expect(open(config)).rejects.toMatchObject({ hint: expect.stringContaining('open the original') })
+  })
+
+  it('is read decoded where its format is known', async () => {
+    const name = 'model.layers.0.mlp.up_proj.weight'
+    const codes = tensor('F8_E4M3', [16, 8], new Uint8Array(128).fill(0x38))
+    const scale = tensor('F32', [1, 1], Float32Array.of(0.25))
+    const tensors = { ...tinyTensors(), [name]: codes, [`${name}_scale_inv`]: scale }
+    const model = await open({ quantization_config: { quant_method: 'fp8' } }, tensors)
+    expect((await model.read(name)).data).toEqual(new Float32Array(128).fill(0.25))
+    expect(model.bytesOf(name)).toBe(132)
+    expect(model.warning).toBeUndefined()
   })
 
   it('nothing is said by null', async () => {

@@ -30,7 +30,7 @@ export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
       hint: 'put that of the model there, or name the directory that has both',
     })
   }
-  refuseQuantised(files)
+  await refuseQuantised(files)
   checkSizes(files.config, files)
   const { config, unknown } = parsed(files.config)
   const nameOf = storedNames(files)
