@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { openModel } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/models'
-import { fixture, goldenConfig, goldenModels } from '@reallm/testing'
+import { fixture, goldenConfig, goldenModelsInRuntime } from '@reallm/testing'
 import { describe, expect, it } from 'vitest'
 import { Decoder } from './decoder.ts'
 import { Engine } from './engine.ts'
@@ -37,7 +37,7 @@ function distance(got: Float32Array, want: Float32Array): number {
   return Math.sqrt(difference / norm)
 }
 
-describe.each(goldenModels)('%s', family => {
+describe.each(goldenModelsInRuntime)('%s', family => {
   it.each([
     ['f32', undefined, 1e-5],
     ['f32', 'reference', 1e-5],

@@ -1,5 +1,11 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import { attentionOf, type LinearModule, type Norm, type TransformerConfig } from '@reallm/tensor-io/models'
+import {
+  attentionOf,
+  gatedMlpOf,
+  type LinearModule,
+  type Norm,
+  type TransformerConfig,
+} from '@reallm/tensor-io/models'
 import { AttentionMixer } from './attention.ts'
 import { Activations, BATCH, type Engine } from './engine.ts'
 import { GatedProduct } from './gated-product.ts'
@@ -61,8 +67,9 @@ export class Decoder {
       const attended = this.#attention.run(attention, i, this.weights, x, cache, tokens)
       this.#add(mixer.output, attended, norms.afterMixer, scales.residual, tokens)
       const y = this.#input(norms.beforeFfn, tokens)
-      const gated = this.#mlp.run(ffn, this.weights, y, tokens)
-      this.#add(ffn.down, gated, norms.afterFfn, scales.residual, tokens)
+      const mlp = gatedMlpOf(ffn, 'the runtime')
+      const gated = this.#mlp.run(mlp, this.weights, y, tokens)
+      this.#add(mlp.down, gated, norms.afterFfn, scales.residual, tokens)
     }
     cache.length += tokens
     if (logits === 'none') return new Float32Array(0)

@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import type { Activation, GatedMlp, TransformerConfig } from '@reallm/tensor-io/models'
+import { type Activation, type GatedMlp, gatedMlpOf, type TransformerConfig } from '@reallm/tensor-io/models'
 import { Activations, BATCH, type Engine } from './engine.ts'
 import { type DecoderWeights, projectPart } from './weights.ts'
 
@@ -15,7 +15,8 @@ export class GatedProduct {
   constructor(engine: Engine, { layerSpecs }: TransformerConfig) {
     this.#engine = engine
     for (const { ffn } of layerSpecs) {
-      if (!this.#gates.has(ffn.width)) this.#gates.set(ffn.width, new Activations(engine, ffn.width))
+      const { width } = gatedMlpOf(ffn, 'the runtime')
+      if (!this.#gates.has(width)) this.#gates.set(width, new Activations(engine, width))
     }
     this.#ups = engine.allocateFloats(BATCH * Math.max(...this.#gates.keys()))
   }

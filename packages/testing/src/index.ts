@@ -1,6 +1,12 @@
 export { charTokenizer } from './char-tokenizer.ts'
 export { fixture } from './fixture.ts'
-export { goldenConfig, goldenModels, goldenModelsInGguf, goldenRecurrentModels } from './golden-models.ts'
+export {
+  goldenConfig,
+  goldenModels,
+  goldenModelsInGguf,
+  goldenModelsInRuntime,
+  goldenRecurrentModels,
+} from './golden-models.ts'
 export { type LlamaCpp, openLlamaCpp } from './llama-cpp.ts'
 export { type RandomModelOptions, writeRandomModel } from './random-model.ts'
 export { correlatedHessian, decaying, distance, normals } from './synthetic.ts'

@@ -1,5 +1,5 @@
 import { type Attention, type Norm, type Rope, rotations } from '@reallm/tensor-io/models'
-import { type ForwardOptions, normalise, projectAll, type Weights } from './modules.ts'
+import { type ForwardOptions, normalise, projectAll, type Weights, weightOf } from './modules.ts'
 import { attend, rotate } from './ops.ts'
 import { type TfTensor, tf } from './tf.ts'
 
@@ -50,6 +50,10 @@ export function attention(
       const grouped = chunk.reshape([batch * kvHeads, -1, headDim])
       return attend(grouped, seen(k, keys), seen(v, keys), {
         softcap,
+        sinks:
+          spec.sinks === undefined
+            ? undefined
+            : sinksOf(weightOf(weights, spec.sinks.name), spec, batch, rows),
         hide: scores => hide(scores, rows, past + from, window),
       })
     })
@@ -58,6 +62,12 @@ export function attention(
   const mixed = chunks.length === 1 ? chunks[0] : tf.concat(chunks, 2)
   const read = mixed.transpose([0, 2, 1, 3])
   return (gate ? read.mul(gate.sigmoid()) : read).reshape([batch, length, heads * headDim])
+}
+
+/** The sink of each row of scores, `[batch · kvHeads, heads of the group · rows, 1]`, of those of the heads. */
+function sinksOf(sinks: TfTensor, { heads, kvHeads }: Attention, batch: number, rows: number): TfTensor {
+  const grouped = sinks.reshape([1, kvHeads, heads / kvHeads, 1])
+  return tf.tile(grouped, [batch, 1, 1, rows]).reshape([batch * kvHeads, -1, 1])
 }
 
 /** Turns queries or keys `[batch, heads, length, headDim]` of the positions from `past` on. */

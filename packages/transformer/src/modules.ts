@@ -16,6 +16,8 @@ export interface Hooks {
 }
 
 export interface ForwardOptions extends Hooks {
+  /** Computes no expert except the one that this linear layer belongs to: for a look at what reaches it. */
+  readonly only?: string | undefined
   /** What layers keep of what came before; what comes now is added. */
   readonly cache?: KvCache | undefined
 }

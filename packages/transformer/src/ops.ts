@@ -164,36 +164,50 @@ export const rotate = (x: TfTensor, cos: TfTensor, sin: TfTensor): TfTensor =>
 export interface Scores {
   /** Soft limit on their size: `limit · tanh(score / limit)`. */
   readonly softcap: number | undefined
+  /** One more score for each row, `[groups, rows, 1]`, that takes its share and gives nothing. */
+  readonly sinks?: TfTensor | undefined
   /** Hides what a query must not see. */
   hide(scores: TfTensor): TfTensor
 }
 
 /**
  * Attention of queries `[groups, rows, headDim]` (scaled) to keys and values `[groups, keys, headDim]` → `[groups, rows,
- * headDim]`. Differentiable in all three; the backward pass keeps the shares, `[groups, rows, keys]`, and no other
- * tensor of their size.
+ * headDim]`. Differentiable in all three and in the sinks; the backward pass keeps the shares, `[groups, rows, keys]`, and
+ * no other tensor of their size.
  */
-export function attend(q: TfTensor, k: TfTensor, v: TfTensor, { softcap, hide }: Scores): TfTensor {
+export function attend(q: TfTensor, k: TfTensor, v: TfTensor, { softcap, sinks, hide }: Scores): TfTensor {
   const products = (q: TfTensor, k: TfTensor) => tf.matMul(q, k, false, true)
   const limited = (q: TfTensor, k: TfTensor) => tf.tanh(products(q, k).div(softcap!))
+  const inputs = sinks ? [q, k, v, sinks] : [q, k, v]
   return tf.customGrad((...given: unknown[]) => {
-    const [q, k, v, save] = given as [TfTensor, TfTensor, TfTensor, (tensors: TfTensor[]) => void]
+    const save = given.pop() as (tensors: TfTensor[]) => void
+    const [q, k, v, sinks] = given as [TfTensor, TfTensor, TfTensor, TfTensor | undefined]
     const scores = softcap === undefined ? products(q, k) : limited(q, k).mul(softcap)
-    const shares = tf.softmax(hide(scores))
+    const shares = sharesOf(hide(scores), sinks)
     save([q, k, v, shares])
     return {
       value: tf.matMul(shares, v),
       gradFunc: (dy: TfTensor, [q, k, v, shares]: TfTensor[]) =>
         tf.tidy(() => {
           const dShares = tf.matMul(dy, v, false, true)
-          let dScores = dShares.sub(dShares.mul(shares).sum(-1, true)).mul(shares)
+          const mean = dShares.mul(shares).sum(-1, true)
+          let dScores = dShares.sub(mean).mul(shares)
           if (softcap !== undefined) dScores = dScores.mul(tf.sub(1, limited(q, k).square()))
-          return [
+          const gradients = [
             tf.matMul(dScores, k),
             tf.matMul(dScores, q, true, false),
             tf.matMul(shares, dy, true, false),
           ]
+          if (sinks) gradients.push(mean.mul(shares.sum(-1, true).sub(1)) as TfTensor)
+          return gradients
         }),
     }
-  })(q, k, v)
+  })(...inputs)
+}
+
+/** Softmax over the scores and, where there is one, the sink of each row. */
+function sharesOf(scores: TfTensor, sinks: TfTensor | undefined): TfTensor {
+  if (!sinks) return tf.softmax(scores)
+  const { shape } = scores as { shape: [number, number, number] }
+  return tf.softmax(tf.concat([scores, sinks], -1)).slice([0, 0, 0], shape)
 }

@@ -1,10 +1,12 @@
 import {
   type LayerSpec,
+  type MixtureOfExperts,
   type Norm,
   type ProjectionGroups,
   projectionGroups,
   type TransformerConfig,
 } from '@reallm/tensor-io/models'
+import { experts, routedModules } from './experts.ts'
 import { mix } from './mixer.ts'
 import { mlp } from './mlp.ts'
 import { type ForwardOptions, type Hooks, normalise, project, type Weights, weightOf } from './modules.ts'
@@ -39,14 +41,15 @@ export function block(
 
 /** One step of the residual stream. */
 export interface Sublayer {
-  /**
-   * Whole names of its linear modules, in running order; those of a group multiply the same input. The output of the
-   * last group is what reaches the residual stream.
-   */
+  /** Whole names of its linear modules, in running order; those of a group multiply the same input. */
   readonly groups: readonly (readonly string[])[]
+  /** Modules that only some positions reach, those that a router sends there; hooks see these positions alone. */
+  readonly routed: ReadonlySet<string>
+  /** The module whose output reaches the residual stream, of the last group; undefined where several do. */
+  readonly last?: string
   /** `[batch, positions, hidden]` → the same. */
   forward(weights: Weights, x: TfTensor, options?: ForwardOptions): TfTensor
-  /** What `forward` makes of `x`, given what goes into the last group: `[batch, positions, in]`. */
+  /** What `forward` makes of `x`, given what goes into the last module: `[batch, positions, in]`. */
   finish?(weights: Weights, x: TfTensor, lastInput: TfTensor): TfTensor
   /**
    * What the last module must compute, without its bias, for `forward` to make `y` of `x`. Only where the residual sum
@@ -58,20 +61,23 @@ export interface Sublayer {
 /** The sublayers of layer `layer`, in the order of the residual stream. */
 export function sublayers({ layerSpecs }: TransformerConfig, layer: number): readonly Sublayer[] {
   const spec = layerSpecs[layer]
+  const { mixer, ffn, norms } = spec
   const groups = projectionGroups(spec)
   return [
     sublayer(spec, {
       groups: groups.mixer,
-      before: spec.norms.beforeMixer,
-      lastInput: (weights, x, options) => mix(spec.mixer, layer, weights, x, options),
-      after: spec.norms.afterMixer,
+      before: norms.beforeMixer,
+      lastInput: (weights, x, options) => mix(mixer, layer, weights, x, options),
+      after: norms.afterMixer,
     }),
-    sublayer(spec, {
-      groups: groups.ffn,
-      before: spec.norms.beforeFfn,
-      lastInput: (weights, x, options) => mlp(spec.ffn, weights, x, options),
-      after: spec.norms.afterFfn,
-    }),
+    ffn.kind === 'experts'
+      ? routedSublayer(spec, ffn)
+      : sublayer(spec, {
+          groups: groups.ffn,
+          before: norms.beforeFfn,
+          lastInput: (weights, x, options) => mlp(ffn, weights, x, options),
+          after: norms.afterFfn,
+        }),
   ]
 }
 
@@ -83,30 +89,49 @@ interface SublayerParts {
   readonly after: Norm | undefined
 }
 
-function sublayer({ scales }: LayerSpec, { groups, before, lastInput, after }: SublayerParts): Sublayer {
+const namesOf = (groups: ProjectionGroups) => groups.map(group => group.map(({ name }) => name))
+
+const inputOf = (weights: Weights, before: Norm | undefined, x: TfTensor) =>
+  before ? normalise(weights, before, x) : x
+
+/** `x + residual · after(y)` */
+function added({ scales }: LayerSpec, weights: Weights, after: Norm | undefined, x: TfTensor, y: TfTensor) {
+  const branch = after ? normalise(weights, after, y) : y
+  return x.add(scales.residual === 1 ? branch : branch.mul(scales.residual)) as TfTensor
+}
+
+function sublayer(spec: LayerSpec, { groups, before, lastInput, after }: SublayerParts): Sublayer {
+  const { residual } = spec.scales
   const [last] = groups[groups.length - 1]
   const finish = (weights: Weights, x: TfTensor, input: TfTensor, hooks: Hooks = {}) =>
-    tf.tidy(() => {
-      const y = project(weights, last, input, hooks)
-      const branch = after ? normalise(weights, after, y) : y
-      return x.add(scales.residual === 1 ? branch : branch.mul(scales.residual)) as TfTensor
-    })
+    tf.tidy(() => added(spec, weights, after, x, project(weights, last, input, hooks)))
   return {
-    groups: groups.map(group => group.map(({ name }) => name)),
+    groups: namesOf(groups),
+    routed: new Set(),
+    last: last.name,
     forward: (weights, x, options = {}) =>
-      tf.tidy(() => {
-        const normed = before ? normalise(weights, before, x) : x
-        return finish(weights, x, lastInput(weights, normed, options), options)
-      }),
+      tf.tidy(() => finish(weights, x, lastInput(weights, inputOf(weights, before, x), options), options)),
     finish: (weights, x, lastInput) => finish(weights, x, lastInput),
     ...(!after && {
       lastOutput: (weights: Weights, x: TfTensor, y: TfTensor) =>
         tf.tidy(() => {
           const added = y.sub(x) as TfTensor
-          const branch = scales.residual === 1 ? added : added.div(scales.residual)
+          const branch = residual === 1 ? added : added.div(residual)
           return last.bias ? branch.sub(weightOf(weights, `${last.name}.bias`)) : branch
         }),
     }),
+  }
+}
+
+function routedSublayer(spec: LayerSpec, ffn: MixtureOfExperts): Sublayer {
+  const { beforeFfn, afterFfn } = spec.norms
+  return {
+    groups: namesOf(projectionGroups(spec).ffn),
+    routed: routedModules(ffn),
+    forward: (weights, x, options = {}) =>
+      tf.tidy(() =>
+        added(spec, weights, afterFfn, x, experts(ffn, weights, inputOf(weights, beforeFfn, x), options)),
+      ),
   }
 }
 

@@ -1,6 +1,6 @@
 import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
-import { configToGguf, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
-import { allTensors, attentionsOf, type ModelWeights } from '@reallm/tensor-io/models'
+import { configToGguf, ggufStacks, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
+import { allTensors, attentionsOf, type ModelWeights, stackBuilder } from '@reallm/tensor-io/models'
 
 /**
  * Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added; of windows the
@@ -21,13 +21,19 @@ export async function writeAsGguf(model: ModelWeights, path: string, more: Recor
   const shapes = allTensors(config)
   const inGguf = ggufTensors(config)
   const planned = Object.fromEntries(
-    [...shapes].map(([name, shape]) => [inGguf.get(name)!.name, { type: 'F32' as const, shape }]),
+    [...shapes].map(([name, shape]) => {
+      const { name: stored, inStack } = inGguf.get(name)!
+      return [stored, { type: 'F32' as const, shape: inStack?.shape ?? shape }]
+    }),
   )
   const writer = await createGgufWriter(path, { ...told, ...windowed, ...more }, planned)
+  const stacks = stackBuilder(ggufStacks(inGguf))
   for (const [name, shape] of shapes) {
     const { data } = await model.read(name)
-    const stored = inGguf.get(name)!
-    await writer.write(stored.name, ggufValues(stored, data as Float32Array<ArrayBuffer>, shape[0], 'to'))
+    const whole = stacks.add({ name, shape, values: data as Float32Array<ArrayBuffer> })
+    if (!whole) continue
+    const stored = inGguf.get(whole.name) ?? { name: whole.name, interleavedHeads: 0, added: 0 }
+    await writer.write(stored.name, ggufValues(stored, whole.values, whole.shape[0], 'to'))
   }
   await writer.finish()
 }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { openFileSource, openSafetensors } from '@reallm/tensor-io'
-import { parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
+import { openWeights, parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
 import { fixture, goldenConfig } from '@reallm/testing'
 import { type TfTensor, tf } from '../src/tf.ts'
+import { loadWeights } from '../src/weights.ts'
 
 export const readJson = async (path: string) => JSON.parse(await readFile(fixture(path), 'utf8'))
 
@@ -33,13 +34,20 @@ export async function goldenModel(name: string): Promise<GoldenModel> {
   const { loss, greedy } = await readJson(`${folder}/expected.json`)
   return {
     config: goldenConfig(name, parseConfig(await readJson(`${folder}/config.json`))),
-    weights: await readTensors(`${folder}/model.safetensors`),
+    weights: await readWeights(folder),
     ids: await readJson(`${folder}/tokens.json`),
     expected: await readTensors(`${folder}/expected.safetensors`),
     gradients: await readTensors(`${folder}/expected_grad.safetensors`),
     loss,
     greedy,
   }
+}
+
+async function readWeights(folder: string): Promise<Record<string, TfTensor>> {
+  const model = await openWeights(fixture(folder))
+  const weights = await loadWeights(model)
+  await model.close()
+  return weights
 }
 
 /** Largest absolute difference. */

@@ -1,5 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
-import { attentionsOf, type Mixer } from '@reallm/tensor-io/models'
+import { attentionsOf, type FeedForward, type GatedMlp, type Mixer, mlpsOf } from '@reallm/tensor-io/models'
 import type { TransformerConfig } from '@reallm/transformer'
 
 /** What may be called differently: families that share an architecture, and ids that come with the tokenizer. */
@@ -40,12 +40,11 @@ function comparable({ layerSpecs, ...config }: TransformerConfig): Record<string
     // A window as long as the longest text cuts nothing off.
     windows: attentions.map(({ window }) => (window === undefined || window >= maxPositions ? null : window)),
     ropes: attentions.map(({ rope }) => rope ?? null),
-    activation: common(layerSpecs.map(({ ffn }) => ffn.activation)),
+    activation: common(layerSpecs.map(({ ffn }) => mlpsOf(ffn)[0].activation)),
     attentionScale: common(attentions.map(({ scale }) => scale)),
     attentionSoftcap: common(attentions.map(({ softcap }) => softcap)),
     layerSpecs: layerSpecs.map(({ mixer, ffn, ...spec }) => {
-      const { activation, ...mlp } = ffn
-      return { ...spec, mixer: withoutNamed(mixer), ffn: mlp }
+      return { ...spec, mixer: withoutNamed(mixer), ffn: withoutActivation(ffn) }
     }),
   }
 }
@@ -54,6 +53,14 @@ function withoutNamed(mixer: Mixer): object {
   if (mixer.kind !== 'attention') return mixer
   const { window: _, rope, scale, softcap, ...attention } = mixer
   return attention
+}
+
+function withoutActivation(ffn: FeedForward): object {
+  const rest = ({ activation, ...mlp }: GatedMlp) => mlp
+  if (ffn.kind === 'gated-mlp') return rest(ffn)
+  // How a directory stacks them is its own affair.
+  const { stacks, ...mixture } = ffn
+  return { ...mixture, experts: ffn.experts.map(rest), shared: ffn.shared && rest(ffn.shared) }
 }
 
 const common = (values: readonly unknown[]): unknown =>

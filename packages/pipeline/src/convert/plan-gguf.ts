@@ -13,7 +13,12 @@ import {
   ggufTensors,
   type RopeTensors,
 } from '@reallm/tensor-io/gguf'
-import { type ModelWeights, parseConfig, type TransformerConfig } from '@reallm/tensor-io/models'
+import {
+  type ModelWeights,
+  otherTensors,
+  parseConfig,
+  type TransformerConfig,
+} from '@reallm/tensor-io/models'
 import {
   createTokenizer,
   type TextTokenizer,
@@ -58,10 +63,13 @@ export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongW
   }
   const stored = ggufTensors(config)
   const tensors: Record<string, PlannedGgufTensors[string]> = {}
+  const exact = new Set(config.layerSpecs.flatMap(spec => [...otherTensors(spec).keys()]))
   for (const [tensor, shape] of model.shapes) {
-    const { name } = stored.get(tensor)!
+    const { name, inStack } = stored.get(tensor)!
     requireTensor(name)
-    tensors[name] = { type: tensorType(shape, dtype), shape }
+    // llama.cpp computes routers in F32.
+    const type = exact.has(tensor) ? 'F32' : tensorType(shape, dtype)
+    tensors[name] = { type, shape: inStack?.shape ?? shape }
   }
   for (const [name, { length }] of Object.entries(ropeTensors))
     tensors[name] = { type: 'F32', shape: [length] }

@@ -1,5 +1,5 @@
 import { createGgufWriter, type GgufTensorType, type LongWork, ReallmError } from '@reallm/tensor-io'
-import { ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
+import { ggufStacks, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
 import { type ModelWeights, openWeights } from '@reallm/tensor-io/models'
 import { requireSameModel } from './compare-models.ts'
 import { eachTensor } from './each-tensor.ts'
@@ -25,8 +25,8 @@ export async function writeGguf(
   const writer = await createGgufWriter(path, plan.metadata, plan.tensors)
   try {
     for (const [name, values] of Object.entries(plan.ropeTensors)) await writer.write(name, values)
-    await eachTensor(model, work, async (name, values, shape) => {
-      const stored = inGguf.get(name)!
+    await eachTensor(model, ggufStacks(inGguf), work, async (name, values, shape) => {
+      const stored = inGguf.get(name) ?? { name, interleavedHeads: 0, added: 0 }
       requireStorable(name, shape, values, storedAs[plan.tensors[stored.name].type])
       await writer.write(stored.name, ggufValues(stored, values, shape[0], 'to'))
     })

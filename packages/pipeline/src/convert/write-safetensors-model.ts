@@ -6,6 +6,7 @@ import {
   tensor,
   writeFileAtomic,
 } from '@reallm/tensor-io'
+import { storedStacks } from '@reallm/tensor-io/models'
 import {
   type HuggingFaceConfig,
   type ModelWeights,
@@ -30,10 +31,16 @@ export async function writeSafetensorsModel(
   work: LongWork,
 ): Promise<{ bytes: number }> {
   const [type, torchName] = types[dtype]
-  const planned = Object.fromEntries([...model.shapes].map(([name, shape]) => [name, { dtype: type, shape }]))
+  const stacks = storedStacks(model.config)
+  const planned = Object.fromEntries(
+    [...model.shapes].map(([name, shape]) => {
+      const stack = stacks.get(name)
+      return [stack?.name ?? name, { dtype: type, shape: stack?.shape ?? shape }]
+    }),
+  )
   const writer = await createSafetensorsWriter(path, planned, { format: 'pt' })
   try {
-    await eachTensor(model, work, async (name, values, shape) => {
+    await eachTensor(model, stacks, work, async (name, values, shape) => {
       requireStorable(name, shape, values, dtype)
       await writer.write(name, tensor<DType>(type, shape, fromFloat32(type, values)))
     })

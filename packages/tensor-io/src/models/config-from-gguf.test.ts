@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from './config.ts'
 import { configFromGguf } from './config-from-gguf.ts'
-import { attentionsOf, type LayerSpec } from './layer-spec.ts'
+import { attentionsOf, type LayerSpec, mlpsOf } from './layer-spec.ts'
 
 const file = (
   architecture: string,
@@ -59,9 +59,9 @@ describe('a configuration in GGUF', () => {
 
   it('has the biases that are stored', () => {
     const biases = (...tensors: string[]) => read(file('llama'), ...tensors).layerSpecs[0]
-    expect(biases('blk.0.ffn_up.bias').ffn.down.bias).toBe(true)
+    expect(mlpsOf(biases('blk.0.ffn_up.bias').ffn)[0].down.bias).toBe(true)
     expect(biases('blk.0.attn_q.bias').mixer.output.bias).toBe(true)
-    expect(biases().ffn.up.module.bias).toBe(false)
+    expect(mlpsOf(biases().ffn)[0].up.module.bias).toBe(false)
   })
 
   it('has Gemma’s own theta, soft cap and scales', () => {

@@ -65,6 +65,7 @@ export function configFromGguf(
     ...(windowed
       ? slidingFromGguf(family, number('attention.sliding_window'), get, layers)
       : { sliding_window: null }),
+    ...expertsFromGguf(optional),
     hidden_act: 'silu',
     ...Object.fromEntries(own.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
     ...family.gguf.implied?.({ number, optional, decimal, headDim: head_dim, ropeScaling }),
@@ -95,6 +96,17 @@ function slidingFromGguf(
     layer_types: Array.from({ length: layers }, (_, i) =>
       slides(i) ? 'sliding_attention' : 'full_attention',
     ),
+  }
+}
+
+function expertsFromGguf(optional: (key: string) => number | undefined): object {
+  const num_experts = optional('expert_count') ?? 0
+  if (num_experts === 0) return {}
+  return {
+    num_experts,
+    num_local_experts: num_experts,
+    num_experts_per_tok: optional('expert_used_count'),
+    moe_intermediate_size: optional('expert_feed_forward_length'),
   }
 }
 

@@ -7,6 +7,8 @@ export type HuggingFaceConfig = Readonly<Record<string, unknown>>
 
 /** More than any model has: what is made for each is bounded. */
 const MOST_LAYERS = 4096
+/** In all layers together. */
+const MOST_EXPERTS = 65_536
 
 /** What a family says of configurations: values of keys that are left out, and how its rotary embedding differs. */
 export interface ConfigDefaults {
@@ -70,6 +72,17 @@ export class ConfigReader {
     const layers = this.count('num_hidden_layers')
     if (layers <= MOST_LAYERS) return layers
     throw new ReallmError('bad-file', `config.json: num_hidden_layers is ${layers}, more than ${MOST_LAYERS}`)
+  }
+
+  /** How many experts each layer has; `key` is where the configuration says so. */
+  experts(...keys: readonly string[]): number {
+    const key = keys.find(key => this.value(key) != null) ?? keys[0]
+    const experts = this.count(key)
+    if (experts * this.layers <= MOST_EXPERTS) return experts
+    throw new ReallmError(
+      'bad-file',
+      `config.json: ${key} is ${experts} in each of ${this.layers} layers, more than ${MOST_EXPERTS} in all`,
+    )
   }
 
   get headDim(): number {

@@ -31,7 +31,6 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     keys = {},
     ropeTensors = [],
   } = family.gguf
-  const { ffn } = config.layerSpecs[0]
   const mixer = attentionOf(config.layerSpecs[0].mixer, 'GGUF')
   const reader = new ConfigReader(config.source, family)
   const width = mixer.heads * mixer.headDim
@@ -48,7 +47,7 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     block_count: whole(config.layers),
     context_length: whole(config.maxPositions),
     embedding_length: whole(config.hiddenSize),
-    feed_forward_length: whole(ffn.width),
+    feed_forward_length: whole(reader.count('intermediate_size')),
     'attention.head_count': whole(mixer.heads),
     'attention.head_count_kv': whole(mixer.kvHeads),
     'attention.key_length': whole(mixer.headDim),
@@ -56,6 +55,7 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     'attention.layer_norm_rms_epsilon': real(config.norm.eps),
     'rope.dimension_count': whole(turning),
     vocab_size: whole(config.vocabSize),
+    ...expertsToGguf(config),
     ...rope.metadata,
     ...(windows && windowsIn === config.layers && windowsToGguf(config)),
     ...(windows === 'own' && { 'rope.freq_base_swa': real(reader.ropeParameters(true).rope_theta) }),
@@ -94,6 +94,18 @@ function windowsToGguf({ layerSpecs }: TransformerConfig): Record<string, GgufVa
     'attention.sliding_window': whole(window),
     'attention.sliding_window_pattern': { type: 'bool', value: windows.map(w => w !== undefined) },
   }
+}
+
+function expertsToGguf({ layerSpecs }: TransformerConfig): Record<string, GgufValue> {
+  for (const { ffn } of layerSpecs) {
+    if (ffn.kind !== 'experts') continue
+    return {
+      expert_count: whole(ffn.experts.length),
+      expert_used_count: whole(ffn.chosen),
+      expert_feed_forward_length: whole(ffn.experts[0].width),
+    }
+  }
+  return {}
 }
 
 const whole = (value: number): GgufValue => ({ type: 'uint32', value })

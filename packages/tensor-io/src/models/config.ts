@@ -119,8 +119,9 @@ export function blockTensors(config: TransformerConfig, i: number): Map<string, 
     tensors.set(`${name}.weight`, shape)
     if (bias) tensors.set(`${name}.bias`, [shape[0]])
   }
-  for (const { name, width } of normsOf(config.layerSpecs[i])) tensors.set(`${name}.weight`, [width])
-  for (const [name, shape] of otherTensors(config.layerSpecs[i])) tensors.set(name, shape)
+  const spec = config.layerSpecs[i]
+  for (const { name, width } of normsOf(spec)) tensors.set(`${name}.weight`, [width])
+  for (const [name, shape] of otherTensors(spec)) tensors.set(name, shape)
   return tensors
 }
 

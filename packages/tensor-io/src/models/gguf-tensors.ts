@@ -1,5 +1,13 @@
 import { familyOf, type TransformerConfig } from './config.ts'
-import { attentionOf, type LayerSpec, type Norm, type Projection } from './layer-spec.ts'
+import {
+  attentionOf,
+  type ExpertStack,
+  type GatedMlp,
+  type LayerSpec,
+  type Norm,
+  type Projection,
+} from './layer-spec.ts'
+import { type InStack, inStacks } from './stacks.ts'
 
 /** How llama.cpp stores a tensor of a model. */
 export interface StoredInGguf {
@@ -8,6 +16,8 @@ export interface StoredInGguf {
   readonly interleavedHeads: number
   /** Added to every value: norms whose weights multiply as `1 + w` hold `1 + w`. */
   readonly added: 0 | 1
+  /** It is an expert's part of a stack. */
+  readonly inStack?: InStack
 }
 
 /**
@@ -18,7 +28,7 @@ export interface StoredInGguf {
  */
 export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, StoredInGguf> {
   const tensors = new Map<string, StoredInGguf>()
-  const { permutes = false } = familyOf(config.source).gguf
+  const { permutes = false, expertNorm } = familyOf(config.source).gguf
   const add = (module: string, name: string, heads = 0, kinds = ['weight', 'bias']) => {
     const interleavedHeads = permutes ? heads : 0
     for (const kind of kinds) {
@@ -34,9 +44,30 @@ export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, Stor
   add('model.embed_tokens', 'token_embd', 0, ['weight'])
   addNorm(config.norm, 'output_norm')
   if (!config.tiedHead) add('lm_head', 'output', 0, ['weight'])
-  for (const [i, spec] of config.layerSpecs.entries()) addLayer(spec, `blk.${i}`, add, addNorm)
+  for (const [i, spec] of config.layerSpecs.entries()) {
+    const block = `blk.${i}`
+    addLayer(spec, block, add, addNorm)
+    const { sinks } = attentionOf(spec.mixer, 'GGUF')
+    if (sinks) {
+      tensors.set(sinks.name, { name: `${block}.attn_sinks.weight`, interleavedHeads: 0, added: 0 })
+    }
+    for (const [name, inStack] of inStacks(spec.ffn, expertStacks(block))) {
+      tensors.set(name, { name: inStack.name, interleavedHeads: 0, added: 0, inStack })
+    }
+    if (spec.ffn.kind === 'experts' && expertNorm) addNorm(spec.norms.beforeFfn, `${block}.${expertNorm}`)
+  }
   return tensors
 }
+
+/** llama.cpp stacks each matrix of all experts. */
+const expertStacks = (block: string): ExpertStack[] =>
+  (['gate', 'up', 'down'] as const).map(part => ({
+    parts: [part],
+    weight: `${block}.ffn_${part}_exps.weight`,
+    bias: `${block}.ffn_${part}_exps.bias`,
+    transposed: false,
+    interleaved: false,
+  }))
 
 function addLayer(
   { ffn, norms, ...spec }: LayerSpec,
@@ -55,9 +86,17 @@ function addLayer(
     add(value.module.name, `${block}.attn_v`)
   }
   add(mixer.output.name, `${block}.attn_output`)
-  if (!fused(ffn.gate, ffn.up)) add(ffn.gate.module.name, `${block}.ffn_gate`)
-  add(ffn.up.module.name, `${block}.ffn_up`)
-  add(ffn.down.name, `${block}.ffn_down`)
+  const addMlp = ({ gate, up, down }: GatedMlp, ending = '') => {
+    if (!fused(gate, up)) add(gate.module.name, `${block}.ffn_gate${ending}`)
+    add(up.module.name, `${block}.ffn_up${ending}`)
+    add(down.name, `${block}.ffn_down${ending}`)
+  }
+  if (ffn.kind === 'gated-mlp') {
+    addMlp(ffn)
+  } else {
+    add(ffn.router.name, `${block}.ffn_gate_inp`)
+    if (ffn.shared) addMlp(ffn.shared, '_shexp')
+  }
   addNorm(norms.beforeMixer, `${block}.attn_norm`)
   addNorm(norms.afterMixer, `${block}.post_attention_norm`)
   addNorm(norms.beforeFfn, `${block}.ffn_norm`)
@@ -65,6 +104,10 @@ function addLayer(
   addNorm(mixer.qkNorm?.query, `${block}.attn_q_norm`)
   addNorm(mixer.qkNorm?.key, `${block}.attn_k_norm`)
 }
+
+/** Where tensors lie in stacks, by their names. */
+export const ggufStacks = (stored: ReadonlyMap<string, StoredInGguf>): Map<string, InStack> =>
+  new Map([...stored].flatMap(([name, { inStack }]) => (inStack ? [[name, inStack] as const] : [])))
 
 /** A tensor's values as GGUF has them (`to`), or Hugging Face (`from`); `rows` is its first axis. */
 export function ggufValues(

@@ -1,6 +1,7 @@
 // Subpaths of their own have what a page fetches when a model needs it: `@reallm/tensor-io/adapter` adapters, `/gguf` what GGUF
 // calls configurations and tensors, `/tokenizer` the libraries that read tokenizers.
 export type { Adapter, AdapterModule } from './adapter/adapter.ts'
+export * from './choose-experts.ts'
 export * from './config.ts'
 export type { HuggingFaceConfig } from './config-reader.ts'
 export { type Family, families, type GgufFamily } from './families/index.ts'
@@ -8,6 +9,7 @@ export * from './layer-spec.ts'
 export { type Review, reviewFiles } from './review.ts'
 export { llama3Divisor, type Rope, type RopeParameters, rope, ropeTypes, rotations } from './rope.ts'
 export * from './sample.ts'
+export { type InStack, stackBuilder, storedStacks } from './stacks.ts'
 export * from './text-stream.ts'
 export type {
   ChatMessage,

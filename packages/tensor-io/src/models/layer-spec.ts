@@ -65,6 +65,8 @@ export interface Attention {
   readonly scale: number
   /** The rows of each head's query are followed by as many of a gate: what the head reads counts `sigmoid(gate)` times. */
   readonly gated: boolean
+  /** A score for each head, `[heads]`, that takes its share of the softmax and gives nothing. */
+  readonly sinks: Parameter | undefined
 }
 
 /** A short convolution between two gates (LFM2): `output(after · conv(before · x))`. */
@@ -135,16 +137,48 @@ export type Activation = (typeof activations)[number]
 export interface GatedMlp {
   readonly kind: 'gated-mlp'
   readonly activation: Activation
+  /** Instead of the activation: `gate · σ(alpha · gate) · (up + 1)`, gates cut off above `limit` and ups beyond ± `limit`. */
+  readonly clamp: { readonly alpha: number; readonly limit: number } | undefined
   readonly width: number
   readonly gate: Projection
   readonly up: Projection
   readonly down: LinearModule
 }
 
+/** Matrices of all experts in one stored tensor. */
+export interface ExpertStack {
+  /** What it holds of each expert, one after the other; row by row in turns where `interleaved`. */
+  readonly parts: readonly ('gate' | 'up' | 'down')[]
+  /** `[experts, rows, columns]`, or `[experts, columns, rows]` where `transposed`. */
+  readonly weight: string
+  /** `[experts, rows]` */
+  readonly bias: string | undefined
+  readonly transposed: boolean
+  readonly interleaved: boolean
+}
+
+/**
+ * `Σ share(x, e) · expert_e(x)` over the experts that a position chooses: those with the highest scores of the router.
+ * Where there is a shared expert, every position reaches it besides.
+ */
+export interface MixtureOfExperts {
+  readonly kind: 'experts'
+  /** Gives each position a score for each expert, `[experts, hidden]`; it is never compressed. */
+  readonly router: LinearModule
+  /** How many experts a position chooses. */
+  readonly chosen: number
+  /** Shares are the softmax of the scores of the chosen experts, or of all. */
+  readonly softmaxOver: 'chosen' | 'all'
+  readonly experts: readonly GatedMlp[]
+  /** How a Hugging Face directory stores the experts' matrices; none where each is a tensor of its own. */
+  readonly stacks: readonly ExpertStack[]
+  readonly shared: GatedMlp | undefined
+}
+
 /** What moves information between positions. */
 export type Mixer = Attention | ShortConv | GatedDeltaNet | Mamba2
 /** What works on each position alone. */
-export type FeedForward = GatedMlp
+export type FeedForward = GatedMlp | MixtureOfExperts
 
 /**
  * A layer as data. Each of its two sublayers is a step of the residual stream,
@@ -162,7 +196,10 @@ export interface LayerSpec {
   readonly scales: { readonly residual: number }
 }
 
-/** Linear layers of a sublayer in running order; those of a group multiply the same input, the last is the output's. */
+/**
+ * Linear layers of a sublayer in running order; those of a group multiply the same input. The last is the output's, except
+ * of a mixture of experts, where every expert has an output of its own.
+ */
 export type ProjectionGroups = readonly (readonly LinearModule[])[]
 
 /** The projection groups of a layer's sublayers. */
@@ -172,9 +209,24 @@ export function projectionGroups({ mixer, ffn }: LayerSpec): {
 } {
   return {
     mixer: [modulesOf(...projectionsOf(mixer)), [mixer.output]],
-    ffn: [modulesOf(ffn.gate, ffn.up), [ffn.down]],
+    ffn: mlpsOf(ffn).flatMap(({ gate, up, down }) => [modulesOf(gate, up), [down]]),
   }
 }
+
+/**
+ * The MLP of a layer, for what knows no mixtures of experts.
+ *
+ * @param what names it: `this backend`
+ * @throws `unsupported` naming the router of a mixture of experts
+ */
+export function gatedMlpOf(ffn: FeedForward, what: string): GatedMlp {
+  if (ffn.kind === 'gated-mlp') return ffn
+  throw new ReallmError('unsupported', `${ffn.router.name}: ${what} knows no mixtures of experts`)
+}
+
+/** The gated MLPs of a sublayer: one, or experts and what they share. */
+export const mlpsOf = (ffn: FeedForward): readonly GatedMlp[] =>
+  ffn.kind === 'gated-mlp' ? [ffn] : ffn.shared ? [...ffn.experts, ffn.shared] : ffn.experts
 
 function modulesOf(...projections: Projection[]): LinearModule[] {
   const modules = projections.map(({ module }) => module)
@@ -213,15 +265,23 @@ function mixerNorms(mixer: Mixer): (Norm | undefined)[] {
   }
 }
 
-/** Names and shapes of a layer's tensors that are neither of linear layers nor of norms. */
-export function otherTensors({ mixer }: LayerSpec): Map<string, readonly number[]> {
-  return new Map(mixerParameters(mixer).map(({ name, shape }) => [name, shape]))
+/** Names and shapes of a layer's tensors that are neither of `projectionGroups` nor of norms. */
+export function otherTensors({ mixer, ffn }: LayerSpec): Map<string, readonly number[]> {
+  const parameters = [...mixerParameters(mixer), ...routerParameters(ffn)]
+  return new Map(parameters.map(({ name, shape }) => [name, shape]))
+}
+
+function routerParameters(ffn: FeedForward): Parameter[] {
+  if (ffn.kind !== 'experts') return []
+  const { name, shape, bias } = ffn.router
+  const weight = { name: `${name}.weight`, shape }
+  return bias ? [weight, { name: `${name}.bias`, shape: [shape[0]] }] : [weight]
 }
 
 function mixerParameters(mixer: Mixer): Parameter[] {
   switch (mixer.kind) {
     case 'attention':
-      return []
+      return mixer.sinks ? [mixer.sinks] : []
     case 'short-conv':
       return ofConv(mixer.conv)
     case 'gated-delta-net':

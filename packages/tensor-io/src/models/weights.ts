@@ -1,6 +1,6 @@
 import { ReallmError } from '../core/errors.ts'
 import { warn } from '../core/progress.ts'
-import { type Tensor, tensor } from '../core/tensor.ts'
+import { sizeOf, type Tensor, tensor } from '../core/tensor.ts'
 import type { ModelFiles, OpenOptions } from '../formats/model-files.ts'
 import { openModel } from '../formats/open/open-model.ts'
 import { allTensors, type TransformerConfig } from './config.ts'
@@ -8,6 +8,8 @@ import { checkTensors } from './declared/check-tensors.ts'
 import { readConfig } from './declared/read-config.ts'
 import { storedNames } from './declared/stored-names.ts'
 import { warningOf } from './declared/warning.ts'
+import { readInStack, type StoredAs, stackStoredAs } from './read-stack.ts'
+import { type InStack, storedStacks } from './stacks.ts'
 import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
 
@@ -59,15 +61,24 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
   const gguf = files.kind === 'gguf' ? await import('./gguf-tensors.ts') : undefined
   const inGguf = gguf?.ggufTensors(config)
   const nameOf = storedNames(files, { tied: config.tiedHead })
+  const stacks = stacksIn(files, config, nameOf)
   const storedName = (name: string) => inGguf?.get(name)?.name ?? nameOf(name)
+  const inStack = (name: string) => inGguf?.get(name)?.inStack ?? stacks.get(name)
   const shapes = allTensors(config)
-  const unused = await checkTensors(files, shapes, config, storedName)
+  const storedAs = ([name, shape]: readonly [string, readonly number[]]): readonly StoredAs[] => {
+    const place = inStack(name)
+    return place ? stackStoredAs(files, place) : [{ name: storedName(name), shape }]
+  }
+  const stored = new Map([...shapes].map(tensor => [tensor[0], storedAs(tensor)]))
+  const unused = await checkTensors(files, stored, config)
   const warning = warningOf(files, unknown, unused)
   if (warning !== undefined) warn(options, warning)
 
   async function read(name: string, rows?: readonly [number, number]): Promise<Tensor<'F32'>> {
-    if (!shapes.has(name))
-      throw new ReallmError('not-found', `${files.spec}: a ${modelType} has no tensor ${name}`)
+    const wanted = shapes.get(name)
+    if (!wanted) throw new ReallmError('not-found', `${files.spec}: a ${modelType} has no tensor ${name}`)
+    const place = inStack(name)
+    if (place) return readInStack(files, place, wanted, rows)
     const stored = inGguf?.get(name)
     if (!gguf || !stored) return files.readFloat32(storedName(name), rows)
     if (stored.interleavedHeads === 0) {
@@ -87,11 +98,28 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     names: [...shapes.keys()],
     shapes,
     read,
-    bytesOf: name => storedBytes(files, storedName(name)),
+    bytesOf: name => {
+      const wanted = shapes.get(name)
+      const place = inStack(name)
+      if (!wanted || !place) return storedBytes(files, storedName(name))
+      const bytes = stackStoredAs(files, place).reduce((sum, { name }) => sum + storedBytes(files, name), 0)
+      return (bytes * sizeOf(wanted)) / sizeOf(place.shape)
+    },
     ...(warning !== undefined && { warning }),
     tokenizer: () => openTokenizer(files, options),
     close: () => files.close(),
   }
+}
+
+/** The tensors that lie in stacks of a directory, rather than by themselves. */
+function stacksIn(
+  files: ModelFiles,
+  config: TransformerConfig,
+  nameOf: (name: string) => string,
+): ReadonlyMap<string, InStack> {
+  if (files.kind === 'gguf' || files.kind === 'artifact') return new Map()
+  const stacked = [...storedStacks(config)].filter(([name]) => !files.tensors.has(nameOf(name)))
+  return new Map(stacked.map(([name, place]) => [name, { ...place, name: nameOf(place.name) }]))
 }
 
 function storedBytes(files: ModelFiles, name: string): number {

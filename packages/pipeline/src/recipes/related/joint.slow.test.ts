@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { largest, prunedCodec } from '@reallm/lowrank'
-import { attentionOf } from '@reallm/tensor-io/models'
+import { attentionOf, gatedMlpOf } from '@reallm/tensor-io/models'
 import { writeToyModels } from '@reallm/testing'
 import { workFolder } from '@reallm/testing/work-folder'
 import { openWeights, useBackend } from '@reallm/transformer'
@@ -68,7 +68,7 @@ test.each(pruneRecipes)(
     const model = await openWeights(original)
     const { hiddenSize, layerSpecs } = model.config
     const { headDim } = attentionOf(layerSpecs[0].mixer, 'the test')
-    const inner = layerSpecs[0].ffn.width
+    const inner = gatedMlpOf(layerSpecs[0].ffn, 'the test').width
     const layer = 'model.layers.0.'
     const names = ['mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj', 'self_attn.q_proj', 'self_attn.o_proj']
     const kept = [{ rows: 20 }, { rows: 20 }, { cols: 20 }, { rows: headDim }, { cols: headDim }]

@@ -1,5 +1,5 @@
 import { ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import { attentionOf } from '@reallm/tensor-io/models'
+import { attentionOf, gatedMlpOf } from '@reallm/tensor-io/models'
 import {
   type LayerSpec,
   linearModules,
@@ -26,9 +26,14 @@ export interface Units {
   readonly width: number
 }
 
-/** The units of a layer. @throws `unsupported` for other mixers, and where their rows lie beside others in one matrix */
+/**
+ * The units of a layer.
+ *
+ * @throws `unsupported` for other mixers, for experts, and where their rows lie beside others in one matrix
+ */
 export function unitsOf({ ffn, ...layer }: LayerSpec): Units[] {
   const mixer = attentionOf(layer.mixer, 'leaving out heads')
+  const mlp = gatedMlpOf(ffn, 'leaving out channels')
   const whole = ({ module, from, to }: Projection) => {
     if (to - from === module.shape[0]) return module.name
     throw new ReallmError('unsupported', `${module.name}: parts of fused matrices cannot be left out`)
@@ -37,10 +42,10 @@ export function unitsOf({ ffn, ...layer }: LayerSpec): Units[] {
     throw new ReallmError('unsupported', `${mixer.output.name}: heads with a gate cannot be left out`)
   }
   const heads = { outputs: [whole(mixer.query)], count: mixer.heads, width: mixer.headDim }
-  const channels = { outputs: [whole(ffn.gate), whole(ffn.up)], count: ffn.width, width: 1 }
+  const channels = { outputs: [whole(mlp.gate), whole(mlp.up)], count: mlp.width, width: 1 }
   return [
     { input: mixer.output.name, ...heads },
-    { input: ffn.down.name, ...channels },
+    { input: mlp.down.name, ...channels },
   ]
 }
 

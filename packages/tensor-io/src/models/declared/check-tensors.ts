@@ -3,6 +3,7 @@ import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
 import type { TransformerConfig } from '../config.ts'
 import { plainName } from '../plain-name.ts'
+import type { StoredAs } from '../read-stack.ts'
 import { openOriginal } from './quantised.ts'
 import { isInside, unusedTensors } from './unused-tensors.ts'
 
@@ -12,30 +13,30 @@ const floats = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2']
 /**
  * Compares the tensors that a model needs with those that are there, and returns the ones that it does not use.
  *
- * @param shapes what is needed, by name
+ * @param storedAs what each tensor is stored as, by name
  * @throws `bad-file` naming tensors that are missing, with the reason, or misshapen
  * @throws `unsupported` for stored codes without their scales, and for tensors that would change the result
  */
 export async function checkTensors(
   files: ModelFiles,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  storedAs: ReadonlyMap<string, readonly StoredAs[]>,
   { layers, tiedHead }: Pick<TransformerConfig, 'layers' | 'tiedHead'>,
-  storedName: (name: string) => string,
 ): Promise<string[]> {
   const { spec } = files
-  const stored = new Map([...shapes.keys()].map(name => [name, storedName(name)]))
-  const missing = [...stored].filter(([, at]) => !shapeOf(files, at)).map(([name]) => name)
+  const isMissing = (stored: readonly StoredAs[]) => stored.some(({ name }) => !shapeOf(files, name))
+  const missing = [...storedAs].filter(([, stored]) => isMissing(stored)).map(([name]) => name)
+  const used = new Map([...storedAs.values()].flat().map(stored => [stored.name, stored]))
   // a head beside a tied embedding was compared with it when the configuration was read
-  const unused = unusedTensors(files, stored.values()).filter(
+  const unused = unusedTensors(files, used.keys()).filter(
     name => !tiedHead || plainName(name) !== 'lm_head.weight',
   )
   if (missing.length > 0) {
     const { missingTensors } = await import('./explain-tensors.ts')
-    throw missingTensors({ spec, missing, wanted: shapes.size, unused, layers })
+    throw missingTensors({ spec, missing, wanted: storedAs.size, unused, layers })
   }
-  for (const [name, at] of stored) {
-    const dtype = files.tensors.get(at)?.dtype
-    if (dtype !== undefined && dtype in dtypes && !floats.includes(dtype)) {
+  for (const { name, codes } of used.values()) {
+    const dtype = files.tensors.get(name)?.dtype
+    if (dtype !== undefined && dtype in dtypes && !floats.includes(dtype) && !codes) {
       throw new ReallmError(
         'unsupported',
         `${spec}: ${name} is stored as ${dtype}: it is already quantised`,
@@ -50,8 +51,8 @@ export async function checkTensors(
     const { tensorsWithoutPlace } = await import('./explain-tensors.ts')
     throw tensorsWithoutPlace(spec, inside)
   }
-  for (const [name, want] of shapes) {
-    const shape = shapeOf(files, stored.get(name)!)!
+  for (const { name, shape: want } of used.values()) {
+    const shape = shapeOf(files, name)!
     if (shape.join() !== want.join()) {
       throw new ReallmError(
         'bad-file',

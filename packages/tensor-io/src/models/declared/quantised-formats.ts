@@ -17,7 +17,6 @@ const formats: Readonly<Record<string, Format>> = {
   quanto: { name: 'Quanto', wayOut: openOriginal },
   torchao: { name: 'torchao', wayOut: openOriginal },
   eetq: { name: 'EETQ', wayOut: openOriginal },
-  mxfp4: { name: 'MXFP4', wayOut: openOriginal },
   aqlm: { name: 'AQLM', wayOut: onlyOriginal },
   quip: { name: 'QuIP#', wayOut: onlyOriginal },
   quip_sharp: { name: 'QuIP#', wayOut: onlyOriginal },

@@ -18,6 +18,8 @@ export async function refuseQuantised({ spec, kind, config, quantised }: ModelFi
   if (kind === 'gguf' || kind === 'artifact' || quantised !== undefined) return
   const place = places.find(key => !isOff(config[key]))
   if (place === undefined) return
+  // Stacks of experts are read in these blocks.
+  if ((Object(config[place]) as { quant_method?: unknown }).quant_method === 'mxfp4') return
   const { formatOf } = await import('./quantised-formats.ts')
   const { name, wayOut } = formatOf(config, place)
   throw new ReallmError('unsupported', `${spec}: it is already quantised by ${name}, says ${place}`, {

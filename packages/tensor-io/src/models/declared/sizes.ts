@@ -9,6 +9,7 @@ const sizes = [
   ...['mamba_n_heads', 'mamba_n_groups', 'mamba_d_head', 'mamba_d_state', 'mamba_d_conv', 'conv_L_cache'],
   ...['linear_num_key_heads', 'linear_num_value_heads', 'linear_key_head_dim', 'linear_value_head_dim'],
   'linear_conv_kernel_dim',
+  'moe_intermediate_size',
 ]
 
 /** What fits any memory: of smaller counts, the tensors that are missing tell more. */

@@ -1,6 +1,15 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { ConfigReader } from '../config-reader.ts'
-import type { Attention, GatedMlp, LayerSpec, LinearModule, Norm, Projection } from '../layer-spec.ts'
+import type {
+  Attention,
+  ExpertStack,
+  GatedMlp,
+  LayerSpec,
+  LinearModule,
+  MixtureOfExperts,
+  Norm,
+  Projection,
+} from '../layer-spec.ts'
 
 // Parts that families are put together from, as Llama has them except for what is asked.
 
@@ -48,6 +57,8 @@ export interface AttentionOptions extends Partial<Pick<Attention, 'softcap' | 's
     readonly afterRope?: boolean
     readonly offset?: 0 | 1
   }
+  /** A score for each head that takes its share of the softmax. */
+  readonly sinks?: boolean
 }
 
 export function attention(c: ConfigReader, i: number, options: AttentionOptions = {}): Attention {
@@ -95,16 +106,15 @@ export function attention(c: ConfigReader, i: number, options: AttentionOptions 
     softcap,
     scale: options.scale ?? headDim ** -0.5,
     gated,
+    sinks: options.sinks ? { name: nameOf(i, 'self_attn.sinks'), shape: [heads] } : undefined,
   }
 }
 
-export interface GatedMlpOptions {
+export interface GatedMlpOptions extends Partial<Pick<GatedMlp, 'width' | 'clamp'>> {
   readonly bias?: boolean
   /** Names of gate and up, one for a matrix that is both. */
   readonly parts?: readonly [gate: string, up: string] | string
   readonly down?: string
-  /** Default `intermediate_size`. */
-  readonly width?: number
 }
 
 export function gatedMlp(c: ConfigReader, i: number, options: GatedMlpOptions = {}): GatedMlp {
@@ -113,7 +123,45 @@ export function gatedMlp(c: ConfigReader, i: number, options: GatedMlpOptions = 
   const bias = options.bias ?? c.flag('mlp_bias')
   const [gate, up] = projections(i, parts, [width, width], hidden, bias)
   const down = linear(nameOf(i, options.down ?? 'mlp.down_proj'), hidden, width, bias)
-  return { kind: 'gated-mlp', activation: c.activation, width, gate, up, down }
+  return { kind: 'gated-mlp', activation: c.activation, clamp: options.clamp, width, gate, up, down }
+}
+
+export interface ExpertsOptions extends Pick<MixtureOfExperts, 'chosen' | 'softmaxOver'> {
+  readonly count: number
+  readonly router: { readonly name: string; readonly bias?: boolean }
+  /** What the experts lie in, as `<within>.<expert>`; default `mlp.experts`. */
+  readonly within?: string
+  readonly expert: Pick<GatedMlpOptions, 'width' | 'clamp' | 'bias'>
+  /** By their names in the layer. */
+  readonly stacks?: readonly ExpertStack[]
+  readonly shared?: GatedMlp
+}
+
+/** @throws `bad-file` where a position would choose more experts than there are */
+export function experts(c: ConfigReader, i: number, options: ExpertsOptions): MixtureOfExperts {
+  const { count, chosen, softmaxOver, router, within = 'mlp.experts', stacks = [] } = options
+  if (chosen > count) {
+    throw new ReallmError('bad-file', `config.json: a position cannot choose ${chosen} of ${count} experts`)
+  }
+  const expert = (e: number) =>
+    gatedMlp(c, i, {
+      ...options.expert,
+      parts: [`${within}.${e}.gate_proj`, `${within}.${e}.up_proj`],
+      down: `${within}.${e}.down_proj`,
+    })
+  return {
+    kind: 'experts',
+    router: linear(nameOf(i, router.name), count, c.count('hidden_size'), router.bias ?? false),
+    chosen,
+    softmaxOver,
+    experts: Array.from({ length: count }, (_, e) => expert(e)),
+    stacks: stacks.map(stack => ({
+      ...stack,
+      weight: nameOf(i, stack.weight),
+      bias: stack.bias === undefined ? undefined : nameOf(i, stack.bias),
+    })),
+    shared: options.shared,
+  }
 }
 
 /** Norms by the places in a layer that they stand in, named as given. */

@@ -35,6 +35,8 @@ export interface GgufFamily {
   readonly biases?: readonly string[]
   /** Tensors about the rotary embedding that it reads. */
   readonly ropeTensors?: readonly (keyof RopeTensors)[]
+  /** What it calls the norm before a mixture of experts, where not as that before an MLP. */
+  readonly expertNorm?: string
   /** Windows by layer; layers that have one turn by `own` frequencies or by those of `all`. */
   readonly windows?: 'own' | 'all'
   /** The only count of layers that it has windows for. */

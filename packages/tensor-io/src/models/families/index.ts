@@ -2,13 +2,14 @@ import { ernie45 } from './ernie.ts'
 import { exaone4 } from './exaone.ts'
 import type { Family } from './family.ts'
 import { gemma2, gemma3 } from './gemma.ts'
+import { gptOss } from './gpt-oss.ts'
 import { granite, graniteHybrid } from './granite.ts'
 import { hunyuanDense } from './hunyuan.ts'
 import { lfm2 } from './lfm.ts'
 import { llama, ministral3, mistral } from './llama.ts'
 import { olmo2, olmo3 } from './olmo.ts'
 import { phi3 } from './phi.ts'
-import { qwen2, qwen3, qwen35 } from './qwen.ts'
+import { qwen2, qwen3, qwen3Moe, qwen35 } from './qwen.ts'
 import { smollm3 } from './smollm.ts'
 
 export type { Family, GgufFamily } from './family.ts'
@@ -20,6 +21,7 @@ export const families: readonly Family[] = [
   ministral3,
   qwen2,
   qwen3,
+  qwen3Moe,
   gemma2,
   gemma3,
   smollm3,
@@ -33,4 +35,5 @@ export const families: readonly Family[] = [
   lfm2,
   graniteHybrid,
   qwen35,
+  gptOss,
 ]

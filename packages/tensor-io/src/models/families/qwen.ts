@@ -1,5 +1,5 @@
 import type { ConfigReader } from '../config-reader.ts'
-import { attention, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
+import { attention, experts, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
 import type { Family } from './family.ts'
 import { gatedDeltaNet } from './recurrent.ts'
 
@@ -62,5 +62,32 @@ export const qwen35: Family = {
       norms: norms(c, i, normsBefore, 1),
       scales: { residual: 1 },
     }
+  },
+}
+
+/** Layers that are no mixture of experts: those listed, and all except every so manyth. */
+const isDense = (c: ConfigReader, i: number) => {
+  const listed = c.value('mlp_only_layers')
+  return (Array.isArray(listed) && listed.includes(i)) || (i + 1) % c.count('decoder_sparse_step') !== 0
+}
+
+export const qwen3Moe: Family = {
+  modelType: 'qwen3_moe',
+  models: 'Qwen3, mixtures of experts',
+  differs: 'as Qwen3; mixtures of experts',
+  architecture: 'Qwen3MoeForCausalLM',
+  gguf: { architecture: 'qwen3moe', windowed, implied: () => ({ norm_topk_prob: true }) },
+  defaults: { head_dim: 128, decoder_sparse_step: 1 },
+  layer(c, i) {
+    const layer = qwen3.layer(c, i)
+    if (isDense(c, i)) return layer
+    const ffn = experts(c, i, {
+      count: c.experts('num_experts', 'num_local_experts'),
+      chosen: c.count('num_experts_per_tok', 8),
+      softmaxOver: c.flag('norm_topk_prob') ? 'chosen' : 'all',
+      router: { name: 'mlp.gate' },
+      expert: { width: c.count('moe_intermediate_size'), bias: false },
+    })
+    return { ...layer, ffn }
   },
 }
