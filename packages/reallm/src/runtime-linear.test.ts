@@ -12,10 +12,10 @@ import {
 import { mutations } from '@reallm/tensor-io/conformance'
 import { grid, kmeans, normalfloat, rotated, trellis } from '@reallm/vq'
 import { describe, expect, it } from 'vitest'
-import { Activations, Engine } from '../../runtime/src/engine.ts'
-import { encodedLinear, isKnown } from '../../runtime/src/linear/encoded.ts'
-import { floatWriter } from '../../runtime/src/linear/float.ts'
-import { integerWriter } from '../../runtime/src/linear/integer.ts'
+import { Activations, Engine } from '../../runtime/src/backend/wasm/engine.ts'
+import { encodedLinear, isKnown } from '../../runtime/src/backend/wasm/linear/encoded.ts'
+import { floatWriter } from '../../runtime/src/backend/wasm/linear/float.ts'
+import { integerWriter } from '../../runtime/src/backend/wasm/linear/integer.ts'
 
 const [ROWS, COLS, TOKENS] = [76, 96, 3]
 const engine = await Engine.start({})
@@ -105,7 +105,7 @@ describe.each(cases)('%s', async (_, codec, params) => {
     expect(linear.bytes).toBeGreaterThan(0)
     const structured = ['lowrank', 'rom', 'lplr', 'monarch'].includes(stored.codec)
     expect(linear.multiplyAdds < ROWS * COLS).toBe(structured)
-    linear.free()
+    linear.dispose()
     expect(engine.arena.used).toBeGreaterThan(before)
   })
 

@@ -1,30 +1,20 @@
-import { readFile } from 'node:fs/promises'
-import { openModel } from '@reallm/tensor-io'
 import { openWeights } from '@reallm/tensor-io/models'
 import { fixture, goldenConfig, goldenModelsInRuntime } from '@reallm/testing'
 import { describe, expect, it } from 'vitest'
+import { golden } from '../test/golden.ts'
+import type { Backend } from './backend/backend.ts'
+import { referenceBackend } from './backend/reference/reference-backend.ts'
+import { wasmBackend } from './backend/wasm/wasm-backend.ts'
+import type { WeightForm } from './backend/weight.ts'
 import { Decoder } from './decoder.ts'
-import { Engine } from './engine.ts'
-import { KvCache } from './kv-cache.ts'
-import { loadWeights, type WeightForm } from './load-weights.ts'
+import { loadWeights } from './load-weights.ts'
 
-const models = fixture('models/')
-
-async function golden(family: string) {
-  const rows: number[][] = JSON.parse(await readFile(`${models}${family}/tokens.json`, 'utf8'))
-  const expected = await openModel(`${models}${family}/expected.safetensors`)
-  const { data } = await expected.readFloat32('logits')
-  await expected.close()
-  return { rows, logits: data }
-}
-
-async function start(family: string, form: WeightForm, build?: 'plain' | 'reference') {
-  const engine = await Engine.start(build ? { build } : {})
-  const model = await openWeights(`${models}${family}`)
+async function start(backend: Backend, family: string, form: WeightForm): Promise<Decoder> {
+  const model = await openWeights(fixture(`models/${family}`))
   const config = goldenConfig(family, model.config)
-  const decoder = new Decoder(engine, config, await loadWeights(engine, model, { form }))
+  const decoder = await Decoder.create(backend, config, await loadWeights(backend, model, { form }))
   await model.close()
-  return { engine, decoder, cache: () => new KvCache(engine, config) }
+  return decoder
 }
 
 /** ‖got − want‖ / ‖want‖ */
@@ -37,27 +27,35 @@ function distance(got: Float32Array, want: Float32Array): number {
   return Math.sqrt(difference / norm)
 }
 
+const backends = {
+  wasm: () => wasmBackend(),
+  'wasm without SIMD': () => wasmBackend({ build: 'reference' }),
+  reference: async () => referenceBackend(),
+}
+
 describe.each(goldenModelsInRuntime)('%s', family => {
   it.each([
-    ['f32', undefined, 1e-5],
+    ['f32', 'wasm', 1e-5],
+    ['f32', 'wasm without SIMD', 1e-5],
     ['f32', 'reference', 1e-5],
-    ['expanded', undefined, 1e-2],
-    ['expanded', 'reference', 1e-2],
-    ['int8', undefined, 0.12],
-  ] as const)('%s (%s): logits of a batch and token by token', async (form, build, tolerance) => {
+    ['expanded', 'wasm', 1e-2],
+    ['expanded', 'wasm without SIMD', 1e-2],
+    ['int8', 'wasm', 0.12],
+  ] as const)('%s on %s: logits of a batch and token by token', async (form, name, tolerance) => {
     const { rows, logits } = await golden(family)
-    const { decoder, cache } = await start(family, form, build)
-    const all = cache()
+    using backend = await backends[name]()
+    const { program, config } = await start(backend, family, form)
     const size = logits.length / 2
-    const got = decoder.forward(rows[0], all, 'all')
+    const mixers = config.layerSpecs.map(({ mixer }) => mixer)
+    using all = backend.state(mixers)
+    const got = await program.logits({ ids: rows[0], state: all, length: rows[0].length }, 'all')
     expect(distance(got, logits.subarray(0, size))).toBeLessThan(tolerance)
 
-    const oneByOne = cache()
-    const vocab = decoder.config.vocabSize
+    using state = backend.state(mixers)
     for (const [t, id] of rows[1].entries()) {
-      const last = decoder.forward([id], oneByOne, 'last')
-      const from = size + t * vocab
-      expect(distance(last, logits.subarray(from, from + vocab))).toBeLessThan(tolerance)
+      const last = await program.logits({ ids: [id], state, length: t + 1 }, 'last')
+      const from = size + t * config.vocabSize
+      expect(distance(last, logits.subarray(from, from + config.vocabSize))).toBeLessThan(tolerance)
     }
   })
 })

@@ -1,11 +1,4 @@
-import {
-  type GenerateOptions,
-  ReallmError,
-  random,
-  sample,
-  textStream,
-  throwIfAborted,
-} from '@reallm/tensor-io'
+import { type GenerateOptions, ReallmError, random, textStream, throwIfAborted } from '@reallm/tensor-io'
 import type { TextTokenizer } from '@reallm/tensor-io/models'
 import { pause } from './pause.ts'
 import type { Session } from './session.ts'
@@ -85,37 +78,41 @@ export class Generation implements AsyncIterable<string> {
     let reusedTokens = 0
     try {
       throwIfAborted(signal)
-      const rest = session.resume(prompt)
-      reusedTokens = prompt.length - rest.length
-      let logits = await session.feed(rest, signal)
-      promptSeconds = (performance.now() - start) / 1000
+      let unread = session.resume(prompt)
+      reusedTokens = prompt.length - unread.length
       const last = Math.min(maxTokens, maxPositions - prompt.length)
-      for (;;) {
-        if (tokens.length >= last) {
+      if (last <= 0) await session.feed(unread, signal)
+      while (reason === 'left') {
+        const count = Math.min(session.ahead, last - tokens.length)
+        if (count <= 0) {
           reason = last < maxTokens ? 'context' : 'length'
           break
         }
-        const id = sample(logits, options, draws, session.tokens)
-        if (eos.includes(id)) {
-          reason = 'end'
-          break
+        const drawn = await session.draw(unread, { ...options, random: draws, count })
+        if (tokens.length === 0) promptSeconds = (performance.now() - start) / 1000
+        for (const id of drawn) {
+          if (eos.includes(id)) {
+            reason = 'end'
+            break
+          }
+          tokens.push(id)
+          const piece = text.push(id)
+          all += piece
+          if (piece !== '') yield piece
+          if (text.stopped) {
+            reason = 'stop'
+            break
+          }
         }
-        tokens.push(id)
-        const piece = text.push(id)
-        all += piece
-        if (piece !== '') yield piece
-        if (text.stopped) {
-          reason = 'stop'
-          break
-        }
+        unread = drawn.slice(-1)
         await pause()
-        throwIfAborted(signal)
-        if (tokens.length < last) logits = session.next(id)
+        if (reason === 'left') throwIfAborted(signal)
       }
-      const rest2 = text.end()
-      all += rest2
-      if (rest2 !== '') yield rest2
+      const rest = text.end()
+      all += rest
+      if (rest !== '') yield rest
     } finally {
+      session.truncate(prompt.length + tokens.length)
       const tokenSeconds = (performance.now() - start) / 1000 - promptSeconds
       const promptTokens = prompt.length
       this.#report = { promptTokens, reusedTokens, tokens, reason, promptSeconds, tokenSeconds }

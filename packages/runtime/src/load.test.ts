@@ -110,7 +110,7 @@ describe('generate', () => {
     const all = await whole.logits(ids)
     const vocab = model.config.vocabSize
     for (const [t, id] of ids.entries()) {
-      const logits = single.next(id)
+      const logits = await single.next(id)
       if (t % 37 === 0) {
         const worst = logits.reduce((w, v, i) => Math.max(w, Math.abs(v - all[t * vocab + i])), 0)
         expect(worst).toBeLessThan(1e-3)

@@ -1,12 +1,16 @@
 import { type LongWork, ReallmError, type Registry } from '@reallm/tensor-io'
 import { type ModelWeights, openWeights, type TextTokenizer } from '@reallm/tensor-io/models'
-import { Engine } from './engine.ts'
-import { isKnown } from './linear/encoded.ts'
-import { loadWeights, type WeightForm } from './load-weights.ts'
+import type { Backend } from './backend/backend.ts'
+import { type Device, openBackend } from './backend/open-backend.ts'
+import type { WeightForm } from './backend/weight.ts'
+import { Decoder } from './decoder.ts'
+import { loadWeights } from './load-weights.ts'
 import { Model } from './model.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 
 export interface LoadOptions extends LongWork {
+  /** What it runs on, see {@link Device}. Default `wasm`. */
+  readonly device?: Device | undefined
   /** How matrices are held, see {@link WeightForm}. Default: the quickest that `maxMemory` allows. */
   readonly weights?: WeightForm | undefined
   /** Bytes that weights may take; default 2 GiB, of the 4 GiB that WebAssembly can address. */
@@ -44,14 +48,14 @@ export async function load(where: ModelLocation, options: LoadOptions = {}): Pro
   const files = await openLocation(where, options)
   try {
     const source = await openWeights(files, options)
-    const form = options.weights ?? formFor(source, options.maxMemory ?? DEFAULT_MEMORY)
     const tokenizer = await tokenizerFor(source, options.tokenizer)
-    const engine = await Engine.start({ threads: options.threads })
+    const backend = await openBackend(options)
     try {
-      const weights = await loadWeights(engine, source, { ...options, form })
-      return new Model({ engine, config: source.config, weights, form, tokenizer })
+      const form = formFor(source, backend, options)
+      const weights = await loadWeights(backend, source, { ...options, form })
+      return new Model({ decoder: await Decoder.create(backend, source.config, weights), form, tokenizer })
     } catch (error) {
-      engine.inference.close()
+      backend[Symbol.dispose]()
       throw error
     }
   } finally {
@@ -70,19 +74,35 @@ async function tokenizerFor(
   })
 }
 
-/** The quickest form that fits. */
-function formFor({ config, shapes, files }: ModelWeights, memory: number): WeightForm {
+/** The wanted form, or the quickest that fits. */
+function formFor(
+  { config, shapes, files }: ModelWeights,
+  backend: Backend,
+  { weights, maxMemory = DEFAULT_MEMORY }: LoadOptions,
+): WeightForm {
+  const { name, forms } = backend
+  if (weights !== undefined && !forms.includes(weights)) {
+    throw new ReallmError('bad-option', `${name} does not hold weights as ${weights}`, {
+      hint: `use ${forms.join(', ')}`,
+    })
+  }
+  if (weights !== undefined) return weights
   let [count, packed] = [0, false]
   for (const [name, shape] of shapes) {
     if (shape.length === 2) count += shape[0] * shape[1]
     const module = files.artifact?.modules.get(name.replace(/\.weight$/, ''))
-    if (module && isKnown(module)) packed = true
+    if (module && backend.runs(module)) packed = true
   }
   const scales = 1 + 4 / 64 / 2
-  if (2 * scales * count <= memory) return 'expanded'
-  if (packed) return 'packed'
-  if (1.0625 * count <= memory) return 'int8'
-  const size = Math.ceil((1.0625 * count) / 2 ** 20)
+  const bytes: Readonly<Record<WeightForm, number>> = {
+    f32: 4 * count,
+    expanded: 2 * scales * count,
+    int8: 1.0625 * count,
+    packed: packed ? 0 : Number.POSITIVE_INFINITY,
+  }
+  const form = forms.find(form => bytes[form] <= maxMemory)
+  if (form) return form
+  const size = Math.ceil(Math.min(...forms.map(form => bytes[form])) / 2 ** 20)
   throw new ReallmError('bad-option', `${files.spec}: ${config.modelType} weights need ${size} MiB`, {
     hint: 'compress the model (reallm compress), or pass load more maxMemory',
   })

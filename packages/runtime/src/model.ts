@@ -1,19 +1,17 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
 import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
+import type { Backend } from './backend/backend.ts'
+import type { WeightForm } from './backend/weight.ts'
 import { Chat, type ChatOptions } from './chat.ts'
-import { Decoder } from './decoder.ts'
-import type { Engine } from './engine.ts'
+import type { Decoder } from './decoder.ts'
 import { Generation } from './generation.ts'
-import type { WeightForm } from './load-weights.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 import { Session } from './session.ts'
 import type { DecoderWeights } from './weights.ts'
 
 /** What `load` gives a model. */
 export interface ModelParts {
-  readonly engine: Engine
-  readonly config: TransformerConfig
-  readonly weights: DecoderWeights
+  readonly decoder: Decoder
   readonly form: WeightForm
   readonly tokenizer: TextTokenizer | undefined
 }
@@ -29,38 +27,45 @@ export class Model implements Disposable {
   /** How its matrices are held. */
   readonly weights: WeightForm
   readonly tokenizer: TextTokenizer | undefined
-  readonly #engine: Engine
   readonly #decoder: Decoder
   readonly #base: DecoderWeights
 
-  constructor({ engine, config, weights, form, tokenizer }: ModelParts) {
-    this.#engine = engine
-    this.config = config
+  constructor({ decoder, form, tokenizer }: ModelParts) {
+    this.config = decoder.config
     this.weights = form
     this.tokenizer = tokenizer
-    this.#decoder = new Decoder(engine, config, weights)
-    this.#base = weights
+    this.#decoder = decoder
+    this.#base = decoder.weights
+  }
+
+  get #backend(): Backend {
+    return this.#decoder.backend
+  }
+
+  /** What it runs on. */
+  get device(): Backend['name'] {
+    return this.#backend.name
   }
 
   /** Bytes of weights, scratch space and the caches of all sessions. */
   get bytes(): number {
-    return this.#engine.arena.used
+    return this.#backend.bytes
   }
 
   /** MACs with weights for each token that is written, output head included: what structured matrices save. */
   get multiplyAdds(): number {
     const { modules, head } = this.#decoder.weights
-    return [...modules.values()].reduce((sum, { linear }) => sum + linear.multiplyAdds, head.multiplyAdds)
+    return [...modules.values()].reduce((sum, { weight }) => sum + weight.multiplyAdds, head.multiplyAdds)
   }
 
   /** Threads at work, this one included. */
   get threads(): number {
-    return this.#engine.inference.threads
+    return this.#backend.threads
   }
 
-  /** Which kernels run: relaxed SIMD, plain SIMD or plain TypeScript. */
+  /** Which kernels run; of wasm: relaxed SIMD, plain SIMD or plain TypeScript. */
   get kernels(): string {
-    return this.#engine.inference.build
+    return this.#backend.kernels
   }
 
   /** Ids that end a text. */
@@ -70,7 +75,7 @@ export class Model implements Disposable {
 
   /** A memory of its own for one conversation or text. */
   session(): Session {
-    return new Session(this.#engine, this.#decoder)
+    return new Session(this.#decoder)
   }
 
   /**
@@ -116,24 +121,24 @@ export class Model implements Disposable {
    * await model.useAdapter('my-adapter')
    */
   async useAdapter(where: ModelLocation | undefined): Promise<void> {
-    const { adaptedWeights, freeAdapted } = await import('./adapter.ts')
+    const { adaptedWeights, disposeAdapted } = await import('./adapter.ts')
     let next = this.#base
     if (where !== undefined) {
       const files = await openLocation(where, { adapter: true })
       try {
-        next = await adaptedWeights(this.#engine, this.#base, files)
+        next = await adaptedWeights(this.#backend, this.#base, files)
       } finally {
         await files.close()
       }
     }
     const before = this.#decoder.weights
-    this.#decoder.weights = next
-    if (before !== this.#base) freeAdapted(before, this.#base)
+    await this.#decoder.use(next)
+    if (before !== this.#base) disposeAdapted(before, this.#base)
   }
 
   /** Ends the helper threads; the memory goes when nothing refers to the model any more. */
   dispose(): void {
-    this.#engine.inference.close()
+    this.#backend[Symbol.dispose]()
   }
 
   [Symbol.dispose](): void {

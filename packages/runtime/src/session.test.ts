@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { openWeights } from '@reallm/tensor-io/models'
 import { writeRandomModel } from '@reallm/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openBackend } from './backend/open-backend.ts'
 import { Decoder } from './decoder.ts'
-import { Engine } from './engine.ts'
 import { loadWeights } from './load-weights.ts'
 import { Session } from './session.ts'
 
@@ -24,14 +24,13 @@ const config = {
 }
 
 let folder: string
-let engine: Engine
 let decoder: Decoder
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'session-'))
   await writeRandomModel(folder, config)
   const model = await openWeights(folder)
-  engine = await Engine.start({})
-  decoder = new Decoder(engine, model.config, await loadWeights(engine, model, { form: 'f32' }))
+  const backend = await openBackend({})
+  decoder = await Decoder.create(backend, model.config, await loadWeights(backend, model, { form: 'f32' }))
   await model.close()
 })
 afterAll(() => rm(folder, { recursive: true }))
@@ -41,18 +40,18 @@ const size = config.vocab_size
 const distance = (a: Float32Array, b: Float32Array) => Math.max(...a.map((v, i) => Math.abs(v - b[i])))
 
 it('reads a text again when it becomes longer than LongRoPE’s short one, and when it is shortened', async () => {
-  const whole = (length: number) => new Session(engine, decoder).logits(ids.slice(0, length))
+  const whole = (length: number) => new Session(decoder).logits(ids.slice(0, length))
   const [short, long] = [await whole(8), await whole(14)]
   expect(distance(short.subarray(7 * size), long.subarray(7 * size, 8 * size))).toBeGreaterThan(1e-3)
 
-  const session = new Session(engine, decoder)
+  const session = new Session(decoder)
   for (const [i, id] of ids.entries()) {
-    const got = session.next(id)
+    const got = await session.next(id)
     const wanted = i < 8 ? short.subarray(i * size, (i + 1) * size) : (await whole(i + 1)).subarray(i * size)
     expect(distance(got, wanted)).toBeLessThan(1e-4)
   }
   session.truncate(7)
-  expect(distance(session.next(ids[7]), short.subarray(7 * size))).toBeLessThan(1e-4)
+  expect(distance(await session.next(ids[7]), short.subarray(7 * size))).toBeLessThan(1e-4)
   expect(distance(await session.feed(ids.slice(8)), long.subarray(13 * size))).toBeLessThan(1e-4)
   expect(session.tokens).toEqual(ids)
 })

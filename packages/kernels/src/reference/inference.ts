@@ -2,6 +2,7 @@ import { unpackBits } from '@reallm/tensor-io'
 import { trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
 import { readHeader } from '../nerv-pack.ts'
+import { erf } from './erf.ts'
 import { transformAxis } from './hadamard.ts'
 import { nervForward } from './nerv.ts'
 
@@ -343,17 +344,6 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       })
     },
   }
-}
-
-/** erf(x) = 2/√π · e^(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!, all terms of one sign. */
-function erf(x: number): number {
-  if (Math.abs(x) > 6) return Math.sign(x)
-  let [term, sum] = [x, x]
-  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
-    term *= (2 * x * x) / (2 * n + 1)
-    sum += term
-  }
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
 }
 
 const padded = (rows: number) => Math.ceil(rows / 4) * 4

@@ -1,5 +1,5 @@
 import type { SampleOptions } from '@reallm/tensor-io'
-import type { AdapterModule, LayerSpec } from '@reallm/tensor-io/models'
+import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
 import type { Op } from './op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from './weight.ts'
 
@@ -19,7 +19,10 @@ export interface State extends Disposable {
 export interface Batch {
   readonly ids: readonly number[]
   readonly state: State
-  /** Positions of the whole text, at least those of the state and the batch: LongRoPE turns long texts by other angles. */
+  /**
+   * Positions of the whole text, at least those of the state and of all that is read in this call: LongRoPE turns long texts
+   * by other angles.
+   */
   readonly length: number
 }
 
@@ -61,6 +64,8 @@ export interface Backend extends Disposable {
   readonly batch: number
   /** Tokens that `sample` is best asked for at once: more than 1 where waiting for each costs more than a token. */
   readonly ahead: number
+  /** The forms that it holds weights in, the quickest first. */
+  readonly forms: readonly WeightForm[]
   /** Whether a stored matrix, wrappers included, can be held as it is; others are given as floats. */
   runs(stored: Described): boolean
   /**
@@ -72,8 +77,8 @@ export interface Backend extends Disposable {
   /** `W + scaling · b a`, of DoRA with its rows' norms put to `magnitude`. `base` is not copied and has to be kept. */
   adapted(base: Weight, change: AdapterModule): Promise<Weight>
   vector(values: Float32Array): Vector
-  /** An empty state for layers like these. */
-  state(layers: readonly LayerSpec[]): State
+  /** An empty state for layers with these mixers. */
+  state(mixers: readonly Mixer[]): State
   /** Compiles ops; their weights and vectors have to be kept. */
   program(ops: readonly Op[]): Promise<Program>
 }

@@ -84,7 +84,7 @@ export interface Residual {
 export interface Head {
   readonly kind: 'head'
   readonly from: Slot
-  readonly norm: NormOp
+  readonly norm: NormOp | undefined
   readonly weight: Weight
   readonly scale: number
   /** Squashes to ± this many by tanh. */

@@ -56,7 +56,7 @@ const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
 export function sample(
   logits: ArrayLike<number>,
   options: SampleOptions,
-  random: Random,
+  random: Pick<Random, 'uniform'>,
   previous: Iterable<number> = [],
 ): number {
   const { repetitionPenalty = 1, constraint, onSample } = options
@@ -69,7 +69,7 @@ export function sample(
   return id
 }
 
-function drawn(scores: ArrayLike<number>, options: SampleOptions, random: Random): number {
+function drawn(scores: ArrayLike<number>, options: SampleOptions, random: Pick<Random, 'uniform'>): number {
   const { temperature = 0, topK = 0, topP = 1, minP = 0 } = options
   let best = 0
   for (let i = 1; i < scores.length; i++) if (scores[i] > scores[best]) best = i

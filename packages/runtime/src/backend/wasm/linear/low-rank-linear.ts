@@ -38,10 +38,10 @@ export function lowRankLinear(
         engine.kernels.addInPlace(out, sum.at, cols)
       }
     },
-    free() {
-      inner?.free()
-      right.free()
-      left.free()
+    dispose() {
+      inner?.dispose()
+      right.dispose()
+      left.dispose()
       engine.arena.free(between.at)
     },
   }

@@ -58,8 +58,8 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
       transform(engine, out, 1, cols)
       kernels.multiplyRows(out, inputSigns, out, 1, cols)
     },
-    free() {
-      inner.free()
+    dispose() {
+      inner.dispose()
       for (const signs of [inputSigns, outputSigns]) if (signs !== undefined) arena.free(signs)
     },
   }

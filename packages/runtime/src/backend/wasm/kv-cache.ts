@@ -1,5 +1,6 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import { attentionOf, type TransformerConfig } from '@reallm/tensor-io/models'
+import { attentionOf, type Mixer } from '@reallm/tensor-io/models'
+import type { State } from '../backend.ts'
 import type { Engine } from './engine.ts'
 
 const FIRST_CAPACITY = 256
@@ -12,17 +13,17 @@ interface LayerCache {
 }
 
 /** Keys and values of the tokens a model has read, layer by layer; `width` is `kvHeads · headDim`. Grows as needed. */
-export class KvCache {
+export class KvCache implements State {
   /** Positions filled; what lies behind is overwritten. */
   length = 0
   readonly layers: LayerCache[]
   readonly #engine: Engine
   #capacity = FIRST_CAPACITY
 
-  constructor(engine: Engine, { layerSpecs }: TransformerConfig) {
+  constructor(engine: Engine, mixers: readonly Mixer[]) {
     this.#engine = engine
-    this.layers = layerSpecs.map(({ mixer }) => {
-      const { kvHeads, headDim } = attentionOf(mixer, 'the runtime')
+    this.layers = mixers.map(mixer => {
+      const { kvHeads, headDim } = attentionOf(mixer, 'the backend wasm')
       const width = kvHeads * headDim
       return { keys: this.#allocate(width), values: this.#allocate(width), width }
     })
@@ -30,6 +31,11 @@ export class KvCache {
 
   get bytes(): number {
     return this.layers.reduce((sum, { width }) => sum + 8 * this.#capacity * width, 0)
+  }
+
+  truncate(length: number): number {
+    this.length = Math.min(this.length, length)
+    return this.length
   }
 
   /** Makes room for `positions` in all. */
@@ -42,7 +48,8 @@ export class KvCache {
     }
   }
 
-  free(): void {
+  [Symbol.dispose](): void {
+    this.length = 0
     for (const { keys, values } of this.layers.splice(0)) {
       this.#engine.arena.free(keys)
       this.#engine.arena.free(values)

@@ -75,7 +75,7 @@ function codedLinear(engine: Engine, m: CodedRows): Linear {
       decodeCodedRows(inMemory(), index, index + 1, oneRow)
       arena.floats(out, cols).set(factor === 1 ? oneRow : oneRow.map(w => w * factor))
     },
-    free() {
+    dispose() {
       for (const at of [codes, table, scales]) arena.free(at)
       if (shifts !== 0) arena.free(shifts)
     },

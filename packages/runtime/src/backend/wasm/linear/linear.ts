@@ -13,7 +13,7 @@ export interface Linear {
   apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean): void
   /** Row `index` times `factor`: how embeddings are looked up. */
   row(index: number, out: Pointer, factor: number): void
-  free(): void
+  dispose(): void
 }
 
 /** Takes a matrix from top to bottom, a few rows at a time, so that it never lies in memory as floats. */

@@ -96,7 +96,7 @@ function integers(engine: Engine, rows: number, cols: number, bytes: 1 | 2, larg
     },
     row: (index, out, factor) =>
       kernels.integerRow(codes, scales, index, out, cols, stride, group, factor, bytes),
-    free() {
+    dispose() {
       arena.free(codes)
       arena.free(scales)
     },

@@ -93,8 +93,8 @@ function monarchLinear(
         for (let j = 0; j < p; j++) values[b * p + j] += weight * right.data[line + j]
       }
     },
-    free() {
-      inner?.free()
+    dispose() {
+      inner?.dispose()
       for (const at of [...rightBlocks, ...leftBlocks]) arena.free(at)
     },
   }

@@ -91,7 +91,7 @@ function trellisLinear(engine: Engine, m: TrellisMatrix): Linear {
       decodeTrellisRows(inMemory(), index, index + 1, oneRow)
       arena.floats(out, cols).set(factor === 1 ? oneRow : oneRow.map(w => w * factor))
     },
-    free() {
+    dispose() {
       arena.free(scales)
       for (const { words, table } of stored) {
         arena.free(words)

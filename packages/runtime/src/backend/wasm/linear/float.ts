@@ -16,7 +16,7 @@ export function floatWriter(engine: Engine, rows: number, cols: number, factor =
       kernels.matmulFloat(weights, x.at, x.width, y, ldy, rows, cols, tokens, accumulate ? 1 : 0, factor)
     },
     row: (index, out, scale) => kernels.floatRow(weights, index, out, cols, cols, factor * scale),
-    free: () => arena.free(weights),
+    dispose: () => arena.free(weights),
   }
   return {
     write(from, count) {

@@ -37,8 +37,8 @@ export function scaledLinear(engine: Engine, inner: Linear, factors: Factors): L
       inner.row(index, out, factor * own)
       if (factors.cols !== undefined) kernels.multiplyRows(out, factors.cols, out, 1, cols)
     },
-    free() {
-      inner.free()
+    dispose() {
+      inner.dispose()
       for (const side of [factors.rows, factors.cols]) if (side !== undefined) arena.free(side)
     },
   }

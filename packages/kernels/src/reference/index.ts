@@ -1,0 +1,5 @@
+export { hadamardPlan } from '../hadamard-plan.ts'
+export { rotationSigns } from '../rotation-signs.ts'
+export { erf } from './erf.ts'
+export { transformAxis } from './hadamard.ts'
+export { nervForward } from './nerv.ts'

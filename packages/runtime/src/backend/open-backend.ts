@@ -1,0 +1,15 @@
+import type { Backend } from './backend.ts'
+
+/** `wasm`: SIMD WebAssembly; `reference`: plain TypeScript, slow and exact, for checks. */
+export type Device = 'wasm' | 'reference'
+
+export interface BackendOptions {
+  readonly device?: Device | undefined
+  readonly threads?: number | undefined
+}
+
+/** Starts a backend. A page fetches the code of the one that it runs. */
+export async function openBackend({ device = 'wasm', threads }: BackendOptions): Promise<Backend> {
+  if (device === 'reference') return (await import('./reference/reference-backend.ts')).referenceBackend()
+  return (await import('./wasm/wasm-backend.ts')).wasmBackend({ threads })
+}

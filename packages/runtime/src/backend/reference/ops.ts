@@ -1,0 +1,190 @@
+import { erf } from '@reallm/kernels/reference'
+import { type Activation, rotations } from '@reallm/tensor-io/models'
+import type { Attend, NormOp } from '../op.ts'
+import type { Vector, Weight } from '../weight.ts'
+
+/** What a backend has in memory. */
+type Holding = Set<{ readonly bytes: number }>
+
+/** A matrix as floats. */
+export class ReferenceWeight implements Weight {
+  readonly rows: number
+  readonly cols: number
+  readonly data: Float32Array
+  readonly #holding: Holding
+
+  constructor(holding: Holding, rows: number, cols: number, data: Float32Array) {
+    this.rows = rows
+    this.cols = cols
+    this.data = data
+    this.#holding = holding.add(this)
+  }
+
+  get bytes(): number {
+    return this.data.byteLength
+  }
+
+  get multiplyAdds(): number {
+    return this.rows * this.cols
+  }
+
+  [Symbol.dispose](): void {
+    this.#holding.delete(this)
+  }
+}
+
+export class ReferenceVector implements Vector {
+  readonly data: Float32Array
+  readonly #holding: Holding
+
+  constructor(holding: Holding, data: Float32Array) {
+    this.data = data
+    this.#holding = holding.add(this)
+  }
+
+  get length(): number {
+    return this.data.length
+  }
+
+  get bytes(): number {
+    return this.data.byteLength
+  }
+
+  [Symbol.dispose](): void {
+    this.#holding.delete(this)
+  }
+}
+
+const dataOf = (held: Weight | Vector): Float32Array => (held as ReferenceWeight | ReferenceVector).data
+
+/** Row `index` of a matrix, times `scale`. */
+export const row = (w: Weight, index: number, scale: number): Float32Array =>
+  dataOf(w)
+    .slice(index * w.cols, (index + 1) * w.cols)
+    .map(v => scale * v)
+
+/** `x Wᵀ + bias`, `[tokens, rows]`. */
+export function linear(x: Float32Array, w: Weight, bias: Vector | undefined): Float32Array {
+  const { rows, cols } = w
+  const weights = dataOf(w)
+  const tokens = x.length / cols
+  const y = new Float32Array(tokens * rows)
+  for (let t = 0; t < tokens; t++) {
+    for (let r = 0; r < rows; r++) {
+      let sum = 0
+      for (let c = 0; c < cols; c++) sum += x[t * cols + c] * weights[r * cols + c]
+      y[t * rows + r] = sum + (bias ? dataOf(bias)[r] : 0)
+    }
+  }
+  return y
+}
+
+/** RMS norm of each `weight.length` values. */
+export function rmsNorm(x: Float32Array, { weight, eps }: NormOp): Float32Array {
+  const width = weight.length
+  const factors = dataOf(weight)
+  const y = new Float32Array(x.length)
+  for (let from = 0; from < x.length; from += width) {
+    let squares = 0
+    for (let i = 0; i < width; i++) squares += x[from + i] ** 2
+    const scale = 1 / Math.sqrt(squares / width + eps)
+    for (let i = 0; i < width; i++) y[from + i] = x[from + i] * scale * factors[i]
+  }
+  return y
+}
+
+const activations: Readonly<Record<Activation, (x: number) => number>> = {
+  silu: x => x / (1 + Math.exp(-x)),
+  gelu_pytorch_tanh: x => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  gelu: x => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+}
+
+/** `activation(gate) · up` */
+export const gatedProduct = (gate: Float32Array, up: Float32Array, activation: Activation): Float32Array =>
+  gate.map((g, i) => activations[activation](g) * up[i])
+
+/** Keys and values of a layer, a row for each position. */
+export interface LayerCache {
+  readonly keys: Float32Array[]
+  readonly values: Float32Array[]
+}
+
+/** Where tokens are: the first of them, and the positions of the whole text. */
+export interface Place {
+  readonly first: number
+  readonly length: number
+}
+
+/** What the heads read, `[tokens, heads · headDim]`; keys and values are appended to the cache. */
+export function attend(
+  { spec, norms }: Attend,
+  [query, key, value]: readonly [Float32Array, Float32Array, Float32Array],
+  cache: LayerCache,
+  { first, length }: Place,
+): Float32Array {
+  const { heads, kvHeads, headDim, window, softcap, scale } = spec
+  const place = (x: Float32Array, count: number, norm: NormOp | undefined, queries: boolean) => {
+    const before = norm && !spec.qkNorm?.afterRope ? rmsNorm(x, norm) : x
+    const turned = rope(before, spec, { first, length, heads: count, queries })
+    return norm && spec.qkNorm?.afterRope ? rmsNorm(turned, norm) : turned
+  }
+  const q = place(query, heads, norms?.query, true)
+  const k = place(key, kvHeads, norms?.key, false)
+  const width = kvHeads * headDim
+  const tokens = q.length / (heads * headDim)
+  const out = new Float32Array(q.length)
+  for (let t = 0; t < tokens; t++) {
+    cache.keys.push(k.slice(t * width, (t + 1) * width))
+    cache.values.push(value.slice(t * width, (t + 1) * width))
+    const last = first + t
+    const from = window === undefined ? 0 : Math.max(0, last - window + 1)
+    for (let h = 0; h < heads; h++) {
+      const at = (t * heads + h) * headDim
+      const kv = Math.floor(h / (heads / kvHeads)) * headDim
+      const scores: number[] = []
+      for (let p = from; p <= last; p++) {
+        let dot = 0
+        for (let i = 0; i < headDim; i++) dot += q[at + i] * cache.keys[p][kv + i]
+        scores.push(softcap === undefined ? scale * dot : softcap * Math.tanh((scale * dot) / softcap))
+      }
+      const most = Math.max(...scores)
+      const weights = scores.map(score => Math.exp(score - most))
+      const total = weights.reduce((sum, weight) => sum + weight, 0)
+      for (const [p, weight] of weights.entries()) {
+        const row = cache.values[from + p]
+        for (let i = 0; i < headDim; i++) out[at + i] += (weight / total) * row[kv + i]
+      }
+    }
+  }
+  return out
+}
+
+interface Turning extends Place {
+  readonly heads: number
+  readonly queries: boolean
+}
+
+/** Rotary embedding of each head. */
+function rope(
+  x: Float32Array,
+  { rope, headDim }: Attend['spec'],
+  { first, length, heads, queries }: Turning,
+): Float32Array {
+  if (!rope) return x
+  const pairs = rope.inverseFrequencies.length
+  const count = x.length / (heads * headDim)
+  const [cos, sin] = [new Float32Array(count * pairs), new Float32Array(count * pairs)]
+  rotations(rope, { first, count, length, queries }, cos, sin)
+  const y = x.slice()
+  for (let n = 0; n < count * heads; n++) {
+    const t = Math.floor(n / heads)
+    for (let j = 0; j < pairs; j++) {
+      const a = n * headDim + (rope.interleaved ? 2 * j : j)
+      const b = n * headDim + (rope.interleaved ? 2 * j + 1 : j + pairs)
+      const [c, s] = [cos[t * pairs + j], sin[t * pairs + j]]
+      y[a] = x[a] * c - x[b] * s
+      y[b] = x[b] * c + x[a] * s
+    }
+  }
+  return y
+}

@@ -1,0 +1,100 @@
+import type { Pointer } from '@reallm/kernels/inference'
+import { type Rope, rotations } from '@reallm/tensor-io/models'
+import type { Attend, NormOp } from '../op.ts'
+import { BATCH, type Engine } from './engine.ts'
+import { type Compiler, normalise, type Pass, type Step } from './step.ts'
+
+/** Causal attention of a layer over the cache. */
+export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step {
+  const { engine } = compiler
+  const { kernels } = engine
+  const { spec, layer, norms } = op
+  const { heads, kvHeads, headDim, rope, window = 0, scale, softcap = 0 } = spec
+  const width = kvHeads * headDim
+  const [q, k, v, out] = [op.query, op.key, op.value, op.to].map(slot => compiler.activations(slot))
+  const turning = rope && angles.of(rope)
+
+  /** Norm and rotary embedding of queries or keys. */
+  function place(
+    x: Pointer,
+    heads: number,
+    norm: NormOp | undefined,
+    at: Angles | undefined,
+    tokens: number,
+  ) {
+    const floats = tokens * heads * headDim
+    const afterRope = spec.qkNorm?.afterRope
+    if (norm && !afterRope) normalise(engine, norm, x, x, floats)
+    if (rope && at) {
+      const pairs = rope.inverseFrequencies.length
+      kernels.rope(x, at.cos, at.sin, tokens, heads, headDim, pairs, Number(rope.interleaved))
+    }
+    if (norm && afterRope) normalise(engine, norm, x, x, floats)
+  }
+
+  return ({ tokens, cache }) => {
+    const position = cache.length
+    place(q.at, heads, norms?.query, turning?.queries, tokens)
+    place(k.at, kvHeads, norms?.key, turning?.keys, tokens)
+    const { keys, values } = cache.layers[layer]
+    kernels.copy(keys + 4 * position * width, k.at, tokens * width)
+    kernels.copy(values + 4 * position * width, v.at, tokens * width)
+    const sizes = [tokens, heads, kvHeads, headDim, position, window, scale, softcap] as const
+    const stride = position + tokens + 4
+    const scores = engine.scratchBytes('scores', 4 * engine.inference.threads * stride)
+    kernels.attention(q.at, keys, values, out.changed().at, ...sizes, scores, stride)
+  }
+}
+
+/** cos and sin `[BATCH, pairs]` of the positions at hand. */
+interface Angles {
+  readonly cos: Pointer
+  readonly sin: Pointer
+}
+
+/** The rotary angles of a program, computed once for all layers that share a rope. */
+export class RopeAngles {
+  readonly #engine: Engine
+  readonly #angles = new Map<Rope, { readonly queries: Angles; readonly keys: Angles }>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  of(rope: Rope): { readonly queries: Angles; readonly keys: Angles } {
+    const found = this.#angles.get(rope)
+    if (found) return found
+    const make = (): Angles => {
+      const floats = BATCH * rope.inverseFrequencies.length
+      return { cos: this.#engine.allocateFloats(floats), sin: this.#engine.allocateFloats(floats) }
+    }
+    const keys = make()
+    const made = { keys, queries: rope.temperature ? make() : keys }
+    this.#angles.set(rope, made)
+    return made
+  }
+
+  /** Before a pass: the angles of its positions. */
+  prepare({ tokens, cache, length }: Pass): void {
+    const { arena } = this.#engine
+    for (const [rope, { queries, keys }] of this.#angles) {
+      const floats = tokens * rope.inverseFrequencies.length
+      const fill = ({ cos, sin }: Angles, queries: boolean) => {
+        const place = { first: cache.length, count: tokens, length, queries }
+        rotations(rope, place, arena.floats(cos, floats), arena.floats(sin, floats))
+      }
+      fill(keys, false)
+      if (queries !== keys) fill(queries, true)
+    }
+  }
+
+  free(): void {
+    for (const { queries, keys } of this.#angles.values()) {
+      for (const { cos, sin } of new Set([queries, keys])) {
+        this.#engine.arena.free(cos)
+        this.#engine.arena.free(sin)
+      }
+    }
+    this.#angles.clear()
+  }
+}

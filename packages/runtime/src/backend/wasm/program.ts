@@ -1,0 +1,103 @@
+import { ReallmError, sample } from '@reallm/tensor-io'
+import type { Batch, Choice, Program } from '../backend.ts'
+import type { Head, Op, Slot } from '../op.ts'
+import { attend, RopeAngles } from './attend.ts'
+import type { Activations, Engine } from './engine.ts'
+import { gatedProduct } from './gated-product.ts'
+import { head, type LogitsOf } from './head.ts'
+import { linearOf } from './held.ts'
+import type { KvCache } from './kv-cache.ts'
+import { project } from './project.ts'
+import { residual } from './residual.ts'
+import type { Compiler, Step } from './step.ts'
+
+/** Ops as calls of kernels, their addresses known. */
+export class WasmProgram implements Program {
+  readonly #angles: RopeAngles
+  readonly #steps: readonly Step[]
+  readonly #logitsOf: LogitsOf
+  readonly #vocabSize: number
+
+  constructor(engine: Engine, ops: readonly Op[]) {
+    const compiler = slotCompiler(engine)
+    const last = ops.at(-1)
+    if (last?.kind !== 'head') throw new ReallmError('bad-option', 'a program ends with its head')
+    this.#angles = new RopeAngles(engine)
+    this.#steps = ops.slice(0, -1).map(op => compile(compiler, this.#angles, op as Exclude<Op, Head>))
+    this.#logitsOf = head(compiler, last)
+    this.#vocabSize = last.weight.rows
+  }
+
+  async read(batch: Batch): Promise<void> {
+    this.#run(batch)
+  }
+
+  async logits(batch: Batch, of: 'last' | 'all'): Promise<Float32Array> {
+    this.#run(batch)
+    const tokens = batch.ids.length
+    if (of === 'last') return this.#logitsOf(tokens - 1).slice()
+    const all = new Float32Array(tokens * this.#vocabSize)
+    for (let t = 0; t < tokens; t++) all.set(this.#logitsOf(t), t * this.#vocabSize)
+    return all
+  }
+
+  async sample(batch: Batch, { options, previous, draws }: Choice): Promise<readonly number[]> {
+    const chosen: number[] = []
+    let { ids } = batch
+    for (const draw of draws) {
+      this.#run({ ...batch, ids })
+      const known = (options.repetitionPenalty ?? 1) === 1 ? [] : [...previous, ...chosen]
+      const id = sample(this.#logitsOf(ids.length - 1), options, { uniform: () => draw }, known)
+      chosen.push(id)
+      ids = [id]
+    }
+    return chosen
+  }
+
+  [Symbol.dispose](): void {
+    this.#angles.free()
+  }
+
+  #run({ ids, state, length }: Batch): void {
+    const cache = state as KvCache
+    const tokens = ids.length
+    cache.reserve(cache.length + tokens)
+    const pass = { ids, tokens, cache, length }
+    this.#angles.prepare(pass)
+    for (const step of this.#steps) step(pass)
+    cache.length += tokens
+  }
+}
+
+function compile(compiler: Compiler, angles: RopeAngles, op: Exclude<Op, Head>): Step {
+  switch (op.kind) {
+    case 'embed': {
+      const [linear, to] = [linearOf(op.weight), compiler.activations(op.to)]
+      return ({ ids }) => {
+        const { at } = to.changed()
+        for (const [t, id] of ids.entries()) linear.row(id, at + 4 * t * linear.cols, op.scale)
+      }
+    }
+    case 'project':
+      return project(compiler, op)
+    case 'attend':
+      return attend(compiler, angles, op)
+    case 'gated-product':
+      return gatedProduct(compiler, op)
+    case 'residual':
+      return residual(compiler, op)
+  }
+}
+
+/** Gives each slot activations; programs share them, since only one runs at a time. */
+function slotCompiler(engine: Engine): Compiler {
+  const slots = new Map<Slot, Activations>()
+  return {
+    engine,
+    activations(slot) {
+      const found = slots.get(slot) ?? engine.scratch(`slot ${slots.size}`, slot.width)
+      slots.set(slot, found)
+      return found
+    },
+  }
+}

@@ -1,0 +1,33 @@
+import type { Pointer } from '@reallm/kernels/inference'
+import type { NormOp, Slot } from '../op.ts'
+import type { Activations, Engine } from './engine.ts'
+import { addressOf } from './held.ts'
+import type { KvCache } from './kv-cache.ts'
+
+/** The tokens at hand: `tokens` of them, after those that the cache holds, of a text of `length` positions. */
+export interface Pass {
+  readonly ids: readonly number[]
+  readonly tokens: number
+  readonly cache: KvCache
+  readonly length: number
+}
+
+/** A compiled op. */
+export type Step = (pass: Pass) => void
+
+/** What ops are compiled with: the engine, and the activations of each slot. */
+export interface Compiler {
+  readonly engine: Engine
+  activations(slot: Slot): Activations
+}
+
+/** `y = norm(x)`, over `floats` in all; `y` may be `x`. */
+export function normalise(
+  { kernels }: Engine,
+  { weight, eps }: NormOp,
+  x: Pointer,
+  y: Pointer,
+  floats: number,
+): void {
+  kernels.rmsNorm(x, addressOf(weight), y, floats / weight.length, weight.length, eps)
+}

@@ -1,0 +1,14 @@
+import { backendConformance } from '../../../test/conformance/index.ts'
+import { wasmBackend } from './wasm-backend.ts'
+
+const options = {
+  exact: 'f32',
+  tolerance: 1e-4,
+  forms: { f32: 1e-4, packed: 1e-4, expanded: 1e-2 },
+} as const
+
+backendConformance('wasm', () => wasmBackend(), options)
+backendConformance('wasm on two threads', () => wasmBackend({ threads: 2 }), {
+  ...options,
+  parts: ['ops', 'layouts'],
+})

@@ -1,0 +1,103 @@
+import type { InferenceOptions } from '@reallm/kernels/inference'
+import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
+import type { Backend, Program, State } from '../backend.ts'
+import type { Op } from '../op.ts'
+import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
+import { BATCH, Engine } from './engine.ts'
+import { linearOf, WasmVector, WasmWeight } from './held.ts'
+import { KvCache } from './kv-cache.ts'
+import { adapted } from './linear/adapted.ts'
+import { encodedLinear, isKnown } from './linear/encoded.ts'
+import { floatWriter } from './linear/float.ts'
+import { integerWriter } from './linear/integer.ts'
+import type { Linear, LinearWriter } from './linear/linear.ts'
+import { WasmProgram } from './program.ts'
+
+/** Floats of a matrix that are in memory at a time while it is read. */
+const STAGED_FLOATS = 1 << 20
+
+/** SIMD WebAssembly: weights, states and activations lie in one memory, and only token ids and logits cross its border. */
+export async function wasmBackend(options: InferenceOptions = {}): Promise<WasmBackend> {
+  return new WasmBackend(await Engine.start(options))
+}
+
+export class WasmBackend implements Backend {
+  readonly name = 'wasm'
+  readonly forms = ['expanded', 'packed', 'int8', 'f32'] as const
+  readonly batch = BATCH
+  readonly ahead = 1
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  get kernels(): string {
+    return this.#engine.inference.build
+  }
+
+  get threads(): number {
+    return this.#engine.inference.threads
+  }
+
+  get bytes(): number {
+    return this.#engine.arena.used
+  }
+
+  runs(stored: Described): boolean {
+    return isKnown(stored)
+  }
+
+  async weight(source: WeightSource, form: WeightForm): Promise<Weight> {
+    const writer = (rows: number, cols: number) =>
+      form === 'f32'
+        ? floatWriter(this.#engine, rows, cols)
+        : integerWriter(this.#engine, rows, cols, form === 'int8' ? 1 : 2)
+    if (source.kind === 'floats') return new WasmWeight(await written(this.#engine, source, writer))
+    const encodedForm = form === 'packed' ? 'packed' : form === 'f32' ? 'written' : 'exact'
+    return new WasmWeight(await encodedLinear(this.#engine, source.stored, { form: encodedForm, writer }))
+  }
+
+  async adapted(base: Weight, change: AdapterModule): Promise<Weight> {
+    return new WasmWeight(adapted(this.#engine, linearOf(base), change))
+  }
+
+  vector(values: Float32Array): Vector {
+    return new WasmVector(this.#engine, values)
+  }
+
+  state(mixers: readonly Mixer[]): State {
+    return new KvCache(this.#engine, mixers)
+  }
+
+  async program(ops: readonly Op[]): Promise<Program> {
+    return new WasmProgram(this.#engine, ops)
+  }
+
+  /** Ends the helper threads; the memory goes when nothing refers to it any more. */
+  [Symbol.dispose](): void {
+    this.#engine.inference.close()
+  }
+}
+
+/** Reads floats a few rows at a time, so that a large matrix never lies in memory as floats. */
+async function written(
+  engine: Engine,
+  { shape: [rows, cols], read }: Extract<WeightSource, { kind: 'floats' }>,
+  writer: (rows: number, cols: number) => LinearWriter,
+): Promise<Linear> {
+  const out = writer(rows, cols)
+  const step = Math.min(rows, Math.max(1, Math.floor(STAGED_FLOATS / cols)))
+  const staging = engine.allocateFloats(step * cols)
+  try {
+    for (let from = 0; from < rows; from += step) {
+      const to = Math.min(rows, from + step)
+      const data = await read(from, to)
+      engine.arena.floats(staging, data.length).set(data)
+      out.write(staging, to - from)
+    }
+  } finally {
+    engine.arena.free(staging)
+  }
+  return out.finish()
+}
