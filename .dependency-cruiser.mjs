@@ -103,7 +103,7 @@ export default {
       name: 'tfjs-behind-one-module',
       severity: 'error',
       comment: 'everything else takes TensorFlow.js from @reallm/transformer',
-      from: { path: '^packages/', pathNot: ['^packages/transformer/src/tf\\.ts$', tests] },
+      from: { path: '^packages/', pathNot: ['^packages/transformer/src/(tf|tfjs/gradients)\\.ts$', tests] },
       to: { path: 'node_modules/@tensorflow/', dependencyTypesNot: ['type-only'] },
     },
   ],

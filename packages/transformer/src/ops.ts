@@ -1,4 +1,4 @@
-import type { GradConfig, NamedTensorMap } from '@tensorflow/tfjs'
+import type { GradConfig, NamedTensorMap } from '@tensorflow/tfjs-core'
 import { type TfTensor, tf } from './tf.ts'
 
 /**

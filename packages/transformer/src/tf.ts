@@ -1,9 +1,10 @@
 import { ReallmError } from '@reallm/tensor-io'
 
-/** The TensorFlow.js library, whichever copy is in use. */
-export type Tf = typeof import('@tensorflow/tfjs')
+/** The TensorFlow.js library, whichever copy is in use; its tensors have chained operations (`x.add(y)`). */
+export type Tf = typeof import('@tensorflow/tfjs-core') &
+  typeof import('@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js')
 /** A tfjs tensor (tensor-io's `Tensor` is the one on disk). */
-export type TfTensor = import('@tensorflow/tfjs').Tensor
+export type TfTensor = import('@tensorflow/tfjs-core').Tensor
 
 export type BackendName = 'native-gpu' | 'native' | 'webgpu' | 'wasm' | 'cpu'
 
@@ -155,7 +156,8 @@ async function activate(library: Tf, backend: string): Promise<void> {
 }
 
 async function plainTfjs(): Promise<Tf> {
-  const loaded = (await import('@tensorflow/tfjs')) as Tf & { default?: Tf }
+  const loaded = (await import('@tensorflow/tfjs-core')) as Tf & { default?: Tf }
+  await Promise.all([import('./tfjs/gradients.ts'), import('@tensorflow/tfjs-backend-cpu')])
   return loaded.default ?? loaded
 }
 
