@@ -1,14 +1,6 @@
 import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import {
-  block,
-  crossEntropy,
-  embed,
-  head,
-  type TfTensor,
-  tf,
-  valuesOf,
-  type WeightSource,
-} from '@reallm/transformer'
+import { crossEntropy, head, type TfTensor, tf, valuesOf, type WeightSource } from '@reallm/transformer'
+import { batchTokens, checkTokens, inChunks, scoredStates } from './scored-states.ts'
 import { type Protocol, type Window, windowsOf } from './windows.ts'
 
 export interface PerplexityOptions extends Protocol, LongWork {
@@ -35,20 +27,14 @@ export interface Evaluation {
   readonly seconds: number
 }
 
-/** Tokens that go through a block at one time. */
-const batchTokens = 2048
 /** Positions whose predictions are held at a time: each has as many as the vocabulary. */
 const headTokens = 32
 
 /**
  * Perplexity of a model on tokens under a stated protocol, and how far it is from another model's predictions.
  *
- * Windows go through the model one block at a time, so that a streamed model takes the memory of one block and of
- * the windows' activations.
- *
  * @param tokens ids of a long text, or rows of ids
- * @throws `bad-option` when the protocol does not fit the tokens, a token is outside the vocabulary, or the two
- *   models have different vocabularies; `numeric` when the loss is not finite; `aborted`
+ * @throws as `perplexities`
  * @example
  * const { perplexity: ppl } = await perplexity(streamed(model), ids, { ctx: 512, windows: 40 })
  */
@@ -57,101 +43,78 @@ export async function perplexity(
   tokens: readonly number[] | readonly (readonly number[])[],
   options: PerplexityOptions = {},
 ): Promise<Evaluation> {
+  const [evaluation] = await perplexities([model], tokens, options)
+  return evaluation
+}
+
+/**
+ * Perplexities of several models, each compared with `against`, which runs once for all.
+ *
+ * Windows go through a model one block at a time, so that a streamed model takes the memory of one block and of
+ * the windows' activations.
+ *
+ * @param tokens ids of a long text, or rows of ids
+ * @throws `bad-option` when the protocol does not fit the tokens, a token is outside the vocabulary, or the
+ *   models have different vocabularies; `numeric` when a loss is not finite; `aborted`
+ */
+export async function perplexities(
+  models: readonly WeightSource[],
+  tokens: readonly number[] | readonly (readonly number[])[],
+  options: PerplexityOptions = {},
+): Promise<Evaluation[]> {
   const { against, maxActivationBytes = 2 ** 28 } = options
   const windows = windowsOf(tokens, options)
-  const models = against ? [model, against] : [model]
-  for (const { config } of models) checkTokens(windows, config.vocabSize)
-  if (against && against.config.vocabSize !== model.config.vocabSize) {
-    const sizes = `${model.config.vocabSize} and ${against.config.vocabSize}`
+  const all = against ? [against, ...models] : models
+  for (const { config } of all) {
+    checkTokens(windows, config.vocabSize)
+    if (config.vocabSize === all[0].config.vocabSize) continue
+    const sizes = `${config.vocabSize} and ${all[0].config.vocabSize}`
     throw new ReallmError('bad-option', `models with vocabularies of ${sizes} tokens cannot be compared`)
   }
   const started = performance.now()
-  const widest = Math.max(...models.map(m => m.config.hiddenSize))
-  const chunks = inChunks(windows, Math.max(batchTokens, maxActivationBytes / (8 * widest * models.length)))
-  const stages = models.reduce((sum, m) => sum + m.config.layers, 1)
+  const widest = Math.max(...all.map(m => m.config.hiddenSize))
+  const chunks = inChunks(windows, Math.max(batchTokens, maxActivationBytes / (8 * widest * all.length)))
+  const total = chunks.length * (models.length + all.reduce((sum, m) => sum + m.config.layers, 0))
   let done = 0
   const step = async (name: string) => {
     throwIfAborted(options.signal)
     done++
-    const total = stages * chunks.length
     const eta = ((performance.now() - started) / 1000 / done) * (total - done)
     options.onProgress?.({ event: 'block-end', name, done, total, eta })
     await tf.nextFrame()
   }
 
-  const sums = { loss: 0, otherLoss: 0, kl: 0, agreed: 0, tokens: 0 }
+  const sums = models.map((): Sums => ({ loss: 0, otherLoss: 0, kl: 0, agreed: 0, tokens: 0 }))
   for (const chunk of chunks) {
-    const states: TfTensor[][] = []
+    const reference = against && { model: against, states: await scoredStates(against, chunk, step) }
     try {
-      for (const m of models) states.push(await scoredStates(m, chunk, step))
-      await score(models, states, chunk, sums, options)
-      await step('head')
+      for (const [m, model] of models.entries()) {
+        const states = await scoredStates(model, chunk, step)
+        try {
+          await score({ model, states }, reference, chunk, sums[m], options)
+        } finally {
+          tf.dispose(states)
+        }
+        await step('head')
+      }
     } finally {
-      tf.dispose(states)
+      tf.dispose(reference?.states ?? [])
     }
   }
-  const loss = sums.loss / sums.tokens
+  const seconds = (performance.now() - started) / 1000
+  return sums.map(sum => evaluationOf(sum, windows.length, seconds, against !== undefined))
+}
+
+function evaluationOf(sums: Sums, windows: number, seconds: number, isCompared: boolean): Evaluation {
+  const { tokens } = sums
+  const loss = sums.loss / tokens
   if (!Number.isFinite(loss)) {
     throw new ReallmError('numeric', `the loss is ${loss}`, {
       hint: 'check the weights for values that are not finite',
     })
   }
-  return {
-    perplexity: Math.exp(loss),
-    loss,
-    tokens: sums.tokens,
-    windows: windows.length,
-    ...(against && {
-      kl: sums.kl / sums.tokens,
-      top1: sums.agreed / sums.tokens,
-      otherLoss: sums.otherLoss / sums.tokens,
-    }),
-    seconds: (performance.now() - started) / 1000,
-  }
-}
-
-/** The head's inputs that predict each window's scored positions: `[scored, hidden]` per window. */
-async function scoredStates(
-  model: WeightSource,
-  windows: readonly Window[],
-  step: (name: string) => Promise<void>,
-): Promise<TfTensor[]> {
-  const { config, hooks = {} } = model
-  let batches: TfTensor[] = []
-  try {
-    batches = await model.with('embed', weights =>
-      inChunks(windows, batchTokens, true).map(batch =>
-        tf.tidy(() =>
-          embed(
-            config,
-            weights,
-            tf.tensor2d(
-              batch.map(w => [...w.ids]),
-              undefined,
-              'int32',
-            ),
-          ),
-        ),
-      ),
-    )
-    for (let i = 0; i < config.layers; i++) {
-      await model.with(i, weights => {
-        for (const [b, x] of batches.entries()) {
-          batches[b] = block(config, weights, i, x, hooks)
-          x.dispose()
-        }
-      })
-      await step(`block ${i}`)
-    }
-    const rows = tf.tidy(() => batches.flatMap(batch => tf.unstack(batch)))
-    const scored = tf.tidy(() =>
-      rows.map((row, i) => row.slice([windows[i].from - 1], [scoredTokens(windows[i])])),
-    )
-    tf.dispose(rows)
-    return scored
-  } finally {
-    tf.dispose(batches)
-  }
+  const compared = { kl: sums.kl / tokens, top1: sums.agreed / tokens, otherLoss: sums.otherLoss / tokens }
+  return { perplexity: Math.exp(loss), loss, tokens, windows, ...(isCompared && compared), seconds }
 }
 
 interface Sums {
@@ -162,31 +125,36 @@ interface Sums {
   tokens: number
 }
 
-/** Adds up what the heads of one or two models predict at the scored positions. */
+/** A model with the head's inputs that predict the scored positions of each window. */
+interface Running {
+  readonly model: WeightSource
+  readonly states: readonly TfTensor[]
+}
+
+/** Adds up what the heads of a model, and of the one it is compared with, predict at the scored positions. */
 async function score(
-  models: readonly WeightSource[],
-  states: readonly (readonly TfTensor[])[],
+  own: Running,
+  other: Running | undefined,
   windows: readonly Window[],
   sums: Sums,
   { signal }: LongWork,
 ): Promise<void> {
-  const [model, other] = models
-  const logitsOf = (m: WeightSource, weights: Parameters<typeof head>[1], rows: TfTensor) =>
-    head(m.config, weights, rows.expandDims(0), m.hooks).squeeze([0])
-  await model.with('head', async weights => {
+  const logitsOf = ({ model }: Running, weights: Parameters<typeof head>[1], rows: TfTensor) =>
+    head(model.config, weights, rows.expandDims(0), model.hooks).squeeze([0])
+  await own.model.with('head', async weights => {
     const compare = async (otherWeights?: Parameters<typeof head>[1]) => {
       for (const [i, { ids, from }] of windows.entries()) {
         throwIfAborted(signal)
         for (let at = from; at < ids.length; at += headTokens) {
           const count = Math.min(headTokens, ids.length - at)
-          const rows = (x: TfTensor) => x.slice([at - from], [count])
+          const rows = ({ states }: Running) => states[i].slice([at - from], [count])
           tf.tidy(() => {
             const labels = tf.tensor1d(ids.slice(at, at + count), 'int32')
-            const logits = logitsOf(model, weights, rows(states[0][i]))
+            const logits = logitsOf(own, weights, rows(own))
             sums.loss += crossEntropy(logits, labels).sum().dataSync()[0]
             sums.tokens += count
-            if (!otherWeights) return
-            const wanted = logitsOf(other, otherWeights, rows(states[1][i]))
+            if (!other || !otherWeights) return
+            const wanted = logitsOf(other, otherWeights, rows(other))
             sums.otherLoss += crossEntropy(wanted, labels).sum().dataSync()[0]
             sums.kl += divergence(wanted, logits)
             sums.agreed += tf.equal(wanted.argMax(-1), logits.argMax(-1)).sum().dataSync()[0]
@@ -194,7 +162,7 @@ async function score(
         }
       }
     }
-    return other ? other.with('head', compare) : compare()
+    return other ? other.model.with('head', compare) : compare()
   })
 }
 
@@ -205,35 +173,4 @@ function divergence(p: TfTensor, q: TfTensor): number {
     const ratio = tf.tidy(() => logP.sub(tf.logSoftmax(q)))
     return logP.exp().mul(ratio).sum()
   })[0]
-}
-
-const scoredTokens = ({ ids, from }: Window) => ids.length - from
-
-/** Consecutive windows of up to so many tokens together; `sameLength` also parts those of different lengths. */
-function inChunks(windows: readonly Window[], tokens: number, sameLength = false): Window[][] {
-  const chunks: Window[][] = []
-  let room = 0
-  for (const window of windows) {
-    const length = window.ids.length
-    const chunk = chunks.at(-1)
-    if (chunk && length <= room && !(sameLength && chunk[0].ids.length !== length)) {
-      chunk.push(window)
-      room -= length
-    } else {
-      chunks.push([window])
-      room = tokens - length
-    }
-  }
-  return chunks
-}
-
-function checkTokens(windows: readonly Window[], vocabulary: number): void {
-  for (const { ids } of windows) {
-    const wrong = ids.find(id => !(Number.isInteger(id) && id >= 0 && id < vocabulary))
-    if (wrong !== undefined) {
-      throw new ReallmError('bad-option', `token ${wrong} is outside the vocabulary of ${vocabulary}`, {
-        hint: 'the tokens are of another tokenizer',
-      })
-    }
-  }
 }

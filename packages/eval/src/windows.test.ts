@@ -26,6 +26,21 @@ describe('windowsOf', () => {
     ])
   })
 
+  it('knows the protocols of papers and programs by name', () => {
+    const long = Array.from({ length: 4500 }, (_, i) => i)
+    const shapes = (options: Protocol) => windowsOf(long, options).map(({ ids, from }) => [ids.length, from])
+    expect(shapes({ protocol: 'gptq' })).toEqual([
+      [2048, 1],
+      [2048, 1],
+    ])
+    expect(shapes({ protocol: 'huggingface' }).slice(0, 2)).toEqual([
+      [1024, 1],
+      [1024, 512],
+    ])
+    const [first] = windowsOf(long, { protocol: 'llama.cpp', bos: 7 })
+    expect([first.ids.length, first.from, ...first.ids.slice(0, 2)]).toEqual([512, 257, 7, 1])
+  })
+
   it.each([undefined, 3, 7])('strided: scores each token once, stride %s', stride => {
     const windows = windowsOf(tokens, { protocol: 'strided', ctx: 8, stride })
     expect(windows.flatMap(({ ids, from }) => ids.slice(from))).toEqual(tokens.slice(1))

@@ -6,7 +6,16 @@ export interface Window {
   readonly from: number
 }
 
-export const protocols = ['half', 'strided', 'full'] as const
+/** Ways to cut a text, and the names of those that papers and programs use, with their usual lengths. */
+export const protocols = ['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'] as const
+export type ProtocolName = (typeof protocols)[number]
+
+/** What a name stands for. */
+const named: Readonly<Partial<Record<ProtocolName, Protocol>>> = {
+  gptq: { protocol: 'full', ctx: 2048 },
+  huggingface: { protocol: 'strided', ctx: 1024, stride: 512 },
+  'llama.cpp': { ctx: 512 },
+}
 
 /** How a long text is cut into windows. No BOS is added: what the tokens hold is what the model sees. */
 export interface Protocol {
@@ -15,9 +24,15 @@ export interface Protocol {
    * least ctx/2 tokens before it. `strided`: windows that overlap, each token scored once with as much before it
    * as the stride allows. `full`: windows side by side, everything after their first token scored.
    * Tokens that don't fill a window at the end are not used, except by `strided`.
+   *
+   * `gptq` (QuIP#, QTIP, AQLM and ReALLM too) is `full` with 2048 tokens; `huggingface` is `strided` with 1024 and a
+   * stride of 512; `llama.cpp` is `half` without the first position of the half, each window's first token replaced by
+   * `bos`.
    */
-  readonly protocol?: (typeof protocols)[number] | undefined
-  /** Tokens of a window; default 512. */
+  readonly protocol?: ProtocolName | undefined
+  /** For `llama.cpp`: the token that begins texts, of models that want one. */
+  readonly bos?: number | undefined
+  /** Tokens of a window; default 512, or what the protocol's name stands for. */
   readonly ctx?: number | undefined
   /** Tokens from one strided window to the next; default ctx/2. */
   readonly stride?: number | undefined
@@ -36,10 +51,13 @@ export function windowsOf(
   tokens: readonly number[] | readonly (readonly number[])[],
   options: Protocol = {},
 ): Window[] {
-  const { protocol = 'half', ctx = 512, stride = Math.floor(ctx / 2), windows: limit } = options
+  const { protocol: name = 'half', bos, windows: limit } = options
+  const preset = named[name] ?? {}
+  const protocol = preset.protocol ?? name
+  const ctx = options.ctx ?? preset.ctx ?? 512
+  const stride = options.stride ?? preset.stride ?? Math.floor(ctx / 2)
   const bad = (what: string, hint?: string) => new ReallmError('bad-option', what, hint ? { hint } : {})
-  if (!protocols.includes(protocol))
-    throw bad(`unknown protocol ${protocol}`, `known: ${protocols.join(', ')}`)
+  if (!protocols.includes(name)) throw bad(`unknown protocol ${name}`, `known: ${protocols.join(', ')}`)
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
     throw bad(`windows must be a positive integer, got ${limit}`)
   }
@@ -52,7 +70,8 @@ export function windowsOf(
   if (!(Number.isInteger(stride) && stride > 0 && stride < ctx)) {
     throw bad(`stride must be from 1 to ${ctx - 1}, got ${stride}`)
   }
-  const windows = protocol === 'strided' ? overlapping(tokens, ctx, stride) : adjacent(tokens, ctx, protocol)
+  const windows =
+    protocol === 'strided' ? overlapping(tokens, ctx, stride) : adjacent(tokens, ctx, protocol, bos)
   if (tokens.length === 0) {
     throw bad(
       "0 tokens: the text is empty, or the model's tokenizer knows nothing of it",
@@ -74,11 +93,13 @@ function areRows(
   return Array.isArray(tokens[0])
 }
 
-function adjacent(tokens: readonly number[], ctx: number, protocol: 'half' | 'full'): Window[] {
-  return Array.from({ length: Math.floor(tokens.length / ctx) }, (_, i) => ({
-    ids: tokens.slice(i * ctx, (i + 1) * ctx),
-    from: protocol === 'half' ? Math.floor(ctx / 2) : 1,
-  }))
+function adjacent(tokens: readonly number[], ctx: number, protocol: ProtocolName, bos?: number): Window[] {
+  const half = Math.floor(ctx / 2)
+  const from = protocol === 'full' ? 1 : protocol === 'half' ? half : half + 1
+  return Array.from({ length: Math.floor(tokens.length / ctx) }, (_, i) => {
+    const ids = tokens.slice(i * ctx, (i + 1) * ctx)
+    return { ids: protocol === 'llama.cpp' && bos !== undefined ? [bos, ...ids.slice(1)] : ids, from }
+  })
 }
 
 function overlapping(tokens: readonly number[], ctx: number, stride: number): Window[] {

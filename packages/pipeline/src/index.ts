@@ -1,9 +1,16 @@
 export { allocate, type Candidate, frontier, type Solution } from './allocate/knapsack.ts'
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
+export {
+  type ComparedModel,
+  type CompareOptions,
+  type Comparison,
+  compareModels,
+} from './evaluate/compare-models.ts'
 export { finetune, type TuneOptions, type TuneResult, type TuneSummary } from './finetune/finetune.ts'
 export type { MatrixModule, Scope } from './open/model-parts.ts'
 export { requireSameTokenizers } from './output/compare-tokenizers.ts'
+export { comparisonHtml, comparisonMarkdown, comparisonRows } from './output/comparison.ts'
 export type { DestinationOptions } from './output/destination.ts'
 export { frontierSvg } from './output/frontier-svg.ts'
 export type { Inputs } from './output/inputs.ts'

@@ -3,6 +3,7 @@ import { ReallmError } from '@reallm/tensor-io'
 import { Command, CommanderError } from 'commander'
 import { benchCommand } from './commands/bench.ts'
 import { chatCommand } from './commands/chat.ts'
+import { compareCommand } from './commands/compare.ts'
 import { compressCommand } from './commands/compress.ts'
 import { convertCommand } from './commands/convert.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -22,6 +23,7 @@ const commands = [
   convertCommand,
   tokenizeCommand,
   evalCommand,
+  compareCommand,
   planCommand,
   compressCommand,
   finetuneCommand,

@@ -80,25 +80,46 @@ export function reportHtml(report: CompressReport): string {
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeHtml(basename(report.model))}: compression report</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px }
-td, th { padding: 2px 12px 2px 0; text-align: left; border-bottom: 1px solid #eee }
+td, th { padding: 2px 12px 2px 0; text-align: left; border-bottom: 1px solid #8884 }
+.scroller { overflow-x: auto }
 svg { width: 100%; height: auto; margin: 1rem 0 }
+mark { background: #0092; color: inherit }
 </style>
+<main>
 <h1>Compression report</h1>
 ${tableHtml(summary)}
 ${plots.join('\n')}
 ${samplesHtml(generation)}
 <h2>Matrices</h2>
 ${tableHtml(rows, ['matrix', 'shape', 'codec', 'bits', 'error under H', 'without feedback', 'plain error', 'seconds'])}
+</main>
 </html>
 `
 }
 
+/** What both models write, with what they share from the start marked. */
 function samplesHtml(generation: CompressReport['generation']): string {
   if (!generation) return ''
-  const rows = generation.samples.map(s => [s.prompt, s.original, s.compressed])
-  return `<h2>What each model writes</h2>\n${tableHtml(rows, ['after', 'the original writes', 'this model writes'])}`
+  const rows = generation.samples.map(({ prompt, original, compressed }) => {
+    const shared = sharedStart(original, compressed)
+    const marked = (text: string) =>
+      `<mark>${escapeHtml(text.slice(0, shared))}</mark>${escapeHtml(text.slice(shared))}`
+    return [escapeHtml(prompt), marked(original), marked(compressed)]
+  })
+  return `<h2>What each model writes</h2>
+<p>Marked: the words that both write, up to the first that differs.</p>
+${tableOf(rows, ['after', 'the original writes', 'this model writes'])}`
+}
+
+/** Characters of the words that two texts have in common from the start. */
+function sharedStart(a: string, b: string): number {
+  let same = 0
+  while (same < a.length && a[same] === b[same]) same++
+  if (same === a.length && same === b.length) return same
+  return Math.max(0, a.lastIndexOf(' ', same - 1))
 }
 
 function byKind(matrices: readonly MatrixReport[], of: (m: MatrixReport) => number): PlotSeries[] {
@@ -153,10 +174,17 @@ function frontierSeries({ frontier, size, predicted }: CompressReport): PlotSeri
   ]
 }
 
-function tableHtml(rows: readonly (readonly string[])[], heading?: readonly string[]): string {
+const tableHtml = (rows: readonly (readonly string[])[], heading?: readonly string[]): string =>
+  tableOf(
+    rows.map(row => row.map(escapeHtml)),
+    heading,
+  )
+
+/** A table of cells that are HTML; it scrolls inside itself where the page is narrow. */
+function tableOf(rows: readonly (readonly string[])[], heading?: readonly string[]): string {
   const head = heading ? `<tr>${heading.map(h => `<th>${escapeHtml(h)}</th>`).join('')}</tr>` : ''
-  const body = rows.map(row => `<tr>${row.map(cell => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`)
-  return `<table>${head}${body.join('\n')}</table>`
+  const body = rows.map(row => `<tr>${row.map(cell => `<td>${cell}</td>`).join('')}</tr>`)
+  return `<div class="scroller"><table>${head}${body.join('\n')}</table></div>`
 }
 
 const mb = (bytes: number): string => (bytes / 1e6).toFixed(2)

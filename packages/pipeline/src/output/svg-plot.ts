@@ -14,68 +14,101 @@ export interface PlotOptions {
   readonly log?: boolean
 }
 
-const width = 720
-/** Of a legend's line. */
-const lineHeight = 18
-const margin = { left: 64, right: 150, top: 28, bottom: 44 }
-const colours = [
-  '#3366cc',
-  '#dc3912',
-  '#109618',
-  '#ff9900',
-  '#990099',
-  '#0099c6',
-  '#dd4477',
-  '#66aa00',
-  '#555',
-]
+const width = 560
+/** Of a name beside the plot. */
+const lineHeight = 16
+const margin = { left: 58, right: 150, top: 30, bottom: 44 }
+/** Letters of a name that fit beside the plot. */
+const nameLength = 19
 
-/** An SVG scatter plot with axes and legend, as a string to put into a page. */
+/** Okabe and Ito's colours, which stay apart for the colour-blind, on white and on black. */
+const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
+
+/** Outlines of dots around 0, so that colours may come again. */
+const shapes = ['M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0', 'M-3-3h6v6h-6z', 'M0-4l4 7h-8z', 'M0-4l4 4l-4 4l-4-4z']
+
+/** An SVG scatter plot with axes, each series named beside its last dot, as a string to put into a page. */
 export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: PlotOptions): string {
   const value = log ? Math.log10 : (v: number) => v
-  const drawn = series.map(s => ({ ...s, points: s.points.filter(p => !log || p.y > 0) }))
+  const drawn = series
+    .map((s, i) => ({ ...s, look: lookOf(i), points: s.points.filter(p => !log || p.y > 0) }))
+    .filter(s => s.points.length > 0)
   const all = drawn.flatMap(s => s.points)
   if (all.length === 0) return ''
   const across = range(all.map(p => p.x))
   const up = range(all.map(p => value(p.y)))
-  const height = Math.max(320, margin.top + margin.bottom + lineHeight * series.length)
-  const px = (v: number) => margin.left + across.share(v) * (width - margin.left - margin.right)
-  const py = (v: number) =>
-    height - margin.bottom - up.share(value(v)) * (height - margin.top - margin.bottom)
-  const ticks = (r: Range, back: (v: number) => number) => steps(r, log === true && r === up).map(back)
+  const height = Math.max(340, margin.top + margin.bottom + lineHeight * drawn.length)
+  const [right, bottom] = [width - margin.right, height - margin.bottom]
+  const px = (v: number) => round(margin.left + across.share(v) * (right - margin.left))
+  const py = (v: number) => round(bottom - up.share(value(v)) * (bottom - margin.top))
 
   const parts = [
     `<text x="${margin.left}" y="16" font-weight="600">${escapeHtml(title)}</text>`,
-    ...ticks(across, v => v).map(
-      v =>
-        `<text x="${px(v).toFixed(1)}" y="${height - margin.bottom + 18}" text-anchor="middle">${short(v)}</text>`,
+    ...steps(across, false).map(
+      v => `<text x="${px(v)}" y="${bottom + 18}" text-anchor="middle">${short(v)}</text>`,
     ),
-    ...ticks(up, v => (log ? 10 ** v : v)).map(
-      v =>
-        `<line x1="${margin.left}" x2="${width - margin.right}" y1="${py(v).toFixed(1)}" y2="${py(v).toFixed(1)}" stroke="#ddd"/>` +
-        `<text x="${margin.left - 6}" y="${(py(v) + 4).toFixed(1)}" text-anchor="end">${short(v)}</text>`,
-    ),
-    `<text x="${(margin.left + width - margin.right) / 2}" y="${height - 8}" text-anchor="middle">${escapeHtml(x)}</text>`,
-    `<text transform="translate(14 ${height / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
+    ...steps(up, log === true)
+      .map(v => (log ? 10 ** v : v))
+      .map(
+        v =>
+          `<path d="M${margin.left} ${py(v)}H${right}" stroke="currentColor" stroke-opacity=".18"/>` +
+          `<text x="${margin.left - 6}" y="${py(v) + 4}" text-anchor="end">${short(v)}</text>`,
+      ),
+    `<text x="${(margin.left + right) / 2}" y="${height - 8}" text-anchor="middle">${escapeHtml(x)}</text>`,
+    `<text transform="translate(13 ${height / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
   ]
-  for (const [i, s] of drawn.entries()) {
-    const colour = colours[i] ?? `hsl(${(i * 137) % 360} 55% 42%)`
-    if (s.line && s.points.length > 1) {
-      const path = s.points.map(p => `${px(p.x).toFixed(1)},${py(p.y).toFixed(1)}`).join(' ')
-      parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-opacity="0.5"/>`)
+  for (const { look, line, points } of drawn) {
+    if (line && points.length > 1) {
+      const path = points.map(p => `${px(p.x)},${py(p.y)}`).join(' ')
+      parts.push(`<polyline points="${path}" fill="none" stroke="${look.colour}" stroke-opacity=".6"/>`)
     }
-    for (const p of s.points) {
+    for (const p of points) {
+      const said = escapeHtml(p.title ?? `${short(p.x)}, ${short(p.y)}`)
       parts.push(
-        `<circle cx="${px(p.x).toFixed(1)}" cy="${py(p.y).toFixed(1)}" r="3" fill="${colour}"><title>${escapeHtml(p.title ?? `${short(p.x)}, ${short(p.y)}`)}</title></circle>`,
+        `<path d="${look.shape}" transform="translate(${px(p.x)} ${py(p.y)})" fill="${look.colour}"><title>${said}</title></path>`,
       )
     }
-    const row = margin.top + 8 + lineHeight * i
+  }
+  const last = drawn.map(({ points }) => points.reduce((a, b) => (b.x >= a.x ? b : a)))
+  const heights = apart(
+    last.map(p => py(p.y)),
+    margin.top,
+    bottom,
+  )
+  for (const [i, { name, look }] of drawn.entries()) {
+    const [from, at] = [last[i], heights[i]]
+    const label = name.length > nameLength ? `${name.slice(0, nameLength - 1)}…` : name
     parts.push(
-      `<circle cx="${width - margin.right + 16}" cy="${row}" r="4" fill="${colour}"/>` +
-        `<text x="${width - margin.right + 26}" y="${row + 4}">${escapeHtml(s.name)}</text>`,
+      `<path d="M${px(from.x) + 4} ${py(from.y)}L${right + 8} ${at}" stroke="${look.colour}" stroke-opacity=".45"/>` +
+        `<path d="${look.shape}" transform="translate(${right + 14} ${at})" fill="${look.colour}"/>` +
+        `<text x="${right + 22}" y="${at + 4}"><title>${escapeHtml(name)}</title>${escapeHtml(label)}</text>`,
     )
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" font-family="system-ui,sans-serif" font-size="12">${parts.join('')}</svg>`
+  return `<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" font-family="system-ui,sans-serif" font-size="12" fill="currentColor"><style>.plot{color:#222}@media(prefers-color-scheme:dark){.plot{color:#ddd}}</style>${parts.join('')}</svg>`
+}
+
+const lookOf = (i: number) => ({
+  colour: colours[i % colours.length],
+  shape: shapes[Math.floor(i / colours.length) % shapes.length],
+})
+
+const round = (v: number): number => Math.round(10 * v) / 10
+
+/** Heights for labels that want to be at `wanted`: at least a line apart, between `top` and `bottom`. */
+function apart(wanted: readonly number[], top: number, bottom: number): number[] {
+  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b])
+  const at: number[] = [...wanted]
+  let least = top
+  for (const i of order) {
+    at[i] = Math.max(at[i], least)
+    least = at[i] + lineHeight
+  }
+  let most = bottom
+  for (const i of order.reverse()) {
+    at[i] = round(Math.min(at[i], most))
+    most = at[i] - lineHeight
+  }
+  return at
 }
 
 interface Range {

@@ -1,14 +1,20 @@
 import { readFile } from 'node:fs/promises'
+import type { ProtocolName } from '@reallm/eval'
 import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
 import { parseTokens, parseWhole } from '../options.ts'
+import { evalTasks } from './eval-tasks.ts'
 
 interface Options {
   text?: string | undefined
+  tasks?: readonly string[] | undefined
+  taskData?: string | undefined
+  limit?: number | undefined
+  items?: boolean | undefined
   tokens?: string | undefined
-  protocol: 'half' | 'strided' | 'full'
-  ctx: number
+  protocol: ProtocolName
+  ctx?: number | undefined
   windows?: number | undefined
   against?: string | undefined
   adapter?: string | undefined
@@ -18,13 +24,29 @@ interface Options {
 /** `reallm eval <model> --text FILE` */
 export const evalCommand = (io: Io): Command =>
   new Command('eval')
-    .description('Measure perplexity on a text, and how far a model is from its original.')
+    .description(
+      'Measure perplexity on a text, how far a model is from its original, and what it knows by benchmarks.',
+    )
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
     .addOption(
       new Option('--text <file>', 'text to predict, tokenised once as a whole, without BOS').conflicts(
         'tokens',
       ),
     )
+    .addOption(
+      new Option(
+        '--tasks <names>',
+        "zero-shot benchmarks in lm-evaluation-harness's definitions, by commas: arc_easy, arc_challenge, piqa, hellaswag, winogrande, boolq, lambada_openai",
+      )
+        .argParser(names => names.split(',').map(name => name.trim()))
+        .conflicts(['text', 'tokens', 'against']),
+    )
+    .option(
+      '--task-data <dir>',
+      'directory of <task>.parquet, .jsonl or .json; default: downloaded from the Hugging Face hub',
+    )
+    .option('--limit <number>', 'only the first so many documents of each benchmark', parseWhole(1))
+    .option('--items', 'with --json: what the model did with each document')
     .option(
       '--tokens <file>',
       '[[id, …], …]: every row one window, all positions after the first scored; no tokenizer needed',
@@ -32,12 +54,12 @@ export const evalCommand = (io: Io): Command =>
     .addOption(
       new Option(
         '--protocol <name>',
-        'half: windows side by side, second half of each scored; strided: overlapping windows, every token scored once; full: all positions after the first',
+        'half: windows side by side, second half of each scored; strided: overlapping windows, every token scored once; full: all positions after the first; or as a paper or program does: gptq (2048), huggingface, llama.cpp',
       )
-        .choices(['half', 'strided', 'full'])
+        .choices(['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'])
         .default('half'),
     )
-    .option('--ctx <tokens>', 'tokens of a window', parseWhole(2), 512)
+    .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
     .option('--windows <number>', 'only the first so many windows', parseWhole(1))
     .option('--against <model>', 'the original: adds KL divergence and top-1 agreement')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
@@ -49,9 +71,11 @@ Examples:
   $ reallm eval out/ --text held-out.txt
   $ reallm eval out/ --text wiki.test.raw --ctx 512 --windows 40 --against model.gguf
   $ reallm eval model/ --tokens windows.json --json | jq .perplexity
+  $ reallm eval out/ --tasks arc_easy,piqa,lambada_openai --limit 500
 `,
     )
     .action(async (spec: string, options: Options) => {
+      if (options.tasks) return evalTasks(io, spec, { ...options, tasks: options.tasks })
       const { ReallmError, textOf } = await import('@reallm/tensor-io')
       const { perplexity } = await import('@reallm/eval')
       const { streamed, useBackend } = await import('@reallm/transformer')
@@ -59,7 +83,7 @@ Examples:
       const file = options.tokens ?? options.text
       if (file === undefined) {
         throw new ReallmError('bad-option', 'nothing to predict', {
-          hint: 'give --text FILE or --tokens FILE.json',
+          hint: 'give --text FILE, --tokens FILE.json or --tasks NAMES',
         })
       }
       const contents = textOf(file, await readFile(file))
@@ -69,12 +93,12 @@ Examples:
       const against =
         options.against === undefined ? undefined : await openAny(options.against, { onProgress })
       try {
-        const tokens = options.tokens
-          ? parseTokens(contents, file)
-          : (await model.tokenizer()).encode(contents)
+        const tokenizer = options.tokens ? undefined : await model.tokenizer()
+        const tokens = tokenizer ? tokenizer.encode(contents) : parseTokens(contents, file)
         await useBackend()
         const { seconds, ...result } = await perplexity(streamed(model), tokens, {
           protocol: options.protocol,
+          bos: tokenizer?.encode('', { special: true })[0],
           ctx: options.ctx,
           signal: io.signal,
           onProgress,

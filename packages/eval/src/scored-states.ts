@@ -1,0 +1,77 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { block, embed, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
+import type { Window } from './windows.ts'
+
+/** Tokens that go through a block at one time. */
+export const batchTokens = 2048
+
+/** The head's inputs that predict each window's scored positions: `[scored, hidden]` per window. */
+export async function scoredStates(
+  model: WeightSource,
+  windows: readonly Window[],
+  step: (name: string) => Promise<void>,
+): Promise<TfTensor[]> {
+  const { config, hooks = {} } = model
+  let batches: TfTensor[] = []
+  try {
+    batches = await model.with('embed', weights =>
+      inChunks(windows, batchTokens).map(batch => tf.tidy(() => embed(config, weights, padded(batch)))),
+    )
+    for (let i = 0; i < config.layers; i++) {
+      await model.with(i, weights => {
+        for (const [b, x] of batches.entries()) {
+          batches[b] = block(config, weights, i, x, hooks)
+          x.dispose()
+        }
+      })
+      await step(`block ${i}`)
+    }
+    const rows = tf.tidy(() => batches.flatMap(batch => tf.unstack(batch)))
+    const scored = tf.tidy(() =>
+      rows.map((row, i) => row.slice([windows[i].from - 1], [scoredTokens(windows[i])])),
+    )
+    tf.dispose(rows)
+    return scored
+  } finally {
+    tf.dispose(batches)
+  }
+}
+
+/** Token ids `[windows, longest]`; what follows a shorter window changes nothing before it. */
+function padded(windows: readonly Window[]): TfTensor {
+  const longest = Math.max(...windows.map(({ ids }) => ids.length))
+  const rows = windows.map(({ ids }) => [...ids, ...new Array<number>(longest - ids.length).fill(0)])
+  return tf.tensor2d(rows, undefined, 'int32')
+}
+
+const scoredTokens = ({ ids, from }: Window): number => ids.length - from
+
+/** Consecutive windows of up to so many tokens together, when all are as long as the longest. */
+export function inChunks(windows: readonly Window[], tokens: number): Window[][] {
+  const chunks: Window[][] = []
+  let longest = 0
+  for (const window of windows) {
+    const chunk = chunks.at(-1)
+    const length = Math.max(longest, window.ids.length)
+    if (chunk && length * (chunk.length + 1) <= tokens) {
+      chunk.push(window)
+      longest = length
+    } else {
+      chunks.push([window])
+      longest = window.ids.length
+    }
+  }
+  return chunks
+}
+
+/** Throws `bad-option` for a token that is not in a vocabulary. */
+export function checkTokens(windows: readonly Window[], vocabulary: number): void {
+  for (const { ids } of windows) {
+    const wrong = ids.find(id => !(Number.isInteger(id) && id >= 0 && id < vocabulary))
+    if (wrong !== undefined) {
+      throw new ReallmError('bad-option', `token ${wrong} is outside the vocabulary of ${vocabulary}`, {
+        hint: 'the tokens are of another tokenizer',
+      })
+    }
+  }
+}

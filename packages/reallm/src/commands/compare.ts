@@ -1,0 +1,110 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { ProtocolName } from '@reallm/eval'
+import { Command, Option } from 'commander'
+import { type Io, print, progressOn, table } from '../io.ts'
+import { parseWhole } from '../options.ts'
+import { documentsFor } from './task-documents.ts'
+
+interface Options {
+  text?: string | undefined
+  protocol: ProtocolName
+  ctx?: number | undefined
+  windows?: number | undefined
+  tasks?: readonly string[] | undefined
+  taskData?: string | undefined
+  limit?: number | undefined
+  html?: string | undefined
+  markdown?: boolean | undefined
+  force?: boolean | undefined
+  json?: boolean | undefined
+}
+
+/** `reallm compare <original> <model>…` */
+export const compareCommand = (io: Io): Command =>
+  new Command('compare')
+    .description('Measure models side by side: size, perplexity, distance from the first one, benchmarks.')
+    .argument('<original>', 'what the others are compared with: any model')
+    .argument('<models...>', 'compressed or other forms of it')
+    .option('--text <file>', 'text to predict, tokenised once as a whole, without BOS')
+    .addOption(
+      new Option('--protocol <name>', 'as of `reallm eval`')
+        .choices(['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'])
+        .default('half'),
+    )
+    .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
+    .option('--windows <number>', 'only the first so many windows', parseWhole(1))
+    .option('--tasks <names>', 'benchmarks, by commas, as of `reallm eval`', names =>
+      names.split(',').map(name => name.trim()),
+    )
+    .option(
+      '--task-data <dir>',
+      'directory of <task>.parquet, .jsonl or .json; default: the Hugging Face hub',
+    )
+    .option('--limit <number>', 'only the first so many documents of each benchmark', parseWhole(1))
+    .option('--html <file>', 'write the table and a plot as a page too')
+    .option('--force', 'replace that page')
+    .option('--markdown', 'a Markdown table on stdout')
+    .option('--json', 'one JSON object on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm compare model.gguf out-3 out-2 --text held-out.txt
+  $ reallm compare model/ out-3 --tasks arc_easy,piqa --limit 500 --html compared.html
+  $ reallm compare model/ out-3 --text wiki.test.raw --windows 24 --markdown >> README.md
+`,
+    )
+    .action(async (original: string, others: string[], options: Options) => {
+      const pipeline = await import('@reallm/pipeline')
+      const { taskNamed } = await import('@reallm/eval')
+      const { textOf } = await import('@reallm/tensor-io')
+      const { useBackend } = await import('@reallm/transformer')
+      const { signal } = io
+      const { protocol, ctx, windows, limit, html } = options
+      const specs = [original, ...others]
+      const text = options.text === undefined ? undefined : textOf(options.text, await readFile(options.text))
+      const tasks: { task: ReturnType<typeof taskNamed>; documents: unknown[] }[] = []
+      for (const task of (options.tasks ?? []).map(taskNamed)) {
+        tasks.push({ task, documents: await documentsFor(task, options.taskData, signal) })
+      }
+      const progress = progressOn(io)
+      const { onProgress } = progress
+      const compared = async () => {
+        await useBackend()
+        return pipeline.compareModels(specs, {
+          text,
+          tasks,
+          protocol,
+          ctx,
+          windows,
+          limit,
+          signal,
+          onProgress,
+        })
+      }
+      const published = (page: string) => {
+        const output = {
+          program: 'reallm compare',
+          inputs: { model: original },
+          file: {},
+          force: options.force,
+        }
+        return pipeline.writeOutput(page, output, async (folder, place) => {
+          const comparison = await compared()
+          await writeFile(join(folder, basename(place)), pipeline.comparisonHtml(comparison))
+          return comparison
+        })
+      }
+      try {
+        const comparison = await (html === undefined ? compared() : published(html))
+        progress.end()
+        print(io, options, comparison, () =>
+          options.markdown
+            ? pipeline.comparisonMarkdown(comparison)
+            : `${table(pipeline.comparisonRows(comparison))}${comparison.protocol ?? ''}\n`,
+        )
+      } finally {
+        progress.end()
+      }
+    })
