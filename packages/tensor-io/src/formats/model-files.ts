@@ -29,7 +29,8 @@ export interface OpenOptions {
   readonly registry?: Registry | undefined
   /**
    * Whether the checksums of an artifact's shards are compared, which reads all of them; sizes always are. Unless
-   * told otherwise: for files on disk of less than 1 GB in all.
+   * told otherwise: for files on disk of less than 1 GB in all; of files that come from elsewhere, each block is compared
+   * when it is read.
    */
   readonly verify?: boolean | undefined
   /** Opens the adapter in PEFT's layout, also where a model lies beside it. */

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -347,6 +349,33 @@ type Json = { readonly modules: Readonly<Record<string, object>> }
 const patched = (q: Json, change: object) => ({
   ...q,
   modules: { ...q.modules, embed: { ...q.modules.embed, ...change } },
+})
+
+describe('an artifact behind HTTP', () => {
+  it('is refused when a block of it was altered, unless it shall not be looked at', async () => {
+    await write(dir, false)
+    const weights = await readFile(join(dir, 'model.safetensors'))
+    weights[weights.length - 1] ^= 1
+    await writeFile(join(dir, 'model.safetensors'), weights)
+    const server = createServer(async (req, res) => {
+      const body = await readFile(join(dir, req.url!)).catch(() => undefined)
+      if (!body) return void res.writeHead(404).end()
+      const [from, last] = /(\d+)-(\d+)/.exec(req.headers.range!)!.slice(1).map(Number)
+      const to = Math.min(last + 1, body.length)
+      const headers = { 'content-range': `bytes ${from}-${to - 1}/${body.length}`, etag: '"1"' }
+      res.writeHead(206, headers).end(body.subarray(from, to))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    await expect(openModel(url, { registry })).rejects.toMatchObject({
+      code: 'integrity',
+      message: expect.stringContaining('model.safetensors was altered'),
+    })
+    const unchecked = await openModel(url, { registry, verify: false })
+    expect((await unchecked.read('embed.weight')).shape).toEqual([6, 10])
+    await unchecked.close()
+    server.close()
+  })
 })
 
 describe('saveEncoded', () => {

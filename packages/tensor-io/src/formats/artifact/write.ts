@@ -9,8 +9,9 @@ import { fileError, nodeModule } from '../source/node.ts'
 import { bytesSource } from '../source/source.ts'
 import { isArtifact } from './is-artifact.ts'
 import { type ArtifactModule, artifactVersion } from './manifest.ts'
+import { blockSize } from './shard-sums.ts'
 import { describe, type StoredMatrix } from './stored-matrix.ts'
-import { sha256 } from './verify.ts'
+import { sha256, sha256OfBlocks } from './verify.ts'
 
 export interface ArtifactOptions {
   /** `config.json` of the original model; its `quantization_config` is replaced. */
@@ -62,7 +63,7 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
   /** Names of the tensors of matrices by their contents. */
   const nameOf = new Map<string, string>()
   const shardOf = new Map<string, number>()
-  const sums: { bytes: number; sha256: string }[] = []
+  const sums: { bytes: number; sha256: string; blocks: string[] }[] = []
   const started: AtomicFile[] = []
   const partialOf = (n: number) => join(dir, `shard-${n}.partial`)
   let held: Record<string, Tensor> = {}
@@ -83,7 +84,11 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
     const path = partialOf(sums.length + 1)
     await writeSafetensors(path, held, { format: 'pt' })
     const source = await openFileSource(path)
-    sums.push({ bytes: source.size, sha256: await sha256(source) })
+    sums.push({
+      bytes: source.size,
+      sha256: await sha256(source),
+      blocks: await sha256OfBlocks(source, blockSize),
+    })
     await source.close()
     held = {}
     heldBytes = 0
@@ -124,6 +129,10 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
           total_size: sums.reduce((sum, { bytes }) => sum + bytes, 0),
           bytes: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].bytes])),
           sha256: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].sha256])),
+          blocks: {
+            size: blockSize,
+            sha256: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].blocks])),
+          },
         },
         weight_map: Object.fromEntries(sorted(shardOf).map(([name, i]) => [name, shards[i]])),
       }),

@@ -1,6 +1,6 @@
 import { parseJson } from '../../core/json.ts'
 import { isArtifact } from '../artifact/is-artifact.ts'
-import { checkSize, shardSums } from '../artifact/shard-sums.ts'
+import { blocksOf, checkSize, shardSums } from '../artifact/shard-sums.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import { openSafetensors } from '../safetensors/open.ts'
 import { openShards, parseShardIndex } from '../safetensors/shards.ts'
@@ -75,11 +75,16 @@ async function openWeights(dir: Directory, chosen: string, options: OpenOptions)
   const index = parseShardIndex(name, parseJson(name, await readAll(source, options)))
   await source.close()
   const sums = shardSums(index.metadata)
+  // WebCrypto is there in Node and in pages that came over HTTPS
+  const checks = !dir.local && options.verify !== false && globalThis.crypto?.subtle !== undefined
   const open = async (file: string) => {
     const shard = await dir.open(file)
     try {
       checkSize(dir.name, file, shard, sums)
-      return shard
+      const blocks = checks && blocksOf(dir.name, file, shard.size, sums)
+      if (!blocks) return shard
+      const { checkedSource } = await import('../artifact/checked-source.ts')
+      return checkedSource(dir.name, file, shard, blocks)
     } catch (error) {
       await shard.close()
       throw error

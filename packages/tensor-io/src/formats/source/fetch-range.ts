@@ -1,5 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
 import { throwIfAborted } from '../../core/progress.ts'
+import { hasNode } from './node.ts'
 import type { ReadOptions } from './source.ts'
 
 export interface UrlOptions extends ReadOptions {
@@ -43,7 +44,7 @@ export async function fetchRange(
   let at = start
   let version = known
   for (let breaks = 1; ; breaks++) {
-    const response = await request(url, [at, end], options)
+    const response = await request(url, [at, end], options, version)
     const answer = { size: sizeOf(response), tag: tagOf(response) }
     if (version && differ(version, answer)) {
       await response.body?.cancel()
@@ -77,8 +78,11 @@ export async function request(
   url: string,
   range: readonly [start: number, end: number],
   options: UrlOptions,
+  known?: Version,
 ): Promise<Response> {
-  const headers = { Range: `bytes=${range[0]}-${range[1] - 1}` }
+  const headers: Record<string, string> = { Range: `bytes=${range[0]}-${range[1] - 1}` }
+  // a page on another origin would have to ask the server first whether it may; the ETag of the answer is compared anyway
+  if (hasNode() && known?.tag.startsWith('"')) headers['If-Range'] = known.tag
   for (let attempt = 1; ; attempt++) {
     throwIfAborted(options.signal)
     const response = await send(url, { headers }, options).catch((error: ReallmError) => error)

@@ -143,6 +143,23 @@ describe('openUrlSource', () => {
     )
   })
 
+  it('asks for later bytes on condition that the file is the same', async () => {
+    const conditions: unknown[] = []
+    await served(
+      (req, res) => {
+        const [start, end] = rangeOf(req)
+        conditions.push(req.headers['if-range'])
+        if (start > 0) return void res.writeHead(200, { etag: '"new"' }).end(content)
+        res.writeHead(206, { ...headersOf(start, end), etag: '"old"' }).end(content.subarray(start, end))
+      },
+      async url => {
+        const source = await openUrlSource(url)
+        await expect(source.read(100_000, 100_100)).rejects.toMatchObject({ code: 'integrity' })
+        expect(conditions).toEqual([undefined, '"old"'])
+      },
+    )
+  })
+
   it('goes on where a connection broke', async () => {
     const asked: string[] = []
     await served(

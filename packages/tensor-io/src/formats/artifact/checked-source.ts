@@ -1,0 +1,54 @@
+import { type ByteSource, checkRange } from '../source/source.ts'
+import { altered, sha256Of } from './verify.ts'
+
+/** Blocks that are read at a time. */
+const blocksAtATime = 16
+
+/**
+ * A source that gives only bytes whose block has the listed SHA-256: whole blocks are read, and the last one is kept for
+ * whoever reads on.
+ *
+ * @param blocks their size in bytes, and a SHA-256 in hexadecimal digits for each
+ * @throws `integrity` naming the file, from `read`
+ */
+export function checkedSource(
+  where: string,
+  file: string,
+  source: ByteSource,
+  blocks: { readonly size: number; readonly sha256: readonly string[] },
+): ByteSource {
+  const { size } = blocks
+  let kept: { readonly block: number; readonly bytes: Uint8Array<ArrayBuffer> } | undefined
+
+  /** The bytes of blocks `first` to `end`, checked. */
+  async function read(first: number, end: number, options: Parameters<ByteSource['read']>[2]) {
+    const bytes = await source.read(first * size, Math.min(source.size, end * size), options)
+    for (let block = first; block < end; block++) {
+      const own = bytes.slice((block - first) * size, (block - first + 1) * size)
+      if ((await sha256Of(own)) !== blocks.sha256[block]) throw altered(where, file)
+      if (block === end - 1) kept = { block, bytes: own }
+    }
+    return bytes
+  }
+
+  return {
+    name: source.name,
+    size: source.size,
+    async read(start, end, options) {
+      checkRange(source.name, source.size, start, end)
+      const result = new Uint8Array(end - start)
+      const last = Math.ceil(end / size)
+      for (let block = Math.floor(start / size); block * size < end; ) {
+        const known = kept?.block === block ? kept.bytes : undefined
+        const next = known ? block + 1 : Math.min(last, block + blocksAtATime)
+        const bytes = known ?? (await read(block, next, options))
+        const from = Math.max(start, block * size)
+        const to = Math.min(end, block * size + bytes.length)
+        result.set(bytes.subarray(from - block * size, to - block * size), from - start)
+        block = next
+      }
+      return result
+    },
+    close: () => source.close(),
+  }
+}
