@@ -6,6 +6,7 @@ const below = {
   kernels: ['tensor-io'],
   transformer: ['kernels', 'tensor-io'],
   runtime: ['kernels', 'tensor-io'],
+  serve: ['runtime', 'kernels', 'tensor-io'],
   vq: ['kernels', 'tensor-io'],
   lowrank: ['kernels', 'tensor-io'],
   autoencoder: ['transformer', 'kernels', 'tensor-io'],

@@ -13,6 +13,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       { text: 'Model families', link: '/guides/families' },
       { text: 'Fine-tuning', link: '/guides/fine-tuning' },
       { text: 'Recipes compared', link: '/recipes' },
+      { text: 'Serving a model', link: '/guides/serving' },
       { text: 'Publishing a model', link: '/guides/publishing' },
       { text: 'Adding a codec', link: '/guides/adding-a-codec' },
       { text: 'Many machines', link: '/guides/many-machines' },

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 const folder = join(import.meta.dirname, '..', '..', 'packages')
 const order =
-  'reallm pipeline tensor-io vq lowrank autoencoder finetune eval transformer runtime kernels tiny'
+  'reallm pipeline tensor-io vq lowrank autoencoder finetune eval transformer runtime serve kernels tiny'
 
 /** Folders of the published packages, in reading order. */
 export const packageNames = readdirSync(folder)

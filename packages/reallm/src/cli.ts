@@ -5,11 +5,13 @@ import type { Io } from './io.ts'
 import { run } from './run.ts'
 
 const stop = new AbortController()
-process.on('SIGINT', () => {
-  // The first Ctrl-C asks the work to stop where it can go on; the second one does not ask.
-  if (stop.signal.aborted) process.exit(130)
-  stop.abort()
-})
+for (const name of ['SIGINT', 'SIGTERM']) {
+  process.on(name, () => {
+    // The first Ctrl-C asks the work to stop where it can go on; the second one does not ask.
+    if (stop.signal.aborted) process.exit(130)
+    stop.abort()
+  })
+}
 // `reallm … | head` closes stdout early; that is no failure.
 process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
 

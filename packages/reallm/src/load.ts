@@ -3,6 +3,7 @@ import {
   type GenerateTextOptions,
   type Generation,
   load as loadToRun,
+  type Model,
   type Chat as RuntimeChat,
   type LoadOptions as RuntimeOptions,
 } from '@reallm/runtime'
@@ -41,19 +42,7 @@ export interface LoadedModel extends Disposable {
  * for await (const text of model.generate('The whale', { maxTokens: 32 })) process.stdout.write(text)
  */
 export async function load(spec: string, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { adapter, ...rest } = options
-  const model = await loadToRun(spec, { ...rest, registry: builtInRegistry() })
-  try {
-    if (!model.tokenizer) {
-      throw new ReallmError('not-found', `${spec}: there is no tokenizer.json in it`, {
-        hint: 'put that of the original model beside the weights',
-      })
-    }
-    if (adapter !== undefined) await model.useAdapter(adapter)
-  } catch (error) {
-    model.dispose()
-    throw error
-  }
+  const model = await loadModel(spec, options)
   return {
     config: model.config,
     generate: (prompt, generation = {}) => model.generate(prompt, { maxTokens: 64, ...generation }),
@@ -61,5 +50,22 @@ export async function load(spec: string, options: LoadOptions = {}): Promise<Loa
     useAdapter: directory => model.useAdapter(directory),
     dispose: () => model.dispose(),
     [Symbol.dispose]: () => model.dispose(),
+  }
+}
+
+/** The same as the runtime has it. */
+export async function loadModel(spec: string, { adapter, ...options }: LoadOptions = {}): Promise<Model> {
+  const model = await loadToRun(spec, { ...options, registry: builtInRegistry() })
+  try {
+    if (!model.tokenizer) {
+      throw new ReallmError('not-found', `${spec}: there is no tokenizer.json in it`, {
+        hint: 'put that of the original model beside the weights',
+      })
+    }
+    if (adapter !== undefined) await model.useAdapter(adapter)
+    return model
+  } catch (error) {
+    model.dispose()
+    throw error
   }
 }

@@ -14,6 +14,7 @@ import { inspectCommand } from './commands/inspect.ts'
 import { packCommand } from './commands/pack.ts'
 import { planCommand } from './commands/plan.ts'
 import { recipesCommand } from './commands/recipes.ts'
+import { serveCommand } from './commands/serve.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
 import { workerCommand } from './commands/worker.ts'
 import type { Io } from './io.ts'
@@ -29,6 +30,7 @@ const commands = [
   finetuneCommand,
   generateCommand,
   chatCommand,
+  serveCommand,
   packCommand,
   workerCommand,
   recipesCommand,

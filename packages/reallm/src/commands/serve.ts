@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { basename } from 'node:path'
+import { Command } from 'commander'
+import { type Io, warningsOn } from '../io.ts'
+import { parseNumber, parseSize, parseWhole } from '../options.ts'
+
+interface Options {
+  host: string
+  port: number
+  name?: string | undefined
+  adapter?: string | undefined
+  threads?: number | undefined
+  parallel: number
+  queue: number
+  context: number
+  timeout: number
+  maxBody: number
+  origin?: string[] | undefined
+  log?: boolean | undefined
+}
+
+/** Where the key comes from: a command line is seen by all users of a machine. */
+const keyName = 'REALLM_API_KEY'
+
+/** `reallm serve <model>` */
+export const serveCommand = (io: Io): Command =>
+  new Command('serve')
+    .description("Serve a model by OpenAI's API, until stopped with Ctrl-C.")
+    .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
+    .option('--host <address>', `address to listen at; others than this machine need ${keyName}`, '127.0.0.1')
+    .option('--port <number>', 'port to listen at, 0 for a free one', parseWhole(0), 8080)
+    .option('--name <name>', 'what clients call the model (default: the last part of <model>)')
+    .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
+    .option('--parallel <number>', 'texts that are written at a time', parseWhole(1), 4)
+    .option(
+      '--queue <number>',
+      'texts that may wait, before requests are refused with 429',
+      parseWhole(0),
+      64,
+    )
+    .option('--context <number>', 'tokens of a prompt and its answer, at most', parseWhole(2), 8192)
+    .option(
+      '--timeout <seconds>',
+      'seconds that an answer may take, waiting included',
+      parseNumber(0.001, 1e6),
+      600,
+    )
+    .option('--max-body <size>', 'size of a request, at most', parseSize, 2 ** 20)
+    .option('--origin <url...>', 'sites whose pages may ask, like https://example.com')
+    .option('--log', 'a line on stderr for each request')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ reallm serve npm:@reallm/tiny
+  $ reallm serve out/ --name my-model --adapter mine/adapter --parallel 8
+  $ ${keyName}=$(openssl rand -hex 24) reallm serve out/ --host 0.0.0.0 --log
+  $ curl localhost:8080/v1/chat/completions -H 'Content-Type: application/json' \\
+      -d '{"messages": [{"role": "user", "content": "Hello"}], "stream": true}'
+
+Routes: /v1/chat/completions, /v1/completions, /v1/models, /health, /metrics (Prometheus). Clients of OpenAI's API take
+http://localhost:8080/v1 as their base URL, and what ${keyName} holds as their key. The first Ctrl-C lets answers that were
+begun end.
+`,
+    )
+    .action(async (spec: string, options: Options) => {
+      const { loadModel } = await import('../load.ts')
+      const { serve } = await import('@reallm/serve')
+      const { adapter, threads, queue, origin, log, name = nameOf(spec), ...rest } = options
+      const loading = { signal: io.signal, onProgress: warningsOn(io), adapter, threads }
+      const model = await loadModel(spec, loading)
+      try {
+        const server = await serve(model, {
+          ...{ ...rest, name, waiting: queue, origins: origin },
+          apiKey: process.env[keyName] || undefined,
+          onError: error => io.err(`reallm: ${error instanceof Error ? error.stack : error}\n`),
+          onRequest({ method, path, status, seconds }) {
+            if (log) io.err(`${method} ${path} ${status} ${seconds.toFixed(2)} s\n`)
+          },
+        })
+        io.err(`reallm: ${name} at ${server.url}/v1\n`)
+        if (!io.signal.aborted) await once(io.signal, 'abort')
+        io.err('reallm: answers that were begun may end; Ctrl-C again does not wait\n')
+        await server.close()
+      } finally {
+        model.dispose()
+      }
+    })
+
+/** `SmolLM2-135M` of `hf:HuggingFaceTB/SmolLM2-135M` and of `SmolLM2-135M.gguf`. */
+const nameOf = (spec: string): string =>
+  basename(spec.replace(/[/\\]+$/, '')).replace(/\.(gguf|safetensors)$/, '')

@@ -1,0 +1,41 @@
+import type { HonoRequest } from 'hono'
+import type * as z from 'zod'
+import { ApiError } from '../errors.ts'
+
+/** Values within values: code that recurses has room for so many. */
+const mostLevels = 256
+
+/** The JSON of a request, as a schema has it. Throws an `ApiError` that names the field that is wrong. */
+export async function readBody<T extends z.ZodType>(request: HonoRequest, schema: T): Promise<z.infer<T>> {
+  // of other types browsers send to other sites without asking them
+  if (!/^application\/json *(;|$)/i.test(request.header('content-type') ?? '')) {
+    throw new ApiError(415, 'unsupported_media_type', 'the request has to be of type application/json')
+  }
+  const json: unknown = await request.json().catch(() => {
+    throw new ApiError(400, 'invalid_json', 'the request is no JSON')
+  })
+  if (isDeeperThan(mostLevels, json))
+    throw new ApiError(400, 'invalid_value', 'the request is nested too deeply')
+  const { data, error } = schema.safeParse(json)
+  if (!error) return data as z.infer<T>
+  const [{ path, message, code, ...issue }] = error.issues
+  const keys = code === 'unrecognized_keys' && 'keys' in issue ? issue.keys.slice(0, 1) : []
+  const param = [...path, ...keys].join('.')
+  const what = keys.length > 0 ? 'this is not supported' : message
+  throw new ApiError(
+    400,
+    keys.length > 0 ? 'unsupported_parameter' : 'invalid_value',
+    `${param || 'the request'}: ${what}`,
+    {
+      param: param || undefined,
+    },
+  )
+}
+
+function isDeeperThan(most: number, value: unknown): boolean {
+  let level = [value]
+  for (let depth = 0; depth <= most && level.length > 0; depth++) {
+    level = level.flatMap(each => (typeof each === 'object' && each !== null ? Object.values(each) : []))
+  }
+  return level.length > 0
+}

@@ -1,0 +1,121 @@
+import { Hono } from 'hono'
+import { bearerAuth } from 'hono/bearer-auth'
+import { bodyLimit } from 'hono/body-limit'
+import { cors } from 'hono/cors'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Env, Service } from './api/answer.ts'
+import { chat } from './api/chat.ts'
+import { completions } from './api/completions.ts'
+import { ApiError, asApiError } from './errors.ts'
+
+/** A request that was answered. */
+export interface Answered {
+  readonly method: string
+  readonly path: string
+  /** 499 where the client left. */
+  readonly status: number
+  readonly seconds: number
+}
+
+/** Who may ask, and how much. */
+export interface Access {
+  readonly apiKey: string | undefined
+  /** Names that requests have to call the server by; undefined for any. */
+  readonly hosts: readonly string[] | undefined
+  /** Origins whose pages may ask. */
+  readonly origins: readonly string[]
+  /** Bytes of a request. */
+  readonly maxBody: number
+  readonly onRequest: (answered: Answered) => void
+  /** Fires when no more requests are taken. */
+  readonly closing: AbortSignal
+}
+
+const json = (
+  c: { json(body: unknown, status: ContentfulStatusCode): Response },
+  error: ApiError,
+): Response => {
+  const response = c.json(error.body, error.status as ContentfulStatusCode)
+  if (error.retryAfter !== undefined) response.headers.set('Retry-After', String(error.retryAfter))
+  return response
+}
+
+const routes = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics']
+
+/** The routes of the API. */
+export function createApp(service: Service, access: Access): Hono<Env> {
+  const { generator, metrics, name } = service
+  const { apiKey, hosts, origins, maxBody, onRequest, closing } = access
+  const created = Math.floor(Date.now() / 1000)
+  const app = new Hono<Env>()
+  app.onError((error, c) => {
+    if (error instanceof HTTPException) return error.getResponse()
+    const failure = asApiError(error)
+    if (failure.status === 500) service.onError(error)
+    return json(c, failure)
+  })
+  app.notFound(c =>
+    json(c, new ApiError(404, 'not_found', `${c.req.method} ${c.req.path}: there is no such route`)),
+  )
+
+  app.use(async (c, next) => {
+    const start = performance.now()
+    await next()
+    const { method, path } = c.req
+    const record = (status: number) => {
+      const seconds = (performance.now() - start) / 1000
+      const route = routes.includes(path) ? path : 'other'
+      metrics.requests.inc({ route, status })
+      metrics.seconds.observe({ route }, seconds)
+      onRequest({ method, path, status, seconds })
+    }
+    const streamed = c.get('streamed')
+    if (streamed) streamed.then(record)
+    else record(c.res.status)
+  })
+  app.use(async (c, next) => {
+    // a page of any site could reach this server under a name of its own
+    const host = new URL(c.req.url).hostname.toLowerCase()
+    if (hosts && !hosts.includes(host)) {
+      throw new ApiError(403, 'forbidden_host', `${host}: this server goes by ${hosts.join(', ')}`)
+    }
+    await next()
+  })
+  if (origins.length > 0) app.use(cors({ origin: [...origins] }))
+  app.get('/health', c => {
+    const { running, waiting } = generator
+    return c.json(
+      { status: closing.aborted ? 'stopping' : 'ok', model: name, running, waiting },
+      closing.aborted ? 503 : 200,
+    )
+  })
+  if (apiKey !== undefined) {
+    const wrong = { message: new ApiError(401, 'invalid_api_key', 'the API key is missing or wrong').body }
+    const messages = {
+      noAuthenticationHeader: wrong,
+      invalidAuthenticationHeader: wrong,
+      invalidToken: wrong,
+    }
+    app.use(bearerAuth({ token: apiKey, ...messages }))
+  }
+  app.get('/metrics', async c => {
+    const { text, type } = await metrics.text()
+    return c.body(text, 200, { 'Content-Type': type })
+  })
+  const model = { id: name, object: 'model', created, owned_by: 'reallm' }
+  app.get('/v1/models', c => c.json({ object: 'list', data: [model] }))
+  app.get('/v1/models/:id{.+}', c => {
+    generator.checkModel(name, c.req.param('id'))
+    return c.json(model)
+  })
+  const tooLarge = new ApiError(413, 'request_too_large', `the request has more than ${maxBody} bytes`)
+  app.use(async (_, next) => {
+    if (closing.aborted) throw new ApiError(503, 'server_stopping', 'the server stops', { retryAfter: 10 })
+    await next()
+  })
+  app.use(bodyLimit({ maxSize: maxBody, onError: c => json(c, tooLarge) }))
+  app.post('/v1/chat/completions', c => chat(c, service))
+  app.post('/v1/completions', c => completions(c, service))
+  return app
+}

@@ -1,0 +1,6 @@
+export { GrammarConstraint } from './constraint.ts'
+export { anyObject } from './json.ts'
+export type { Rule } from './rule.ts'
+export { schemaRule } from './schema.ts'
+export { tokenBytes } from './token-bytes.ts'
+export { Vocabulary } from './vocabulary.ts'

@@ -1,0 +1,119 @@
+import { once } from 'node:events'
+import type { Server as NodeServer } from 'node:http'
+import { type AddressInfo, isIP } from 'node:net'
+import { serve as listen } from '@hono/node-server'
+import type { Model } from '@reallm/runtime'
+import { ReallmError } from '@reallm/tensor-io'
+import { type Answered, createApp } from './app.ts'
+import { ApiError } from './errors.ts'
+import { Generator } from './generator.ts'
+import { Metrics } from './metrics.ts'
+
+export interface ServeOptions {
+  /** Default `127.0.0.1`: this machine alone. Others need an `apiKey`. */
+  readonly host?: string | undefined
+  /** Default 8080; 0 takes a free one. */
+  readonly port?: number | undefined
+  /** What clients have to send as `Authorization: Bearer …`; default none. */
+  readonly apiKey?: string | undefined
+  /** What the API calls the model; default `model`. */
+  readonly name?: string | undefined
+  /** Texts that are written at a time, a token each in turn; default 4. */
+  readonly parallel?: number | undefined
+  /** Texts that may wait for their turn, before requests are refused with status 429; default 64. */
+  readonly waiting?: number | undefined
+  /** Tokens of a prompt and its answer at most; default 8192, or the model's positions where they are fewer. */
+  readonly context?: number | undefined
+  /** Bytes of a request at most; default 1 MiB. */
+  readonly maxBody?: number | undefined
+  /** Seconds that an answer may take, waiting included; default 600. */
+  readonly timeout?: number | undefined
+  /** Origins whose pages may ask, like `https://example.com`; default none. */
+  readonly origins?: readonly string[] | undefined
+  readonly onRequest?: ((answered: Answered) => void) | undefined
+  /** Hears of errors that no request caused; clients are told nothing about them. */
+  readonly onError?: ((error: unknown) => void) | undefined
+}
+
+/** A server that runs. */
+export interface ModelServer {
+  /** Without a slash at the end; OpenAI's clients want `${url}/v1`. */
+  readonly url: string
+  readonly port: number
+  /**
+   * Takes no more requests, waits until those that are there are answered, ends them after `grace` seconds (default 30), and
+   * closes the port. The model stays.
+   */
+  close(options?: { grace?: number | undefined }): Promise<void>
+}
+
+/**
+ * Serves a model by OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models`, and `/health` and `/metrics`.
+ *
+ * @throws `bad-option` for a model without a tokenizer, and for a host that others reach without an API key; `io` where the
+ *   port is taken
+ * @example
+ * const server = await serve(await load('npm:@reallm/tiny'), { port: 8080 })
+ */
+export async function serve(model: Model, options: ServeOptions = {}): Promise<ModelServer> {
+  const { host = '127.0.0.1', port = 8080, apiKey, name = 'model', timeout = 600 } = options
+  const isOpen = !isLoopback(host)
+  if (isOpen && apiKey === undefined) {
+    throw new ReallmError('bad-option', `${host}: anybody who reaches this machine could use the model`, {
+      hint: 'set an API key, or serve on 127.0.0.1',
+    })
+  }
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new ReallmError('bad-option', `${port} is no port`, { hint: 'take one from 1024 to 65535' })
+  }
+  const generator = new Generator(model, {
+    parallel: options.parallel ?? 4,
+    waiting: options.waiting ?? 64,
+    context: Math.min(options.context ?? 8192, model.config.maxPositions),
+  })
+  const metrics = new Metrics(() => ({
+    ...{ running: generator.running, waiting: generator.waiting, modelBytes: model.bytes },
+  }))
+  const stop = new AbortController()
+  const closing = new AbortController()
+  const { onError = () => {}, onRequest = () => {} } = options
+  const service = { generator, metrics, name, timeout, stopped: stop.signal, onError }
+  const app = createApp(service, {
+    apiKey,
+    hosts: isOpen || apiKey !== undefined ? undefined : ['localhost', '127.0.0.1', '[::1]', host],
+    origins: options.origins ?? [],
+    maxBody: options.maxBody ?? 2 ** 20,
+    onRequest,
+    closing: closing.signal,
+  })
+  const server = listen({
+    ...{ fetch: app.fetch, hostname: host, port, overrideGlobalObjects: false },
+    serverOptions: { requestTimeout: 60_000, headersTimeout: 20_000 },
+  }) as NodeServer
+  await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
+    const taken = cause.code === 'EADDRINUSE'
+    throw new ReallmError('io', `${host}:${port}: ${taken ? 'the port is taken' : cause.message}`, {
+      ...{ hint: taken ? 'choose another with --port' : undefined, cause },
+    })
+  })
+  const bound = (server.address() as AddressInfo).port
+  return {
+    url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${bound}`,
+    port: bound,
+    async close({ grace = 30 } = {}) {
+      closing.abort()
+      const closed = once(server, 'close')
+      server.close()
+      const late = new ApiError(503, 'server_stopped', 'the server stops')
+      const timer = setTimeout(() => stop.abort(late), 1000 * grace)
+      await generator.idle()
+      clearTimeout(timer)
+      server.closeIdleConnections()
+      const rest = setTimeout(() => server.closeAllConnections(), 1000)
+      await closed
+      clearTimeout(rest)
+    },
+  }
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
