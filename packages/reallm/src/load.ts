@@ -1,5 +1,6 @@
 import { builtInRegistry } from '@reallm/pipeline'
 import {
+  type ChatOptions,
   type GenerateTextOptions,
   type Generation,
   load as loadToRun,
@@ -24,7 +25,7 @@ export interface LoadedModel extends Disposable {
   /** Streams the text that follows `prompt`, 64 tokens by default. */
   generate(prompt: string, options?: GenerateTextOptions): Generation
   /** Starts a conversation. `send` throws `unsupported` when the model has no chat template. */
-  chat(system?: string): Chat
+  chat(system?: string, options?: ChatOptions): Chat
   /** Puts an adapter beside the weights in place of an earlier one; `undefined` takes it off. */
   useAdapter(directory: string | undefined): Promise<void>
   /** Ends what runs for it. */
@@ -46,7 +47,7 @@ export async function load(spec: string, options: LoadOptions = {}): Promise<Loa
   return {
     config: model.config,
     generate: (prompt, generation = {}) => model.generate(prompt, { maxTokens: 64, ...generation }),
-    chat: system => model.chat({ system }),
+    chat: (system, chat = {}) => model.chat({ ...chat, system }),
     useAdapter: directory => model.useAdapter(directory),
     dispose: () => model.dispose(),
     [Symbol.dispose]: () => model.dispose(),

@@ -50,3 +50,15 @@ export function parseTokens(json: string, file: string): number[][] {
   }
   return rows
 }
+
+/** Adds `name=value` to what was given before; the value is JSON, or a text where it is none. */
+export function parseVariable(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
+  const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(text) ?? []
+  if (name === undefined)
+    throw new InvalidArgumentError('Give name=value, for example enable_thinking=false.')
+  try {
+    return { ...before, [name]: JSON.parse(value) }
+  } catch {
+    return { ...before, [name]: value }
+  }
+}

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -174,4 +174,42 @@ test('generate says that the context is full', async () => {
   expect(err).toMatch(/^stopped after \d+ tokens: prompt and text fill the model's context of 12\n$/)
   const within = await reallm(['generate', dir, '-p', 'The whale', '-n', '2', '--json'])
   expect([JSON.parse(within.out).reason, within.err]).toEqual(['length', ''])
+})
+
+describe('the chat template', () => {
+  test('is chosen by its name and told variables', async () => {
+    const dir = join(folder, 'templates')
+    await cp(tiny, dir, { recursive: true })
+    await mkdir(join(dir, 'additional_chat_templates'))
+    const complain = (what: string) => `{{ raise_exception(${what}) }}`
+    await writeFile(join(dir, 'chat_template.jinja'), complain('"thinks: " ~ enable_thinking ~ effort'))
+    await writeFile(join(dir, 'additional_chat_templates', 'rag.jinja'), complain('"rag"'))
+    const said = async (...args: string[]) => {
+      const { code, err } = await reallm(['generate', dir, '-p', 'Hi', '--chat', ...args])
+      return [code, /cannot be used: (.*)/.exec(err)?.[1]]
+    }
+    const variables = ['--template-arg', 'enable_thinking=false', '--template-arg', 'effort=low']
+    expect(await said(...variables)).toEqual([1, 'thinks: falselow'])
+    expect(await said('--template', 'rag')).toEqual([1, 'rag'])
+    const chat = await reallm(['chat', dir, ...variables], { stdin: 'Hi\n' })
+    expect(chat.err).toContain('thinks: falselow')
+    expect(await reallm(['generate', dir, '-p', 'Hi', '--template', 'rag'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('add --chat'),
+    })
+    expect(await reallm(['generate', dir, '-p', 'Hi', '--chat', '--template-arg', 'x'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Give name=value'),
+    })
+
+    const written = join(folder, 'templates-written')
+    expect(await reallm(['convert', dir, '-o', written])).toMatchObject({ code: 0 })
+    const { chat_template } = JSON.parse(await readFile(join(written, 'tokenizer_config.json'), 'utf8'))
+    expect(chat_template.map(({ name }: { name: string }) => name)).toEqual(['default', 'rag'])
+    const gguf = join(folder, 'templates.gguf')
+    expect(await reallm(['convert', dir, '-o', gguf])).toMatchObject({ code: 0 })
+    expect((await reallm(['generate', gguf, '-p', 'Hi', '--chat', '--template', 'rag'])).err).toContain(
+      'cannot be used: rag',
+    )
+  })
 })

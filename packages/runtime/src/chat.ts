@@ -1,9 +1,9 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
-import type { ChatMessage, TextTokenizer } from '@reallm/tensor-io/models'
+import type { ChatMessage, ChatTemplateOptions, TextTokenizer } from '@reallm/tensor-io/models'
 import { type FinishReason, Generation } from './generation.ts'
 import type { Session } from './session.ts'
 
-export interface ChatOptions extends GenerateOptions {
+export interface ChatOptions extends GenerateOptions, Omit<ChatTemplateOptions, 'answer'> {
   /** What the model is told before the conversation. */
   readonly system?: string | undefined
   /** A conversation to go on with. */
@@ -23,13 +23,16 @@ export interface ChatSource {
 export class Chat implements Disposable {
   readonly #source: ChatSource
   readonly #options: GenerateOptions
+  readonly #template: ChatTemplateOptions
   readonly #messages: ChatMessage[]
   #session: Session | undefined
   #isBusy = false
 
-  constructor(source: ChatSource, { system, messages = [], ...options }: ChatOptions) {
+  constructor(source: ChatSource, options: ChatOptions) {
+    const { system, messages = [], template, tools, documents, variables, ...generation } = options
     this.#source = source
-    this.#options = options
+    this.#template = { template, tools, documents, variables }
+    this.#options = generation
     this.#messages = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...messages]
   }
 
@@ -51,7 +54,7 @@ export class Chat implements Disposable {
     const { tokenizer, eos, maxPositions } = this.#source
     this.#refuseBusy()
     const message = { role: 'user', content }
-    const read = () => tokenizer.encode(tokenizer.chat([...this.#messages, message]))
+    const read = () => tokenizer.encode(tokenizer.chat([...this.#messages, message], this.#template))
     let [prompt, readAt] = [read(), this.#messages.length]
     const start = () => {
       this.#refuseBusy()

@@ -59,6 +59,7 @@ export function requireSameTokenizer(
       mustAgree('the chat template', chat(original, messages, answer), chat(found, messages, answer))
     }
   }
+  mustAgree('the list of chat templates', original.chatTemplates, found.chatTemplates)
   mustAgree('the ends of texts', [...original.eos].sort(), [...found.eos].sort())
 }
 
@@ -113,11 +114,11 @@ function kindsOf(added: readonly AddedToken[]): Iterable<AddedToken> {
   return new Set([...kinds.values()].flat())
 }
 
-/** What a template makes of a conversation; where it refuses one, what it says. */
+/** What a template makes of a conversation; where it refuses one, what it says, without the name of its file. */
 function chat(tokenizer: TextTokenizer, messages: readonly ChatMessage[], answer: boolean): string {
   try {
     return tokenizer.chat(messages, { answer })
   } catch (error) {
-    return (error as Error).message
+    return (error as Error).message.replace(/^.*?: (?=the chat template )/s, '')
   }
 }

@@ -1,12 +1,14 @@
 import { Command } from 'commander'
 import { contextFull, type Io, warningsOn } from '../io.ts'
-import { parseNumber, parseWhole } from '../options.ts'
+import { parseNumber, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
   tokens: number
   temperature: number
   seed: number
   system?: string | undefined
+  template?: string | undefined
+  templateArg?: Record<string, unknown> | undefined
   adapter?: string | undefined
   threads?: number | undefined
 }
@@ -20,6 +22,8 @@ export const chatCommand = (io: Io): Command =>
     .option('--temperature <number>', '0 takes the likeliest token', parseNumber(0, 10), 0.7)
     .option('--seed <number>', 'same seed, same answers', parseWhole(0), 0)
     .option('--system <text>', 'what the model is told first')
+    .option('--template <name>', 'which of several chat templates')
+    .option('--template-arg <name=value>', 'a variable of the chat template; may be repeated', parseVariable)
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .addHelpText(
@@ -28,6 +32,7 @@ export const chatCommand = (io: Io): Command =>
 Examples:
   $ reallm chat out/
   $ reallm chat hf:HuggingFaceTB/SmolLM2-135M-Instruct --system "Answer in one sentence."
+  $ reallm chat hf:Qwen/Qwen3-0.6B --template-arg enable_thinking=false
   $ echo "What is a whale?" | reallm chat out/
 `,
     )
@@ -40,7 +45,8 @@ Examples:
         threads: options.threads,
       })
       try {
-        const chat = model.chat(options.system)
+        const { template, templateArg: variables } = options
+        const chat = model.chat(options.system, { template, variables })
         const settings = {
           maxTokens: options.tokens,
           temperature: options.temperature,

@@ -1,6 +1,7 @@
+import { ReallmError } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { contextFull, type Io, print, warningsOn } from '../io.ts'
-import { parseNumber, parseWhole } from '../options.ts'
+import { parseNumber, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
   prompt: string
@@ -10,6 +11,9 @@ interface Options {
   topP?: number | undefined
   seed: number
   stop?: string[] | undefined
+  chat?: boolean | undefined
+  template?: string | undefined
+  templateArg?: Record<string, unknown> | undefined
   adapter?: string | undefined
   threads?: number | undefined
   json?: boolean | undefined
@@ -36,6 +40,13 @@ export const generateCommand = (io: Io): Command =>
     )
     .option('--seed <number>', 'same seed, same text', parseWhole(0), 0)
     .option('--stop <text...>', 'end where one of these texts comes')
+    .option('--chat', 'answer the prompt, put into the chat template of the model, instead of continuing it')
+    .option('--template <name>', 'with --chat: which of several chat templates')
+    .option(
+      '--template-arg <name=value>',
+      'with --chat: a variable of the chat template; may be repeated',
+      parseVariable,
+    )
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .option('--json', '{"text":…, "reason": "end" | "stop" | "length" | "context"} on stdout')
@@ -46,6 +57,7 @@ Examples:
   $ reallm generate npm:@reallm/tiny -p "The white whale"
   $ reallm generate out/ -p "Dear Sir," -n 200 --temperature 0.8 --seed 7
   $ reallm generate out/ -p - --json < prompt.txt
+  $ reallm generate out/ -p "What is a whale?" --chat --template-arg enable_thinking=false
 `,
     )
     .action(async (spec: string, options: Options) => {
@@ -59,7 +71,7 @@ Examples:
       try {
         const prompt = options.prompt === '-' ? await io.stdin() : options.prompt
         let text = ''
-        const pieces = model.generate(prompt, {
+        const settings = {
           maxTokens: options.tokens,
           temperature: options.temperature,
           seed: options.seed,
@@ -67,7 +79,16 @@ Examples:
           topK: options.topK,
           topP: options.topP,
           stop: options.stop,
-        })
+        }
+        const { template, templateArg: variables } = options
+        if (!options.chat && (template !== undefined || variables !== undefined)) {
+          throw new ReallmError('bad-option', '--template and --template-arg are about the chat template', {
+            hint: 'add --chat to put the prompt into it',
+          })
+        }
+        const pieces = options.chat
+          ? model.chat(undefined, { template, variables }).send(prompt, settings)
+          : model.generate(prompt, settings)
         for await (const piece of pieces) {
           text += piece
           if (!options.json) io.out(piece)

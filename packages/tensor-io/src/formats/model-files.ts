@@ -3,6 +3,9 @@ import type { OnProgress } from '../core/progress.ts'
 import type { Artifact } from './artifact/artifact.ts'
 import type { TensorStore } from './store.ts'
 
+/** Beside a model: the folder of its chat templates besides the default one. The only folder that is looked into. */
+export const templateFolder = 'additional_chat_templates'
+
 /** A model wherever it lives: a Hugging Face directory, a GGUF or safetensors file, an artifact, `hf:`, `npm:`. */
 export interface ModelFiles extends TensorStore {
   readonly spec: string

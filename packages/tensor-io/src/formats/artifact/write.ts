@@ -212,7 +212,7 @@ function entriesOf(modules: ReadonlyMap<string, WrittenMatrix>): [string, Artifa
 
 /** Files of the original that belong to any form of the model: tokenizer, generation settings, licence. */
 const companions =
-  /^(tokenizer|vocab|merges|special_tokens_map|added_tokens|generation_config|chat_template|licen[cs]e|notice|use_policy)(?![a-z])|\.jinja$/i
+  /^(tokenizer|vocab|merges|special_tokens_map|added_tokens|generation_config|chat_template|licen[cs]e|notice|use_policy)(?![a-z])|^[^/]+\.jinja$/i
 
 /** Makes the directory, clears what an interrupted run left; the shards of an artifact that will be replaced. */
 async function prepare(dir: string): Promise<string[]> {

@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import { templateFolder } from '../model-files.ts'
 import type { UrlOptions } from '../source/fetch-range.ts'
 import type { ByteSource } from '../source/source.ts'
 import { openUrlSource, urlExists } from '../source/url-source.ts'
@@ -66,9 +67,9 @@ export async function urlDirectory(url: string, options: UrlOptions): Promise<Di
   }
 }
 
-/** Sources that lie in memory or were dropped on a page; folders in their names are left out. */
+/** Sources that lie in memory or were dropped on a page; folders in their names are left out, except that of chat templates. */
 export function sourcesDirectory(name: string, files: readonly NamedSource[]): Directory {
-  const sources = new Map(files.map(file => [file.name.replace(/^.*[/\\]/, ''), file.source]))
+  const sources = new Map(files.map(file => [withoutFolder(file.name), file.source]))
   return {
     name,
     names: [...sources.keys()].sort(),
@@ -79,4 +80,9 @@ export function sourcesDirectory(name: string, files: readonly NamedSource[]): D
       return source
     },
   }
+}
+
+function withoutFolder(path: string): string {
+  const parts = path.split(/[/\\]/)
+  return parts.slice(parts.at(-2) === templateFolder ? -2 : -1).join('/')
 }

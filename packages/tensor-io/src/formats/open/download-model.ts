@@ -2,7 +2,7 @@ import type { downloadFile, ListFileEntry } from '@huggingface/hub'
 import { ReallmError } from '../../core/errors.ts'
 import { throwIfAborted } from '../../core/progress.ts'
 import { partNames } from '../gguf/part-names.ts'
-import type { OpenOptions } from '../model-files.ts'
+import { type OpenOptions, templateFolder } from '../model-files.ts'
 import { createAtomicFile, writeFileAtomic } from '../source/atomic-file.ts'
 import { fileError, nodeModule } from '../source/node.ts'
 import type { HubSpec } from './parse-hub-spec.ts'
@@ -54,8 +54,14 @@ export async function downloadModel(
   const snapshot = join(home, 'snapshots', commit)
   try {
     const entries: ListFileEntry[] = []
-    for await (const entry of hub.listFiles({ ...params, recursive: file !== undefined, revision: commit })) {
+    const list = { ...params, recursive: file !== undefined, revision: commit }
+    for await (const entry of hub.listFiles(list)) {
       if (entry.type === 'file') entries.push(entry)
+      else if (entry.path === templateFolder && file === undefined) {
+        for await (const template of hub.listFiles({ ...list, path: templateFolder })) {
+          if (template.type === 'file') entries.push(template)
+        }
+      }
     }
     for (const entry of neededFiles(repo, entries, file, options.adapter ?? false)) {
       const target = join(snapshot, entry.path)
@@ -87,7 +93,7 @@ function neededFiles(
       throw new ReallmError('not-found', `hf:${repo}: there is no file ${name} in it`)
     })
   }
-  const top = entries.filter(entry => !/[/\\]/.test(entry.path))
+  const top = entries.filter(({ path }) => !/[/\\]/.test(path))
   const weights = top.filter(entry => entry.path.endsWith('.safetensors'))
   if (weights.length === 0) {
     const names = top.map(entry => entry.path)
@@ -104,9 +110,12 @@ function neededFiles(
     : [/^model\.safetensors$/, /^model-\d+-of-\d+\.safetensors$/]
   const order = orders.find(wanted => weights.some(entry => wanted.test(entry.path)))
   const chosen = order ? weights.filter(entry => order.test(entry.path)) : weights
-  const small = top.filter(entry => /\.(json|jinja|txt|model)$/.test(entry.path))
+  const small = entries.filter(({ path }) => smallFile.test(path))
   return [...small, ...chosen]
 }
+
+/** Configuration and tokenizer, at the top, and chat templates in their folder. */
+const smallFile = new RegExp(`^([^/\\\\]+\\.(json|jinja|txt|model)|${templateFolder}/[^/\\\\]+\\.jinja)$`)
 
 async function download(
   get: typeof downloadFile,

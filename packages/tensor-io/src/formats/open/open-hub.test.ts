@@ -21,7 +21,16 @@ let hubUrl: string
 let cacheDir: string
 let downloads: string[]
 
-/** Stands in for the hub: the three requests that a download makes. */
+const templates = [
+  {
+    type: 'file',
+    path: 'additional_chat_templates/tool_use.jinja',
+    size: config.length,
+    oid: sha(config, 'sha1'),
+  },
+]
+
+/** Stands in for the hub: the requests that a download makes. */
 beforeAll(async () => {
   server = createServer((req, res) => {
     const path = req.url!.split('?')[0]
@@ -31,10 +40,12 @@ beforeAll(async () => {
     if (path === '/api/models/me/model/revision/main')
       return void json({ _id: '1', id: 'me/model', sha: commit })
     if (path === `/api/models/me/model/tree/${commit}`) return void json(tree)
+    if (path === `/api/models/me/model/tree/${commit}/additional_chat_templates`) return void json(templates)
     const files: Record<string, Uint8Array> = {
       'config.json': config,
       'model.safetensors': weights,
       'sub/other.safetensors': weights,
+      'additional_chat_templates/tool_use.jinja': config,
     }
     const file = files[path.slice(`/me/model/resolve/${commit}/`.length)]
     if (!file) return void res.writeHead(404).end('{}')
@@ -69,6 +80,13 @@ beforeEach(async () => {
 })
 
 describe('openModel of hf:', () => {
+  it('downloads the folder of chat templates', async () => {
+    tree.push({ type: 'directory', path: 'additional_chat_templates', size: 0, oid: 'd'.repeat(40) })
+    const model = await openModel('hf:me/model', { hubUrl, cacheDir })
+    expect(model.files).toEqual(['additional_chat_templates/tool_use.jinja', 'config.json'])
+    await model.close()
+  })
+
   it('downloads weights and small files once, in the layout of huggingface_hub', async () => {
     const events: ProgressEvent[] = []
     const options = { hubUrl, cacheDir, onProgress: (e: ProgressEvent) => void events.push(e) }

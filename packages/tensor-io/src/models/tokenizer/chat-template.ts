@@ -7,6 +7,9 @@ const largestTemplate = 1 << 18
 /** Steps and characters that any template may use; more for long conversations. */
 const budget = { steps: 1_000_000, text: 1 << 22 }
 
+/** Renders a template with its variables. */
+export type RenderTemplate = (items: Readonly<Record<string, unknown>>) => string
+
 /**
  * Reads a chat template (Jinja). Its steps and what it writes are bounded, whoever wrote it.
  *
@@ -16,7 +19,7 @@ const budget = { steps: 1_000_000, text: 1 << 22 }
  * const render = readTemplate('chat_template.jinja', '{% for m in messages %}{{ m.content }}{% endfor %}')
  * render({ messages: [{ role: 'user', content: 'Hello' }] }) // 'Hello'
  */
-export function readTemplate(name: string, source: string): (items: Record<string, unknown>) => string {
+export function readTemplate(name: string, source: string): RenderTemplate {
   const refuse = (reason: string, cause?: unknown) =>
     new ReallmError('bad-file', `${name}: the chat template cannot be used: ${reason}`, {
       hint: 'use the template of the original model',

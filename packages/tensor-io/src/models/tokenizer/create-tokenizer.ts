@@ -1,7 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers'
 import { ReallmError } from '../../core/errors.ts'
 import { guarded } from '../../core/guard.ts'
-import { readTemplate } from './chat-template.ts'
+import { chatTemplatesOf } from './chat-templates.ts'
 import { checkTokenizer } from './check-tokenizer.ts'
 import { withUnicodeDigits } from './unicode-digits.ts'
 
@@ -20,6 +20,8 @@ export interface ChatMessage {
   readonly tool_call_id?: string | undefined
   /** Of the function that a message of role `tool` answers. */
   readonly name?: string | undefined
+  /** What the assistant thought before its answer; templates that call it `thinking` find it there too. */
+  readonly reasoning_content?: string | undefined
 }
 
 export interface ChatToolCall {
@@ -41,8 +43,14 @@ export interface ChatTool {
 export interface ChatTemplateOptions {
   /** Whether the text ends where an answer starts; default true. */
   readonly answer?: boolean | undefined
+  /** Which of several templates, by its name. Default: `tool_use` for tools where there is such, otherwise the model's own. */
+  readonly template?: string | undefined
   /** Functions that the model may ask to call. */
   readonly tools?: readonly ChatTool[] | undefined
+  /** What the answer is to be taken from, for templates that know documents. */
+  readonly documents?: readonly Readonly<Record<string, unknown>>[] | undefined
+  /** Further variables of the template: `{ enable_thinking: false }`, `{ reasoning_effort: 'low' }`. */
+  readonly variables?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface TextTokenizer {
@@ -53,6 +61,8 @@ export interface TextTokenizer {
   /** A conversation as the model was trained to read it, up to where its answer starts. */
   chat(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string
   readonly hasChatTemplate: boolean
+  /** Names of its templates; the one that is used unless told otherwise is called `default`. */
+  readonly chatTemplates: readonly string[]
   readonly bos?: number | undefined
   /** Ids that end a text. */
   readonly eos: readonly number[]
@@ -110,8 +120,8 @@ export function createTokenizer(
   }
   const [bos] = idOf(config.bos_token)
   const ends = [...new Set([...idOf(config.eos_token), ...eos, ...endNames.flatMap(idOf)])]
-  const source = namedTemplates(config.chat_template)[0]?.template
-  let render: ReturnType<typeof readTemplate> | undefined
+  const templates = chatTemplatesOf(config.chat_template, name)
+  const textOf = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
 
   return {
     encode(text, { special = false } = {}) {
@@ -131,23 +141,22 @@ export function createTokenizer(
       ids.length === 0
         ? ''
         : guarded(name, 'it cannot decode', () => inner.decode([...ids], { skip_special_tokens: !special })),
-    chat(messages, { answer = true, tools } = {}) {
-      if (source === undefined) {
-        throw new ReallmError('unsupported', 'this model has no chat template', {
-          hint: 'give it plain text to continue',
-        })
-      }
-      render ??= readTemplate(name, source)
-      const textOf = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
-      return render({
-        messages,
-        tools,
-        add_generation_prompt: answer,
+    chat: (messages, { answer = true, template, tools, documents, variables } = {}) =>
+      templates.choose(
+        template,
+        tools !== undefined,
+      )({
         bos_token: textOf(config.bos_token),
         eos_token: textOf(config.eos_token),
-      })
-    },
-    hasChatTemplate: source !== undefined,
+        ...tokensOf(config, textOf),
+        ...variables,
+        messages: messages.map(withReasoning),
+        tools: tools ?? null,
+        documents: documents ?? null,
+        add_generation_prompt: answer,
+      }),
+    hasChatTemplate: templates.names.length > 0,
+    chatTemplates: templates.names,
     bos,
     eos: ends,
     files,
@@ -164,15 +173,18 @@ export function contentOf(token: unknown): string | undefined {
   return typeof content === 'string' ? content : undefined
 }
 
-/** `chat_template` is a text, or a list of named ones; the one to use comes first and is called `default`. */
-export function namedTemplates(given: unknown): { name: string; template: string }[] {
-  if (typeof given === 'string') return [{ name: 'default', template: given }]
-  const named = (Array.isArray(given) ? given : []).filter(isNamed)
-  const chosen = named.find(({ name }) => name === 'default') ?? named[0]
-  return chosen === undefined
-    ? []
-    : [{ name: 'default', template: chosen.template }, ...named.filter(({ name }) => name !== 'default')]
+/** A message whose thoughts have both of the names that templates know, whichever it came with. */
+function withReasoning(message: ChatMessage): object {
+  const { reasoning_content, thinking, reasoning }: Partial<Record<string, unknown>> = { ...message }
+  const thoughts = reasoning_content ?? thinking ?? reasoning
+  return thoughts === undefined ? message : { thinking: thoughts, ...message, reasoning_content: thoughts }
 }
 
-const isNamed = (each: unknown): each is { name: string; template: string } =>
-  ['name', 'template'].every(key => typeof (Object(each) as Record<string, unknown>)[key] === 'string')
+/** Special tokens that templates know besides those at the ends of texts, as far as the model has them. */
+const tokensOf = (config: TokenizerFiles['config'], textOf: (token: unknown) => string) =>
+  Object.fromEntries(
+    ['unk_token', 'pad_token', 'sep_token', 'cls_token', 'mask_token'].flatMap(key => {
+      const text = textOf(config[key])
+      return text === '' ? [] : [[key, text]]
+    }),
+  )

@@ -3,7 +3,7 @@ import { guarded } from '../../core/guard.ts'
 import { parseJson } from '../../core/json.ts'
 import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
-import type { ModelFiles, OpenOptions } from '../../formats/model-files.ts'
+import { type ModelFiles, type OpenOptions, templateFolder } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
 
@@ -32,9 +32,7 @@ export async function openTokenizer(
     return parseJson(`${files.spec}: ${name}`, await files.readFile(name))
   }
   const config = await json('tokenizer_config.json')
-  const template = files.files.includes('chat_template.jinja')
-    ? textOf(`${files.spec}: chat_template.jinja`, await files.readFile('chat_template.jinja'))
-    : undefined
+  const templates = await templatesIn(files)
   const generation = await json('generation_config.json')
   const tokenizer = await json('tokenizer.json')
   const name = `${files.spec}: tokenizer.json`
@@ -43,9 +41,26 @@ export async function openTokenizer(
   return createTokenizer(
     {
       tokenizer,
-      config: template ? { ...config, chat_template: template } : config,
+      config: templates === undefined ? config : { ...config, chat_template: templates },
     },
     tokenIds(generation.eos_token_id ?? files.config.eos_token_id),
     name,
   )
+}
+
+const defaultTemplate = 'chat_template.jinja'
+
+/** Chat templates in files of their own, which go before those of `tokenizer_config.json`: one as a text, several by names. */
+async function templatesIn(files: ModelFiles): Promise<unknown> {
+  const read = async (name: string) => textOf(`${files.spec}: ${name}`, await files.readFile(name))
+  const others = files.files.filter(name => name.startsWith(`${templateFolder}/`))
+  const template = files.files.includes(defaultTemplate) ? await read(defaultTemplate) : undefined
+  if (others.length === 0) return template
+  const named = await Promise.all(
+    others.map(async file => ({
+      name: file.slice(templateFolder.length + 1).replace(/\.jinja$/, ''),
+      template: await read(file),
+    })),
+  )
+  return [...(template === undefined ? [] : [{ name: 'default', template }]), ...named]
 }

@@ -179,13 +179,13 @@ function wrapping(tokens: readonly string[], before: string | undefined, after: 
 
 /** One template as it is, several by their names. */
 function chatTemplate(metadata: GgufMetadata): unknown {
+  const prefix = 'tokenizer.chat_template.'
+  const named = Object.entries(metadata).flatMap(([key, template]) =>
+    key.startsWith(prefix) && typeof template === 'string'
+      ? [{ name: key.slice(prefix.length), template }]
+      : [],
+  )
   const template = metadata['tokenizer.chat_template']
-  const names = metadata['tokenizer.chat_templates']
-  const others = (Array.isArray(names) ? names : []).flatMap(name => {
-    const other = metadata[`tokenizer.chat_template.${name}`]
-    return typeof other === 'string' ? [{ name, template: other }] : []
-  })
-  return others.length === 0 || template === undefined
-    ? (template ?? others[0]?.template)
-    : [{ name: 'default', template }, ...others]
+  if (named.length === 0) return template
+  return [...(typeof template === 'string' ? [{ name: 'default', template }] : []), ...named]
 }

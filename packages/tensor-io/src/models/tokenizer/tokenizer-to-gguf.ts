@@ -1,6 +1,7 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { GgufValue } from '../../formats/gguf/values.ts'
-import { contentOf, endNames, namedTemplates, type TextTokenizer } from './create-tokenizer.ts'
+import { namedTemplates } from './chat-templates.ts'
+import { contentOf, endNames, type TextTokenizer } from './create-tokenizer.ts'
 import { isByteLevel, splitterOf, stepsOf, type TokenizerPart } from './pre-tokenizer.ts'
 import { type Merge, scoresOfMerges, tokenTypes } from './sentence-piece.ts'
 
