@@ -19,12 +19,14 @@ export const goldenModels = [
   'exaone4',
   'qwen3_moe',
   'gpt_oss',
+  'lfm2',
+  'granitemoehybrid',
+  'qwen3_5_text',
 ]
 
-/** Those with mixers that keep a state: convolutions, the delta rule, Mamba-2. */
-export const goldenRecurrentModels = ['lfm2', 'granitemoehybrid', 'qwen3_5_text']
+const notInRuntime = ['qwen3_moe', 'gpt_oss', 'lfm2', 'granitemoehybrid', 'qwen3_5_text']
 /** Those that the runtime runs. */
-export const goldenModelsInRuntime = goldenModels.filter(name => !['qwen3_moe', 'gpt_oss'].includes(name))
+export const goldenModelsInRuntime = goldenModels.filter(name => !notInRuntime.includes(name))
 
 /** Those that GGUF can hold: llama.cpp has no windows for Mistral, and for EXAONE only in a model of 64 layers. */
 export const goldenModelsInGguf = goldenModels.filter(name => !['mistral-untied', 'exaone4'].includes(name))

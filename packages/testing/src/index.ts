@@ -5,7 +5,6 @@ export {
   goldenModels,
   goldenModelsInGguf,
   goldenModelsInRuntime,
-  goldenRecurrentModels,
 } from './golden-models.ts'
 export { type LlamaCpp, openLlamaCpp } from './llama-cpp.ts'
 export { type RandomModelOptions, writeRandomModel } from './random-model.ts'

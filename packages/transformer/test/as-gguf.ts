@@ -1,5 +1,5 @@
 import { createGgufWriter, type GgufValue } from '@reallm/tensor-io'
-import { configToGguf, ggufStacks, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
+import { configToGguf, ggufStacks, ggufTensors, partsToWrite, storedParts } from '@reallm/tensor-io/gguf'
 import { allTensors, attentionsOf, type ModelWeights, stackBuilder } from '@reallm/tensor-io/models'
 
 /**
@@ -21,10 +21,12 @@ export async function writeAsGguf(model: ModelWeights, path: string, more: Recor
   const shapes = allTensors(config)
   const inGguf = ggufTensors(config)
   const planned = Object.fromEntries(
-    [...shapes].map(([name, shape]) => {
-      const { name: stored, inStack } = inGguf.get(name)!
-      return [stored, { type: 'F32' as const, shape: inStack?.shape ?? shape }]
-    }),
+    [...shapes].flatMap(([name, shape]) =>
+      storedParts(inGguf.get(name)!, shape).map(part => [
+        part.name,
+        { type: 'F32' as const, shape: part.shape },
+      ]),
+    ),
   )
   const writer = await createGgufWriter(path, { ...told, ...windowed, ...more }, planned)
   const stacks = stackBuilder(ggufStacks(inGguf))
@@ -33,7 +35,9 @@ export async function writeAsGguf(model: ModelWeights, path: string, more: Recor
     const whole = stacks.add({ name, shape, values: data as Float32Array<ArrayBuffer> })
     if (!whole) continue
     const stored = inGguf.get(whole.name) ?? { name: whole.name, interleavedHeads: 0, added: 0 }
-    await writer.write(stored.name, ggufValues(stored, whole.values, whole.shape[0], 'to'))
+    for (const part of partsToWrite(stored, whole.values, whole.shape)) {
+      await writer.write(part.name, part.values)
+    }
   }
   await writer.finish()
 }

@@ -12,6 +12,7 @@ import {
   endIdsOfGguf,
   ggufTensors,
   type RopeTensors,
+  storedParts,
 } from '@reallm/tensor-io/gguf'
 import {
   type ModelWeights,
@@ -65,11 +66,12 @@ export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongW
   const tensors: Record<string, PlannedGgufTensors[string]> = {}
   const exact = new Set(config.layerSpecs.flatMap(spec => [...otherTensors(spec).keys()]))
   for (const [tensor, shape] of model.shapes) {
-    const { name, inStack } = stored.get(tensor)!
-    requireTensor(name)
-    // llama.cpp computes routers in F32.
+    // llama.cpp computes routers and convolutions in F32.
     const type = exact.has(tensor) ? 'F32' : tensorType(shape, dtype)
-    tensors[name] = { type, shape: inStack?.shape ?? shape }
+    for (const part of storedParts(stored.get(tensor)!, shape)) {
+      requireTensor(part.name)
+      tensors[part.name] = { type, shape: part.shape }
+    }
   }
   for (const [name, { length }] of Object.entries(ropeTensors))
     tensors[name] = { type: 'F32', shape: [length] }

@@ -1,5 +1,5 @@
 import { createGgufWriter, type GgufTensorType, type LongWork, ReallmError } from '@reallm/tensor-io'
-import { ggufStacks, ggufTensors, ggufValues } from '@reallm/tensor-io/gguf'
+import { ggufStacks, ggufTensors, partsToWrite } from '@reallm/tensor-io/gguf'
 import { type ModelWeights, openWeights } from '@reallm/tensor-io/models'
 import { requireSameModel } from './compare-models.ts'
 import { eachTensor } from './each-tensor.ts'
@@ -28,7 +28,7 @@ export async function writeGguf(
     await eachTensor(model, ggufStacks(inGguf), work, async (name, values, shape) => {
       const stored = inGguf.get(name) ?? { name, interleavedHeads: 0, added: 0 }
       requireStorable(name, shape, values, storedAs[plan.tensors[stored.name].type])
-      await writer.write(stored.name, ggufValues(stored, values, shape[0], 'to'))
+      for (const part of partsToWrite(stored, values, shape)) await writer.write(part.name, part.values)
     })
     await writer.finish()
   } catch (error) {

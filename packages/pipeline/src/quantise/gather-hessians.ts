@@ -89,7 +89,7 @@ export async function gatherHead(
   quantised: HiddenStates,
   original?: HiddenStates,
 ): Promise<RoundingStatistics> {
-  const norm = await loadTensors(weights, ['model.norm.weight'])
+  const norm = await loadTensors(weights, [`${weights.config.norm.name}.weight`])
   const hessian = symmetricCovariance()
   const cross = covariance()
   const inputAt = async (pass: HiddenStates, b: number) => headInput(config, norm, await pass.get(b))

@@ -35,6 +35,10 @@ export function configFromGguf(
     throw new ReallmError('bad-file', `GGUF metadata: ${architecture}.${key} is missing or no number`)
   }
   const optional = (key: string) => (get(key) === undefined ? undefined : number(key))
+  const list = (key: string) => {
+    const values = get(key)
+    return Array.isArray(values) ? values.map(Number) : undefined
+  }
   const hidden_size = number('embedding_length')
   const heads = number('attention.head_count')
   const head_dim = optional('attention.key_length') ?? hidden_size / heads
@@ -53,7 +57,8 @@ export function configFromGguf(
     intermediate_size: number('feed_forward_length'),
     num_hidden_layers: layers,
     num_attention_heads: heads,
-    num_key_value_heads: optional('attention.head_count_kv') ?? heads,
+    num_key_value_heads:
+      mostOf(list('attention.head_count_kv')) ?? optional('attention.head_count_kv') ?? heads,
     head_dim,
     rms_norm_eps: Number(number('attention.layer_norm_rms_epsilon').toPrecision(6)),
     max_position_embeddings: number('context_length'),
@@ -68,11 +73,18 @@ export function configFromGguf(
     ...expertsFromGguf(optional),
     hidden_act: 'silu',
     ...Object.fromEntries(own.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
-    ...family.gguf.implied?.({ number, optional, decimal, headDim: head_dim, ropeScaling }),
+    ...family.gguf.implied?.({
+      ...{ number, optional, decimal, list, headDim: head_dim, ropeScaling },
+      flag: key => (get(key) === undefined ? undefined : Boolean(get(key))),
+      has: tensor => [...tensors.keys()].some(name => name.endsWith(`.${tensor}`)),
+    }),
     bos_token_id: tokenIdOf(metadata, 'bos') ?? null,
     eos_token_id: oneOrMore(endIdsOfGguf(metadata)),
   }
 }
+
+const mostOf = (counts: readonly number[] | undefined): number | undefined =>
+  counts?.reduce((most, count) => Math.max(most, count), 0)
 
 /** Which layers slide: as an array says, by a period, or as the family does. */
 function slidingFromGguf(

@@ -2,8 +2,9 @@ import { ReallmError } from '../core/errors.ts'
 import type { GgufValue } from '../formats/gguf/values.ts'
 import { familyOf, type TransformerConfig } from './config.ts'
 import { ConfigReader } from './config-reader.ts'
+import { recurrentMetadata } from './gguf-mixers.ts'
 import { type RopeTensors, ropeToGguf } from './gguf-rope.ts'
-import { attentionOf } from './layer-spec.ts'
+import { attentionsOf } from './layer-spec.ts'
 
 /** A model's configuration as GGUF says it. */
 export interface GgufConfig {
@@ -31,7 +32,9 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     keys = {},
     ropeTensors = [],
   } = family.gguf
-  const mixer = attentionOf(config.layerSpecs[0].mixer, 'GGUF')
+  const [{ ffn }] = config.layerSpecs
+  const [mixer] = attentionsOf(config.layerSpecs)
+  if (!mixer) throw refuse('no layer attends')
   const reader = new ConfigReader(config.source, family)
   const width = mixer.heads * mixer.headDim
   if (headsFill && width !== config.hiddenSize) {
@@ -47,15 +50,18 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     block_count: whole(config.layers),
     context_length: whole(config.maxPositions),
     embedding_length: whole(config.hiddenSize),
-    feed_forward_length: whole(reader.count('intermediate_size')),
+    feed_forward_length: whole(ffn.kind === 'gated-mlp' ? ffn.width : reader.count('intermediate_size')),
     'attention.head_count': whole(mixer.heads),
-    'attention.head_count_kv': whole(mixer.kvHeads),
+    'attention.head_count_kv': family.gguf.kvHeadsByLayer
+      ? { type: 'uint32', value: kvHeadsByLayer(config) }
+      : whole(mixer.kvHeads),
     'attention.key_length': whole(mixer.headDim),
     'attention.value_length': whole(mixer.headDim),
     'attention.layer_norm_rms_epsilon': real(config.norm.eps),
     'rope.dimension_count': whole(turning),
     vocab_size: whole(config.vocabSize),
     ...expertsToGguf(config),
+    ...recurrentMetadata(config.layerSpecs),
     ...rope.metadata,
     ...(windows && windowsIn === config.layers && windowsToGguf(config)),
     ...(windows === 'own' && { 'rope.freq_base_swa': real(reader.ropeParameters(true).rope_theta) }),
@@ -66,9 +72,9 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     const value = reader.number(key)
     if (value !== undefined) values[stored] = real(value)
   }
-  for (const [stored, value] of Object.entries(family.gguf.written?.(full) ?? {})) {
+  for (const [stored, value] of Object.entries(family.gguf.written?.(full, reader) ?? {})) {
     if (value === undefined) delete values[stored]
-    else values[stored] = real(value)
+    else values[stored] = typeof value === 'number' ? real(value) : value
   }
   return {
     metadata: {
@@ -85,6 +91,9 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     },
   }
 }
+
+const kvHeadsByLayer = ({ layerSpecs }: TransformerConfig): number[] =>
+  layerSpecs.map(({ mixer }) => (mixer.kind === 'attention' ? mixer.kvHeads : 0))
 
 function windowsToGguf({ layerSpecs }: TransformerConfig): Record<string, GgufValue> {
   const windows = layerSpecs.map(({ mixer }) => (mixer.kind === 'attention' ? mixer.window : undefined))

@@ -1,24 +1,8 @@
 import { familyOf, type TransformerConfig } from './config.ts'
-import {
-  attentionOf,
-  type ExpertStack,
-  type GatedMlp,
-  type LayerSpec,
-  type Norm,
-  type Projection,
-} from './layer-spec.ts'
+import { recurrentTensors } from './gguf-mixers.ts'
+import type { StoredInGguf } from './gguf-values.ts'
+import type { Attention, ExpertStack, GatedMlp, LayerSpec, Norm, Projection } from './layer-spec.ts'
 import { type InStack, inStacks } from './stacks.ts'
-
-/** How llama.cpp stores a tensor of a model. */
-export interface StoredInGguf {
-  readonly name: string
-  /** The rows of so many heads lie pairwise interleaved; 0 for Hugging Face's order. */
-  readonly interleavedHeads: number
-  /** Added to every value: norms whose weights multiply as `1 + w` hold `1 + w`. */
-  readonly added: 0 | 1
-  /** It is an expert's part of a stack. */
-  readonly inStack?: InStack
-}
 
 /**
  * How llama.cpp stores each tensor of a model, by Hugging Face's names.
@@ -28,7 +12,7 @@ export interface StoredInGguf {
  */
 export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, StoredInGguf> {
   const tensors = new Map<string, StoredInGguf>()
-  const { permutes = false, expertNorm } = familyOf(config.source).gguf
+  const { permutes = false, norms = {}, apart = false } = familyOf(config.source).gguf
   const add = (module: string, name: string, heads = 0, kinds = ['weight', 'bias']) => {
     const interleavedHeads = permutes ? heads : 0
     for (const kind of kinds) {
@@ -42,19 +26,28 @@ export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, Stor
     }
   }
   add('model.embed_tokens', 'token_embd', 0, ['weight'])
-  addNorm(config.norm, 'output_norm')
+  addNorm(config.norm, norms.last ?? 'output_norm')
   if (!config.tiedHead) add('lm_head', 'output', 0, ['weight'])
   for (const [i, spec] of config.layerSpecs.entries()) {
     const block = `blk.${i}`
     addLayer(spec, block, add, addNorm)
-    const { sinks } = attentionOf(spec.mixer, 'GGUF')
-    if (sinks) {
-      tensors.set(sinks.name, { name: `${block}.attn_sinks.weight`, interleavedHeads: 0, added: 0 })
+    const { mixer, ffn } = spec
+    if (mixer.kind !== 'attention') {
+      for (const [name, stored] of recurrentTensors(mixer, block)) tensors.set(name, stored)
+    } else if (mixer.sinks) {
+      tensors.set(mixer.sinks.name, { name: `${block}.attn_sinks.weight`, interleavedHeads: 0, added: 0 })
     }
-    for (const [name, inStack] of inStacks(spec.ffn, expertStacks(block))) {
+    for (const [name, inStack] of inStacks(ffn, expertStacks(block))) {
       tensors.set(name, { name: inStack.name, interleavedHeads: 0, added: 0, inStack })
     }
-    if (spec.ffn.kind === 'experts' && expertNorm) addNorm(spec.norms.beforeFfn, `${block}.${expertNorm}`)
+    const beforeFfn = ffn.kind === 'experts' ? norms.beforeExperts : norms.beforeMlp
+    if (beforeFfn) addNorm(spec.norms.beforeFfn, `${block}.${beforeFfn}`)
+    if (apart && ffn.kind === 'gated-mlp') {
+      const rows = ffn.width
+      const name = `${block}.ffn_gate.weight`
+      const parts = [name, `${block}.ffn_up.weight`].map(name => ({ name, rows }))
+      tensors.set(`${ffn.gate.module.name}.weight`, { name, interleavedHeads: 0, added: 0, apart: parts })
+    }
   }
   return tensors
 }
@@ -68,24 +61,15 @@ const expertStacks = (block: string): ExpertStack[] =>
     transposed: false,
     interleaved: false,
   }))
+const fused = (...parts: Projection[]) => parts.every(({ module }) => module.name === parts[0].module.name)
 
 function addLayer(
-  { ffn, norms, ...spec }: LayerSpec,
+  { mixer, ffn, norms }: LayerSpec,
   block: string,
   add: (module: string, name: string, heads?: number) => void,
   addNorm: (norm: Norm | undefined, name: string) => void,
 ): void {
-  const fused = (...parts: Projection[]) => parts.every(({ module }) => module.name === parts[0].module.name)
-  const mixer = attentionOf(spec.mixer, 'GGUF')
-  const { query, key, value } = mixer
-  if (fused(query, key, value)) {
-    add(query.module.name, `${block}.attn_qkv`)
-  } else {
-    add(query.module.name, `${block}.attn_q`, mixer.heads)
-    add(key.module.name, `${block}.attn_k`, mixer.kvHeads)
-    add(value.module.name, `${block}.attn_v`)
-  }
-  add(mixer.output.name, `${block}.attn_output`)
+  if (mixer.kind === 'attention') addAttention(mixer, block, add, addNorm)
   const addMlp = ({ gate, up, down }: GatedMlp, ending = '') => {
     if (!fused(gate, up)) add(gate.module.name, `${block}.ffn_gate${ending}`)
     add(up.module.name, `${block}.ffn_up${ending}`)
@@ -101,49 +85,26 @@ function addLayer(
   addNorm(norms.afterMixer, `${block}.post_attention_norm`)
   addNorm(norms.beforeFfn, `${block}.ffn_norm`)
   addNorm(norms.afterFfn, `${block}.post_ffw_norm`)
-  addNorm(mixer.qkNorm?.query, `${block}.attn_q_norm`)
-  addNorm(mixer.qkNorm?.key, `${block}.attn_k_norm`)
 }
 
 /** Where tensors lie in stacks, by their names. */
 export const ggufStacks = (stored: ReadonlyMap<string, StoredInGguf>): Map<string, InStack> =>
   new Map([...stored].flatMap(([name, { inStack }]) => (inStack ? [[name, inStack] as const] : [])))
 
-/** A tensor's values as GGUF has them (`to`), or Hugging Face (`from`); `rows` is its first axis. */
-export function ggufValues(
-  { interleavedHeads, added }: StoredInGguf,
-  values: Float32Array<ArrayBuffer>,
-  rows: number,
-  direction: 'to' | 'from',
-): Float32Array<ArrayBuffer> {
-  const undo = direction === 'from'
-  if (interleavedHeads > 0) return permuteHeads(values, rows, interleavedHeads, undo)
-  return added === 0 ? values : values.map(w => (undo ? w - added : w + added))
-}
-
-/**
- * Reorders the rows of llama.cpp's q and k, where the two halves of a head lie interleaved, into Hugging Face's
- * order (`undo`), or the other way round. `data` is `[rows, …]` with rows = heads × head width.
- */
-export function permuteHeads(
-  data: Float32Array,
-  rows: number,
-  heads: number,
-  undo: boolean,
-): Float32Array<ArrayBuffer> {
-  const width = data.length / rows
-  const headRows = rows / heads
-  const half = headRows / 2
-  const out = new Float32Array(data.length)
-  for (let head = 0; head < heads; head++) {
-    for (let j = 0; j < half; j++) {
-      for (let side = 0; side < 2; side++) {
-        const plain = (head * headRows + side * half + j) * width
-        const interleaved = (head * headRows + 2 * j + side) * width
-        const [from, to] = undo ? [interleaved, plain] : [plain, interleaved]
-        out.set(data.subarray(from, from + width), to)
-      }
-    }
+function addAttention(
+  { query, key, value, output, heads, kvHeads, qkNorm }: Attention,
+  block: string,
+  add: (module: string, name: string, heads?: number) => void,
+  addNorm: (norm: Norm | undefined, name: string) => void,
+): void {
+  if (fused(query, key, value)) {
+    add(query.module.name, `${block}.attn_qkv`)
+  } else {
+    add(query.module.name, `${block}.attn_q`, heads)
+    add(key.module.name, `${block}.attn_k`, kvHeads)
+    add(value.module.name, `${block}.attn_v`)
   }
-  return out
+  add(output.name, `${block}.attn_output`)
+  addNorm(qkNorm?.query, `${block}.attn_q_norm`)
+  addNorm(qkNorm?.key, `${block}.attn_k_norm`)
 }

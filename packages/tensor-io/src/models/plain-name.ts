@@ -23,5 +23,5 @@ export function plainName(name: string): string {
     .replace(/^base_model\.model\./, '')
     // an attribute `model` of whatever trained it
     .replace(/^model\.(?=model\.|lm_head\.)/, '')
-  return /^(layers|embed_tokens|norm)\./.test(unwrapped) ? `model.${unwrapped}` : unwrapped
+  return /^(layers|embed_tokens|norm|embedding_norm)\./.test(unwrapped) ? `model.${unwrapped}` : unwrapped
 }

@@ -33,6 +33,7 @@ export interface RopeParameters {
   readonly short_factor?: readonly number[]
   readonly long_factor?: readonly number[]
   readonly llama_4_scaling_beta?: number
+  readonly mrope_section?: readonly number[]
 }
 
 export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope'] as const

@@ -1,6 +1,6 @@
 import { ReallmError } from '../core/errors.ts'
 import { warn } from '../core/progress.ts'
-import { sizeOf, type Tensor, tensor } from '../core/tensor.ts'
+import { sizeOf, type Tensor } from '../core/tensor.ts'
 import type { ModelFiles, OpenOptions } from '../formats/model-files.ts'
 import { openModel } from '../formats/open/open-model.ts'
 import { allTensors, type TransformerConfig } from './config.ts'
@@ -58,7 +58,7 @@ export async function openWeights(
 async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<ModelWeights> {
   const { config, unknown } = await readConfig(files)
   const { modelType } = config
-  const gguf = files.kind === 'gguf' ? await import('./gguf-tensors.ts') : undefined
+  const gguf = files.kind === 'gguf' ? await import('./gguf.ts') : undefined
   const inGguf = gguf?.ggufTensors(config)
   const nameOf = storedNames(files, { tied: config.tiedHead })
   const stacks = stacksIn(files, config, nameOf)
@@ -67,7 +67,9 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
   const shapes = allTensors(config)
   const storedAs = ([name, shape]: readonly [string, readonly number[]]): readonly StoredAs[] => {
     const place = inStack(name)
-    return place ? stackStoredAs(files, place) : [{ name: storedName(name), shape }]
+    if (place) return stackStoredAs(files, place)
+    const stored = inGguf?.get(name)
+    return gguf && stored ? gguf.storedParts(stored, shape) : [{ name: storedName(name), shape }]
   }
   const stored = new Map([...shapes].map(tensor => [tensor[0], storedAs(tensor)]))
   const unused = await checkTensors(files, stored, config)
@@ -81,15 +83,7 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     if (place) return readInStack(files, place, wanted, rows)
     const stored = inGguf?.get(name)
     if (!gguf || !stored) return files.readFloat32(storedName(name), rows)
-    if (stored.interleavedHeads === 0) {
-      const { shape, data } = await files.readFloat32(stored.name, rows)
-      return tensor('F32', shape, gguf.ggufValues(stored, data, shape[0], 'from'))
-    }
-    const { shape, data } = await files.readFloat32(stored.name)
-    const whole = gguf.ggufValues(stored, data, shape[0], 'from')
-    const width = whole.length / shape[0]
-    const [from, to] = rows ?? [0, shape[0]]
-    return tensor('F32', [to - from, ...shape.slice(1)], whole.slice(from * width, to * width))
+    return gguf.readStored(files, stored, wanted, rows)
   }
 
   return {
@@ -101,9 +95,9 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     bytesOf: name => {
       const wanted = shapes.get(name)
       const place = inStack(name)
-      if (!wanted || !place) return storedBytes(files, storedName(name))
-      const bytes = stackStoredAs(files, place).reduce((sum, { name }) => sum + storedBytes(files, name), 0)
-      return (bytes * sizeOf(wanted)) / sizeOf(place.shape)
+      const parts = stored.get(name) ?? [{ name: storedName(name) }]
+      const bytes = parts.reduce((sum, { name }) => sum + storedBytes(files, name), 0)
+      return wanted && place ? (bytes * sizeOf(wanted)) / sizeOf(place.shape) : bytes
     },
     ...(warning !== undefined && { warning }),
     tokenizer: () => openTokenizer(files, options),

@@ -129,7 +129,12 @@ export const ropeKeys: ReadonlySet<string> = new Set([
 ])
 
 /** Keys below the architecture of a GGUF file that say nothing about what is computed. */
-export const harmlessGgufKeys: ReadonlySet<string> = new Set(['vocab_size', 'rope.scaling.finetuned'])
+export const harmlessGgufKeys: ReadonlySet<string> = new Set([
+  'vocab_size',
+  'rope.scaling.finetuned',
+  // of places in images, which texts do not have
+  'rope.dimension_sections',
+])
 
 /** Keys below the architecture of a GGUF file that are fine with the width of a head. */
 export const headWidthKeys: ReadonlySet<string> = new Set(['rope.dimension_count', 'attention.value_length'])

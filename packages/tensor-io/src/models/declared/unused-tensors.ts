@@ -21,5 +21,7 @@ export function unusedTensors(files: ModelFiles, used: Iterable<string>): string
 export function isInside(name: string, layers: number): boolean {
   const layer = /^(?:model\.layers|blk)\.(\d+)\./.exec(name)
   if (layer) return Number(layer[1]) < layers
-  return /^(model\.embed_tokens|model\.norm|lm_head|token_embd|output_norm|output)\./.test(name)
+  return /^(model\.embed_tokens|model\.(?:embedding_)?norm|lm_head|token_embd|token_embd_norm|output_norm|output)\./.test(
+    name,
+  )
 }

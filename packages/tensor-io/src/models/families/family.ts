@@ -1,3 +1,4 @@
+import type { GgufValue } from '../../formats/gguf/values.ts'
 import type { ConfigDefaults, ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
 import type { RopeTensors } from '../gguf-rope.ts'
 import type { LayerSpec } from '../layer-spec.ts'
@@ -35,8 +36,12 @@ export interface GgufFamily {
   readonly biases?: readonly string[]
   /** Tensors about the rotary embedding that it reads. */
   readonly ropeTensors?: readonly (keyof RopeTensors)[]
-  /** What it calls the norm before a mixture of experts, where not as that before an MLP. */
-  readonly expertNorm?: string
+  /** What it calls norms, where not `ffn_norm` and `output_norm`. */
+  readonly norms?: { readonly beforeMlp?: string; readonly beforeExperts?: string; readonly last?: string }
+  /** Fused gates and ups are stored apart. */
+  readonly apart?: true
+  /** Key-value heads are said layer by layer, with 0 where a layer does not attend. */
+  readonly kvHeadsByLayer?: true
   /** Windows by layer; layers that have one turn by `own` frequencies or by those of `all`. */
   readonly windows?: 'own' | 'all'
   /** The only count of layers that it has windows for. */
@@ -45,8 +50,11 @@ export interface GgufFamily {
   readonly keys?: Readonly<Record<string, string>>
   /** What a window in the metadata means beside itself, in families that have windows. */
   readonly windowed?: HuggingFaceConfig
-  /** What is written of a rotary embedding beside what all architectures have, or, undefined, left out. */
-  written?(rope: RopeParameters): Readonly<Record<string, number | undefined>>
+  /** What is written beside what all architectures have, or, undefined, left out; numbers as float32. */
+  written?(
+    rope: RopeParameters,
+    config: ConfigReader,
+  ): Readonly<Record<string, number | GgufValue | undefined>>
   /** What the metadata means without saying so, in config.json's words. */
   implied?(metadata: GgufLookup): HuggingFaceConfig
 }
@@ -58,6 +66,11 @@ export interface GgufLookup {
   optional(key: string): number | undefined
   /** The decimal number that was stored in 32 bits. */
   decimal(key: string): number | undefined
+  /** Numbers layer by layer; undefined where there is no such list. */
+  list(key: string): readonly number[] | undefined
+  flag(key: string): boolean | undefined
+  /** Whether layers have a tensor of this name below theirs (`ssm_conv1d.bias`). */
+  has(tensor: string): boolean
   readonly headDim: number
   /** `rope_scaling` as other families have it. */
   readonly ropeScaling: object | null

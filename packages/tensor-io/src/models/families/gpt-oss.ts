@@ -13,7 +13,7 @@ export const gptOss: Family = {
       ...['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate_inp'],
       ...['ffn_gate_exps', 'ffn_up_exps', 'ffn_down_exps'],
     ],
-    expertNorm: 'post_attention_norm',
+    norms: { beforeExperts: 'post_attention_norm' },
     windows: 'all',
     windowed: {},
     implied: ({ ropeScaling }) => ({ rope_scaling: ropeScaling && { ...ropeScaling, truncate: false } }),

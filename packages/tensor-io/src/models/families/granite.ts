@@ -1,7 +1,7 @@
 import { ReallmError } from '../../core/errors.ts'
-import type { ConfigReader } from '../config-reader.ts'
+import type { ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
 import { attention, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
-import type { Family } from './family.ts'
+import type { Family, GgufLookup } from './family.ts'
 import { mamba2 } from './recurrent.ts'
 
 const multipliers = {
@@ -59,7 +59,16 @@ export const graniteHybrid: Family = {
   models: 'Granite 4 hybrid, dense',
   differs: 'Mamba-2 in most layers; factors as in Granite',
   architecture: 'GraniteMoeHybridForCausalLM',
-  gguf: { architecture: 'granitehybrid', permutes: true, keys: multipliers },
+  gguf: {
+    architecture: 'granitehybrid',
+    permutes: true,
+    biases: ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ssm_conv1d', 'ssm_dt'],
+    keys: multipliers,
+    apart: true,
+    kvHeadsByLayer: true,
+    written: (_, c) => ({ 'rope.scaling.finetuned': { type: 'bool', value: hasRope(c) } }),
+    implied: hybridOf,
+  },
   defaults: {
     ...noMultipliers,
     num_local_experts: 8,
@@ -79,7 +88,7 @@ export const graniteHybrid: Family = {
         c.layerKind(i, kinds, () => 'mamba') === 'mamba'
           ? mamba2(c, i)
           : attention(c, i, {
-              hasRope: c.value('position_embedding_type') === 'rope',
+              hasRope: hasRope(c),
               scale: c.positive('attention_multiplier'),
             }),
       ffn: gatedMlp(c, i, {
@@ -93,6 +102,27 @@ export const graniteHybrid: Family = {
     }
   },
   ...outside,
+}
+
+const hasRope = (c: ConfigReader) => c.value('position_embedding_type') === 'rope'
+
+function hybridOf({ list, number, optional, flag, has }: GgufLookup): HuggingFaceConfig {
+  const [inner, heads] = [number('ssm.inner_size'), number('ssm.time_step_rank')]
+  return {
+    layer_types: list('attention.head_count_kv')?.map(heads =>
+      heads > 0 ? 'full_attention' : 'linear_attention',
+    ),
+    position_embedding_type: (flag('rope.scaling.finetuned') ?? true) ? 'rope' : null,
+    num_local_experts: optional('expert_count') ?? 0,
+    shared_intermediate_size: number('feed_forward_length'),
+    mamba_n_heads: heads,
+    mamba_d_head: inner / heads,
+    mamba_n_groups: number('ssm.group_count'),
+    mamba_d_state: number('ssm.state_size'),
+    mamba_d_conv: number('ssm.conv_kernel'),
+    mamba_expand: inner / number('embedding_length'),
+    mamba_conv_bias: has('ssm_conv1d.bias'),
+  }
 }
 
 function requireDense(c: ConfigReader): void {

@@ -24,7 +24,16 @@ export const lfm2: Family = {
   models: 'LFM2, dense',
   differs: 'gated short convolutions in most layers',
   architecture: 'Lfm2ForCausalLM',
-  gguf: { architecture: 'lfm2' },
+  gguf: {
+    architecture: 'lfm2',
+    norms: { last: 'token_embd_norm' },
+    kvHeadsByLayer: true,
+    implied: ({ list, number }) => ({
+      layer_types: list('attention.head_count_kv')?.map(heads => (heads > 0 ? 'full_attention' : 'conv')),
+      conv_L_cache: number('shortconv.l_cache'),
+      block_auto_adjust_ff_dim: false,
+    }),
+  },
   lastNorm: 'model.embedding_norm',
   defaults: {
     norm_eps: 1e-5,

@@ -1,6 +1,6 @@
-import type { ConfigReader } from '../config-reader.ts'
+import type { ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
 import { attention, experts, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
-import type { Family } from './family.ts'
+import type { Family, GgufLookup } from './family.ts'
 import { gatedDeltaNet } from './recurrent.ts'
 
 /** The last layers slide, if any. */
@@ -31,13 +31,44 @@ export const qwen3: Family = {
 
 const kinds = { linear_attention: 'delta', full_attention: 'attention' } as const
 
+/** Pairs of a head that turn by the places of images in time, height and width; by those of texts, all alike. */
+const defaultSections = [11, 11, 10]
+
+/** llama.cpp reads four numbers. */
+const fourSections = (sections: readonly number[]) =>
+  [0, 1, 2, 3].map(i => (Number.isSafeInteger(sections[i]) ? sections[i] : 0))
+
+function deltaOf({ number, optional, headDim }: GgufLookup): HuggingFaceConfig {
+  const heads = number('ssm.time_step_rank')
+  return {
+    // Layers that guess further tokens come last, and are not run.
+    num_hidden_layers: number('block_count') - (optional('nextn_predict_layers') ?? 0),
+    partial_rotary_factor: (optional('rope.dimension_count') ?? headDim) / headDim,
+    full_attention_interval: optional('full_attention_interval') ?? 4,
+    linear_conv_kernel_dim: number('ssm.conv_kernel'),
+    linear_num_key_heads: number('ssm.group_count'),
+    linear_num_value_heads: heads,
+    linear_key_head_dim: number('ssm.state_size'),
+    linear_value_head_dim: number('ssm.inner_size') / heads,
+  }
+}
+
 /** Three layers of the gated delta rule, then one that attends through a gate. */
 export const qwen35: Family = {
   modelType: 'qwen3_5_text',
   models: 'Qwen3.5, dense',
   differs: 'the gated delta rule in three of four layers; gated attention; partial rotary embedding',
   architecture: 'Qwen3_5ForCausalLM',
-  gguf: { architecture: 'qwen35' },
+  gguf: {
+    architecture: 'qwen35',
+    biases: ['ssm_dt'],
+    norms: { beforeMlp: 'post_attention_norm' },
+    written: ({ mrope_section = defaultSections }, c) => ({
+      full_attention_interval: { type: 'uint32', value: c.count('full_attention_interval') },
+      'rope.dimension_sections': { type: 'int32', value: fourSections(mrope_section) },
+    }),
+    implied: deltaOf,
+  },
   defaults: {
     head_dim: 256,
     partial_rotary_factor: 0.25,
