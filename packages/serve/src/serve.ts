@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import type { Server as NodeServer } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
 import { serve as listen } from '@hono/node-server'
@@ -75,6 +75,8 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<M
     ...{ running: generator.running, waiting: generator.waiting, modelBytes: model.bytes },
   }))
   const stop = new AbortController()
+  // each request listens
+  setMaxListeners(0, stop.signal)
   const closing = new AbortController()
   const { onError = () => {}, onRequest = () => {} } = options
   const service = { generator, metrics, name, timeout, stopped: stop.signal, onError }
