@@ -54,7 +54,10 @@ export function checkpointedBlock(
   return op(...inputs)
 }
 
-/** `tf.grads` in the middle of another backward pass, whose tape tfjs would drop. */
+/**
+ * `tf.grads` in the middle of another backward pass, whose tape tfjs would drop; zeros for what `f` does not depend on, such
+ * as experts that nothing reaches.
+ */
 function nestedGrads(
   f: (...x: [TfTensor, ...TfTensor[]]) => TfTensor,
   x: TfTensor[],
@@ -63,7 +66,11 @@ function nestedGrads(
   const { state } = tf.engine()
   const outer = state.activeTape
   try {
-    return tf.grads(f as (...x: TfTensor[]) => TfTensor)(x, dy)
+    return tf.tidy(() => {
+      const run = () => f(...(x as [TfTensor, ...TfTensor[]]))
+      const { grads } = tf.engine().gradients(run, x, dy)
+      return grads.map((g: TfTensor | null, k) => g ?? tf.zerosLike(x[k]))
+    })
   } finally {
     state.activeTape = outer
   }

@@ -7,7 +7,7 @@ import { type Effort, keptStatistics } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
 import { type Activations, activations, fileScratch } from './activations.ts'
 import { plusDiagonal, symmetricCovariance } from './covariance.ts'
-import { groupOf, headInput } from './forward.ts'
+import { groupOf, headInput, routedModules } from './forward.ts'
 import { blockGradients, headGradients, predictedTokens } from './gradients.ts'
 import type { HiddenStates } from './hidden-states.ts'
 import { layerInputs } from './layer-inputs.ts'
@@ -15,6 +15,7 @@ import type { Sequences } from './sequences.ts'
 import { type SplitHessians, splitHessian } from './split-hessian.ts'
 import { type Fisher, statistics } from './statistics.ts'
 import { tokenWeights } from './token-weights.ts'
+import { unreachedAsOthers } from './unreached.ts'
 
 /** What calibration tells of one matrix: enough to measure what its configurations would do to the model. */
 export interface MatrixStatistics {
@@ -130,7 +131,7 @@ async function headStatistics(
   }
   tf.dispose(head)
   await behind.close()
-  return { hessian: hessian.take(), split: split.take(), rowUse }
+  return { hessian: hessian.take(), split: split.take()!, rowUse }
 }
 
 /** A head meets the Hessian of its input; an embedding the gradients where its rows are read; a tied one meets both. */
@@ -185,28 +186,32 @@ async function backward(
   const group = new Map(modules.map(m => [m.name, groupOf(model.config, layer, m.name)]))
   const groups = [...new Set(group.values())]
   const hessians = new Map(groups.map(group => [group, splitHessian(places.length)]))
-  const tokens = new Map(groups.map(group => [group, zeroMatrix(count, length)]))
+  const routed = routedModules(model.config, layer)
+  const all = groups.filter(group => !routed.has(group))
+  const tokens = new Map(all.map(group => [group, zeroMatrix(count, length)]))
   for (const [s, place] of places.entries()) {
     throwIfAborted(settings.signal)
     const [x, dy] = [await inputs.get(s), await gradients.get(s)]
-    const found = blockGradients(model.config, weights, layer, modules, x, dy, keep.fisher)
+    const found = blockGradients(model.config, weights, layer, x, dy, keep.fisher)
+    const positions = x.length / model.config.hiddenSize
+    const groupSquares = new Map<string, Float32Array>()
     for (const [name, squares] of found.squares) addTo(fisher, name, squares)
     for (const [name, g] of found.outputs) {
       const squares = valuesOf(() => g.square().sum(1))
-      const row = tokens.get(group.get(name)!)!.data.subarray(place * length)
+      const own = group.get(name)!
+      const row = groupSquares.get(own) ?? new Float32Array(squares.length)
+      groupSquares.set(own, row)
       for (const [t, v] of squares.entries()) {
         row[t] += v
-        gradient.set(name, gradient.get(name)! + v / squares.length / g.shape[1]! / places.length)
+        gradient.set(name, gradient.get(name)! + v / positions / g.shape[1]! / places.length)
       }
       outputs.get(name)?.add(g, g)
     }
-    for (const [name, hessian] of hessians) {
-      const input = found.inputs.get(name)!
-      const from = place * length
-      const squares = tokens.get(name)!.data.subarray(from, from + input.shape[0])
+    for (const [name, squares] of groupSquares) {
+      tokens.get(name)?.data.set(squares, place * length)
       const mean = squares.reduce((sum, v) => sum + v, 0) / squares.length
       const share = squares.map(v => (mean > 0 ? v / mean : 1))
-      hessian.add(s, input, {
+      hessians.get(name)!.add(s, found.inputs.get(name)!, {
         rounding: share.map(v => Math.sqrt(v) + plainShare),
         measuring: share.map(v => (v + plainShare) / (1 + plainShare)),
       })
@@ -215,18 +220,21 @@ async function backward(
     await gradients.set(s, found.input)
   }
   tf.dispose(weights)
-  for (const [name, g] of outputs) await checkpoint.put(statistics.outputGradients(name), g.take())
+  for (const [name, g] of outputs)
+    if (g.positions > 0) await checkpoint.put(statistics.outputGradients(name), g.take())
   for (const [name, found] of fisher) await checkpoint.put(statistics.fisher(name), found)
   if (keep.outputGradients) {
     for (const [name, squares] of tokens)
       await checkpoint.put(statistics.tokenWeights(name), tokenWeights(squares, places))
   }
   const split = new Map([...hessians].map(([name, hessian]) => [name, hessian.take()]))
-  return modules.map(module => ({
-    module,
-    hessians: split.get(group.get(module.name)!)!,
-    gradient: gradient.get(module.name)!,
-  }))
+  return unreachedAsOthers(
+    modules.map(module => ({
+      module,
+      hessians: split.get(group.get(module.name)!),
+      gradient: gradient.get(module.name)!,
+    })),
+  )
 }
 
 function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher): void {

@@ -17,6 +17,10 @@ export function groupOf(config: TransformerConfig, i: number, module: string): s
   return groups.find(group => group.includes(module))![0]
 }
 
+/** Modules of layer `i` that only some positions reach. */
+export const routedModules = (config: TransformerConfig, i: number): ReadonlySet<string> =>
+  new Set(sublayers(config, i).flatMap(({ routed }) => [...routed]))
+
 class Reached extends Error {}
 
 /** Hidden states of sequences of equal length: `values` `[sequences · positions · hidden]`. */
@@ -60,18 +64,22 @@ export function finishSublayer(
   })
 }
 
-/** The input of `module` (a whole name) of a sublayer, `[sequences · positions, in]`; no more is computed. */
+/**
+ * The input of `module` (a whole name) of a sublayer, `[sequences · positions, in]`; no more is computed. Undefined where no
+ * position reaches it.
+ */
 export function inputOf(
   config: TransformerConfig,
   weights: Weights,
   sublayer: Sublayer,
   x: SequenceBatch,
   module: string,
-): TfTensor {
+): TfTensor | undefined {
   let found: TfTensor | undefined
   try {
     tf.tidy(() => {
       sublayer.forward(weights, tensorOf(config, x), {
+        only: module,
         onInput(name, input) {
           if (name !== module) return
           found = tf.keep(input.reshape([-1, input.shape.at(-1)!]).clone())
@@ -82,7 +90,7 @@ export function inputOf(
   } catch (error) {
     if (!(error instanceof Reached)) throw error
   }
-  return found!
+  return found
 }
 
 /** The head's input, `[sequences · positions, hidden]`; `weights` hold the last norm. */

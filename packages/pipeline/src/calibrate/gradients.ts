@@ -11,7 +11,7 @@ import {
 } from '@reallm/transformer'
 import type { Fisher } from './statistics.ts'
 
-/** What the backward pass over one layer gives, on one sequence. */
+/** What the backward pass over one layer gives, on one sequence. Linear layers that no position reaches are left out. */
 export interface BlockGradients {
   /** Gradient at the layer's input, `[positions · hidden]`. */
   readonly input: Float32Array
@@ -32,34 +32,40 @@ export function blockGradients(
   config: TransformerConfig,
   weights: Weights,
   i: number,
-  modules: readonly { readonly name: string; readonly shape: readonly [number, number] }[],
   x: Float32Array,
   dy: Float32Array,
   squared = false,
 ): BlockGradients {
-  const { hiddenSize } = config
-  const positions = x.length / hiddenSize
   const inputs = new Map<string, TfTensor>()
-  const [input, ...outputs] = tf.tidy(() => {
-    // A probe is a zero added to a layer's output: its gradient is that of the output.
-    const probes = modules.map(({ shape }) => tf.zeros([1, positions, shape[0]]))
-    const run = (x: TfTensor, ...probes: TfTensor[]) =>
+  const gradients = new Map<string, TfTensor>()
+  const rowsOf = (x: TfTensor) => tf.keep(x.reshape([-1, x.shape.at(-1)!]).clone()) as TfTensor
+  const input = valuesOf(() => {
+    const run = (x: TfTensor) =>
       block(config, weights, i, x, {
         linear(name, x, base) {
-          inputs.set(name, tf.keep(x.reshape([positions, -1]).clone()))
-          return base().add(probes[modules.findIndex(m => m.name === name)])
+          inputs.set(name, rowsOf(x))
+          return seen(base(), dy => void gradients.set(name, rowsOf(dy)))
         },
       })
-    return tf.grads(run)([positionsOf(config, x), ...probes], positionsOf(config, dy))
+    return tf.grad(run)(positionsOf(config, x), positionsOf(config, dy))
   })
-  const flat = new Map(modules.map(({ name, shape }, m) => [name, outputs[m].reshape([positions, shape[0]])]))
+  // In running order, not on the way back.
+  const outputs = new Map([...inputs.keys()].map(name => [name, gradients.get(name)!]))
   const squares = new Map(
-    squared ? [...inputs].map(([name, x]) => [name, squaredMeans(flat.get(name)!, x)]) : [],
+    squared ? [...inputs].map(([name, x]) => [name, squaredMeans(outputs.get(name)!, x)]) : [],
   )
-  const result = { input: input.dataSync() as Float32Array, outputs: flat, inputs, squares }
-  tf.dispose([input, outputs])
-  return result
+  return { input, outputs, inputs, squares }
 }
+
+/** `y` itself, whose gradient `see` gets on the way back; it lives for the call only. */
+const seen = (y: TfTensor, see: (dy: TfTensor) => void): TfTensor =>
+  tf.customGrad((...given: unknown[]) => ({
+    value: (given[0] as TfTensor).clone(),
+    gradFunc: (dy: TfTensor) => {
+      see(dy)
+      return dy.clone()
+    },
+  }))(y)
 
 /** Means of the squares of `gᵀx` `[out, in]`, the gradient of a weight. */
 function squaredMeans(g: TfTensor, x: TfTensor): Fisher {

@@ -35,13 +35,17 @@ export function splitHessian(sequences: number) {
       if (s % 2 === 0) addTo(rounding, weights?.rounding)
       if (s % 2 === 1 || sequences === 1) addTo(measuring, weights?.measuring)
     },
-    take(): SplitHessians {
-      const known = rounding.take()
+    /** Of positions that are all in one half, that half for both; undefined where there were none. */
+    take(): SplitHessians | undefined {
+      const [first, second] = [rounding, measuring].filter(({ positions }) => positions > 0)
+      if (!first) return undefined
+      const known = first.take()
+      const measured = second ? second.take() : known
       let trace = 0
       for (let i = 0; i < known.data.length; i += known.cols + 1) trace += known.data[i]
       return {
         rounding: plusDiagonal(known, (roundingDamping * trace) / known.cols),
-        measuring: measuring.take(),
+        measuring: measured,
       }
     },
   }

@@ -28,6 +28,9 @@ export interface Gathered {
  * there. Tokens are weighed by their gradients at the group's outputs where those are known (`tokenWeights`; the other
  * half of YAQA's Kronecker product, arXiv 2505.22988). Every token keeps a share, since the largest activations have the
  * smallest gradients and must survive all the same.
+ *
+ * Of an expert these are the tokens that reach it, all alike, and without the original's: it routes others there. An expert
+ * that none reaches has no Hessian: it is rounded for inputs that are independent and equally large.
  */
 export async function gatherHessians(
   { model: { config }, checkpoint, settings }: QuantiseContext,
@@ -35,7 +38,7 @@ export async function gatherHessians(
   pass: HiddenStates,
   { sublayer, group, original, keep }: Gathered,
 ): Promise<RoundingStatistics> {
-  const endsSublayer = group === sublayer.groups.at(-1)![0]
+  const endsSublayer = group === sublayer.last
   const hessian = symmetricCovariance()
   const cross = covariance()
   const tokens = keptStatistics(settings.recipe, settings.effort).outputGradients
@@ -46,6 +49,7 @@ export async function gatherHessians(
     throwIfAborted(settings.signal)
     const before = await pass.get(b)
     const x = inputOf(config, weights, sublayer, before, group)
+    if (!x) continue
     await keep?.set(b, x.dataSync() as Float32Array)
     const [positions] = x.shape
     const known = tokens?.data.subarray(seen, seen + positions)
@@ -65,6 +69,7 @@ export async function gatherHessians(
     }
     tf.dispose([x, weighed])
   }
+  if (hessian.positions === 0) return {}
   if (!original) return { hessian: hessian.take() }
   return { hessian: hessian.take(), [endsSublayer ? 'wantedOutputs' : 'crossCovariance']: cross.take() }
 }

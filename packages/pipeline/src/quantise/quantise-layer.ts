@@ -1,7 +1,7 @@
 import { type Matrix, throwIfAborted } from '@reallm/tensor-io'
 import { blockTensors, loadTensors, sublayers, type TfTensor, tf, type Weights } from '@reallm/transformer'
 import { type Activations, activations } from '../calibrate/activations.ts'
-import { finishSublayer, runSublayer } from '../calibrate/forward.ts'
+import { finishSublayer, routedModules, runSublayer } from '../calibrate/forward.ts'
 import type { HiddenStates } from '../calibrate/hidden-states.ts'
 import type { RoundingStatistics } from '../encoder/encode-matrix.ts'
 import { isAsymmetric, needsHessians } from '../recipes/recipe.ts'
@@ -62,7 +62,7 @@ export async function quantiseLayer(
       const members = inLayer.filter(m => group.includes(m.module.name))
       let found: RoundingStatistics = {}
       if (needsHessians(settings.recipe) && members.some(m => !known.get(m.module.name))) {
-        if (group === sublayer.groups.at(-1)) lastInputs = await activations(scratch)
+        if (group[0] === sublayer.last) lastInputs = await activations(scratch)
         const original = originals.get(group[0])
         const gathered = { sublayer, group: group[0], original, keep: lastInputs }
         found = await gatherHessians(context, weights, passes.quantised, gathered)
@@ -93,7 +93,7 @@ export async function quantiseLayer(
 
 /**
  * The original layer on all sequences. Keeps, for asymmetric recipes, what the projections to be stored are compared with:
- * the inputs of each group, and of a sublayer's last projection what the sublayer makes of them, since that is added to
+ * the inputs of each group that all positions reach, and of a sublayer's last projection what the sublayer makes of them, since that is added to
  * the residual stream: the stream itself, or the projection's output where a norm comes between.
  */
 async function passOriginal(
@@ -106,15 +106,17 @@ async function passOriginal(
   const steps = sublayers(config, i)
   const kept = new Map<string, Activations>()
   if (isAsymmetric(settings.recipe)) {
+    const routed = routedModules(config, i)
     for (const group of steps.flatMap(({ groups }) => groups)) {
-      if (group.some(module => open.has(module))) kept.set(group[0], await activations(scratch))
+      if (!routed.has(group[0]) && group.some(module => open.has(module)))
+        kept.set(group[0], await activations(scratch))
     }
   }
   await pass.advance(async ({ values, length }, batch) => {
     throwIfAborted(settings.signal)
     let x = values
     for (const sublayer of steps) {
-      const last = sublayer.groups.at(-1)![0]
+      const { last } = sublayer
       const found = new Map<string, Float32Array>()
       const before = { values: x, length }
       x = runSublayer(config, weights, sublayer, before, {
@@ -124,11 +126,11 @@ async function passOriginal(
         linear(module, _, base) {
           const y = base()
           if (module === last && kept.has(module) && !sublayer.lastOutput)
-            found.set(last, y.dataSync() as Float32Array)
+            found.set(module, y.dataSync() as Float32Array)
           return y
         },
       })
-      if (sublayer.lastOutput && kept.has(last)) found.set(last, x)
+      if (last !== undefined && sublayer.lastOutput && kept.has(last)) found.set(last, x)
       for (const [group, seen] of found) await kept.get(group)!.set(batch, seen)
     }
     return x

@@ -2,7 +2,6 @@ import { ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import { attentionOf, gatedMlpOf } from '@reallm/tensor-io/models'
 import {
   type LayerSpec,
-  linearModules,
   loadBlock,
   loadEmbeddingsAndHead,
   type Projection,
@@ -103,7 +102,7 @@ export async function taylor({
     for (let w = 0; w < calibration.length; w++) {
       throwIfAborted(signal)
       const [x, dy] = [await inputs[i].get(w), await gradients.get(w)]
-      const found = blockGradients(config, weights, i, linearModules(config, i), x, dy)
+      const found = blockGradients(config, weights, i, x, dy)
       for (const { input: name, count, width } of unitsOf(config.layerSpecs[i])) {
         const gates = valuesOf(() => {
           const atInput = found.outputs.get(name)!.matMul(weights[`${name}.weight`])
