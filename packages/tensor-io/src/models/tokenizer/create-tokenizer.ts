@@ -1,6 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers'
 import { ReallmError } from '../../core/errors.ts'
 import { guarded } from '../../core/guard.ts'
+import { decodeBytesExactly } from './byte-fallback.ts'
 import { chatTemplatesOf } from './chat-templates.ts'
 import { checkTokenizer } from './check-tokenizer.ts'
 import { withUnicodeDigits } from './unicode-digits.ts'
@@ -105,9 +106,11 @@ export function createTokenizer(
         { ...config, clean_up_tokenization_spaces: false },
       ),
   )
+  decodeBytesExactly(inner.decoder)
   // Unigram's byte fallback, which the library has for BPE alone
   const { type, byte_fallback, unk_id } = Object(files.tokenizer.model) as Record<string, unknown>
   const fallsBack = type === 'Unigram' && byte_fallback === true
+  const unknownToken = typeof unk_id === 'number' ? inner.id_to_token(unk_id) : undefined
   const byteIds = (piece: string): number[] | undefined => {
     const bytes = Array.from(new TextEncoder().encode(piece), byte => byte.toString(16).toUpperCase())
     const ids = bytes.map(hex => inner.token_to_id(`<0x${hex.padStart(2, '0')}>`))
@@ -129,7 +132,8 @@ export function createTokenizer(
         inner.encode(text, { add_special_tokens: special }),
       )
       return ids.flatMap((id: number | undefined, i: number) => {
-        const unknown = id === undefined || id === unk_id
+        // the unknown token may stand in the text itself
+        const unknown = id === undefined || (id === unk_id && tokens[i] !== unknownToken)
         const found = unknown && fallsBack ? (byteIds(tokens[i]) ?? id) : id
         if (found !== undefined) return found
         throw new ReallmError('unsupported', `the tokenizer has no token for ${JSON.stringify(tokens[i])}`, {

@@ -94,7 +94,6 @@ function byteLevelBpe({ name, get, texts }: GgufTables, tokens: readonly string[
 function sentencePiece({ name, get, numbers }: GgufTables, tokens: readonly string[], typeOf: TypeOf): Parts {
   const scores = numbers('scores', tokens.length)
   if (!scores) throw missing(name, 'scores')
-  const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
   const prefix = get('add_space_prefix') !== false
   const unk_token = tokens[Number(get('unknown_token_id') ?? 0)]
   return {
@@ -109,21 +108,52 @@ function sentencePiece({ name, get, numbers }: GgufTables, tokens: readonly stri
     pre_tokenizer: null,
     decoder: {
       type: 'Sequence',
-      decoders: [
-        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-        { type: 'ByteFallback' },
-        { type: 'Fuse' },
-        ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
-      ],
+      decoders: [...decodesPieces, ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])],
     },
     defaults: { bos: 1, eos: 2, unknown: 0, add_bos: true },
   }
 }
 
+/** Gemma 4's: pieces as those of SentencePiece, with merges as those of byte-level BPE, and no space in front. */
+function piecesWithMerges(
+  { name, get, texts }: GgufTables,
+  tokens: readonly string[],
+  typeOf: TypeOf,
+): Parts {
+  const merges = texts('merges')
+  if (!merges) throw missing(name, 'merges')
+  const unknown = get('unknown_token_id')
+  return {
+    model: bpe(tokens, typeOf, merges.map(pairOf), {
+      byte_fallback: true,
+      fuse_unk: true,
+      unk_token: unknown === undefined ? null : tokens[Number(unknown)],
+    }),
+    normalizer: spaces,
+    pre_tokenizer: null,
+    decoder: { type: 'Sequence', decoders: [...decodesPieces] },
+    defaults: { add_bos: true },
+  }
+}
+
+/** A merge of pieces; the first may be a space. */
+function pairOf(merge: string): [left: string, right: string] {
+  const at = merge.indexOf(' ', 1)
+  return [merge.slice(0, at), merge.slice(at + 1)]
+}
+
+const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
+const decodesPieces = [
+  { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+  { type: 'ByteFallback' },
+  { type: 'Fuse' },
+]
+
 const kinds: ReadonlyMap<unknown, (tables: GgufTables, tokens: readonly string[], typeOf: TypeOf) => Parts> =
   new Map([
     ['gpt2', byteLevelBpe],
     ['llama', sentencePiece],
+    ['gemma4', piecesWithMerges],
   ])
 
 const missing = (name: string, key: string) =>

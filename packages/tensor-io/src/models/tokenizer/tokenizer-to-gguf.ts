@@ -36,7 +36,7 @@ const whole = (value: number): GgufValue => ({ type: 'uint32', value })
 
 /**
  * The metadata of a GGUF file that say what a tokenizer says: byte-level BPE as `gpt2` with the name of its word splitter,
- * SentencePiece's BPE as `llama` with scores.
+ * SentencePiece's BPE as `llama` with scores, or as `gemma4` with merges where scores cannot say the same.
  *
  * @param rows of the embedding: tokens that are lacking are added as unused ones, as llama.cpp wants
  * @throws `unsupported` naming what GGUF cannot say
@@ -149,14 +149,40 @@ function sentencePiece(
   }
   const unknown = model.unk_token ? ids.get(model.unk_token) : undefined
   if (unknown !== undefined) types[unknown] = tokenTypes.unknown
+  const prefix = addsSpace(normalizer, pre_tokenizer)
   return {
-    'tokenizer.ggml.model': text('llama'),
-    'tokenizer.ggml.pre': text('default'),
-    'tokenizer.ggml.scores': { type: 'float32', value: scoresOfMerges(tokens, merges, id => types[id]) },
+    ...scoresOrMerges({ tokens, types }, merges, prefix),
     ...(unknown !== undefined && { 'tokenizer.ggml.unknown_token_id': whole(unknown) }),
-    'tokenizer.ggml.add_space_prefix': flag(addsSpace(normalizer, pre_tokenizer)),
+    'tokenizer.ggml.add_space_prefix': flag(prefix),
   }
 }
+
+/**
+ * SentencePiece's scores where they say what the merges say; otherwise the merges as Gemma 4 has them, which llama.cpp
+ * reads for pieces that do not mix lines with other text, without a space in front.
+ */
+function scoresOrMerges(
+  { tokens, types }: Vocabulary,
+  merges: readonly Merge[],
+  prefix: boolean,
+): Record<string, GgufValue> {
+  try {
+    const scores = scoresOfMerges(tokens, merges, id => types[id])
+    return {
+      'tokenizer.ggml.model': text('llama'),
+      'tokenizer.ggml.pre': text('default'),
+      'tokenizer.ggml.scores': { type: 'float32', value: scores },
+    }
+  } catch (error) {
+    if (prefix || merges.some(([left, right]) => mixesLines(left + right))) throw error
+    return {
+      'tokenizer.ggml.model': text('gemma4'),
+      'tokenizer.ggml.merges': texts(merges.map(merge => merge.join(' '))),
+    }
+  }
+}
+
+const mixesLines = (piece: string): boolean => piece.includes('\n') && !/^\n+$/.test(piece)
 
 /** Whether ▁ goes in front of every text, spaces becoming ▁ in any case. */
 function addsSpace(

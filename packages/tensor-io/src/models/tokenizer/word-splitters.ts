@@ -36,7 +36,10 @@ const sentenceParts = ' ?[^(\\s|[.,!?…。，、।۔،])]+'
 /** Every kind that is known, with the names that llama.cpp gives them. */
 export const wordSplitters: readonly WordSplitter[] = [
   {
-    names: ['gpt-2', 'phi-2', 'mpt', 'olmo', 'trillion', 'exaone4', 'mellum', 'gigachat'],
+    names: [
+      ...(['gpt-2', 'phi-2', 'mpt', 'olmo', 'trillion', 'exaone4', 'mellum', 'gigachat', 'jais'] as const),
+      ...['granite-docling', 'a.x-4.0', 'modern-bert', 'jina-es', 'jina-de', 'jina-v2-es', 'jina-v2-de'],
+    ],
     patterns: [words],
   },
   {
@@ -44,13 +47,27 @@ export const wordSplitters: readonly WordSplitter[] = [
     patterns: ['\\p{N}', words],
   },
   {
-    names: ['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'pixtral', 'midm-2.0', 'lfm2'],
+    names: [
+      'llama-bpe',
+      'llama3',
+      'llama-v3',
+      'falcon3',
+      'pixtral',
+      'midm-2.0',
+      'lfm2',
+      'falcon-h1',
+      'jina-v5-nano',
+    ],
     patterns: [cl100k('\\p{N}{1,3}')],
     ignoresMerges: true,
     addsBos: true,
   },
-  { names: ['smaug-bpe', 'dbrx'], patterns: [cl100k('\\p{N}{1,3}')] },
-  { names: ['qwen2', 'deepseek-r1-qwen', 'megrez', 'kormo'], patterns: [cl100k('\\p{N}')], nfc: true },
+  { names: ['smaug-bpe', 'dbrx', 'glm4', 'chatglm-bpe'], patterns: [cl100k('\\p{N}{1,3}')] },
+  {
+    names: ['qwen2', 'deepseek-r1-qwen', 'megrez', 'kormo', 'f2llmv2'],
+    patterns: [cl100k('\\p{N}')],
+    nfc: true,
+  },
   { names: ['hunyuan', 'stablelm2', 'grok-2', 'solar-open'], patterns: [cl100k('\\p{N}')] },
   {
     names: ['qwen35'],
@@ -60,7 +77,10 @@ export const wordSplitters: readonly WordSplitter[] = [
     nfc: true,
   },
   { names: ['tekken'], patterns: [o200k('', '\\p{N}')], ignoresMerges: true, addsBos: true },
-  { names: ['gpt-4o', 'llama4', 'kanana2'], patterns: [o200k(`${contractions}?`, '\\p{N}{1,3}')] },
+  {
+    names: ['gpt-4o', 'llama4', 'kanana2', 'talkie', 'minimax-m2'],
+    patterns: [o200k(`${contractions}?`, '\\p{N}{1,3}')],
+  },
   {
     names: ['deepseek-v3', 'hunyuan-dense', 'joyai-llm'],
     patterns: [
@@ -76,6 +96,24 @@ export const wordSplitters: readonly WordSplitter[] = [
       `${contractions}|[^\r\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\r\n]+|\\s*[\r\n]+|\\s+(?!\\S)|\\s+`,
     ],
   },
+  {
+    names: ['minicpm5'],
+    patterns: ['\\p{N}{1,3}', cl100k('\\p{N}+')],
+    ignoresMerges: true,
+  },
+  {
+    names: ['bailingmoe', 'bailingmoe2', 'llada-moe'],
+    patterns: [
+      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
+    ],
+  },
+  {
+    names: ['exaone-moe'],
+    patterns: [
+      `${contractions}|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
+    ],
+  },
+  { names: ['falcon'], patterns: ['[\\p{P}\\$\\+<=>\\^~\\|`]+', words, '[0-9][0-9][0-9]'] },
   { names: ['poro-chat', 'bloom', 'gpt3-finnish'], patterns: [sentenceParts] },
   { names: ['viking'], patterns: [sentenceParts, '\\p{N}'] },
   // What llama.cpp takes for a file without `pre`.
