@@ -8,6 +8,7 @@ import { announce, awaitOperation, currentOperation, finished, join, put } from 
 import { nervPart, putNerv } from './nerv'
 import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
+import { pagedAttentionPart } from './paged-attention'
 import { butterfliesPart, densePart } from './transform'
 
 export { floatRow, packFloats } from './f32'
@@ -15,6 +16,7 @@ export { integerRow, packBytes } from './integer'
 export { setThreads } from './job'
 export { nervScratch } from './nerv'
 export { addBias, addInPlace, addScaled, copy, multiplyRows } from './ops'
+export { appendToPages, pagedScratch } from './paged-attention'
 
 const STOP: i32 = 0
 const MATMUL_INTEGER: i32 = 1
@@ -31,6 +33,7 @@ const MATMUL_CODES: i32 = 11
 const MATMUL_TRELLIS: i32 = 12
 const EXPAND_TRELLIS: i32 = 13
 const NERV: i32 = 14
+const PAGED_ATTENTION: i32 = 15
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -62,6 +65,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return expandTrellisPart(part, parts)
     case NERV:
       return nervPart(part, parts)
+    case PAGED_ATTENTION:
+      return pagedAttentionPart(part, parts)
   }
 }
 
@@ -248,6 +253,35 @@ export function attention(
   put(12, scores)
   put(13, scoresStride)
   run(ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
+}
+
+export function pagedAttention(
+  q: usize,
+  pages: usize,
+  out: usize,
+  tokens: i32,
+  heads: i32,
+  kvHeads: i32,
+  headDim: i32,
+  position: i32,
+  window: i32,
+  scale: f32,
+  softcap: f32,
+  scratch: usize,
+): void {
+  put(0, q)
+  put(1, pages)
+  put(2, out)
+  put(3, tokens)
+  put(4, heads)
+  put(5, kvHeads)
+  put(6, headDim)
+  put(7, position)
+  put(8, window)
+  put(9, scale)
+  put(10, softcap)
+  put(11, scratch)
+  run(PAGED_ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
 }
 
 export function butterflies(x: usize, rows: i32, width: i32, order: i32, inner: i32): void {

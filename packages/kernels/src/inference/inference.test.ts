@@ -2,7 +2,14 @@ import { random } from '@reallm/tensor-io'
 import { trellisTiles } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { describe, expect, it } from 'vitest'
 import { factorMatrix, hadamardPlan } from '../hadamard-plan.ts'
-import { createInference, type Inference, type InferenceKernels, type Pointer } from './index.ts'
+import {
+  createInference,
+  type Inference,
+  type InferenceKernels,
+  PAGE_POSITIONS,
+  type Pointer,
+  pageBytes,
+} from './index.ts'
 
 const reference = await createInference({ build: 'reference' })
 const plain = await createInference({ build: 'plain' })
@@ -11,16 +18,17 @@ const threaded = await createInference({ build: 'plain', threads: 3 })
 /** Memory with the same contents in all engines; runs an operation in each and returns the results. */
 function run(
   inputs: readonly (readonly number[] | Float32Array)[],
-  operation: (kernels: InferenceKernels, at: Pointer[]) => void,
+  operation: (kernels: InferenceKernels, at: Pointer[], engine: Inference) => void,
   result: { input: number; bytes: number },
 ): Uint8Array[] {
-  return [reference, plain, threaded].map(({ arena, kernels }: Inference) => {
+  return [reference, plain, threaded].map((engine: Inference) => {
+    const { arena, kernels } = engine
     const at = inputs.map(values => {
       const pointer = arena.allocate(4 * values.length)
       arena.floats(pointer, values.length).set(values)
       return pointer
     })
-    operation(kernels, at)
+    operation(kernels, at, engine)
     const out = arena.bytes(at[result.input], result.bytes).slice()
     for (const pointer of at) arena.free(pointer)
     return out
@@ -306,6 +314,49 @@ describe('between products', () => {
     )
     close(results, 2e-6, floats)
   })
+
+  it.each([
+    { tokens: 1, heads: 3, kvHeads: 1, headDim: 64, position: 0, window: 0 },
+    { tokens: 1, heads: 9, kvHeads: 3, headDim: 64, position: 300, window: 0 },
+    { tokens: 1, heads: 2, kvHeads: 2, headDim: 12, position: 128, window: 0 },
+    { tokens: 7, heads: 4, kvHeads: 2, headDim: 20, position: 125, window: 0, softcap: 2 },
+    { tokens: 33, heads: 8, kvHeads: 2, headDim: 16, position: 250, window: 90 },
+    { tokens: 5, heads: 5, kvHeads: 1, headDim: 128, position: 700, window: 3, softcap: 0.5 },
+  ])(
+    'attention over pages of 8 bits %o',
+    ({ tokens, heads, kvHeads, headDim, position, window, softcap = 0 }) => {
+      const positions = position + tokens
+      const pages = Math.ceil(positions / PAGE_POSITIONS)
+      const results = run(
+        [
+          normal(tokens * heads * headDim),
+          normal(positions * kvHeads * headDim),
+          normal(positions * kvHeads * headDim),
+          zeros(tokens * heads * headDim),
+          zeros(3 * 16384),
+          zeros(pages),
+          zeros((pages * pageBytes(kvHeads, headDim)) / 4),
+        ],
+        (k, [q, keys, values, out, scratch, list, memory], { arena }) => {
+          const addresses = Uint32Array.from(
+            { length: pages },
+            (_, i) => memory + i * pageBytes(kvHeads, headDim),
+          )
+          arena.bytes(list, 4 * pages).set(new Uint8Array(addresses.buffer))
+          expect(k.pagedScratch(headDim)).toBeLessThanOrEqual(4 * 16384)
+          const first = Math.min(position, 3)
+          const width = 4 * kvHeads * headDim
+          k.appendToPages(keys, values, list, first, kvHeads, headDim, 0)
+          const [k2, v2] = [keys + first * width, values + first * width]
+          k.appendToPages(k2, v2, list, positions - first, kvHeads, headDim, first)
+          const sizes = [tokens, heads, kvHeads, headDim, position, window, 0.3, softcap] as const
+          k.pagedAttention(q, list, out, ...sizes, scratch)
+        },
+        { input: 3, bytes: 4 * tokens * heads * headDim },
+      )
+      close(results, 2e-4, floats)
+    },
+  )
 
   it('sums, biases and factors', () => {
     const results = run(

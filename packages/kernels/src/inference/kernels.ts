@@ -116,6 +116,36 @@ export interface InferenceKernels {
     scores: Pointer,
     scoresStride: number,
   ): void
+  /**
+   * Appends keys and values `[tokens, kvHeads, headDim]` with 8 bits each, a scale for each position and head, to pages (see
+   * `kv-pages.ts`); `pages` are the addresses (u32) of those from position 0 on.
+   */
+  appendToPages(
+    keys: Pointer,
+    values: Pointer,
+    pages: Pointer,
+    tokens: number,
+    kvHeads: number,
+    headDim: number,
+    position: number,
+  ): void
+  /** Bytes of scratch that `pagedAttention` needs for each thread. */
+  pagedScratch(headDim: number): number
+  /** `attention` over pages; queries, and the weights of values, have 16 bits. */
+  pagedAttention(
+    q: Pointer,
+    pages: Pointer,
+    out: Pointer,
+    tokens: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    position: number,
+    window: number,
+    scale: number,
+    softcap: number,
+    scratch: Pointer,
+  ): void
   /** `y = x`. */
   copy(y: Pointer, x: Pointer, count: number): void
   /** `y += x`. */

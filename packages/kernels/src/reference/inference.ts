@@ -2,8 +2,10 @@ import { unpackBits } from '@reallm/tensor-io'
 import { trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
 import { readHeader } from '../nerv-pack.ts'
+import { attend } from './attention.ts'
 import { erf } from './erf.ts'
 import { transformAxis } from './hadamard.ts'
+import { loadPaged, placeOf, storePaged } from './kv-pages.ts'
 import { nervForward } from './nerv.ts'
 
 /** Reference implementation of the inference module: the same operations on the same memory, one thread. */
@@ -170,27 +172,42 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
     },
 
     attention(q, keys, values, out, tokens, heads, kvHeads, headDim, position, window, scale, softcap) {
-      const queries = f32(q, tokens * heads * headDim)
-      const k = f32(keys, (position + tokens) * kvHeads * headDim)
-      const v = f32(values, (position + tokens) * kvHeads * headDim)
-      const y = f32(out, tokens * heads * headDim)
-      for (let unit = 0; unit < tokens * heads; unit++) {
-        const end = position + Math.floor(unit / heads) + 1
-        const from = window > 0 ? Math.max(0, end - window) : 0
-        const head = Math.floor(((unit % heads) * kvHeads) / heads)
-        const at = (i: number) => (i * kvHeads + head) * headDim
-        const query = queries.subarray(unit * headDim, (unit + 1) * headDim)
-        const scores = Float64Array.from({ length: end - from }, (_, i) => {
-          const score = scale * query.reduce((sum, value, d) => sum + value * k[at(from + i) + d], 0)
-          return softcap > 0 ? softcap * Math.tanh(score / softcap) : score
-        })
-        const top = largest(scores, -Infinity)
-        const weights = scores.map(s => Math.exp(s - top))
-        const total = weights.reduce((sum, w) => sum + w, 0)
-        for (let d = 0; d < headDim; d++) {
-          y[unit * headDim + d] = weights.reduce((sum, w, i) => sum + w * v[at(from + i) + d], 0) / total
-        }
+      const count = (position + tokens) * kvHeads * headDim
+      const sizes = { tokens, heads, kvHeads, headDim, position, window, scale, softcap }
+      attend(
+        f32(q, tokens * heads * headDim),
+        f32(keys, count),
+        f32(values, count),
+        f32(out, tokens * heads * headDim),
+        sizes,
+      )
+    },
+
+    appendToPages(keys, values, pages, tokens, kvHeads, headDim, position) {
+      const count = tokens * kvHeads * headDim
+      const [k, v] = [f32(keys, count), f32(values, count)]
+      const addresses = new Uint32Array(memory.buffer, pages)
+      for (let i = 0; i < tokens * kvHeads; i++) {
+        const [t, h] = [Math.floor(i / kvHeads), i % kvHeads]
+        const place = placeOf(addresses, position + t, h, headDim)
+        storePaged(memory, place, 'key', k.subarray(i * headDim, (i + 1) * headDim))
+        storePaged(memory, place, 'value', v.subarray(i * headDim, (i + 1) * headDim))
       }
+    },
+
+    pagedScratch: () => 0,
+
+    pagedAttention(q, pages, out, tokens, heads, kvHeads, headDim, position, window, scale, softcap) {
+      const rows = (position + tokens) * kvHeads
+      const [k, v] = [new Float32Array(rows * headDim), new Float32Array(rows * headDim)]
+      const addresses = new Uint32Array(memory.buffer, pages)
+      for (let i = 0; i < rows; i++) {
+        const place = placeOf(addresses, Math.floor(i / kvHeads), i % kvHeads, headDim)
+        loadPaged(memory, place, 'key', k.subarray(i * headDim, (i + 1) * headDim))
+        loadPaged(memory, place, 'value', v.subarray(i * headDim, (i + 1) * headDim))
+      }
+      const sizes = { tokens, heads, kvHeads, headDim, position, window, scale, softcap }
+      attend(f32(q, tokens * heads * headDim), k, v, f32(out, tokens * heads * headDim), sizes)
     },
 
     packBytes(x, w, rows, cols, stride, firstRow) {

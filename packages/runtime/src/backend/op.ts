@@ -16,7 +16,7 @@ export interface NormOp {
 }
 
 /** `to = scale · W[id]`, for each token. */
-export interface Embed {
+interface Embed {
   readonly kind: 'embed'
   readonly weight: Weight
   readonly scale: number
@@ -24,7 +24,7 @@ export interface Embed {
 }
 
 /** Rows `row … row + slot.width` of a product. */
-export interface Part {
+interface Part {
   readonly row: number
   readonly to: Slot
 }

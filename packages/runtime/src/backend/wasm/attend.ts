@@ -4,13 +4,12 @@ import type { Attend, NormOp } from '../op.ts'
 import { BATCH, type Engine } from './engine.ts'
 import { type Compiler, normalise, type Pass, type Step } from './step.ts'
 
-/** Causal attention of a layer over the cache. */
+/** Causal attention of a layer over what its cache holds. */
 export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step {
   const { engine } = compiler
   const { kernels } = engine
   const { spec, layer, norms } = op
-  const { heads, kvHeads, headDim, rope, window = 0, scale, softcap = 0 } = spec
-  const width = kvHeads * headDim
+  const { heads, kvHeads, headDim, rope } = spec
   const [q, k, v, out] = [op.query, op.key, op.value, op.to].map(slot => compiler.activations(slot))
   const turning = rope && angles.of(rope)
 
@@ -32,17 +31,11 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
     if (norm && afterRope) normalise(engine, norm, x, x, floats)
   }
 
-  return ({ tokens, cache }) => {
-    const position = cache.length
+  return ({ tokens, state }) => {
     place(q.at, heads, norms?.query, turning?.queries, tokens)
     place(k.at, kvHeads, norms?.key, turning?.keys, tokens)
-    const { keys, values } = cache.layers[layer]
-    kernels.copy(keys + 4 * position * width, k.at, tokens * width)
-    kernels.copy(values + 4 * position * width, v.at, tokens * width)
-    const sizes = [tokens, heads, kvHeads, headDim, position, window, scale, softcap] as const
-    const stride = position + tokens + 4
-    const scores = engine.scratchBytes('scores', 4 * engine.inference.threads * stride)
-    kernels.attention(q.at, keys, values, out.changed().at, ...sizes, scores, stride)
+    const at = { query: q.at, key: k.at, value: v.at, to: out.changed().at }
+    state.cache(layer).attend({ ...at, tokens, position: state.length })
   }
 }
 
@@ -75,12 +68,12 @@ export class RopeAngles {
   }
 
   /** Before a pass: the angles of its positions. */
-  prepare({ tokens, cache, length }: Pass): void {
+  prepare({ tokens, state, length }: Pass): void {
     const { arena } = this.#engine
     for (const [rope, { queries, keys }] of this.#angles) {
       const floats = tokens * rope.inverseFrequencies.length
       const fill = ({ cos, sin }: Angles, queries: boolean) => {
-        const place = { first: cache.length, count: tokens, length, queries }
+        const place = { first: state.length, count: tokens, length, queries }
         rotations(rope, place, arena.floats(cos, floats), arena.floats(sin, floats))
       }
       fill(keys, false)

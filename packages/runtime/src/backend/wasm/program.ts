@@ -6,9 +6,9 @@ import type { Activations, Engine } from './engine.ts'
 import { gatedProduct } from './gated-product.ts'
 import { head, type LogitsOf } from './head.ts'
 import { linearOf } from './held.ts'
-import type { KvCache } from './kv-cache.ts'
 import { project } from './project.ts'
 import { residual } from './residual.ts'
+import type { WasmState } from './state.ts'
 import type { Compiler, Step } from './step.ts'
 
 /** Ops as calls of kernels, their addresses known. */
@@ -59,13 +59,13 @@ export class WasmProgram implements Program {
   }
 
   #run({ ids, state, length }: Batch): void {
-    const cache = state as KvCache
+    const own = state as WasmState
     const tokens = ids.length
-    cache.reserve(cache.length + tokens)
-    const pass = { ids, tokens, cache, length }
+    own.reserve(own.length + tokens)
+    const pass = { ids, tokens, state: own, length }
     this.#angles.prepare(pass)
     for (const step of this.#steps) step(pass)
-    cache.length += tokens
+    own.length += tokens
   }
 }
 

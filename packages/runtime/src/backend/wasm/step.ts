@@ -2,13 +2,13 @@ import type { Pointer } from '@reallm/kernels/inference'
 import type { NormOp, Slot } from '../op.ts'
 import type { Activations, Engine } from './engine.ts'
 import { addressOf } from './held.ts'
-import type { KvCache } from './kv-cache.ts'
+import type { WasmState } from './state.ts'
 
-/** The tokens at hand: `tokens` of them, after those that the cache holds, of a text of `length` positions. */
+/** The tokens at hand: `tokens` of them, after those that the state holds, of a text of `length` positions. */
 export interface Pass {
   readonly ids: readonly number[]
   readonly tokens: number
-  readonly cache: KvCache
+  readonly state: WasmState
   readonly length: number
 }
 

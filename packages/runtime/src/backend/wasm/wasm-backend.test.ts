@@ -12,3 +12,8 @@ backendConformance('wasm on two threads', () => wasmBackend({ threads: 2 }), {
   ...options,
   parts: ['ops', 'layouts'],
 })
+backendConformance('wasm with keys and values of 8 bits', () => wasmBackend({ kvCache: 'int8' }), {
+  ...options,
+  tolerance: 2e-2,
+  parts: ['ops'],
+})

@@ -5,31 +5,39 @@ import type { Op } from '../op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
 import { BATCH, Engine } from './engine.ts'
 import { linearOf, WasmVector, WasmWeight } from './held.ts'
-import { KvCache } from './kv-cache.ts'
 import { adapted } from './linear/adapted.ts'
 import { encodedLinear, isKnown } from './linear/encoded.ts'
 import { floatWriter } from './linear/float.ts'
 import { integerWriter } from './linear/integer.ts'
 import type { Linear, LinearWriter } from './linear/linear.ts'
 import { WasmProgram } from './program.ts'
+import { type KvForm, WasmState } from './state.ts'
 
 /** Floats of a matrix that are in memory at a time while it is read. */
 const STAGED_FLOATS = 1 << 20
 
 /** SIMD WebAssembly: weights, states and activations lie in one memory, and only token ids and logits cross its border. */
-export async function wasmBackend(options: InferenceOptions = {}): Promise<WasmBackend> {
-  return new WasmBackend(await Engine.start(options))
+export async function wasmBackend({ kvCache = 'f32', ...options }: WasmOptions = {}): Promise<Backend> {
+  return new WasmBackend(await Engine.start(options), kvCache)
 }
 
-export class WasmBackend implements Backend {
+export interface WasmOptions extends InferenceOptions {
+  /** Default `f32`. */
+  readonly kvCache?: KvForm | undefined
+}
+
+class WasmBackend implements Backend {
   readonly name = 'wasm'
   readonly forms = ['expanded', 'packed', 'int8', 'f32'] as const
   readonly batch = BATCH
   readonly ahead = 1
   readonly #engine: Engine
 
-  constructor(engine: Engine) {
+  readonly #kvCache: KvForm
+
+  constructor(engine: Engine, kvCache: KvForm) {
     this.#engine = engine
+    this.#kvCache = kvCache
   }
 
   get kernels(): string {
@@ -67,7 +75,7 @@ export class WasmBackend implements Backend {
   }
 
   state(mixers: readonly Mixer[]): State {
-    return new KvCache(this.#engine, mixers)
+    return new WasmState(this.#engine, mixers, this.#kvCache)
   }
 
   async program(ops: readonly Op[]): Promise<Program> {

@@ -1,0 +1,366 @@
+// Causal attention over keys and values of 8 bits, in pages of 128 positions.
+//
+// A page holds for each key-value head, D being headDim rounded up to 8:
+//   keys    i8 [D / 2, 128, 2]   pairs of dimensions of each position
+//   values  i8 [64, D, 2]        pairs of positions of each dimension
+//   scales  f32 [2, 128]         of the keys and of the values of each position
+// Both products are sums over pairs then, which `i32x4.dot_i16x8_s` takes; queries and weights have 16 bits.
+import { arg, floatArg, share } from './job'
+import { exp4 } from './simd'
+
+const PAGE: i32 = 128
+const TILE: i32 = 4
+/** Bytes of a row of scores. */
+const ROW: usize = 512
+const MASKED: f32 = -3e38
+
+// @ts-expect-error: decorator
+@inline
+function padded(dim: i32): i32 {
+  return (dim + 7) & ~7
+}
+
+// @ts-expect-error: decorator
+@inline
+function headBytes(width: i32): usize {
+  return <usize>(2 * PAGE * width + 8 * PAGE)
+}
+
+/** The largest absolute value of `count` floats, a multiple of 4. */
+function largest(x: usize, count: i32): f32 {
+  let top = f32x4.splat(0)
+  for (const end = x + ((<usize>count) << 2); x < end; x += 16) top = f32x4.pmax(top, f32x4.abs(v128.load(x)))
+  return largestOf(top)
+}
+
+function largestOf(top: v128): f32 {
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
+  return f32x4.extract_lane(top, 0)
+}
+
+/** Four floats times a factor, to the nearest whole numbers. */
+// @ts-expect-error: decorator
+@inline
+function whole(x: v128, factor: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, factor)))
+}
+
+/** Appends `tokens` keys and values, `[tokens, kvHeads, dim]`, from `position` on. */
+export function appendToPages(
+  k: usize,
+  v: usize,
+  pages: usize,
+  tokens: i32,
+  kvHeads: i32,
+  dim: i32,
+  position: i32,
+): void {
+  const width = padded(dim)
+  for (let t = 0; t < tokens; t++) {
+    const place = (position + t) & (PAGE - 1)
+    let head = <usize>load<u32>(pages + ((<usize>((position + t) / PAGE)) << 2))
+    for (let h = 0; h < kvHeads; h++) {
+      const values = head + <usize>(PAGE * width)
+      const scales = values + <usize>(PAGE * width) + ((<usize>place) << 2)
+      // Pairs of dimensions lie a row of positions apart, pairs of positions a row of dimensions.
+      store<f32>(scales, storeRow(k, head + ((<usize>place) << 1), dim, 1, <usize>(2 * PAGE)))
+      const at = values + <usize>((place >> 1) * 2 * width + (place & 1))
+      store<f32>(scales, storeRow(v, at, dim, 2, 4), ROW)
+      k += (<usize>dim) << 2
+      v += (<usize>dim) << 2
+      head += headBytes(width)
+    }
+  }
+}
+
+/** Stores `dim` floats as bytes: pairs `pairStep` bytes apart, the second of a pair `step` after the first. Returns their scale. */
+function storeRow(x: usize, to: usize, dim: i32, step: usize, pairStep: usize): f32 {
+  const top = largest(x, dim)
+  const factor = f32x4.splat(top > 0 ? 127 / top : 0)
+  for (let d = 0; d < dim; d += 4) {
+    const values = whole(v128.load(x), factor)
+    store<i8>(to, i32x4.extract_lane(values, 0))
+    store<i8>(to + step, i32x4.extract_lane(values, 1))
+    store<i8>(to + pairStep, i32x4.extract_lane(values, 2))
+    store<i8>(to + pairStep + step, i32x4.extract_lane(values, 3))
+    to += 2 * pairStep
+    x += 16
+  }
+  return top / 127
+}
+
+/** out[r, 0 … 8) = Σ over pairs of a[r] · b, for one row r. */
+function multiplyOne(a: usize, b: usize, pairs: i32, step: usize, out: usize): void {
+  let c0 = i32x4.splat(0)
+  let c1 = c0
+  for (let p = 0; p < pairs; p++) {
+    const w = v128.load(b)
+    const x = v128.load_splat<i32>(a)
+    c0 = i32x4.add(c0, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(w), x))
+    c1 = i32x4.add(c1, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(w), x))
+    a += 4
+    b += step
+  }
+  v128.store(out, c0)
+  v128.store(out, c1, 16)
+}
+
+/** The same for four rows, `lda` and `ROW` bytes apart. */
+function multiplyFour(a: usize, lda: usize, b: usize, pairs: i32, step: usize, out: usize): void {
+  let a0 = a
+  let a1 = a0 + lda
+  let a2 = a1 + lda
+  let a3 = a2 + lda
+  let c00 = i32x4.splat(0)
+  let c01 = c00
+  let c10 = c00
+  let c11 = c00
+  let c20 = c00
+  let c21 = c00
+  let c30 = c00
+  let c31 = c00
+  for (let p = 0; p < pairs; p++) {
+    const w = v128.load(b)
+    const low = i16x8.extend_low_i8x16_s(w)
+    const high = i16x8.extend_high_i8x16_s(w)
+    const x0 = v128.load_splat<i32>(a0)
+    c00 = i32x4.add(c00, i32x4.dot_i16x8_s(low, x0))
+    c01 = i32x4.add(c01, i32x4.dot_i16x8_s(high, x0))
+    const x1 = v128.load_splat<i32>(a1)
+    c10 = i32x4.add(c10, i32x4.dot_i16x8_s(low, x1))
+    c11 = i32x4.add(c11, i32x4.dot_i16x8_s(high, x1))
+    const x2 = v128.load_splat<i32>(a2)
+    c20 = i32x4.add(c20, i32x4.dot_i16x8_s(low, x2))
+    c21 = i32x4.add(c21, i32x4.dot_i16x8_s(high, x2))
+    const x3 = v128.load_splat<i32>(a3)
+    c30 = i32x4.add(c30, i32x4.dot_i16x8_s(low, x3))
+    c31 = i32x4.add(c31, i32x4.dot_i16x8_s(high, x3))
+    a0 += 4
+    a1 += 4
+    a2 += 4
+    a3 += 4
+    b += step
+  }
+  v128.store(out, c00)
+  v128.store(out, c01, 16)
+  v128.store(out + ROW, c10)
+  v128.store(out + ROW, c11, 16)
+  v128.store(out + 2 * ROW, c20)
+  v128.store(out + 2 * ROW, c21, 16)
+  v128.store(out + 3 * ROW, c30)
+  v128.store(out + 3 * ROW, c31, 16)
+}
+
+// @ts-expect-error: decorator
+@inline
+function multiply(rows: i32, a: usize, lda: usize, b: usize, pairs: i32, step: usize, out: usize): void {
+  if (rows > 2) multiplyFour(a, lda, b, pairs, step, out)
+  else {
+    multiplyOne(a, b, pairs, step, out)
+    if (rows > 1) multiplyOne(a + lda, b, pairs, step, out + ROW)
+  }
+}
+
+/** limit · tanh(x / limit), factor = 2 / limit. */
+// @ts-expect-error: decorator
+@inline
+function squashed(x: v128, limit: v128, factor: v128): v128 {
+  const one = f32x4.splat(1)
+  const e = exp4(f32x4.mul(x, factor))
+  return f32x4.mul(limit, f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(one, e))))
+}
+
+/** Whole products of places `from` to `to` of a page become scores, those outside of `first` to `last` masked; the largest. */
+function scoresOf(
+  row: usize,
+  scales: usize,
+  factor: f32,
+  softcap: f32,
+  from: i32,
+  to: i32,
+  first: i32,
+  last: i32,
+): f32 {
+  const limit = f32x4.splat(softcap)
+  const slope = f32x4.splat(2 / softcap)
+  const times = f32x4.splat(factor)
+  let top = f32x4.splat(MASKED)
+  for (let j = from; j < to; j += 4) {
+    const at = (<usize>j) << 2
+    let s = f32x4.mul(f32x4.convert_i32x4_s(v128.load(row + at)), f32x4.mul(v128.load(scales + at), times))
+    if (softcap > 0) s = squashed(s, limit, slope)
+    if (j < first || j + 4 > last) {
+      const place = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3))
+      const seen = v128.and(i32x4.ge_s(place, i32x4.splat(first)), i32x4.lt_s(place, i32x4.splat(last)))
+      s = v128.bitselect(s, f32x4.splat(MASKED), seen)
+    }
+    v128.store(row + at, s)
+    top = f32x4.pmax(top, s)
+  }
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
+  return f32x4.extract_lane(top, 0)
+}
+
+/**
+ * Scores become weights e^(score − top), their sum is returned; times the scales of the values they go to `to` with 16 bits,
+ * and the step of these to `step`.
+ */
+function weightsOf(row: usize, scales: usize, top: f32, from: i32, end: i32, to: usize, step: usize): f32 {
+  const most = f32x4.splat(top)
+  let total = f32x4.splat(0)
+  let high = total
+  for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 16) {
+    const e = exp4(f32x4.sub(v128.load(row + at), most))
+    total = f32x4.add(total, e)
+    const w = f32x4.mul(e, v128.load(scales + at))
+    v128.store(row + at, w)
+    high = f32x4.pmax(high, w)
+  }
+  const largest = largestOf(high)
+  const factor = f32x4.splat(largest > 1e-30 ? 32767 / largest : 0)
+  for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 32) {
+    const low = whole(v128.load(row + at), factor)
+    const next = whole(v128.load(row + at, 16), factor)
+    v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, next))
+  }
+  store<f32>(step, largest / 32767)
+  total = f32x4.add(total, v128.shuffle<i32>(total, total, 2, 3, 0, 1))
+  return f32x4.extract_lane(total, 0) + f32x4.extract_lane(total, 1)
+}
+
+/** Bytes of scratch for a thread. */
+export function pagedScratch(dim: i32): i32 {
+  return TILE * (6 * padded(dim) + 4 * PAGE + 2 * PAGE + 16)
+}
+
+/**
+ * Arguments: q, pages (addresses, u32), out, tokens, heads, kvHeads, headDim, position of the first token, window (0: none),
+ * scale, soft limit of the scores (0: none), scratch. A unit of work is up to four queries that read one key-value head.
+ */
+export function pagedAttentionPart(part: i32, parts: i32): void {
+  const tokens = arg(3)
+  const heads = arg(4)
+  const kvHeads = arg(5)
+  const dim = arg(6)
+  const width = padded(dim)
+  const group = heads / kvHeads
+  const queries = tokens * group
+  // One query at a time where several threads read for one token: there would be too few units.
+  const tile = parts > 1 && tokens === 1 ? 1 : TILE
+  const tiles = (queries + tile - 1) / tile
+  const last = share(kvHeads * tiles, part + 1, parts)
+  for (let unit = share(kvHeads * tiles, part, parts); unit < last; unit++) {
+    const first = (unit % tiles) * tile
+    attendTile(part, unit / tiles, first, min(tile, queries - first), heads, group, dim, width)
+  }
+}
+
+function attendTile(
+  part: i32,
+  head: i32,
+  first: i32,
+  rows: i32,
+  heads: i32,
+  group: i32,
+  dim: i32,
+  width: i32,
+): void {
+  const window = arg(8)
+  const softcap = floatArg(10)
+  const scores = <usize>arg(11) + <usize>part * <usize>pagedScratch(dim)
+  const weights = scores + <usize>(4 * TILE * PAGE)
+  const sums = weights + <usize>(2 * TILE * PAGE)
+  const rowSums = (<usize>width) << 2
+  const q = sums + TILE * rowSums
+  const rowQueries = (<usize>width) << 1
+  // Of each row: the factor of its products, the largest score, the sum of its weights, the step of its weights.
+  const numbers = q + TILE * rowQueries
+
+  for (let r = 0; r < rows; r++) {
+    const index = first + r
+    const from = <usize>arg(0) + ((<usize>(((index / group) * heads + head * group + (index % group)) * dim)) << 2)
+    quantiseQuery(from, dim, width, q + <usize>r * rowQueries, numbers + ((<usize>r) << 4))
+    for (let d: usize = 0; d < rowSums; d += 16) v128.store(sums + <usize>r * rowSums + d, f32x4.splat(0))
+  }
+
+  const begin = arg(7)
+  const end = begin + (first + rows - 1) / group + 1
+  const seen = window > 0 ? max(0, begin + first / group + 1 - window) : 0
+  for (let page = seen / PAGE; page * PAGE < end; page++) {
+    const start = page * PAGE
+    const keys = <usize>load<u32>(<usize>arg(1) + ((<usize>page) << 2)) + <usize>head * headBytes(width)
+    const values = keys + <usize>(PAGE * width)
+    const scales = values + <usize>(PAGE * width)
+    const from = max(0, seen - start) & ~7
+    const to = (min(PAGE, end - start) + 7) & ~7
+    for (let j = from; j < to; j += 8) {
+      const at = keys + ((<usize>j) << 1)
+      multiply(rows, q, rowQueries, at, width >> 1, <usize>(2 * PAGE), scores + ((<usize>j) << 2))
+    }
+    for (let r = 0; r < rows; r++) {
+      const row = scores + <usize>r * ROW
+      const own = numbers + ((<usize>r) << 4)
+      const to16 = weights + <usize>r * (ROW >> 1)
+      const stop = begin + (first + r) / group + 1
+      const lowest = (window > 0 ? max(0, stop - window) : 0) - start
+      if (stop <= start || lowest >= PAGE) {
+        for (let j: usize = (<usize>from) << 1; j < (<usize>to) << 1; j += 16) v128.store(to16 + j, i32x4.splat(0))
+        store<f32>(own, 0, 12)
+        continue
+      }
+      const top = scoresOf(row, scales, load<f32>(own), softcap, from, to, lowest, stop - start)
+      const before = load<f32>(own, 4)
+      const most = max(before, top)
+      const kept = f32x4.extract_lane(exp4(f32x4.splat(before - most)), 0)
+      const total = weightsOf(row, scales + ROW, most, from, to, to16, own + 12)
+      store<f32>(own, most, 4)
+      store<f32>(own, load<f32>(own, 8) * kept + total, 8)
+      if (most > before) {
+        const factor = f32x4.splat(kept)
+        const sum = sums + <usize>r * rowSums
+        for (let d: usize = 0; d < rowSums; d += 16) v128.store(sum + d, f32x4.mul(v128.load(sum + d), factor))
+      }
+    }
+    const pairs = (to - from) >> 1
+    const step = <usize>(2 * width)
+    for (let d = 0; d < width; d += 8) {
+      const at = values + <usize>(from >> 1) * step + ((<usize>d) << 1)
+      multiply(rows, weights + ((<usize>from) << 1), ROW >> 1, at, pairs, step, scores)
+      for (let r = 0; r < rows; r++) {
+        const factor = f32x4.splat(load<f32>(numbers + ((<usize>r) << 4), 12))
+        const sum = sums + <usize>r * rowSums + ((<usize>d) << 2)
+        const got = scores + <usize>r * ROW
+        v128.store(sum, f32x4.add(v128.load(sum), f32x4.mul(f32x4.convert_i32x4_s(v128.load(got)), factor)))
+        const next = f32x4.mul(f32x4.convert_i32x4_s(v128.load(got, 16)), factor)
+        v128.store(sum, f32x4.add(v128.load(sum, 16), next), 16)
+      }
+    }
+  }
+
+  for (let r = 0; r < rows; r++) {
+    const index = first + r
+    const to = <usize>arg(2) + ((<usize>(((index / group) * heads + head * group + (index % group)) * dim)) << 2)
+    const factor = f32x4.splat(1 / load<f32>(numbers + ((<usize>r) << 4), 8))
+    const sum = sums + <usize>r * rowSums
+    for (let d: usize = 0; d < (<usize>dim) << 2; d += 16) v128.store(to + d, f32x4.mul(v128.load(sum + d), factor))
+  }
+}
+
+/** A query with 16 bits, its padding zeroed, and the numbers it starts with. */
+function quantiseQuery(x: usize, dim: i32, width: i32, to: usize, numbers: usize): void {
+  const top = largest(x, dim)
+  const factor = f32x4.splat(top > 0 ? 32767 / top : 0)
+  for (let d = 0; d < width; d += 8) {
+    const low = whole(v128.load(x), factor)
+    const high = d + 4 < dim ? whole(v128.load(x, 16), factor) : i32x4.splat(0)
+    v128.store(to, i16x8.narrow_i32x4_s(low, high))
+    x += 32
+    to += 16
+  }
+  store<f32>(numbers, (top / 32767) * floatArg(9))
+  store<f32>(numbers, MASKED, 4)
+  store<f32>(numbers, 0, 8)
+  store<f32>(numbers, 0, 12)
+}
