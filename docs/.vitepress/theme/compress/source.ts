@@ -7,6 +7,7 @@ import {
   ReallmError,
   throwIfAborted,
 } from '@reallm/tensor-io'
+import { modelFilesAmong } from './dropped.ts'
 
 /** A matrix that can be chosen. */
 export interface MatrixInfo {
@@ -32,13 +33,13 @@ const largestMatrix = 1 << 18
 /** Opens dropped files, or a model behind a URL. */
 export async function openSource(from: readonly File[] | string): Promise<ModelFiles> {
   if (typeof from === 'string') return openModel(from)
-  for (const { name } of from) {
-    if (/\.(safetensors|gguf|json|model|jinja|txt)$/i.test(name)) continue
-    throw new ReallmError('unsupported', `${name}: it is neither a .safetensors nor a .gguf file`, {
-      hint: 'drop one of these, or all files of a Hugging Face directory together',
-    })
-  }
-  return openFiles(from.map(file => ({ name: file.name, source: blobSource(file.name, file) })))
+  const files = await modelFilesAmong(from)
+  const named = files.map(file => ({ name: file.name, source: blobSource(file.name, file) }))
+  const opened = await openFiles(named)
+  if (opened.kind !== 'artifact') return opened
+  // What decodes its matrices is only loaded for one.
+  const { builtInRegistry } = await import('@reallm/pipeline')
+  return openFiles(named, { registry: builtInRegistry() })
 }
 
 export function describeSource(files: ModelFiles, name: string): OpenedModel {
