@@ -11,9 +11,14 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { nodeResolve } from '@rollup/plugin-node-resolve'
 import { chromium } from 'playwright-core'
 import { publint } from 'publint'
+import { rollup } from 'rollup'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import webpack from 'webpack'
 import { serve } from '../server/serve.ts'
 import { chromiumPath } from './site.ts'
 
@@ -102,6 +107,103 @@ describe('published packages', () => {
       run(site, 'npx', 'reallm', 'inspect', 'npm:@reallm/tiny', '--json'),
     )
     expect([kind, parameters]).toEqual(['huggingface', 2_865_600])
+  })
+})
+
+/** Every package, and the folders of it that have an entry of their own. */
+const entries = () =>
+  published.flatMap(name => {
+    const full = name === 'reallm' ? name : `@reallm/${name}`
+    const keys = Object.keys(manifestOf(join(site, 'node_modules', full)).exports ?? {})
+    return keys.filter(key => !/[*]|\.\w+$/.test(key)).map(key => full + key.slice(1))
+  })
+
+describe('types', () => {
+  test.each([
+    ['nodenext', 'nodenext'],
+    ['esnext', 'bundler'],
+  ])('module %s, resolution %s', { timeout: 200_000 }, (module, resolution) => {
+    const lines = entries().map(
+      (entry, i) => `import * as e${i} from '${entry}'\nexport const k${i}: object = e${i}`,
+    )
+    writeFileSync(join(site, 'every.ts'), `${lines.join('\n')}\n`)
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2023,dom,dom.iterable,esnext.disposable',
+    ]
+    run(
+      site,
+      process.execPath,
+      tsc,
+      ...options,
+      '--module',
+      module,
+      '--moduleResolution',
+      resolution,
+      'every.ts',
+    )
+  })
+
+  test('are those of ES modules, as Are the types wrong? sees them', { timeout: 120_000 }, async () => {
+    for (const file of readdirSync(join(site, 'tarballs'))) {
+      const analysis = await checkPackage(
+        createPackageFromTarballData(readFileSync(join(site, 'tarballs', file))),
+      )
+      const problems = analysis.types ? analysis.problems : []
+      // The packages are ES modules alone: `require` and the resolution of Node 10 are not promised.
+      const wrong = problems.filter(
+        problem =>
+          !('resolutionKind' in problem && ['node10', 'node16-cjs'].includes(problem.resolutionKind)),
+      )
+      expect(wrong, file).toEqual([])
+    }
+  })
+})
+
+describe('bundlers leave out what is not used', () => {
+  const source = "import { grid } from '@reallm/vq'\nglobalThis.used = grid\n"
+  const all = "import * as all from '@reallm/vq'\nglobalThis.used = all\n"
+  const sizes = async (bundle: (contents: string) => Promise<string>) => {
+    const packed = async (contents: string) => gzipSync(await bundle(contents)).length
+    return { one: await packed(source), whole: await packed(all) }
+  }
+  const at = (contents: string) => {
+    const file = join(site, 'entry.mjs')
+    writeFileSync(file, contents)
+    return file
+  }
+
+  test('rollup', { timeout: 120_000 }, async () => {
+    const { one, whole } = await sizes(async contents => {
+      const bundle = await rollup({
+        input: at(contents),
+        plugins: [nodeResolve({ browser: true })],
+        onwarn: () => {},
+      })
+      const { output } = await bundle.generate({ format: 'es' })
+      await bundle.close()
+      return output[0].code
+    })
+    expect(one).toBeLessThan(0.7 * whole)
+  })
+
+  test('webpack', { timeout: 120_000 }, async () => {
+    const { one, whole } = await sizes(
+      contents =>
+        new Promise((resolve, reject) => {
+          const output = { path: join(site, 'packed'), filename: 'main.js' }
+          webpack({ mode: 'production', context: site, entry: at(contents), output }, (error, stats) => {
+            if (error || stats?.hasErrors()) reject(error ?? new Error(stats!.toString('errors-only')))
+            else resolve(readFileSync(join(output.path, output.filename), 'utf8'))
+          })
+        }),
+    )
+    expect(one).toBeLessThan(0.7 * whole)
   })
 })
 
