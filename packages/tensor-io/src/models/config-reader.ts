@@ -167,8 +167,9 @@ export class ConfigReader {
         `config.json: rope_theta must be a positive number, got ${rope_theta}`,
       )
     }
-    // LongRoPE has had other names.
-    const rope_type = given.short_factor ? 'longrope' : (given.rope_type ?? given.type ?? 'default')
+    const named = given.rope_type ?? given.type ?? 'default'
+    // LongRoPE has had other names. The sections of a multimodal rope are alike in texts.
+    const rope_type = given.short_factor ? 'longrope' : named === 'mrope' ? 'default' : named
     return { ...given, rope_theta, rope_type }
   }
 

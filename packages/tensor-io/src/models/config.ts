@@ -38,7 +38,8 @@ export interface TransformerConfig {
 
 /** The family of a config.json. @throws `unsupported`, listing the known ones */
 export function familyOf(source: HuggingFaceConfig): Family {
-  const family = families.find(f => f.modelType === source.model_type)
+  const { model_type } = source
+  const family = families.find(f => f.modelType === model_type || f.within?.includes(String(model_type)))
   if (family) return family
   throw new ReallmError(
     'unsupported',

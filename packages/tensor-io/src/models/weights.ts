@@ -56,7 +56,7 @@ export async function openWeights(
 }
 
 async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<ModelWeights> {
-  const { config, unknown } = await readConfig(files)
+  const { config, wrapper, unknown } = await readConfig(files)
   const { modelType } = config
   const gguf = files.kind === 'gguf' ? await import('./gguf.ts') : undefined
   const inGguf = gguf?.ggufTensors(config)
@@ -73,7 +73,7 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
   }
   const stored = new Map([...shapes].map(tensor => [tensor[0], storedAs(tensor)]))
   const unused = await checkTensors(files, stored, config)
-  const warning = warningOf(files, unknown, unused)
+  const warning = warningOf(files, { wrapper, unknown, unused })
   if (warning !== undefined) warn(options, warning)
 
   async function read(name: string, rows?: readonly [number, number]): Promise<Tensor<'F32'>> {

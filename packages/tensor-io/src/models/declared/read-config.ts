@@ -1,6 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
-import { parseConfig, type TransformerConfig } from '../config.ts'
+import { familyOf, parseConfig, type TransformerConfig } from '../config.ts'
 import type { HuggingFaceConfig } from '../config-reader.ts'
 import { attentionsOf } from '../layer-spec.ts'
 import { unknownConfigKeys, unknownGgufKeys } from './config-keys.ts'
@@ -9,9 +9,12 @@ import { refuseQuantised } from './quantised.ts'
 import { recorded } from './recorded.ts'
 import { checkSizes } from './sizes.ts'
 import { storedNames } from './stored-names.ts'
+import { type TextDecoder, textDecoder } from './text-decoder.ts'
 
 export interface ReadConfig {
   readonly config: TransformerConfig
+  /** What the multimodal model is called whose text decoder it is. */
+  readonly wrapper: string | undefined
   /** What the configuration says that nothing read, in phrases. */
   readonly unknown: readonly string[]
 }
@@ -31,16 +34,18 @@ export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
     })
   }
   await refuseQuantised(files)
-  checkSizes(files.config, files)
-  const { config, unknown } = parsed(files.config)
+  const { source, wrapper } = decoderOf(files.config)
+  checkSizes(source, files)
+  const { config, unknown } = parsed(source)
   const nameOf = storedNames(files)
   const embedding = nameOf('model.embed_tokens.weight')
   if (!config.tiedHead || !(await hasOwnHead(files, nameOf('lm_head.weight'), embedding))) {
-    return { config, unknown: keysOf('config.json', unknown) }
+    return { config, wrapper, unknown: keysOf('config.json', unknown) }
   }
-  const untied = parsed({ ...files.config, tie_word_embeddings: false })
+  const untied = parsed({ ...source, tie_word_embeddings: false })
   return {
     config: untied.config,
+    wrapper,
     unknown: [
       ...keysOf('config.json', unknown),
       'tie_word_embeddings of config.json (a head that differs is stored, and used)',
@@ -59,7 +64,15 @@ async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
   const config = parseConfig(source)
   const unread = metadata.unread()
   const unknown = unknownGgufKeys(files.metadata, unread, attentionsOf(config.layerSpecs)[0]?.headDim)
-  return { config, unknown: keysOf('the metadata', unknown) }
+  return { config, wrapper: undefined, unknown: keysOf('the metadata', unknown) }
+}
+
+/** The configuration of the decoder, by its family's name for it. */
+function decoderOf(config: HuggingFaceConfig): TextDecoder {
+  const { source, wrapper } = textDecoder(config)
+  if (wrapper === undefined) return { source, wrapper }
+  const { modelType, architecture } = familyOf(source)
+  return { source: { ...source, model_type: modelType, architectures: [architecture] }, wrapper }
 }
 
 function parsed(source: HuggingFaceConfig): { config: TransformerConfig; unknown: string[] } {

@@ -83,6 +83,10 @@ export const gemma3: Family = {
   defaults: {
     tie_word_embeddings: true,
     hidden_activation: 'gelu_pytorch_tanh',
+    // multimodal models leave out what is so
+    vocab_size: 262_208,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
     head_dim: 256,
     query_pre_attn_scalar: 256,
     rope_theta: 1_000_000,

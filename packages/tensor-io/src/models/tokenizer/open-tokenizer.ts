@@ -5,6 +5,7 @@ import { warn } from '../../core/progress.ts'
 import { textOf } from '../../core/read-text.ts'
 import { type ModelFiles, type OpenOptions, templateFolder } from '../../formats/model-files.ts'
 import { tokenIds } from '../config.ts'
+import { textDecoder } from '../declared/text-decoder.ts'
 import type { TextTokenizer } from './create-tokenizer.ts'
 
 /**
@@ -43,7 +44,7 @@ export async function openTokenizer(
       tokenizer,
       config: templates === undefined ? config : { ...config, chat_template: templates },
     },
-    tokenIds(generation.eos_token_id ?? files.config.eos_token_id),
+    tokenIds(generation.eos_token_id ?? textDecoder(files.config).source.eos_token_id),
     name,
   )
 }
