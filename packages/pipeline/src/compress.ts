@@ -1,8 +1,9 @@
-import { type ModelFiles, ReallmError } from '@reallm/tensor-io'
+import { type ModelFiles, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
 import { createHash } from '#platform'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import { type BudgetOptions, budgetOf } from './allocate/budget.ts'
 import { type Identity, openCheckpoint } from './checkpoint/checkpoint.ts'
+import type { Encoder } from './encoder/encode-job.ts'
 import { evaluate } from './evaluate/evaluate.ts'
 import { isUnchanged } from './open/is-unchanged.ts'
 import { startClock } from './output/clock.ts'
@@ -49,9 +50,15 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     const inputs = { model: typeof source === 'string' ? source : undefined, calibration }
     const destination = await openDestination(to, { inputs, force, resume })
 
-    const stages = inStages(compressStages, options)
+    let followed: Encoder | undefined
+    const onProgress = (event: ProgressEvent) => {
+      followed?.follow?.(event)
+      options.onProgress?.(event)
+    }
+    const stages = inStages(compressStages, { signal: options.signal, onProgress })
     const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
     const { model, settings, table, sequences, encoder } = started
+    followed = encoder
     const at = (stage: keyof typeof compressStages) => ({
       ...started,
       settings: { ...settings, ...stages.work(stage) },

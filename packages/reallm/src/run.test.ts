@@ -74,7 +74,7 @@ async function altered(name: string, change: (values: Float32Array) => void): Pr
 
 describe('help', () => {
   const commands =
-    'inspect convert tokenize eval plan compress finetune generate chat serve pack worker recipes doctor bench'.split(
+    'inspect convert tokenize eval plan compress finetune generate chat serve pack worker status recipes doctor bench'.split(
       ' ',
     )
 

@@ -15,6 +15,7 @@ import { packCommand } from './commands/pack.ts'
 import { planCommand } from './commands/plan.ts'
 import { recipesCommand } from './commands/recipes.ts'
 import { serveCommand } from './commands/serve.ts'
+import { statusCommand } from './commands/status.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
 import { workerCommand } from './commands/worker.ts'
 import type { Io } from './io.ts'
@@ -33,6 +34,7 @@ const commands = [
   serveCommand,
   packCommand,
   workerCommand,
+  statusCommand,
   recipesCommand,
   doctorCommand,
   benchCommand,

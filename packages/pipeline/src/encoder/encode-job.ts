@@ -1,7 +1,7 @@
-import type { Matrix } from '@reallm/tensor-io'
+import type { Matrix, ProgressEvent } from '@reallm/tensor-io'
 import type { MatrixModule } from '../open/model-parts.ts'
-import type { SharedTensors } from '../recipes/configuration.ts'
-import type { Effort } from '../recipes/recipe.ts'
+import type { Configuration, SharedTensors } from '../recipes/configuration.ts'
+import { type Effort, findConfiguration, type Recipe } from '../recipes/recipe.ts'
 import type { EncodeResult, RoundingStatistics } from './encode-matrix.ts'
 
 /** One matrix to encode, in one or several configurations: plain data, so that it can go to another thread or machine. */
@@ -27,5 +27,17 @@ export interface EncodeJob extends RoundingStatistics {
 export interface Encoder {
   readonly threads: number
   encode(job: EncodeJob): Promise<EncodeResult[]>
+  /** Hears how far the run is that it works for, to tell whoever asks from elsewhere. */
+  follow?(event: ProgressEvent): void
   close(): Promise<void>
+}
+
+/** A job's configuration, with the shared decoder that was fitted for it. */
+export function configurationOf(
+  recipe: Recipe,
+  { module, effort }: Pick<EncodeJob, 'module' | 'effort'>,
+  { id, shared }: EncodeJob['configurations'][number],
+): Configuration {
+  const found = findConfiguration(recipe, module, effort, id)
+  return shared ? found.shared!.with(shared) : found
 }

@@ -1,16 +1,15 @@
 import { fileStore } from '@reallm/tensor-io'
 import { join } from '#platform'
-import { findConfiguration, type Recipe } from '../recipes/recipe.ts'
-import type { EncodeJob } from './encode-job.ts'
+import type { Recipe } from '../recipes/recipe.ts'
+import { configurationOf, type EncodeJob } from './encode-job.ts'
 import { type EncodeResult, encodeMatrix } from './encode-matrix.ts'
 
 /** Encodes one job in this thread. */
 export async function runJob(recipe: Recipe, job: EncodeJob, signal?: AbortSignal): Promise<EncodeResult[]> {
-  const { module, effort, w, seed, compareFeedback, checkpoints } = job
+  const { module, w, seed, compareFeedback, checkpoints } = job
   const results: EncodeResult[] = []
-  for (const { id, shared } of job.configurations) {
-    const found = findConfiguration(recipe, module, effort, id)
-    const configuration = shared ? found.shared!.with(shared) : found
+  for (const each of job.configurations) {
+    const configuration = configurationOf(recipe, job, each)
     const options = {
       seed,
       compareFeedback,

@@ -60,7 +60,7 @@ export const compressCommand = (io: Io): Command =>
       ).choices(['native-gpu', 'native', 'webgpu', 'wasm', 'cpu']),
     )
     .option('--queue <url>', 'send matrices to machines that run `reallm worker` on this Redis')
-    .option('--shared <dir>', 'directory that all of these machines see')
+    .option('--shared <place>', 'directory that all of these machines see, or s3://bucket/prefix')
     .option('--no-sequential', 'round all matrices on the original model: faster on many workers, less exact')
     .option('--no-eval', 'do not measure perplexity at the end')
     .option('--json', 'the report as one JSON object on stdout')
@@ -83,7 +83,7 @@ and a model card. Work in progress is kept in <dir>.work.
       const { ReallmError } = await import('@reallm/tensor-io')
       if ((options.queue === undefined) !== (options.shared === undefined)) {
         throw new ReallmError('bad-option', '--queue and --shared belong together', {
-          hint: '--queue redis://host:6379 --shared DIR, a directory that all machines see',
+          hint: '--queue redis://host:6379 --shared DIR, a directory that all machines see, or s3://bucket/prefix',
         })
       }
       const progress = progressOn(io)

@@ -15,7 +15,7 @@ export const workerCommand = (io: Io): Command =>
       'Encode matrices for `reallm compress --queue` on other machines, until stopped with Ctrl-C.',
     )
     .requiredOption('--queue <url>', 'Redis that the jobs come from, like redis://host:6379')
-    .requiredOption('--shared <dir>', 'directory that all machines see; matrices go through it')
+    .requiredOption('--shared <place>', 'directory that all machines see, or s3://bucket/prefix')
     .option('--threads <number>', 'matrices at a time (default: one per core)', parseWhole(0))
     .addHelpText(
       'after',
@@ -24,8 +24,9 @@ Examples:
   $ reallm worker --queue redis://10.0.0.1:6379 --shared /mnt/shared         on as many machines as you like
   $ reallm compress model.gguf -o out -b 3 --queue redis://10.0.0.1:6379 --shared /mnt/shared
 
-The queue takes npm packages of its own: npm install bullmq ioredis. Workers trust who can write to Redis and to the shared
-directory: keep both inside your network. The same version of Node everywhere gives the same bytes as one machine.
+The queue takes npm packages of its own: npm install bullmq ioredis, and @aws-sdk/client-s3 for s3://, which finds its address
+and keys in AWS_ENDPOINT_URL, AWS_REGION and so on. Workers trust who can write to Redis and to the shared place: keep both inside
+your network. Only runs of the same release and the same Node find this worker, so that bytes are those of one machine.
 `,
     )
     .action(async ({ queue, shared, threads }: Options) => {
@@ -34,6 +35,6 @@ directory: keep both inside your network. The same version of Node everywhere gi
       await serveQueue({
         ...{ url: queue, shared, signal: io.signal },
         threads,
-        onProgress: ({ name }) => io.err(`${name}\n`),
+        onProgress: ({ name, message }) => io.err(`${message ?? name}\n`),
       })
     })

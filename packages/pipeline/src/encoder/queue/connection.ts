@@ -1,12 +1,39 @@
+import { readFileSync } from 'node:fs'
 import { ReallmError } from '@reallm/tensor-io'
 
-/** The queue that jobs of all runs go through; the number tells how they are written. */
-export const queueName = 'reallm-encode-2'
+/** What the queues of all versions begin with. */
+const family = 'reallm-encode'
+/** How jobs and answers are written. */
+const format = 3
 
-/** What is sent: where the job's file lies in the shared directory, and its SHA-256. */
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+/** What must be alike for the same bytes, in words: the release, Node's and the processor's kind. */
+export const versionHere = `${format}-${version}-node${process.versions.node.split('.')[0]}-${process.arch}`
+
+/** The queue that jobs of all runs of this version go through: workers of other versions do not see them. */
+export const queueName = `${family}-${versionHere}`
+
+/** The version that a queue's name tells; undefined for other queues. */
+export const versionOf = (name: string): string | undefined =>
+  name.startsWith(`${family}-`) ? name.slice(family.length + 1) : undefined
+
+/** What is sent: the name of the job's file among the shared ones, and its SHA-256. */
 export interface QueuedJob {
   readonly file: string
   readonly digest: string
+  /** Names of the workers that failed at it: others shall try. */
+  readonly not: readonly string[]
+}
+
+/** What a worker says when it is through with a job. */
+export interface Done {
+  /** The worker's name. */
+  readonly by: string
+  /** Why there is no answer. */
+  readonly failed?: string | undefined
 }
 
 interface Connected {

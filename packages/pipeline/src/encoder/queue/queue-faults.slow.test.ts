@@ -1,43 +1,33 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { matrix, type ProgressEvent, random } from '@reallm/tensor-io'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasRedis, startRedis, untilThere } from '../../../test/redis.ts'
 import { builtInRecipe } from '../../recipes/recipes.ts'
 import { answerOf } from '../answer.ts'
-import type { EncodeJob, Encoder } from '../encode-job.ts'
+import type { EncodeJob } from '../encode-job.ts'
 import type { EncodeResult } from '../encode-matrix.ts'
 import { runJob } from '../run-job.ts'
-import { connect, type QueuedJob, queueName } from './connection.ts'
+import { answerBytes } from './answer-of-job.ts'
+import { connect, type Done, type QueuedJob, queueName, versionHere } from './connection.ts'
 import { type QueueOptions, queueEncoder } from './queue-encoder.ts'
-import { answerPath, readSealed, sealed } from './sealed.ts'
+import { queueStatus } from './queue-status.ts'
+import { answerName, sealed, unsealed } from './sealed.ts'
+import { serveQueue } from './serve-queue.ts'
 
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0
-if (!hasRedis) console.warn('Faults of the queue are not tested: there is no redis-server on the path.')
-
-describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
-  let folder: string
+describe.skipIf(!hasRedis('Faults of the queue are'))('a queue whose parts fail', () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>
   let shared: string
   let url: string
-  let redis: ChildProcess
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'reallm-faults-'))
-    shared = join(folder, 'shared')
-    const port = await freePort()
-    url = `redis://127.0.0.1:${port}`
-    const options = ['--port', String(port), '--save', '', '--bind', '127.0.0.1']
-    redis = spawn('redis-server', options, { cwd: folder })
-    for await (const line of redis.stdout!) if (String(line).includes('Ready to accept')) break
+    redis = await startRedis()
+    url = redis.url
+    shared = join(redis.folder, 'shared')
   })
-  afterAll(async () => {
-    redis.kill()
-    await rm(folder, { recursive: true, force: true })
-  })
+  afterAll(() => redis.stop())
 
   const job: EncodeJob = {
     recipe: 'gptq',
@@ -51,12 +41,18 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
   const here = () => errorsOf(runJob(builtInRecipe('gptq'), job))
 
   /** One worker that answers as `respond` says; returns what ends it. */
-  async function worker(respond: (job: QueuedJob, path: string) => Promise<void>) {
+  async function worker(
+    respond: (job: QueuedJob, path: string) => Promise<void>,
+    name = 'worker',
+  ): Promise<() => Promise<void>> {
     const { bullmq, connection } = await connect(url)
-    const made = new bullmq.Worker<QueuedJob>(
+    const made = new bullmq.Worker<QueuedJob, Done>(
       queueName,
-      ({ data }) => respond(data, join(shared, data.file)),
-      { connection },
+      async ({ data }) => {
+        await respond(data, join(shared, data.file))
+        return { by: name }
+      },
+      { connection, name },
     )
     made.on('error', () => {})
     await made.waitUntilReady()
@@ -65,22 +61,32 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
       connection.disconnect()
     }
   }
-  async function answer({ digest }: QueuedJob, path: string): Promise<void> {
-    const given = deserialize(await readSealed(path, digest)) as EncodeJob
-    const answer = await answerOf(() => runJob(builtInRecipe('gptq'), given))
-    await writeFile(answerPath(path), sealed(serialize(answer), digest))
+  const given = async ({ file, digest }: QueuedJob, path: string) =>
+    deserialize(unsealed(file, await readFile(path), digest)) as EncodeJob
+  const write = ({ digest }: QueuedJob, path: string, bytes: Uint8Array) =>
+    writeFile(answerName(path), sealed(bytes, digest))
+  async function answer(message: QueuedJob, path: string): Promise<void> {
+    const job = await given(message, path)
+    await write(message, path, answerBytes(await answerOf(() => runJob(builtInRecipe('gptq'), job))))
   }
-  /** Workers take a moment to register. */
-  async function open(options: Partial<QueueOptions> = {}): Promise<Encoder> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await queueEncoder({ url, shared, ...options })
-      } catch (error) {
-        if (attempt === 50) throw error
-        await new Promise(resolve => setTimeout(resolve, 100))
-      }
+  /** A worker as `reallm worker` starts it. */
+  function serve(where = shared) {
+    const stop = new AbortController()
+    const warnings: string[] = []
+    const served = serveQueue({
+      ...{ url, shared: where, threads: 0, signal: stop.signal },
+      onProgress: ({ event, message }) => event === 'warning' && warnings.push(String(message)),
+    })
+    return {
+      warnings,
+      end: () => {
+        stop.abort()
+        return served
+      },
     }
   }
+  const open = (options: Partial<QueueOptions> = {}) =>
+    untilThere(() => queueEncoder({ url, shared, ...options }))
 
   test('an altered answer, an altered job and a missing answer are sent again', async () => {
     let tries = 0
@@ -89,7 +95,7 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
       if (tries === 1) return
       if (tries === 2) await writeFile(path, flipped(await readFile(path)))
       await answer(message, path)
-      if (tries === 3) await writeFile(answerPath(path), flipped(await readFile(answerPath(path))))
+      if (tries === 3) await writeFile(answerName(path), flipped(await readFile(answerName(path))))
     })
     const pool = await open()
     expect(await errorsOf(pool.encode(job))).toEqual(await here())
@@ -104,9 +110,134 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
     const pool = await open()
     await expect(pool.encode(job)).rejects.toMatchObject({
       code: 'io',
-      message: 'm: its answer is not in the shared directory; it was sent 5 times',
+      message: 'm: its answer is not among the shared files; it was sent 5 times',
     })
     await pool.close()
+    await end()
+  })
+
+  const listener = () => {
+    const said: string[] = []
+    return { said, onProgress: ({ message }: ProgressEvent) => said.push(String(message)) }
+  }
+
+  const lies: Record<string, (results: EncodeResult[]) => unknown> = {
+    'no results': () => ({ results: [] }),
+    'another matrix': ([result]) => ({
+      results: [{ ...result, encoded: { ...result.encoded, shape: [16, 96] } }],
+    }),
+    'other codes': ([result]) => {
+      const [name, part] = Object.entries(result.encoded.parts)[0]
+      const data = new Uint8Array(part.data.length).fill(1)
+      return {
+        results: [{ ...result, encoded: { ...result.encoded, parts: { [name]: { ...part, data } } } }],
+      }
+    },
+    'a text': () => 'done',
+  }
+  test.each(Object.keys(lies))('a worker that answers with %s is found out, another one asked', async lie => {
+    const asked: string[] = []
+    const endLiar = await worker(async (message, path) => {
+      asked.push('liar')
+      await write(
+        message,
+        path,
+        serialize(lies[lie](await runJob(builtInRecipe('gptq'), await given(message, path)))),
+      )
+    }, 'liar')
+    const { said, onProgress } = listener()
+    const pool = await open({ onProgress })
+    const result = errorsOf(pool.encode(job))
+    while (asked.length === 0) await new Promise(resolve => setTimeout(resolve, 10))
+    const honest = serve()
+    expect(await result).toEqual(await here())
+    expect(said[0]).toContain('is no answer to its job')
+    await pool.close()
+    await Promise.all([endLiar(), honest.end()])
+  })
+
+  test('what a stalled worker has is given to another one', async () => {
+    const held: Promise<void>[] = []
+    let release = () => {}
+    const endStalled = await worker(() => {
+      const wait = new Promise<void>(resolve => {
+        release = resolve
+      })
+      held.push(wait)
+      return wait
+    }, 'stalled')
+    const { said, onProgress } = listener()
+    const pool = await open({ onProgress, stall: 0.2 })
+    const result = errorsOf(pool.encode(job))
+    while (held.length === 0) await new Promise(resolve => setTimeout(resolve, 10))
+    const other = serve()
+    expect(await result).toEqual(await here())
+    expect(said.some(text => text.includes('its worker has said nothing for'))).toBe(true)
+    release()
+    await pool.close()
+    await Promise.all([endStalled(), other.end()])
+    expect(await readdir(shared)).toEqual([])
+  })
+
+  test('a worker that cannot use the shared files says so and leaves jobs to others', async () => {
+    const place = join(redis.folder, 'elsewhere')
+    const lost = serve(place)
+    const pool = await open()
+    const result = errorsOf(pool.encode(job))
+    while (lost.warnings.length === 0) await new Promise(resolve => setTimeout(resolve, 10))
+    const other = serve()
+    expect(await result).toEqual(await here())
+    expect(lost.warnings[0]).toMatch(/^m: .*\.job is not in .*elsewhere$/)
+    await pool.close()
+    await Promise.all([lost.end(), other.end()])
+  })
+
+  test('workers of another version get no jobs; who waits hears of them', async () => {
+    const { bullmq, connection } = await connect(url)
+    const name = queueName.replace(versionHere, '1-0.0.1-node18-x64')
+    const old = new bullmq.Worker(name, async () => {}, { connection, name: 'old' })
+    old.on('error', () => {})
+    await old.waitUntilReady()
+    await new bullmq.Queue(name, { connection }).waitUntilReady()
+    await expect(
+      untilThere(async () => {
+        const { queues } = await queueStatus(url)
+        if (!queues.some(each => each.workers.includes('old'))) throw new Error('not yet')
+      }),
+    ).resolves.toBeUndefined()
+    await expect(queueEncoder({ url, shared })).rejects.toThrow(
+      `nobody is there to encode: its workers are of version 1-0.0.1-node18-x64, not ${versionHere}`,
+    )
+    await old.close(true)
+    connection.disconnect()
+  })
+
+  test('whoever asks hears of runs, workers and jobs', async () => {
+    const end = await worker(answer, 'one')
+    const pool = await open()
+    pool.follow?.({
+      event: 'matrix-end',
+      name: 'model.layers.0',
+      done: 1,
+      total: 4,
+      overall: { share: 0.25, eta: 9 },
+    })
+    await pool.encode(job)
+    const { runs, queues, version } = await untilThere(async () => {
+      const status = await queueStatus(url)
+      if (status.runs.length === 0) throw new Error('not yet')
+      return status
+    })
+    expect(runs).toMatchObject([
+      { at: 'model.layers.0', share: 0.25, eta: 9, waiting: 0, answered: 1, version },
+    ])
+    expect(queues.find(each => each.version === version)).toMatchObject({
+      workers: ['one'],
+      waiting: 0,
+      active: 0,
+    })
+    await pool.close()
+    expect((await queueStatus(url)).runs).toEqual([])
     await end()
   })
 
@@ -124,11 +255,6 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
     await Promise.all([pool.close(), endLater(), queue.close()])
     connection.disconnect()
   })
-
-  const listener = () => {
-    const said: string[] = []
-    return { said, onProgress: ({ message }: ProgressEvent) => said.push(String(message)) }
-  }
 
   test('says whom it waits for, and ends when nobody works', async () => {
     const end = await worker(answer)
@@ -149,8 +275,8 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
     const { said, onProgress } = listener()
     const pool = await open({ patience: 3, onProgress })
     await end()
-    redis.kill('SIGKILL')
-    await once(redis, 'exit')
+    redis.server.kill('SIGKILL')
+    await once(redis.server, 'exit')
     await expect(pool.encode(job)).rejects.toThrow('for Redis: it does not answer')
     expect(said).toEqual([expect.stringContaining('waiting for Redis')])
     await pool.close()
@@ -160,12 +286,4 @@ describe.skipIf(!hasRedis)('a queue whose parts fail', () => {
 function flipped(bytes: Uint8Array): Uint8Array {
   bytes[bytes.length >> 1] ^= 16
   return bytes
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

@@ -1,45 +1,47 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { matrix, random } from '@reallm/tensor-io'
 import { fixture } from '@reallm/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import S3rver from 's3rver'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort, hasRedis, startRedis, untilThere } from '../../../test/redis.ts'
 import { compress } from '../../compress.ts'
 import { builtInRecipe } from '../../recipes/recipes.ts'
 import type { EncodeJob } from '../encode-job.ts'
 import { runJob } from '../run-job.ts'
 import { queueEncoder, serveQueue } from './index.ts'
-
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0
-if (!hasRedis) console.warn('The queue is not tested: there is no redis-server on the path.')
+import { openSharedFiles } from './open-shared-files.ts'
 
 const golden = fixture('models/llama-gqa-tied')
 
-describe.skipIf(!hasRedis)('the queue', () => {
-  let folder: string
-  let shared: string
+describe.skipIf(!hasRedis('The queue is'))('the queue', () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>
+  let store: S3rver
+  let directory: string
   let url: string
-  let redis: ChildProcess
-  const stop = new AbortController()
+  const bucket = 's3://matrices/of/a run'
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'reallm-queue-'))
-    shared = join(folder, 'shared')
-    const port = await freePort()
-    url = `redis://127.0.0.1:${port}`
-    redis = spawn('redis-server', ['--port', String(port), '--save', '', '--bind', '127.0.0.1'], {
-      cwd: folder,
+    redis = await startRedis()
+    url = redis.url
+    directory = join(redis.folder, 'shared')
+    const buckets = [{ name: 'matrices', configs: [] }]
+    const at = { address: '127.0.0.1', port: await freePort() }
+    store = new S3rver({
+      ...at,
+      directory: join(redis.folder, 's3'),
+      silent: true,
+      configureBuckets: buckets,
     })
-    for await (const line of redis.stdout!) if (String(line).includes('Ready to accept')) break
+    await store.run()
+    vi.stubEnv('AWS_ENDPOINT_URL', `http://${at.address}:${at.port}`)
+    vi.stubEnv('AWS_REGION', 'us-east-1')
+    for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(key, 'S3RVER')
   })
   afterAll(async () => {
-    stop.abort()
-    redis.kill()
-    await once(redis, 'exit')
-    await rm(folder, { recursive: true, force: true })
+    vi.unstubAllEnvs()
+    await store.close()
+    await redis.stop()
   })
 
   const job = (
@@ -55,59 +57,75 @@ describe.skipIf(!hasRedis)('the queue', () => {
   })
 
   test('says when nobody is there, and when Redis is not', async () => {
-    await expect(queueEncoder({ url, shared })).rejects.toMatchObject({
+    await expect(queueEncoder({ url, shared: directory })).rejects.toMatchObject({
       code: 'not-found',
       hint: expect.stringContaining('reallm worker --queue'),
     })
     const nowhere = `redis://127.0.0.1:${await freePort()}`
-    await expect(queueEncoder({ url: nowhere, shared })).rejects.toMatchObject({ code: 'io' })
+    await expect(queueEncoder({ url: nowhere, shared: directory })).rejects.toMatchObject({ code: 'io' })
   })
 
-  test('workers give what this thread gives, errors too, and leave no files', async () => {
-    const workers = [1, 2].map(() => serveQueue({ url, shared, threads: 0, signal: stop.signal }))
-    const pool = await untilThere(() => queueEncoder({ url, shared }))
-    const jobs = [0, 1, 2, 1].map(bits => job(bits))
-    const results = await Promise.all(jobs.map(each => pool.encode(each)))
-    for (const [i, [{ encoded, decoded, error }]] of results.entries()) {
-      const [here] = await runJob(builtInRecipe('gptq'), jobs[i])
-      expect({ encoded, decoded, error }).toEqual({
-        encoded: here.encoded,
-        decoded: here.decoded,
-        error: here.error,
-      })
+  test('files in a directory or in a bucket are there entirely, or not at all', async () => {
+    for (const where of [directory, bucket]) {
+      const files = await openSharedFiles(where)
+      expect(await files.read('a.job')).toBeUndefined()
+      expect(await files.has('a.job')).toBe(false)
+      await files.write('a.job', Uint8Array.of(1, 2, 3))
+      expect(await files.has('a.job')).toBe(true)
+      expect([...(await files.read('a.job'))!]).toEqual([1, 2, 3])
+      for (let i = 0; i < 2; i++) await files.remove('a.job')
+      expect(await files.has('a.job')).toBe(false)
+      files.close()
     }
-    const broken = job(1, new Float32Array(32 * 48).fill(Number.NaN))
-    await expect(pool.encode(broken)).rejects.toMatchObject({ name: 'ReallmError', message: /m1/ })
-    await pool.close()
-    expect(await readdir(shared)).toEqual([])
-
-    const options = { bits: 4, recipe: 'gptq', effort: 'fast', evaluate: false } as const
-    const [alone, together] = [join(folder, 'alone'), join(folder, 'together')]
-    await compress(golden, { ...options, to: alone })
-    await compress(golden, { ...options, to: together, queue: { url, shared } })
-    const bytes = (dir: string) => readFile(join(dir, 'model.safetensors'))
-    expect(await bytes(together)).toEqual(await bytes(alone))
-    stop.abort()
-    await Promise.all(workers)
   })
+
+  test('a bucket that is not there is named, with what to look at', async () => {
+    await expect(openSharedFiles('s3://')).rejects.toThrow('it names no bucket')
+    const files = await openSharedFiles('s3://nowhere')
+    await expect(files.write('a.job', Uint8Array.of(1))).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringContaining('s3://nowhere/a.job: the store refused it (NoSuchBucket'),
+      hint: expect.stringContaining('AWS_ENDPOINT_URL'),
+    })
+    files.close()
+  })
+
+  test.each(['a directory', 'a bucket'])(
+    'by way of %s, workers give what this thread gives, errors too, and leave no files',
+    async place => {
+      const shared = place === 'a bucket' ? bucket : directory
+      const left = async () =>
+        place === 'a bucket'
+          ? (await readdir(join(redis.folder, 's3', 'matrices'), { recursive: true })).filter(name =>
+              name.includes('.job'),
+            )
+          : readdir(directory)
+      const stop = new AbortController()
+      const workers = [1, 2].map(() => serveQueue({ url, shared, threads: 0, signal: stop.signal }))
+      const pool = await untilThere(() => queueEncoder({ url, shared }))
+      const jobs = [0, 1, 2, 1].map(bits => job(bits))
+      const results = await Promise.all(jobs.map(each => pool.encode(each)))
+      for (const [i, [{ encoded, decoded, error }]] of results.entries()) {
+        const [here] = await runJob(builtInRecipe('gptq'), jobs[i])
+        expect({ encoded, decoded, error }).toEqual({
+          encoded: here.encoded,
+          decoded: here.decoded,
+          error: here.error,
+        })
+      }
+      const broken = job(1, new Float32Array(32 * 48).fill(Number.NaN))
+      await expect(pool.encode(broken)).rejects.toMatchObject({ name: 'ReallmError', message: /m1/ })
+      await pool.close()
+      expect(await left()).toEqual([])
+
+      const options = { bits: 4, recipe: 'gptq', effort: 'fast', evaluate: false } as const
+      const [alone, together] = ['alone', 'together'].map(name => join(redis.folder, `${name} by ${place}`))
+      await compress(golden, { ...options, to: alone })
+      await compress(golden, { ...options, to: together, queue: { url, shared } })
+      const bytes = (dir: string) => readFile(join(dir, 'model.safetensors'))
+      expect(await bytes(together)).toEqual(await bytes(alone))
+      stop.abort()
+      await Promise.all(workers)
+    },
+  )
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
-
-/** Workers take a moment to register. */
-async function untilThere<T>(open: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await open()
-    } catch (error) {
-      if (attempt === 50) throw error
-      await new Promise(resolve => setTimeout(resolve, 100))
-    }
-  }
-}

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { ReallmError } from '@reallm/tensor-io'
 
 const digestLength = 32
 
-/** Where the answer to a job's file lies. */
-export const answerPath = (job: string): string => `${job}.answer`
+/** The name of the answer to a job's file. */
+export const answerName = (job: string): string => `${job}.answer`
 
 export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -18,11 +17,10 @@ export function sealed(bytes: Uint8Array, belongsTo: string): Uint8Array<ArrayBu
 }
 
 /** The contents of a sealed file; throws `integrity` when they are not what was sealed. */
-export async function readSealed(path: string, belongsTo: string): Promise<Uint8Array> {
-  const file = await readFile(path)
+export function unsealed(name: string, file: Uint8Array, belongsTo: string): Uint8Array {
   const bytes = file.subarray(digestLength)
   if (seal(bytes, belongsTo).equals(file.subarray(0, digestLength))) return bytes
-  throw new ReallmError('integrity', `${path} was altered: its SHA-256 is another one`, {
+  throw new ReallmError('integrity', `${name} was altered: its SHA-256 is another one`, {
     hint: 'check the disk and the network of the shared directory',
   })
 }

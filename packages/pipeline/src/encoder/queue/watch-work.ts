@@ -16,6 +16,8 @@ export interface Watched {
   queued(): string[]
   /** The queue does not know this job: it was lost, or is done. */
   lost(id: string): void
+  /** A worker has had this job for so many seconds. */
+  working(id: string, seconds: number, worker: string | undefined): void
   say(text: string): void
   giveUp(reason: string): void
 }
@@ -40,7 +42,11 @@ export function watchWork(watched: Watched): () => void {
   async function look(): Promise<void> {
     const ids = watched.queued()
     const jobs = await Promise.all(ids.map(id => queue.getJob(id)))
-    for (const [i, id] of ids.entries()) if (!jobs[i]) watched.lost(id)
+    for (const [i, id] of ids.entries()) {
+      const { processedOn, processedBy } = jobs[i] ?? {}
+      if (!jobs[i]) watched.lost(id)
+      else if (processedOn !== undefined) watched.working(id, (Date.now() - processedOn) / 1000, processedBy)
+    }
     const [workers, active] = await Promise.all([queue.getWorkersCount(), queue.getActive()])
     if (workers === 0 || active.length === 0) return
     if ((await watched.locks(active.map(({ id }) => `${queue.toKey(String(id))}:lock`))) > 0)
