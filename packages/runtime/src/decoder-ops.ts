@@ -1,14 +1,7 @@
-import { ReallmError } from '@reallm/tensor-io'
-import {
-  attentionOf,
-  gatedMlpOf,
-  type LayerSpec,
-  type LinearModule,
-  type Norm,
-  type Projection,
-  type TransformerConfig,
-} from '@reallm/tensor-io/models'
-import type { GroupMember, NormOp, Op, Slot } from './backend/op.ts'
+import { gatedMlpOf, type LayerSpec, type TransformerConfig } from '@reallm/tensor-io/models'
+import type { Op } from './backend/op.ts'
+import { mixerOp } from './mixer-op.ts'
+import { OpWriter } from './op-writer.ts'
 import type { DecoderWeights } from './weights.ts'
 
 /** The forward pass of a model: its layers as data become ops. */
@@ -31,26 +24,11 @@ export function decoderOps(config: TransformerConfig, weights: DecoderWeights): 
 }
 
 function mixer(w: OpWriter, { mixer, norms, scales }: LayerSpec, layer: number): Op[] {
-  const spec = attentionOf(mixer, 'the runtime')
-  const { heads, kvHeads, headDim, qkNorm } = spec
-  if (spec.gated) {
-    throw new ReallmError('unsupported', `${spec.output.name}: the runtime knows no gated attention`)
-  }
-  const query = w.slot('query', heads * headDim)
-  const key = w.slot('key', kvHeads * headDim)
-  const value = w.slot('value', kvHeads * headDim)
-  const attended = w.slot('attended', heads * headDim)
+  const { inputs, op } = mixerOp(w, mixer, layer)
   return [
-    w.project(norms.beforeMixer, [
-      [spec.query, query],
-      [spec.key, key],
-      [spec.value, value],
-    ]),
-    {
-      ...{ kind: 'attend', spec, layer, query, key, value, to: attended },
-      norms: qkNorm && { query: w.norm(qkNorm.query), key: w.norm(qkNorm.key) },
-    },
-    w.residual(spec.output, attended, norms.afterMixer, scales.residual),
+    w.project(norms.beforeMixer, inputs),
+    op,
+    w.residual(mixer.output, op.to, norms.afterMixer, scales.residual),
   ]
 }
 
@@ -66,44 +44,4 @@ function feedForward(w: OpWriter, { ffn, norms, scales }: LayerSpec): Op[] {
     { kind: 'gated-product', activation: mlp.activation, gate, up, to: gate },
     w.residual(mlp.down, gate, norms.afterFfn, scales.residual),
   ]
-}
-
-/** Finds the weights of ops, and gives layers the same slots. */
-class OpWriter {
-  readonly hidden: Slot
-  readonly #weights: DecoderWeights
-  readonly #slots = new Map<string, Slot>()
-
-  constructor(weights: DecoderWeights, hiddenSize: number) {
-    this.#weights = weights
-    this.hidden = this.slot('hidden', hiddenSize)
-  }
-
-  /** The slot of a purpose and width. */
-  slot(purpose: string, width: number): Slot {
-    const key = `${purpose} ${width}`
-    const slot = this.#slots.get(key) ?? { width }
-    this.#slots.set(key, slot)
-    return slot
-  }
-
-  norm({ name, eps }: Norm): NormOp {
-    return { weight: this.#weights.norms.get(name)!, eps }
-  }
-
-  /** Projections of the normed hidden states; those of one fused matrix become its parts. */
-  project(norm: Norm | undefined, projections: readonly (readonly [Projection, Slot])[]): Op {
-    const names = new Set(projections.map(([{ module }]) => module.name))
-    const members = [...names].map((name): GroupMember => {
-      const own = projections.filter(([{ module }]) => module.name === name)
-      const parts = own.map(([{ from }, to]) => ({ row: from, to }))
-      return { ...this.#weights.modules.get(name)!, parts }
-    })
-    return { kind: 'project', from: this.hidden, norm: norm && this.norm(norm), members }
-  }
-
-  residual({ name }: LinearModule, from: Slot, norm: Norm | undefined, scale: number): Op {
-    const module = this.#weights.modules.get(name)!
-    return { kind: 'residual', from, ...module, norm: norm && this.norm(norm), scale, hidden: this.hidden }
-  }
 }

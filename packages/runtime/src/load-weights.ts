@@ -1,5 +1,11 @@
 import { errorAt, type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import { linearModules, type ModelWeights, type Norm, normsOf } from '@reallm/tensor-io/models'
+import {
+  linearModules,
+  type ModelWeights,
+  mixerParameters,
+  type Norm,
+  normsOf,
+} from '@reallm/tensor-io/models'
 import type { Backend } from './backend/backend.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from './backend/weight.ts'
 import type { DecoderWeights, LoadedModule } from './weights.ts'
@@ -75,6 +81,7 @@ export async function loadWeights(
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
   const modules = new Map<string, LoadedModule>()
   const norms = new Map<string, Vector>()
+  const parameters = new Map<string, Vector>()
   const addNorm = async ({ name, offset }: Norm) => {
     norms.set(name, await vector(`${name}.weight`, offset))
   }
@@ -84,10 +91,11 @@ export async function loadWeights(
       modules.set(name, { weight, bias: bias ? await vector(`${name}.bias`) : undefined })
     }
     for (const norm of normsOf(spec)) await addNorm(norm)
+    for (const { name } of mixerParameters(spec.mixer)) parameters.set(name, await vector(name))
   }
   await addNorm(norm)
   const head = tiedHead ? embedding : await matrix('lm_head.weight', vocabSize, hiddenSize)
-  return { embedding, head, modules, norms }
+  return { embedding, head, modules, norms, parameters }
 }
 
 const codecsOf = (e: Described): string => (e.inner ? `${e.codec} of ${codecsOf(e.inner)}` : e.codec)

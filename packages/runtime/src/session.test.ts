@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openWeights } from '@reallm/tensor-io/models'
-import { writeRandomModel } from '@reallm/testing'
+import { fixture, writeRandomModel } from '@reallm/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openBackend } from './backend/open-backend.ts'
 import { Decoder } from './decoder.ts'
@@ -55,3 +55,28 @@ it('reads a text again when it becomes longer than LongRoPE’s short one, and w
   expect(distance(await session.feed(ids.slice(8)), long.subarray(13 * size))).toBeLessThan(1e-4)
   expect(session.tokens).toEqual(ids)
 })
+
+it.each(['lfm2', 'granitemoehybrid', 'qwen3_5_text'])(
+  'reads a text again from its start where the states of %s cannot go back',
+  async family => {
+    const model = await openWeights(fixture(`models/${family}`))
+    using backend = await openBackend({})
+    const weights = await loadWeights(backend, model, { form: 'f32' })
+    const decoder = await Decoder.create(backend, model.config, weights)
+    await model.close()
+    const fresh = async (ids: readonly number[]) => {
+      using session = new Session(decoder)
+      return await session.feed(ids)
+    }
+    using session = new Session(decoder)
+    await session.feed(ids)
+    session.truncate(5)
+    expect(session.tokens).toEqual(ids.slice(0, 5))
+    expect(distance(await session.next(9), await fresh([...ids.slice(0, 5), 9]))).toBeLessThan(1e-4)
+
+    const other = [...ids.slice(0, 3), 30, 31, 32]
+    const unread = session.resume(other)
+    expect(unread).toEqual([30, 31, 32])
+    expect(distance(await session.feed(unread), await fresh(other))).toBeLessThan(1e-4)
+  },
+)

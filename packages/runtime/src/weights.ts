@@ -14,4 +14,6 @@ export interface DecoderWeights {
   readonly modules: ReadonlyMap<string, LoadedModule>
   /** Factors of each norm, its offset added. */
   readonly norms: ReadonlyMap<string, Vector>
+  /** What mixers have beside linear layers and norms, by whole name. */
+  readonly parameters: ReadonlyMap<string, Vector>
 }

@@ -24,7 +24,7 @@ export const goldenModels = [
   'qwen3_5_text',
 ]
 
-const notInRuntime = ['qwen3_moe', 'gpt_oss', 'lfm2', 'granitemoehybrid', 'qwen3_5_text']
+const notInRuntime = ['qwen3_moe', 'gpt_oss']
 /** Those that the runtime runs. */
 export const goldenModelsInRuntime = goldenModels.filter(name => !notInRuntime.includes(name))
 

@@ -1,4 +1,5 @@
 import type { Activation, Attention } from '@reallm/tensor-io/models'
+import type { RecurrentOp } from './recurrent-op.ts'
 import type { Vector, Weight } from './weight.ts'
 
 /**
@@ -52,6 +53,7 @@ export interface Attend {
   readonly kind: 'attend'
   readonly spec: Attention
   readonly layer: number
+  /** Of a `spec.gated`, each head's query is followed by its gate. */
   readonly query: Slot
   readonly key: Slot
   readonly value: Slot
@@ -94,4 +96,4 @@ export interface Head {
 /**
  * A step of a forward pass, coarse enough for a backend to fuse what is in it, and with its neighbours. Ops run in order.
  */
-export type Op = Embed | Project | Attend | GatedProduct | Residual | Head
+export type Op = Embed | Project | Attend | RecurrentOp | GatedProduct | Residual | Head

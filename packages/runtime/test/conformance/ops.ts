@@ -1,19 +1,13 @@
-import type { Attention, Mixer, Norm, Projection, Rope } from '@reallm/tensor-io/models'
+import type { Attention, Norm, Rope } from '@reallm/tensor-io/models'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Backend } from '../../src/backend/backend.ts'
-import type { Op, Slot } from '../../src/backend/op.ts'
+import type { Slot } from '../../src/backend/op.ts'
 import type { WeightForm } from '../../src/backend/weight.ts'
+import { type Case, eps, inOrder, module, project, projection } from './cases.ts'
 import { distance } from './distance.ts'
 import { observing, VOCAB, Weights } from './programs.ts'
-
-/** A program under test: what is embedded, the ops on it, and whose values are compared. */
-interface Case {
-  readonly input: Slot
-  readonly output: Slot
-  readonly mixers?: readonly Mixer[]
-  ops(weights: Weights): Promise<readonly Op[]>
-}
+import { deltaRules, scans, shortConvs } from './recurrent-ops.ts'
 
 /** The backends that are compared, and how close values have to be, relative to the largest. */
 export interface Compared {
@@ -27,10 +21,6 @@ const width = fc.integer({ min: 1, max: 40 }).map(n => 4 * n)
 const tokens = fc.array(fc.integer({ min: 0, max: VOCAB - 1 }), { minLength: 1, maxLength: 20 })
 /** Batches of one text, one after another. */
 const batches = fc.array(tokens, { minLength: 1, maxLength: 3 })
-
-const module = { name: 'unused', shape: [4, 4] as const, bias: false }
-const projection: Projection = { module, from: 0, to: 4 }
-const eps = 1e-5
 
 /** Drives every op of a backend and compares what it computes with the reference, over shapes, tails, lengths and batches. */
 export function opConformance(open: () => Compared): void {
@@ -134,26 +124,16 @@ export function opConformance(open: () => Compared): void {
     ))
 
   it('attends', () => property(attentions.map(attention), 40))
+
+  it('convolves between two gates', () => property(shortConvs))
+
+  it('runs the gated delta rule', () => property(deltaRules, 30))
+
+  it('scans', () => property(scans, 30))
 }
 
 /** A case that observes what is embedded. */
 const same = (slot: Slot) => ({ input: slot, output: slot })
-
-async function project(weights: Weights, from: Slot, to: readonly Slot[]): Promise<Op> {
-  const members = await inOrder(to, async slot => ({
-    weight: await weights.matrix(slot.width, from.width),
-    bias: undefined,
-    parts: [{ row: 0, to: slot }],
-  }))
-  return { kind: 'project', from, norm: undefined, members }
-}
-
-/** Weights are drawn in one order on all backends. */
-async function inOrder<T, U>(values: readonly T[], make: (value: T) => Promise<U>): Promise<U[]> {
-  const made: U[] = []
-  for (const value of values) made.push(await make(value))
-  return made
-}
 
 const attentions = fc.record({
   kvHeads: fc.integer({ min: 1, max: 3 }),
@@ -163,6 +143,7 @@ const attentions = fc.record({
   softcap: fc.option(fc.constantFrom(1, 30), { nil: undefined }),
   rope: fc.constantFrom('none', 'whole', 'partial', 'interleaved', 'temperature'),
   norm: fc.constantFrom('none', 'head', 'whole', 'after rope'),
+  gated: fc.boolean(),
 })
 
 type AttentionOf<T> = T extends fc.Arbitrary<infer A> ? A : never
@@ -175,12 +156,14 @@ function attention({
   softcap,
   rope,
   norm,
+  gated,
 }: AttentionOf<typeof attentions>): Case {
   const heads = kvHeads * group
-  const [from, query, to] = [{ width: 24 }, { width: heads * headDim }, { width: heads * headDim }]
+  const [from, to] = [{ width: 24 }, { width: heads * headDim }]
+  const query = { width: gated ? 2 * to.width : to.width }
   const [key, value] = [{ width: kvHeads * headDim }, { width: kvHeads * headDim }]
   const norms = (width: number): Norm => ({ name: 'unused', width, eps, offset: 0 })
-  const widths = norm === 'whole' ? [query.width, key.width] : [headDim, headDim]
+  const widths = norm === 'whole' ? [to.width, key.width] : [headDim, headDim]
   const spec: Attention = {
     ...{
       kind: 'attention',
@@ -190,7 +173,7 @@ function attention({
       window,
       softcap,
       scale: headDim ** -0.5,
-      gated: false,
+      gated,
       sinks: undefined,
     },
     ...{ query: projection, key: projection, value: projection, output: module },

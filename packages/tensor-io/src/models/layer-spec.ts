@@ -278,7 +278,8 @@ function routerParameters(ffn: FeedForward): Parameter[] {
   return bias ? [weight, { name: `${name}.bias`, shape: [shape[0]] }] : [weight]
 }
 
-function mixerParameters(mixer: Mixer): Parameter[] {
+/** What a mixer has beside linear layers and norms. */
+export function mixerParameters(mixer: Mixer): Parameter[] {
   switch (mixer.kind) {
     case 'attention':
       return mixer.sinks ? [mixer.sinks] : []

@@ -55,7 +55,8 @@ export class ReferenceVector implements Vector {
   }
 }
 
-const dataOf = (held: Weight | Vector): Float32Array => (held as ReferenceWeight | ReferenceVector).data
+export const dataOf = (held: Weight | Vector): Float32Array =>
+  (held as ReferenceWeight | ReferenceVector).data
 
 /** Row `index` of a matrix, times `scale`. */
 export const row = (w: Weight, index: number, scale: number): Float32Array =>
@@ -123,12 +124,13 @@ export function attend(
   { first, length }: Place,
 ): Float32Array {
   const { heads, kvHeads, headDim, window, softcap, scale } = spec
+  const [asked, gate] = spec.gated ? apart(query, headDim) : [query, undefined]
   const place = (x: Float32Array, count: number, norm: NormOp | undefined, queries: boolean) => {
     const before = norm && !spec.qkNorm?.afterRope ? rmsNorm(x, norm) : x
     const turned = rope(before, spec, { first, length, heads: count, queries })
     return norm && spec.qkNorm?.afterRope ? rmsNorm(turned, norm) : turned
   }
-  const q = place(query, heads, norms?.query, true)
+  const q = place(asked, heads, norms?.query, true)
   const k = place(key, kvHeads, norms?.key, false)
   const width = kvHeads * headDim
   const tokens = q.length / (heads * headDim)
@@ -156,7 +158,17 @@ export function attend(
       }
     }
   }
-  return out
+  return gate ? out.map((v, i) => v / (1 + Math.exp(-gate[i]))) : out
+}
+
+/** Every other `width` values, and those between them. */
+function apart(x: Float32Array, width: number): [Float32Array, Float32Array] {
+  const ofSide = (side: number) =>
+    Float32Array.from(
+      { length: x.length / 2 },
+      (_, i) => x[(2 * Math.floor(i / width) + side) * width + (i % width)],
+    )
+  return [ofSide(0), ofSide(1)]
 }
 
 interface Turning extends Place {

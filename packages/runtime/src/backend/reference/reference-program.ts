@@ -3,25 +3,33 @@ import type { Mixer } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program, State } from '../backend.ts'
 import type { Head, Op, Slot } from '../op.ts'
 import { attend, gatedProduct, type LayerCache, linear, rmsNorm, row } from './ops.ts'
+import { deltaRule, emptyMemory, type RecurrentMemory, scan, shortConv } from './recurrent.ts'
 
-/** Keys and values of each layer. */
+/** Keys and values of each layer, or what it keeps in place of them. */
 export class ReferenceState implements State {
   length = 0
   readonly layers: readonly LayerCache[]
+  readonly recurrent: readonly RecurrentMemory[]
+  readonly #goesBack: boolean
   readonly #holding: Set<{ readonly bytes: number }>
 
   constructor(holding: Set<{ readonly bytes: number }>, mixers: readonly Mixer[]) {
     this.#holding = holding.add(this)
     this.layers = mixers.map(() => ({ keys: [], values: [] }))
+    this.recurrent = mixers.map(emptyMemory)
+    this.#goesBack = mixers.every(({ kind }) => kind === 'attention')
   }
 
   get bytes(): number {
     const rows = this.layers.flatMap(({ keys, values }) => [...keys, ...values])
-    return rows.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    const states = this.recurrent.flatMap(({ inputs, heads }) => [...inputs, ...heads.flat()])
+    return [...rows, ...states].reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 
   truncate(length: number): number {
-    this.length = Math.min(this.length, length)
+    if (length >= this.length) return this.length
+    this.length = this.#goesBack ? length : 0
+    for (const memory of this.recurrent) Object.assign(memory, emptyMemory())
     for (const { keys, values } of this.layers) keys.length = values.length = this.length
     return this.length
   }
@@ -99,6 +107,21 @@ export class ReferenceProgram implements Program {
       case 'attend': {
         const inputs = [slots.get(op.query)!, slots.get(op.key)!, slots.get(op.value)!] as const
         slots.set(op.to, attend(op, inputs, state.layers[op.layer], place))
+        break
+      }
+      case 'short-conv': {
+        const inputs = [op.before, op.after, op.value].map(slot => slots.get(slot)!)
+        slots.set(op.to, shortConv(op, inputs, state.recurrent[op.layer]))
+        break
+      }
+      case 'delta-rule': {
+        const inputs = [op.mixed, op.gate, op.beta, op.decay].map(slot => slots.get(slot)!)
+        slots.set(op.to, deltaRule(op, inputs, state.recurrent[op.layer]))
+        break
+      }
+      case 'scan': {
+        const inputs = [op.mixed, op.gate, op.step].map(slot => slots.get(slot)!)
+        slots.set(op.to, scan(op, inputs, state.recurrent[op.layer]))
         break
       }
       case 'gated-product':

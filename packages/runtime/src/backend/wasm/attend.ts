@@ -10,7 +10,8 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
   const { kernels } = engine
   const { spec, layer, norms } = op
   const { heads, kvHeads, headDim, rope } = spec
-  const [q, k, v, out] = [op.query, op.key, op.value, op.to].map(slot => compiler.activations(slot))
+  const [asked, k, v, out] = [op.query, op.key, op.value, op.to].map(slot => compiler.activations(slot))
+  const q = spec.gated ? engine.scratch('gated queries', heads * headDim) : asked
   const turning = rope && angles.of(rope)
 
   /** Norm and rotary embedding of queries or keys. */
@@ -32,10 +33,23 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
   }
 
   return ({ tokens, state }) => {
+    for (let n = 0; spec.gated && n < tokens * heads; n++) {
+      kernels.copy(q.at + 4 * n * headDim, asked.at + 8 * n * headDim, headDim)
+    }
     place(q.at, heads, norms?.query, turning?.queries, tokens)
     place(k.at, kvHeads, norms?.key, turning?.keys, tokens)
     const at = { query: q.at, key: k.at, value: v.at, to: out.changed().at }
     state.cache(layer).attend({ ...at, tokens, position: state.length })
+    if (spec.gated) applyGates(engine, asked.at, out.at, tokens * heads, headDim)
+  }
+}
+
+/** What each of some heads reads counts `sigmoid(gate)` times; its gate lies behind its query. */
+function applyGates({ arena }: Engine, asked: Pointer, out: Pointer, heads: number, width: number): void {
+  const gates = arena.floats(asked, 2 * heads * width)
+  const read = arena.floats(out, heads * width)
+  for (let n = 0; n < heads; n++) {
+    for (let i = 0; i < width; i++) read[n * width + i] /= 1 + Math.exp(-gates[(2 * n + 1) * width + i])
   }
 }
 

@@ -7,6 +7,7 @@ import { gatedProduct } from './gated-product.ts'
 import { head, type LogitsOf } from './head.ts'
 import { linearOf } from './held.ts'
 import { project } from './project.ts'
+import { recurrent } from './recurrent.ts'
 import { residual } from './residual.ts'
 import type { WasmState } from './state.ts'
 import type { Compiler, Step } from './step.ts'
@@ -82,6 +83,10 @@ function compile(compiler: Compiler, angles: RopeAngles, op: Exclude<Op, Head>):
       return project(compiler, op)
     case 'attend':
       return attend(compiler, angles, op)
+    case 'short-conv':
+    case 'delta-rule':
+    case 'scan':
+      return recurrent(compiler, op)
     case 'gated-product':
       return gatedProduct(compiler, op)
     case 'residual':
