@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,6 +11,7 @@ import { openWeights } from '@reallm/tensor-io/models'
 import { grid } from '@reallm/vq'
 import sirv from 'sirv'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { reallm } from '../test/cli.ts'
 import { pack } from './pack.ts'
 
 const prompt = 'The whale'
@@ -79,6 +81,32 @@ test('npm packs and installs it, Node loads it from node_modules and a page from
     server.close()
     server.closeAllConnections()
   }
+})
+
+test('signs a package for whoever has the public key', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  const [to, key, publicFile] = ['signed', 'key.pem', 'key.pub.pem'].map(file => join(folder, file))
+  await writeFile(key, privateKey)
+  await writeFile(publicFile, publicKey)
+  expect(await reallm(['pack', artifact, '--name', name, '-o', to, '--sign', key])).toMatchObject({ code: 0 })
+  const manifest = JSON.parse(await readFile(join(to, 'package.json'), 'utf8'))
+  expect(manifest.files).toContain('reallm-signature.json')
+  const generate = ['generate', to, '-p', prompt, '-n', '8', '--public-key', publicFile]
+  expect(await reallm(generate)).toMatchObject({ code: 0, out: `${await textOf(artifact)}\n` })
+  expect(await textOf(to, { publicKey })).toBe(await textOf(artifact))
+  expect(await reallm(['inspect', artifact, '--public-key', publicFile])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('it is not signed'),
+  })
+  await writeFile(join(to, 'generation_config.json'), '{}')
+  await writeFile(join(to, 'tokenizer_config.json'), '{}')
+  expect(await reallm(generate)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('tokenizer_config.json was altered'),
+  })
 })
 
 test('packing a package again says the usage once', async () => {

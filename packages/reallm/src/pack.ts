@@ -1,7 +1,14 @@
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireSameTokenizers, writeOutput } from '@reallm/pipeline'
-import { type ModelFiles, openModel, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import {
+  type ModelFiles,
+  openModel,
+  ReallmError,
+  signatureName,
+  signDirectory,
+  throwIfAborted,
+} from '@reallm/tensor-io'
 import { openTokenizer } from '@reallm/tensor-io/models'
 import validateName from 'validate-npm-package-name'
 
@@ -14,6 +21,8 @@ export interface PackOptions {
   readonly version?: string | undefined
   /** SPDX identifier. Default: what the model card says. */
   readonly license?: string | undefined
+  /** Ed25519 in PEM (PKCS #8): the package is signed with it, for `load` with the public key. */
+  readonly privateKey?: string | undefined
   /** Replaces what an earlier run wrote to `to`. */
   readonly force?: boolean | undefined
   readonly signal?: AbortSignal | undefined
@@ -65,13 +74,17 @@ async function writePackage(
 
   const entries = await readdir(artifact, { withFileTypes: true })
   const files = entries
-    .filter(entry => !entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'package.json')
     .map(entry => entry.name)
+    // a package has a manifest and a signature of its own
+    .filter(
+      (name, i) => !entries[i].isDirectory() && !/^\.|^package\.json$/.test(name) && name !== signatureName,
+    )
     .sort()
   const card = files.includes('README.md')
     ? await readFile(join(artifact, 'README.md'), 'utf8')
     : `# ${name}\n`
   const license = options.license ?? licenseOf(card)
+  const listed = options.privateKey === undefined ? files : [...files, signatureName]
   const manifest = {
     name,
     version,
@@ -80,7 +93,7 @@ async function writePackage(
     keywords: ['reallm', 'language-model', 'weights'],
     type: 'module',
     sideEffects: false,
-    files,
+    files: listed,
     exports: { './*': './*' },
     publishConfig: { access: 'public' },
   }
@@ -97,8 +110,13 @@ async function writePackage(
     else await copyFile(join(artifact, file), path)
     bytes += (await stat(path)).size
   }
+  if (options.privateKey !== undefined) {
+    const signed = files.filter(file => !(file in written))
+    await signDirectory(folder, signed, options.privateKey)
+    bytes += (await stat(join(folder, signatureName))).size
+  }
   await checkCopy(model, folder)
-  return { name, version, license, bytes, files }
+  return { name, version, license, bytes, files: listed }
 }
 
 /** Opens the package and compares its tokenizer with the artifact's. */

@@ -32,6 +32,11 @@ export interface LoadOptions extends LongWork {
    * In Node they are looked for in `node_modules` without it.
    */
   readonly base?: string | undefined
+  /**
+   * Loads only what `reallm pack --sign` signed with the private key of this one: Ed25519, in PEM or base64. All that is
+   * read is compared with the signature.
+   */
+  readonly publicKey?: string | undefined
   /** `false` leaves it out: prompts are token ids then. Default: the model's own. */
   readonly tokenizer?: TextTokenizer | false | undefined
   /** For codecs that this package cannot run by itself. */

@@ -4,6 +4,7 @@ import {
   type OpenOptions,
   openFiles,
   openModel,
+  ReallmError,
   type Registry,
 } from '@reallm/tensor-io'
 import { cachingFetch, openCache } from './cache.ts'
@@ -17,16 +18,18 @@ export interface LocationOptions {
   readonly base?: string | undefined
   readonly cache?: boolean | string | undefined
   readonly registry?: Registry | undefined
+  readonly publicKey?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** Opens it; a page keeps what it fetches unless `cache` is false. */
 export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
-  const { adapter, base, cache = true, registry, signal } = options
+  const { adapter, base, cache = true, publicKey, registry, signal } = options
   const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
   const opening: OpenOptions = {
     adapter,
     base,
+    publicKey,
     registry,
     signal,
     fetch: fetching && cachingFetch(fetching),
@@ -34,7 +37,14 @@ export async function openLocation(where: ModelLocation, options: LocationOption
   if (typeof where === 'string' || where instanceof URL) return openModel(String(where), opening)
   if (where instanceof Blob) return openFiles([named(where)], opening)
   if (Symbol.iterator in where) return openFiles([...where].map(named), opening)
-  return where
+  if (publicKey === undefined) return where
+  throw new ReallmError(
+    'bad-option',
+    `${where.spec}: it is open already, and was not compared with a public key`,
+    {
+      hint: 'give the key to openModel',
+    },
+  )
 }
 
 function named(blob: Blob) {

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { contextFull, type Io, warningsOn } from '../io.ts'
+import { publicKeyOption, readKey } from '../key-file.ts'
 import { parseNumber, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
@@ -10,6 +11,7 @@ interface Options {
   template?: string | undefined
   templateArg?: Record<string, unknown> | undefined
   adapter?: string | undefined
+  publicKey?: string | undefined
   threads?: number | undefined
 }
 
@@ -25,6 +27,7 @@ export const chatCommand = (io: Io): Command =>
     .option('--template <name>', 'which of several chat templates')
     .option('--template-arg <name=value>', 'a variable of the chat template; may be repeated', parseVariable)
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option(...publicKeyOption)
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .addHelpText(
       'after',
@@ -42,6 +45,7 @@ Examples:
         signal: io.signal,
         onProgress: warningsOn(io),
         adapter: options.adapter,
+        publicKey: await readKey(options.publicKey),
         threads: options.threads,
       })
       try {

@@ -1,6 +1,7 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { contextFull, type Io, print, warningsOn } from '../io.ts'
+import { publicKeyOption, readKey } from '../key-file.ts'
 import { parseNumber, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
@@ -15,6 +16,7 @@ interface Options {
   template?: string | undefined
   templateArg?: Record<string, unknown> | undefined
   adapter?: string | undefined
+  publicKey?: string | undefined
   threads?: number | undefined
   json?: boolean | undefined
 }
@@ -48,6 +50,7 @@ export const generateCommand = (io: Io): Command =>
       parseVariable,
     )
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option(...publicKeyOption)
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .option('--json', '{"text":…, "reason": "end" | "stop" | "length" | "context"} on stdout')
     .addHelpText(
@@ -66,6 +69,7 @@ Examples:
         signal: io.signal,
         onProgress: warningsOn(io),
         adapter: options.adapter,
+        publicKey: await readKey(options.publicKey),
         threads: options.threads,
       })
       try {

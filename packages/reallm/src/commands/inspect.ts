@@ -1,8 +1,10 @@
 import { bytesText } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { type Io, print, table } from '../io.ts'
+import { publicKeyOption, readKey } from '../key-file.ts'
 
 interface Options {
+  publicKey?: string | undefined
   json?: boolean | undefined
 }
 
@@ -13,6 +15,7 @@ export const inspectCommand = (io: Io): Command =>
       'List the tensors of any model file or artifact (dtypes, shapes, bits, codecs, metadata), and what in it cannot be used.',
     )
     .argument('<model>', 'directory, .gguf, .safetensors, artifact, hf:owner/name or npm:@scope/name')
+    .option(...publicKeyOption)
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
       'after',
@@ -27,7 +30,10 @@ Examples:
       const { openModel, sizeOf } = await import('@reallm/tensor-io')
       const { reviewFiles } = await import('@reallm/tensor-io/models')
       const { builtInRegistry } = await import('@reallm/pipeline')
-      const model = await openModel(spec, { registry: builtInRegistry() })
+      const model = await openModel(spec, {
+        registry: builtInRegistry(),
+        publicKey: await readKey(options.publicKey),
+      })
       const modules = storedModules(model.config)
       const tensors = [...model.tensors].map(([name, { dtype, shape, bytes }]) => {
         const module = modules.get(name.replace(/\.weight$/, ''))

@@ -1,12 +1,14 @@
 import { bytesText } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { type Io, print } from '../io.ts'
+import { readKey } from '../key-file.ts'
 
 interface Options {
   name: string
   output?: string | undefined
   packageVersion: string
   license?: string | undefined
+  sign?: string | undefined
   force?: boolean | undefined
   json?: boolean | undefined
 }
@@ -23,6 +25,7 @@ export const packCommand = (io: Io): Command =>
     .option('-o, --output <dir>', 'directory to write, new or empty (default: <artifact>-npm)')
     .option('--package-version <version>', 'version of the package', '1.0.0')
     .option('--license <spdx>', 'licence of the weights, like Apache-2.0 (default: what the model card says)')
+    .option('--sign <file>', 'private key to sign the package with: Ed25519 in PEM')
     .option('--force', 'replace what an earlier run wrote to the output')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
@@ -32,6 +35,11 @@ Examples:
   $ reallm pack out --name @you/model                     writes out-npm
   $ npm publish out-npm                                   the package is public then
   $ reallm pack out --name @you/model -o package --license Apache-2.0
+
+  $ openssl genpkey -algorithm ed25519 -out key.pem       a key; keep it to yourself
+  $ openssl pkey -in key.pem -pubout -out key.pub.pem     its public key; tell it to everybody
+  $ reallm pack out --name @you/model --sign key.pem
+  $ reallm generate out-npm -p "Hello" --public-key key.pub.pem
 
 In Node load('npm:@you/model') finds the installed package; in a page load('npm:@you/model', { base }) reads it from any
 CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
@@ -46,6 +54,7 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
         version: options.packageVersion,
         signal: io.signal,
         license: options.license,
+        privateKey: await readKey(options.sign),
         force: options.force,
       })
       if (packed.license === undefined) {

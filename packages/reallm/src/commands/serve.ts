@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { basename } from 'node:path'
 import { Command } from 'commander'
 import { type Io, warningsOn } from '../io.ts'
+import { publicKeyOption, readKey } from '../key-file.ts'
 import { parseNumber, parseSize, parseWhole } from '../options.ts'
 
 interface Options {
@@ -9,6 +10,7 @@ interface Options {
   port: number
   name?: string | undefined
   adapter?: string | undefined
+  publicKey?: string | undefined
   threads?: number | undefined
   parallel: number
   queue: number
@@ -31,6 +33,7 @@ export const serveCommand = (io: Io): Command =>
     .option('--port <number>', 'port to listen at, 0 for a free one', parseWhole(0), 8080)
     .option('--name <name>', 'what clients call the model (default: the last part of <model>)')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
+    .option(...publicKeyOption)
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .option('--parallel <number>', 'texts that are written at a time', parseWhole(1), 4)
     .option(
@@ -67,8 +70,14 @@ begun end.
     .action(async (spec: string, options: Options) => {
       const { loadModel } = await import('../load.ts')
       const { serve } = await import('@reallm/serve')
-      const { adapter, threads, queue, origin, log, name = nameOf(spec), ...rest } = options
-      const loading = { signal: io.signal, onProgress: warningsOn(io), adapter, threads }
+      const { adapter, publicKey: _, threads, queue, origin, log, name = nameOf(spec), ...rest } = options
+      const loading = {
+        signal: io.signal,
+        onProgress: warningsOn(io),
+        adapter,
+        threads,
+        publicKey: await readKey(options.publicKey),
+      }
       const model = await loadModel(spec, loading)
       try {
         const server = await serve(model, {

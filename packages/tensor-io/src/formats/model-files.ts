@@ -36,6 +36,11 @@ export interface OpenOptions {
    * when it is read.
    */
   readonly verify?: boolean | undefined
+  /**
+   * Opens only what `reallm pack --sign` signed: an Ed25519 key, in PEM or base64 (SubjectPublicKeyInfo). All that is
+   * read is compared with the signature.
+   */
+  readonly publicKey?: string | undefined
   /** Opens the adapter in PEFT's layout, also where a model lies beside it. */
   readonly adapter?: boolean | undefined
   /** Stops opening and downloading. */

@@ -42,6 +42,7 @@ const wellKnown = [
   'model.safetensors',
   'model.safetensors.index.json',
   'reallm-report.json',
+  'reallm-signature.json',
   'special_tokens_map.json',
   'tokenizer.json',
   'tokenizer.model',

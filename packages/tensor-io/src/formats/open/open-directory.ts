@@ -19,6 +19,17 @@ export async function openDirectory(
   options: OpenOptions,
   weightFile?: string,
 ): Promise<ModelFiles> {
+  if (options.publicKey !== undefined) {
+    const { publicKey, ...rest } = options
+    const { signedDirectory } = await import('../artifact/signed-directory.ts')
+    // all that is read is compared with the signature, once
+    return openDirectory(
+      await signedDirectory(dir, publicKey, options),
+      spec,
+      { ...rest, verify: false },
+      weightFile,
+    )
+  }
   const readFile = async (name: string) => {
     const source = await dir.open(name)
     try {
