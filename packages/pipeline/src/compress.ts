@@ -1,5 +1,5 @@
 import { type ModelFiles, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
-import { createHash } from '#platform'
+import { basename, createHash } from '#platform'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import { type BudgetOptions, budgetOf } from './allocate/budget.ts'
 import { type Identity, openCheckpoint } from './checkpoint/checkpoint.ts'
@@ -8,10 +8,11 @@ import { evaluate } from './evaluate/evaluate.ts'
 import { isUnchanged } from './open/is-unchanged.ts'
 import { startClock } from './output/clock.ts'
 import { openDestination } from './output/destination.ts'
+import { publishModel } from './output/publish-model.ts'
 import { readReport } from './output/read-report.ts'
 import type { CompressReport } from './output/report.ts'
+import { reportFiles } from './output/report-files.ts'
 import { reportOf } from './output/report-of.ts'
-import { publishArtifact, writeArtifact } from './output/write-artifact.ts'
 import { quantise } from './quantise/quantise.ts'
 import { scoped } from './scoped.ts'
 import { measure } from './sensitivity/measure.ts'
@@ -19,7 +20,7 @@ import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
 
 export interface CompressOptions extends StartOptions, BudgetOptions {
-  /** Directory to write the artifact to; must be empty or new. */
+  /** Directory to write to, empty or new; for the target `gguf` it may be a file that ends in `.gguf`. */
   readonly to: string
   /** Go on with an unfinished run to the same directory. */
   readonly resume?: boolean | undefined
@@ -46,9 +47,10 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
   scoped(async own => {
     const clock = startClock()
     const budget = budgetOf(options)
-    const { to, calibration, force, resume, maxMemory = 2e9 } = options
-    const inputs = { model: typeof source === 'string' ? source : undefined, calibration }
-    const destination = await openDestination(to, { inputs, force, resume })
+    const { to, calibration, adapter, force, resume, maxMemory = 2e9 } = options
+    const inputs = { model: typeof source === 'string' ? source : undefined, calibration, adapter }
+    const file = fileOf(options)
+    const destination = await openDestination(to, { inputs, force, resume, file })
 
     let followed: Encoder | undefined
     const onProgress = (event: ProgressEvent) => {
@@ -56,8 +58,13 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       options.onProgress?.(event)
     }
     const stages = inStages(compressStages, { signal: options.signal, onProgress })
-    const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
-    const { model, settings, table, sequences, encoder } = started
+    const started = await start(
+      own,
+      source,
+      { ...options, ...stages.work('open'), shardSize: shardSizeOf(options, maxMemory) },
+      budget,
+    )
+    const { model, settings, target, table, sequences, encoder } = started
     followed = encoder
     const at = (stage: keyof typeof compressStages) => ({
       ...started,
@@ -73,8 +80,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       const allocation = allocateBits(table, sensitivity, budget)
       const quantised = await quantise({ ...at('quantise'), allocation, checkpoint, maxMemory })
       await encoder.close()
-      const shardBytes = Math.min(2 ** 29, maxMemory / 4)
-      const artifact = await writeArtifact(model, quantised, destination.work, shardBytes)
+      const written = await target.write(quantised, destination.work, file && basename(destination.place))
       if (!(await isUnchanged(model, at('quantise').settings))) {
         await checkpoint.remove()
         throw changedSource(model.spec)
@@ -82,21 +88,34 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       const evaluation =
         options.evaluate === false
           ? {}
-          : await evaluate(model, artifact.folder, sequences, maxMemory, at('evaluate').settings)
+          : await evaluate(model, written.path, sequences, maxMemory, at('evaluate').settings)
       const report = reportOf({
         ...started,
         identity,
         sensitivity,
         allocation,
         quantised,
-        artifact,
+        written,
         evaluation,
       })
-      await publishArtifact(artifact, { ...report, ...clock() }, destination, run)
+      await publishModel(written, target.name, { ...report, ...clock() }, destination, run)
     }
     await checkpoint.remove()
     return readReport(destination.place)
   })
+
+/** Shards of an artifact are held in memory, parts of a GGUF are not. */
+const shardSizeOf = ({ target, shardSize }: CompressOptions, maxMemory: number) =>
+  shardSize ?? (target === 'gguf' ? undefined : Math.min(2 ** 29, maxMemory / 4))
+
+/** The files of an output that is no directory. */
+function fileOf({ to, target, shardSize }: CompressOptions) {
+  if (target !== 'gguf' || !to.endsWith('.gguf')) return undefined
+  if (shardSize === undefined) return { beside: Object.values(reportFiles(to)) }
+  throw new ReallmError('bad-option', `${to} is one file, and a model in parts is several`, {
+    hint: 'give a directory as the output, or leave --shard-size away',
+  })
+}
 
 /** What was made of two sources is of no use to a later run either. */
 const changedSource = (spec: string) =>
@@ -106,8 +125,9 @@ const changedSource = (spec: string) =>
 
 /** Everything that decides about the bytes of the result. */
 function identityOf({ settings, sequences, backend, model }: Start, options: CompressOptions): Identity {
-  const { recipe, effort, seed, scope, sequential } = settings
+  const { recipe, effort, seed, scope, sequential, target } = settings
   return {
+    target,
     bits: options.bits ?? null,
     'target size': options.targetSize ?? null,
     recipe: recipe.name,
@@ -115,6 +135,7 @@ function identityOf({ settings, sequences, backend, model }: Start, options: Com
     seed,
     scope,
     sequential,
+    adapter: options.adapter ?? null,
     calibration: options.calibration ?? null,
     'calibration tokens': digestOf(...sequences.calibration, ...sequences.validation).slice(0, 16),
     backend: backend.name,

@@ -1,11 +1,14 @@
 import { type LongWork, ReallmError } from '@reallm/tensor-io'
 import type { Scope } from './open/model-parts.ts'
+import { type TargetName, targetNames } from './output/target.ts'
 import { type Effort, efforts, type Recipe } from './recipes/recipe.ts'
 import { builtInRecipe } from './recipes/recipes.ts'
 
 /** How to compress, wherever it is asked. */
 export interface RecipeOptions extends LongWork {
-  /** A built-in recipe by name (`recipes` lists them; default `reallm`), or one of your own. */
+  /** What to write: an artifact (default `reallm`), or a GGUF file for llama.cpp. */
+  readonly target?: TargetName | undefined
+  /** A built-in recipe by name (`recipes` lists them; by default the target's name), or one of your own. */
   readonly recipe?: string | Recipe | undefined
   readonly effort?: Effort | undefined
   readonly seed?: number | undefined
@@ -20,6 +23,7 @@ export interface RecipeOptions extends LongWork {
 
 /** Options with their defaults. */
 export interface Settings extends LongWork {
+  readonly target: TargetName
   readonly recipe: Recipe
   readonly effort: Effort
   readonly seed: number
@@ -29,11 +33,33 @@ export interface Settings extends LongWork {
 
 /** Throws `bad-option` for a recipe or effort that isn't there. */
 export function settingsOf(options: RecipeOptions): Settings {
-  const { recipe = 'reallm', effort = 'normal', seed = 0, scope = 'all', sequential = true } = options
+  const {
+    target = 'reallm',
+    recipe = target,
+    effort = 'normal',
+    seed = 0,
+    scope = 'all',
+    sequential = true,
+  } = options
   const { signal, onProgress } = options
   if (!efforts.includes(effort)) {
     throw new ReallmError('bad-option', `unknown effort ${effort}`, { hint: `known: ${efforts.join(', ')}` })
   }
+  if (!targetNames.includes(target)) {
+    throw new ReallmError('bad-option', `unknown target ${target}`, {
+      hint: `known: ${targetNames.join(', ')}`,
+    })
+  }
   const found = typeof recipe === 'string' ? builtInRecipe(recipe) : recipe
-  return { recipe: found, effort, seed, scope, sequential, signal, onProgress }
+  const { target: made = 'reallm' } = found
+  if (made !== target) {
+    throw new ReallmError(
+      'bad-option',
+      `the recipe ${found.name} stores what the target ${target} cannot hold`,
+      {
+        hint: `use --target ${made}, or leave the recipe away`,
+      },
+    )
+  }
+  return { target, recipe: found, effort, seed, scope, sequential, signal, onProgress }
 }

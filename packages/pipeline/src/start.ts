@@ -9,6 +9,8 @@ import type { Encoder } from './encoder/encode-job.ts'
 import { type EncoderOptions, openEncoder } from './encoder/encoder.ts'
 import { type SharedDecoders, sharedDecoders } from './encoder/shared-decoders.ts'
 import { type OpenedModel, openModel } from './open/open-model.ts'
+import { openTarget } from './output/open-target.ts'
+import type { Target } from './output/target.ts'
 import type { Own } from './scoped.ts'
 import { predictSensitivity } from './sensitivity/predict-sensitivity.ts'
 import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
@@ -16,13 +18,18 @@ import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
 export interface StartOptions extends RecipeOptions, EncoderOptions {
   /** Text file to calibrate on, or JSON rows of token ids; default: a built-in English text. */
   readonly calibration?: string | undefined
+  /** A LoRA, rsLoRA or DoRA adapter (PEFT layout) to merge into the weights first. */
+  readonly adapter?: string | undefined
   readonly backend?: BackendName | undefined
+  /** Bytes of a file at most; default: half a gigabyte, or a quarter of the memory if less, of an artifact, all of a GGUF. */
+  readonly shardSize?: number | undefined
 }
 
 /** What compressing and planning begin with. */
 export interface Start {
   readonly settings: Settings
   readonly model: OpenedModel
+  readonly target: Target
   readonly table: ConfigurationTable
   readonly backend: ActiveBackend
   readonly sequences: Sequences
@@ -42,11 +49,15 @@ export async function start(
   budget?: Budget,
 ): Promise<Start> {
   const settings = settingsOf(options)
-  const model = own(await openModel(source, settings))
-  const table = listConfigurations(model, settings)
+  const model = own(await openModel(source, settings, options.adapter))
+  const target = await openTarget(model, settings, options.shardSize)
+  const table = listConfigurations(model.parts, target, settings)
   if (budget) allocateBits(table, predictSensitivity(model, settings), budget)
   const backend = await useBackend(options.backend)
   const sequences = await calibrationSequences(model, options.calibration, settings)
   const encoder = own(await openEncoder(settings.recipe, options))
-  return { settings, model, table, backend, sequences, encoder, decoders: sharedDecoders(model, settings) }
+  return {
+    ...{ settings, model, target, table, backend, sequences, encoder },
+    decoders: sharedDecoders(model, settings),
+  }
 }

@@ -21,24 +21,28 @@ beforeAll(async () => {
   await writeFile(join(folder, 'text.txt'), prose)
 })
 
-test.each(recipes)('$name: compress, evaluate, generate', { timeout: 120_000 }, async ({ name: recipe }) => {
-  const to = join(folder, recipe)
-  // What pruning keeps is on 8 bits.
-  const bits = recipe.startsWith('prune-') ? 7.5 : 6
-  const { size, quality, matrices } = await compress(original, {
-    ...({ to, recipe, effort: 'fast', scope: 'blocks', bits, threads: 0 } as const),
-    ...{ calibration: join(folder, 'text.txt'), backend: 'wasm' as const },
-  })
-  const blocks = matrices.filter(({ name }) => name.includes('.layers.'))
-  const weights = blocks.reduce((sum, { shape: [rows, cols] }) => sum + rows * cols, 0)
-  const bytes = blocks.reduce((sum, m) => sum + m.bytes, 0)
-  expect((8 * bytes) / weights).toBeLessThanOrEqual(bits)
-  expect(size.bytes).toBeLessThan(size.originalBytes)
-  // Random weights have no structure: the worst recipes are still nearer than a uniform guess.
-  expect(quality!.compressed.kl).toBeLessThan(3)
+test.each(recipes)(
+  '$name: compress, evaluate, generate',
+  { timeout: 120_000 },
+  async ({ name: recipe, target = 'reallm' }) => {
+    const to = join(folder, recipe)
+    // What pruning keeps is on 8 bits.
+    const bits = recipe.startsWith('prune-') ? 7.5 : 6
+    const { size, quality, matrices } = await compress(original, {
+      ...({ to, recipe, target, effort: 'fast', scope: 'blocks', bits, threads: 0 } as const),
+      ...{ calibration: join(folder, 'text.txt'), backend: 'wasm' as const },
+    })
+    const blocks = matrices.filter(({ name }) => name.includes('.layers.'))
+    const weights = blocks.reduce((sum, { shape: [rows, cols] }) => sum + rows * cols, 0)
+    const bytes = blocks.reduce((sum, m) => sum + m.bytes, 0)
+    expect((8 * bytes) / weights).toBeLessThanOrEqual(bits)
+    expect(size.bytes).toBeLessThan(size.originalBytes)
+    // Random weights have no structure: the worst recipes are still nearer than a uniform guess.
+    expect(quality!.compressed.kl).toBeLessThan(3)
 
-  const model = await load(to)
-  const written = await model.generate('It is a', { maxTokens: 8, temperature: 0 }).text()
-  model.dispose()
-  expect(written.length).toBeGreaterThan(0)
-})
+    const model = await load(target === 'gguf' ? join(to, 'model.gguf') : to)
+    const written = await model.generate('It is a', { maxTokens: 8, temperature: 0 }).text()
+    model.dispose()
+    expect(written.length).toBeGreaterThan(0)
+  },
+)

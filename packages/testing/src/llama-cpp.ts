@@ -8,12 +8,19 @@ export interface LlamaCpp {
   ends(path: string): Promise<{ bos: number | null; eos: number | null; addsBos: boolean }>
   /** Mean cross-entropy of every next token of the rows, all in float32. */
   loss(path: string, rows: readonly (readonly number[])[]): Promise<number>
+  /** The tokens that it writes greedily after a prompt, and what it complained of while loading. */
+  greedy(
+    path: string,
+    prompt: readonly number[],
+    count: number,
+  ): Promise<{ readonly ids: number[]; readonly warnings: string[] }>
   close(): Promise<void>
 }
 
 /** Loads llama.cpp through node-llama-cpp; a text that says why where its binary does not run. */
 export async function openLlamaCpp(): Promise<LlamaCpp | string> {
   const { getLlama, LlamaLogLevel } = await import('node-llama-cpp')
+  const warnings: string[] = []
   let llama: Awaited<ReturnType<typeof getLlama>>
   try {
     llama = await getLlama({
@@ -21,7 +28,8 @@ export async function openLlamaCpp(): Promise<LlamaCpp | string> {
       build: 'never',
       skipDownload: true,
       maxThreads: 1,
-      logLevel: LlamaLogLevel.disabled,
+      logLevel: LlamaLogLevel.warn,
+      logger: (_, message) => warnings.push(message),
     })
   } catch (error) {
     return `node-llama-cpp does not run here: ${(error as Error).message}`
@@ -47,6 +55,11 @@ export async function openLlamaCpp(): Promise<LlamaCpp | string> {
         addsBos: tokens.shouldPrependBosToken,
       })),
     loss: (path, rows) => using(path, false, model => lossOf(model, rows)),
+    async greedy(path, prompt, count) {
+      warnings.length = 0
+      const ids = await using(path, false, model => greedyOf(model, prompt, count))
+      return { ids, warnings: [...warnings] }
+    },
     close: () => llama.dispose(),
   }
 }
@@ -74,4 +87,15 @@ async function lossOf(model: LlamaModel, rows: readonly (readonly number[])[]): 
     }
   }
   return sum / count
+}
+
+async function greedyOf(model: LlamaModel, prompt: readonly number[], count: number): Promise<number[]> {
+  const context = await model.createContext({ contextSize: 128, flashAttention: false })
+  const ids: number[] = []
+  const tokens = context.getSequence().evaluate(prompt as never, { temperature: 0 })
+  for await (const token of tokens) {
+    ids.push(token)
+    if (ids.length === count) break
+  }
+  return ids
 }

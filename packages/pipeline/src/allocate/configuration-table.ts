@@ -1,7 +1,7 @@
 import { bitsOf, SMALLEST_SHARED, type StorageCost } from '@reallm/tensor-io'
 import { sharingKey } from '../encoder/shared-decoders.ts'
 import type { MatrixModule, ModelParts } from '../open/model-parts.ts'
-import type { OpenedModel } from '../open/open-model.ts'
+import type { Target } from '../output/target.ts'
 import type { Configuration } from '../recipes/configuration.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
@@ -28,26 +28,25 @@ export interface ConfigurationTable {
   readonly fixedBytes: number
 }
 
-/** Bytes before the tensors of a safetensors file: length, braces, metadata, padding. */
-const fileOverhead = 128
-
 /** Sizes of all configurations of a model's matrices, to the byte. */
 export function listConfigurations(
-  { parts, plain }: OpenedModel,
+  parts: ModelParts,
+  target: Target,
   { recipe, effort }: Settings,
 ): ConfigurationTable {
   const sharedBytes = new Map<string, number>()
   const configurations = parts.matrices.map(module =>
-    configurationsFor(recipe, module, effort).map(each => sized(module, each, sharedBytes)),
+    configurationsFor(recipe, module, effort).map(each => sized(module, each, target, sharedBytes)),
   )
   const groups =
     recipe.allocate === 'uniform' ? uniformGroups(parts, configurations) : parts.matrices.map((_, i) => [i])
-  return { parts, configurations, sharedBytes, groups, fixedBytes: fileOverhead + storedBytes('', plain) }
+  return { parts, configurations, sharedBytes, groups, fixedBytes: target.fixedBytes }
 }
 
 function sized(
   module: MatrixModule,
   configuration: Configuration,
+  { storedBytes }: Target,
   sharedBytes: Map<string, number>,
 ): SizedConfiguration {
   const cost = configuration.cost(module.shape)
@@ -78,12 +77,3 @@ function uniformGroups(
 
 const costOf = (cost: StorageCost, wanted: (part: string) => boolean): StorageCost =>
   Object.fromEntries(Object.entries(cost).filter(([part]) => wanted(part)))
-
-/** Bytes of tensors in a safetensors file, with their header entries at their longest. */
-function storedBytes(module: string, cost: StorageCost): number {
-  const entries = Object.entries(cost).map(([part, { dtype, shape }]) => {
-    const name = module ? `${module}.${part}` : part
-    return `"${name}":{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[0000000000,0000000000]},`.length
-  })
-  return bitsOf(cost) / 8 + entries.reduce((sum, n) => sum + n, 0)
-}

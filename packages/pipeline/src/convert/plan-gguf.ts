@@ -1,11 +1,4 @@
-import {
-  type GgufTensorType,
-  type GgufValue,
-  type LongWork,
-  type PlannedGgufTensors,
-  ReallmError,
-  warn,
-} from '@reallm/tensor-io'
+import { type GgufValue, type LongWork, type PlannedGgufTensors, ReallmError, warn } from '@reallm/tensor-io'
 import {
   configFromGguf,
   configToGguf,
@@ -29,7 +22,6 @@ import {
 import { tokenizerOf } from '../open/tokenizer-files.ts'
 import { requireSameTokenizer } from '../output/compare-tokenizers.ts'
 import { requireSameConfig } from './compare-configs.ts'
-import type { StoredAs } from './storable.ts'
 
 /** A GGUF file that is known to say what a model says, before it is written. */
 export interface GgufPlan {
@@ -39,12 +31,12 @@ export interface GgufPlan {
   readonly ropeTensors: RopeTensors
 }
 
-/** `general.file_type` of llama.cpp, and the type of matrices. */
-const fileTypes: Readonly<Record<StoredAs, readonly [number, GgufTensorType]>> = {
-  f32: [0, 'F32'],
-  f16: [1, 'F16'],
-  bf16: [32, 'BF16'],
-  q8_0: [7, 'Q8_0'],
+/** What a file's tensors are stored as. */
+export interface GgufTypes {
+  /** The type of a tensor, by its name in Hugging Face's models. */
+  readonly typeOf: (tensor: string, shape: readonly number[]) => string
+  /** llama.cpp's number for the type of most weights. */
+  readonly fileType: number
 }
 
 /**
@@ -52,14 +44,19 @@ const fileTypes: Readonly<Record<StoredAs, readonly [number, GgufTensorType]>> =
  *
  * @throws `unsupported` naming what GGUF cannot hold
  */
-export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongWork): Promise<GgufPlan> {
+export async function planGguf(
+  model: ModelWeights,
+  { typeOf, fileType }: GgufTypes,
+  work: LongWork,
+): Promise<GgufPlan> {
   const { config } = model
   const { metadata: own, ropeTensors, requireTensor } = configToGguf(config)
   const tokenizer = await tokenizerOf(model)
   if (!tokenizer) refuseOtherTokenizers(model, work)
   const metadata: Record<string, GgufValue> = {
     ...own,
-    'general.file_type': { type: 'uint32', value: fileTypes[dtype][0] },
+    'general.file_type': { type: 'uint32', value: fileType },
+    'general.quantization_version': { type: 'uint32', value: 2 },
     ...(tokenizer ? withTokenizer(tokenizer, config) : withoutTokenizer(config)),
   }
   const stored = ggufTensors(config)
@@ -67,7 +64,7 @@ export async function planGguf(model: ModelWeights, dtype: StoredAs, work: LongW
   const exact = new Set(config.layerSpecs.flatMap(spec => [...otherTensors(spec).keys()]))
   for (const [tensor, shape] of model.shapes) {
     // llama.cpp computes routers and convolutions in F32.
-    const type = exact.has(tensor) ? 'F32' : tensorType(shape, dtype)
+    const type = exact.has(tensor) ? 'F32' : typeOf(tensor, shape)
     for (const part of storedParts(stored.get(tensor)!, shape)) {
       requireTensor(part.name)
       tensors[part.name] = { type, shape: part.shape }
@@ -88,10 +85,6 @@ export const valuesOf = ({ metadata }: GgufPlan): Record<string, unknown> =>
       type === 'float32' && typeof value === 'number' ? Math.fround(value) : value,
     ]),
   )
-
-/** Vectors stay F32; blocks of 32 do not fit every width, 16 bits do. */
-const tensorType = (shape: readonly number[], dtype: StoredAs): GgufTensorType =>
-  shape.length < 2 ? 'F32' : dtype === 'q8_0' && shape[1] % 32 !== 0 ? 'F16' : fileTypes[dtype][1]
 
 /** llama.cpp takes an arbitrary token for BOS where none is said, so that the configuration's is better. */
 const withTokenizer = (tokenizer: TextTokenizer, { vocabSize, bos }: TransformerConfig) => ({

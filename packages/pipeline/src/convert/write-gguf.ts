@@ -6,12 +6,21 @@ import { eachTensor } from './each-tensor.ts'
 import { type GgufPlan, planGguf, valuesOf } from './plan-gguf.ts'
 import { requireStorable, type StoredAs } from './storable.ts'
 
-const storedAs: Readonly<Record<GgufTensorType, StoredAs>> = {
-  F32: 'f32',
-  F16: 'f16',
-  BF16: 'bf16',
-  Q8_0: 'q8_0',
+/** `general.file_type` of llama.cpp, and the type of matrices. */
+const fileTypes: Readonly<Record<StoredAs, readonly [number, GgufTensorType]>> = {
+  f32: [0, 'F32'],
+  f16: [1, 'F16'],
+  bf16: [32, 'BF16'],
+  q8_0: [7, 'Q8_0'],
 }
+
+const storedAs = Object.fromEntries(
+  Object.entries(fileTypes).map(([dtype, [, type]]) => [type, dtype as StoredAs]),
+)
+
+/** Vectors stay F32; blocks of 32 do not fit every width, 16 bits do. */
+const typeOf = (shape: readonly number[], dtype: StoredAs): GgufTensorType =>
+  shape.length < 2 ? 'F32' : dtype === 'q8_0' && shape[1] % 32 !== 0 ? 'F16' : fileTypes[dtype][1]
 
 /** Writes a model as a GGUF file, after a look at whether GGUF can hold it, and reads it back. */
 export async function writeGguf(
@@ -20,7 +29,11 @@ export async function writeGguf(
   dtype: StoredAs,
   work: LongWork,
 ): Promise<{ bytes: number }> {
-  const plan = await planGguf(model, dtype, work)
+  const types = {
+    typeOf: (_: string, shape: readonly number[]) => typeOf(shape, dtype),
+    fileType: fileTypes[dtype][0],
+  }
+  const plan = await planGguf(model, types, work)
   const inGguf = ggufTensors(model.config)
   const writer = await createGgufWriter(path, plan.metadata, plan.tensors)
   try {
@@ -37,7 +50,7 @@ export async function writeGguf(
   }
   const written = await openWeights(path)
   try {
-    requireMetadata(written, plan)
+    requireMetadata(written.files.metadata, plan)
     await requireSameModel(model, written, dtype, work)
   } finally {
     await written.close()
@@ -46,9 +59,9 @@ export async function writeGguf(
 }
 
 /** The plan has been compared with the model; the file has to be the plan. */
-function requireMetadata({ files }: ModelWeights, plan: GgufPlan): void {
+export function requireMetadata(found: Readonly<Record<string, unknown>>, plan: GgufPlan): void {
   for (const [key, value] of Object.entries(valuesOf(plan))) {
-    if (JSON.stringify(files.metadata[key]) === JSON.stringify(value)) continue
+    if (JSON.stringify(found[key]) === JSON.stringify(value)) continue
     throw new ReallmError('integrity', `${key} reads back otherwise than it was written`, {
       hint: 'nothing was written; this is a fault of reallm or of the disk',
     })

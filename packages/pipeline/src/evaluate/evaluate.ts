@@ -12,18 +12,18 @@ import { measureQuality } from './quality.ts'
 export type Evaluation = Pick<CompressReport, 'quality' | 'generation'>
 
 /**
- * Reads an artifact back, and measures how far its predictions and the text that it writes are from the original's.
+ * Reads what was written back, and measures how far its predictions and the text that it writes are from the original's.
  *
  * @param maxMemory bytes
  */
 export async function evaluate(
   original: OpenedModel,
-  folder: string,
+  path: string,
   sequences: Sequences,
   maxMemory: number,
   work: LongWork,
 ): Promise<Evaluation> {
-  const compressed = await openWeights(await openModel(folder, { registry: builtInRegistry() }))
+  const compressed = await openWeights(await openModel(path, { registry: builtInRegistry() }))
   try {
     const reference = streamed(original.weights)
     if (4 * original.parts.parameters > maxMemory / 2)

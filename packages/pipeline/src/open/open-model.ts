@@ -1,5 +1,11 @@
 import type { ModelFiles } from '@reallm/tensor-io'
-import { type ModelWeights, openWeights, type TransformerConfig } from '@reallm/transformer'
+import {
+  adapted,
+  type ModelWeights,
+  openWeights,
+  readAdapter,
+  type TransformerConfig,
+} from '@reallm/transformer'
 import { builtInRegistry } from '../recipes/registry.ts'
 import type { Settings } from '../settings.ts'
 import { type ModelParts, partsOfModel } from './model-parts.ts'
@@ -18,18 +24,24 @@ export interface OpenedModel extends ScannedWeights {
 /**
  * Opens a model and checks all of its weights, before any long work.
  *
+ * @param adapter merged into the weights
  * @throws what `openWeights` refuses; `numeric` for weights that are not finite
  */
-export async function openModel(source: string | ModelFiles, settings: Settings): Promise<OpenedModel> {
+export async function openModel(
+  source: string | ModelFiles,
+  settings: Settings,
+  adapter?: string,
+): Promise<OpenedModel> {
   const { signal, onProgress } = settings
-  const weights = await openWeights(source, { registry: builtInRegistry(), signal, onProgress })
+  const opened = await openWeights(source, { registry: builtInRegistry(), signal, onProgress })
   try {
+    const weights = adapter === undefined ? opened : adapted(opened, await readAdapter(adapter))
     const { config, files } = weights
     const parts = partsOfModel(config, settings.scope)
     const scanned = await scanWeights(weights, parts, settings)
     return { ...scanned, spec: files.spec, weights, config, parts, close: () => weights.close() }
   } catch (error) {
-    await weights.close()
+    await opened.close()
     throw error
   }
 }

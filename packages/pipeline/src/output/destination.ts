@@ -13,7 +13,7 @@ export interface DestinationOptions extends LookOptions {
   /** Accept what an earlier run published, for the caller to ask `isPublished`. */
   readonly resume?: boolean | undefined
   /** The output is one file instead of a directory; files of these names are written beside it. */
-  readonly file?: { readonly beside?: readonly string[] }
+  readonly file?: { readonly beside?: readonly string[] } | undefined
   /** Bytes that will be written at least, where they are known. */
   readonly bytes?: number
 }

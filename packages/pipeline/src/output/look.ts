@@ -13,7 +13,7 @@ export interface Place extends Landing {
 }
 
 export interface LookOptions {
-  readonly file?: { readonly beside?: readonly string[] }
+  readonly file?: { readonly beside?: readonly string[] } | undefined
   readonly bytes?: number
 }
 

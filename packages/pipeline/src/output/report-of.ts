@@ -8,7 +8,7 @@ import type { Sensitivity } from '../sensitivity/measure-sensitivity.ts'
 import type { Start } from '../start.ts'
 import type { Usage } from './clock.ts'
 import type { CompressReport } from './report.ts'
-import type { UnpublishedArtifact } from './write-artifact.ts'
+import type { UnpublishedModel } from './target.ts'
 
 /** What a run came to. */
 export interface Finished extends Start {
@@ -16,13 +16,13 @@ export interface Finished extends Start {
   readonly sensitivity: Sensitivity
   readonly allocation: Allocation
   readonly quantised: QuantisedModel
-  readonly artifact: UnpublishedArtifact
+  readonly written: UnpublishedModel
   readonly evaluation: Evaluation
 }
 
 /** The report of a run, without what it took. */
 export function reportOf(run: Finished): Omit<CompressReport, keyof Usage> {
-  const { model, settings, sequences, artifact, quantised, allocation, table, backend, encoder } = run
+  const { model, settings, sequences, written, quantised, allocation, table, backend, encoder } = run
   const { parameters } = model.parts
   return {
     version: 2,
@@ -31,10 +31,10 @@ export function reportOf(run: Finished): Omit<CompressReport, keyof Usage> {
     seed: settings.seed,
     options: run.identity,
     size: {
-      bytes: artifact.bytes,
+      bytes: written.bytes,
       originalBytes: model.weights.files.bytes,
       parameters,
-      bitsPerWeight: (8 * artifact.bytes) / parameters,
+      bitsPerWeight: (8 * written.bytes) / parameters,
     },
     calibration: `${sequences.calibration.length} sequences of ${sequences.length} tokens from ${sequences.source}`,
     ...run.evaluation,

@@ -1,21 +1,11 @@
-import { createArtifactWriter, openModel, writeFileAtomic } from '@reallm/tensor-io'
+import { createArtifactWriter, openModel } from '@reallm/tensor-io'
 import { openTokenizer } from '@reallm/transformer'
-import { basename, join, rm } from '#platform'
+import { join, rm } from '#platform'
 import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerFiles } from '../open/tokenizer-files.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
 import { requireSameTokenizers } from './compare-tokenizers.ts'
-import type { Destination } from './destination.ts'
-import { modelCard } from './model-card.ts'
-import type { CompressReport } from './report.ts'
-import { reportHtml } from './report-html.ts'
-
-/** An artifact that is complete except for its report, in the work directory. */
-export interface UnpublishedArtifact {
-  readonly folder: string
-  /** Sum of the weight files. */
-  readonly bytes: number
-}
+import type { UnpublishedModel } from './target.ts'
 
 /** Writes a quantised model and the original's other tensors as an artifact; one shard in memory. */
 export async function writeArtifact(
@@ -23,7 +13,7 @@ export async function writeArtifact(
   quantised: QuantisedModel,
   work: string,
   maxShardBytes: number,
-): Promise<UnpublishedArtifact> {
+): Promise<UnpublishedModel> {
   const folder = join(work, 'artifact')
   await rm(folder, { recursive: true, force: true })
   const small = await tokenizerFiles(weights)
@@ -40,20 +30,5 @@ export async function writeArtifact(
   const tokenizer = () => openTokenizer(written)
   await requireSameTokenizers(weights, { tokenizer }, 'the artifact', config.vocabSize)
   await written.close()
-  return { folder, bytes }
+  return { folder, path: folder, bytes }
 }
-
-/** Adds report, page and model card, and moves everything to its place. */
-export async function publishArtifact(
-  { folder }: UnpublishedArtifact,
-  report: CompressReport,
-  destination: Destination,
-  run: string,
-): Promise<void> {
-  await writeFileAtomic(join(folder, reportFile), `${JSON.stringify(report, null, 2)}\n`)
-  await writeFileAtomic(join(folder, 'reallm-report.html'), reportHtml(report))
-  await writeFileAtomic(join(folder, 'README.md'), modelCard(report, basename(destination.place)))
-  await destination.publish(folder, run)
-}
-
-export const reportFile = 'reallm-report.json'

@@ -3,6 +3,7 @@ import { bitsOf, type EncodedMatrix, type LongWork, type Matrix, ReallmError } f
 import type { ModelWeights, TransformerConfig, Weights } from '@reallm/transformer'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { MatrixModule } from '../open/model-parts.ts'
+import type { TargetName } from '../output/target.ts'
 import type { TunedLayer } from '../quantise/tuned-layer.ts'
 import type { Configuration } from './configuration.ts'
 
@@ -53,6 +54,8 @@ export interface Recipe {
   readonly what: string
   /** The paper it comes from. */
   readonly source: string
+  /** The target that its codecs are for; default `reallm`. */
+  readonly target?: TargetName
   readonly layers: ConfigurationsOf
   /** For embedding and head, whose rows must be readable one by one. */
   readonly embeddings: ConfigurationsOf

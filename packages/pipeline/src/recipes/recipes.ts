@@ -1,4 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
+import { ggufTypes } from './configurations/gguf.ts'
 import { paperConfigurations } from './configurations/neural.ts'
 import { gridRates, gridRatesWithFeedback, normalFloatRates } from './configurations/scalar.ts'
 import { embeddingTrellisAt, neuralTrellisAt, scaledTrellisAt, trellisAt } from './configurations/trellis.ts'
@@ -122,6 +123,17 @@ export const recipes: readonly Recipe[] = [
     embeddings: gridRates,
     allocate: 'measured',
     objective: { kind: 'weights' },
+  }),
+  recipe({
+    name: 'gguf',
+    what: "GGUF's block types with two-sided error feedback behind the quantised layers, a type for each matrix by search",
+    source: 'llama.cpp, GPTQ arXiv 2210.17323, YAQA 2505.22988',
+    target: 'gguf',
+    layers: ggufTypes,
+    embeddings: ggufTypes,
+    allocate: 'measured',
+    objective: bothSides,
+    quantise: withFeedback,
   }),
   ...baselines,
 ]

@@ -50,30 +50,35 @@ export async function configurationErrors(
   const w = await readMatrix(model.weights, `${module.name}.weight`)
   const on = measures(options, statistics, w)
 
-  const measureFamily = async (
-    family: readonly Configuration[],
+  /** Measures families at some places between smallest and largest, all of them as one job. */
+  const measureFamilies = async (
+    families: readonly (readonly Configuration[])[],
     places: readonly number[],
     measured: (of: Configuration) => Configuration,
     measure: Measure,
   ) => {
-    const bySize = [...family].sort((a, b) => size(a) - size(b))
-    const chosen = [...new Set(places.map(place => Math.round((bySize.length - 1) * place)))].map(
-      i => bySize[i],
-    )
-    const found = await measure(chosen.map(measured))
-    const points = chosen.map((c, p) => ({ bits: size(c), log: Math.log(Math.max(found[p], 1e-30)) }))
-    for (const c of family) errors.set(c.id, Math.exp(interpolated(points, size(c))))
+    const chosen = families.map(family => {
+      const bySize = [...family].sort((a, b) => size(a) - size(b))
+      return [...new Set(places.map(place => Math.round((bySize.length - 1) * place)))].map(i => bySize[i])
+    })
+    const found = await measure(chosen.flat().map(measured))
+    let next = 0
+    for (const [f, family] of families.entries()) {
+      const points = chosen[f].map(c => ({ bits: size(c), log: Math.log(Math.max(found[next++], 1e-30)) }))
+      for (const c of family) errors.set(c.id, Math.exp(interpolated(points, size(c))))
+    }
   }
 
   const families = familiesOf(configurations)
   const trialsOf = ([first]: readonly Configuration[]) => first.trials?.length ?? 0
   const untrained = families.filter(family => trialsOf(family) === 0)
   // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
+  const howOf = ([{ needsAllRows, shared }]: readonly Configuration[]) =>
+    needsAllRows ? 'allRows' : shared ? 'adjacentRows' : 'sampledRows'
   await Promise.all(
-    untrained.map(family => {
-      const { needsAllRows, shared } = family[0]
-      const measure = needsAllRows ? on.allRows : shared ? on.adjacentRows : on.sampledRows
-      return measureFamily(family, [0, 1 / 3, 2 / 3], c => c, measure)
+    (['allRows', 'adjacentRows', 'sampledRows'] as const).map(how => {
+      const alike = untrained.filter(family => howOf(family) === how)
+      return alike.length > 0 && measureFamilies(alike, [0, 1 / 3, 2 / 3], c => c, on[how])
     }),
   )
   /** How many times less a family loses, at its best rate, than the best of the others of at most that size. */
@@ -85,7 +90,7 @@ export async function configurationErrors(
   let contenders = families.filter(family => trialsOf(family) > 0)
   for (let trial = 0; contenders.length > 0; trial++) {
     for (const family of contenders)
-      await measureFamily(family, [0, 2 / 3], c => c.trials![trial], on.adjacentRows)
+      await measureFamilies([family], [0, 2 / 3], c => c.trials![trial], on.adjacentRows)
     contenders = contenders
       .filter(family => trial + 1 < trialsOf(family) && lead(family) * reach >= 1)
       .sort((a, b) => lead(b) - lead(a))

@@ -7,7 +7,10 @@ interface Options {
   output: string
   bits?: number | undefined
   targetSize?: number | undefined
-  recipe: string
+  target: 'reallm' | 'gguf'
+  recipe?: string | undefined
+  adapter?: string | undefined
+  shardSize?: number | undefined
   blocksOnly?: boolean | undefined
   effort: 'fast' | 'normal' | 'best'
   calib?: string | undefined
@@ -25,21 +28,37 @@ interface Options {
   json?: boolean | undefined
 }
 
-/** `reallm compress <model> -o DIR -b BITS` */
+/** `reallm compress <model> -o OUT -b BITS` */
 export const compressCommand = (io: Io): Command =>
   new Command('compress')
     .description(
       'Compress a model to a few bits per weight. Every stored weight counts: embeddings, head and norms too.',
     )
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
-    .requiredOption('-o, --output <dir>', 'directory to write, new or empty')
+    .requiredOption(
+      '-o, --output <path>',
+      'directory to write, new or empty; or a .gguf file with --target gguf',
+    )
     .addOption(
       new Option('-b, --bits <number>', 'bits per weight, averaged over the whole model')
         .argParser(parseNumber(0.1, 16))
         .conflicts('targetSize'),
     )
     .option('--target-size <size>', 'size of the weight files instead, like 45MB', parseSize)
-    .option('--recipe <name>', 'way of compressing (`reallm recipes` lists them)', 'reallm')
+    .addOption(
+      new Option(
+        '--target <target>',
+        'an artifact for reallm, or a GGUF for llama.cpp, Ollama, LM Studio, wllama',
+      )
+        .choices(['reallm', 'gguf'])
+        .default('reallm'),
+    )
+    .option(
+      '--recipe <name>',
+      'way of compressing (`reallm recipes` lists them; default: named like the target)',
+    )
+    .option('--adapter <dir>', 'merge a LoRA, rsLoRA or DoRA adapter (PEFT layout) into the weights first')
+    .option('--shard-size <size>', 'write files of at most this size, like 2GB', parseSize)
     .addOption(
       new Option('--effort <effort>', 'how long to search')
         .choices(['fast', 'normal', 'best'])
@@ -73,9 +92,10 @@ Examples:
   $ reallm compress hf:me/model -o out -b 2.5 --calib mine.txt   calibrated on your kind of text
   $ reallm compress model/ -o out -b 2 --dry-run                 which configuration each matrix would get
   $ reallm compress model/ -o out -b 2 --resume                  after Ctrl-C, a crash or a full disk
+  $ reallm compress model/ -o out.gguf --target gguf -b 4.5      for llama.cpp, its own types by search
 
 The output directory holds *.safetensors, config.json, the tokenizer, reallm-report.json, a report page with plots
-and a model card. Work in progress is kept in <dir>.work.
+and a model card; beside out.gguf lie out.reallm-report.json and its page. Work in progress is kept in <output>.work.
 `,
     )
     .action(async (spec: string, options: Options) => {
@@ -89,7 +109,10 @@ and a model card. Work in progress is kept in <dir>.work.
       const progress = progressOn(io)
       const settings = {
         to: options.output,
+        target: options.target,
         recipe: options.recipe,
+        adapter: options.adapter,
+        shardSize: options.shardSize,
         effort: options.effort,
         seed: options.seed,
         evaluate: options.eval,
@@ -126,7 +149,7 @@ and a model card. Work in progress is kept in <dir>.work.
           const written = report.generation
             ? `greedy text agrees with the original's for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`
             : ''
-          return `${report.model}: ${bytesText(s.originalBytes)} → ${bytesText(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${durationText(report.seconds)}, peak memory ${bytesText(report.peakMemory)}; the report is in ${options.output}/reallm-report.html\n`
+          return `${report.model}: ${bytesText(s.originalBytes)} → ${bytesText(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${durationText(report.seconds)}, peak memory ${bytesText(report.peakMemory)}; the report is in ${reportPage(options.output)}\n`
         })
       } catch (error) {
         progress.end()
@@ -139,3 +162,6 @@ and a model card. Work in progress is kept in <dir>.work.
         throw error
       }
     })
+
+const reportPage = (output: string) =>
+  output.endsWith('.gguf') ? output.replace(/\.gguf$/, '.reallm-report.html') : `${output}/reallm-report.html`

@@ -85,16 +85,16 @@ export function partsToWrite(
  * Reorders the rows of llama.cpp's q and k, where the two halves of a head lie interleaved, into Hugging Face's
  * order (`undo`), or the other way round. `data` is `[rows, …]` with rows = heads × head width.
  */
-export function permuteHeads(
-  data: Float32Array,
+export function permuteHeads<T extends Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(
+  data: T,
   rows: number,
   heads: number,
   undo: boolean,
-): Float32Array<ArrayBuffer> {
+): T {
   const width = data.length / rows
   const headRows = rows / heads
   const half = headRows / 2
-  const out = new Float32Array(data.length)
+  const out = data.slice() as T
   for (let head = 0; head < heads; head++) {
     for (let j = 0; j < half; j++) {
       for (let side = 0; side < 2; side++) {

@@ -3,12 +3,12 @@ import { ReallmError } from '../../core/errors.ts'
 import { sizeOf } from '../../core/tensor.ts'
 import { type GgufScalar, type GgufValue, type GgufValueType, valueTypes } from './values.ts'
 
-/** Types that tensors can be written as. */
+/** Types that values can be written as. */
 export type GgufTensorType = 'F32' | 'F16' | 'BF16' | 'Q8_0'
 
-/** Type and shape (`[rows, cols]` as everywhere here) by tensor name, in the order of the file. */
+/** Type (by GGUF's name) and shape (`[rows, cols]` as everywhere here) by tensor name, in the order of the file. */
 export type PlannedGgufTensors = Readonly<
-  Record<string, { readonly type: GgufTensorType; readonly shape: readonly number[] }>
+  Record<string, { readonly type: string; readonly shape: readonly number[] }>
 >
 
 /** What precedes the data of a GGUF file, and where each tensor's data goes. */
@@ -64,6 +64,7 @@ export function layOutGguf(
   return { header, positions, bytes: header.length + at }
 }
 
+/** Bytes that so many take in the file. */
 export const aligned = (n: number): number => Math.ceil(n / alignment) * alignment
 
 const isList = (value: GgufValue['value']): value is readonly GgufScalar[] => Array.isArray(value)

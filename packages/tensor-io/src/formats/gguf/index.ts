@@ -1,4 +1,9 @@
-export type { GgufTensorType, PlannedGgufTensors } from './encode-header.ts'
+export {
+  aligned as ggufAligned,
+  type GgufTensorType,
+  layOutGguf,
+  type PlannedGgufTensors,
+} from './encode-header.ts'
 export type { GgufEntry } from './header.ts'
 export { type GgufFile, openGguf } from './open.ts'
 export type { GgufScalar, GgufValue, GgufValueType } from './values.ts'

@@ -1,9 +1,10 @@
+import { ggufTypes } from '../../codec/gguf-blocks/types.ts'
 import { ReallmError } from '../../core/errors.ts'
 import { f32ToBf16, f32ToF16 } from '../../core/float.ts'
 import { sizeOf } from '../../core/tensor.ts'
 import { createAtomicFile } from '../source/atomic-file.ts'
 import { findTensor } from '../store.ts'
-import { aligned, type GgufTensorType, layOutGguf, type PlannedGgufTensors } from './encode-header.ts'
+import { aligned, layOutGguf, type PlannedGgufTensors } from './encode-header.ts'
 import { encodeQ8_0 } from './encode-q8.ts'
 import type { GgufValue } from './values.ts'
 
@@ -13,6 +14,8 @@ export interface GgufWriter {
   readonly bytes: number
   /** Writes the values of one planned tensor in its planned type; the order is free. */
   write(name: string, values: Float32Array): Promise<void>
+  /** Writes one planned tensor of any type as its bytes, which are not looked at. */
+  writeBlocks(name: string, bytes: Uint8Array): Promise<void>
   /** Flushes and renames the file into place; throws `bad-tensor` when a planned tensor is missing. */
   finish(): Promise<void>
   /** Deletes what was written. */
@@ -42,21 +45,35 @@ export async function createGgufWriter(
   const file = await createAtomicFile(path)
   await file.write(header, 0)
 
+  async function put(name: string, data: Uint8Array): Promise<void> {
+    const padded = new Uint8Array(aligned(data.length))
+    padded.set(data)
+    await file.write(padded, findTensor(positions, name, `${path} as planned`))
+    missing.delete(name)
+  }
+
   return {
     path,
     bytes,
     async write(name, values) {
-      const position = findTensor(positions, name, `${path} as planned`)
+      findTensor(positions, name, `${path} as planned`)
       const { type, shape } = tensors[name]
       if (values.length !== sizeOf(shape)) {
         const what = `${name} [${shape.join('×')}] has ${sizeOf(shape)} values, got ${values.length}`
         throw new ReallmError('bad-tensor', what)
       }
-      const data = encode(type, values)
-      const padded = new Uint8Array(aligned(data.length))
-      padded.set(data)
-      await file.write(padded, position)
-      missing.delete(name)
+      await put(name, encode(type, values))
+    },
+    async writeBlocks(name, data) {
+      findTensor(positions, name, `${path} as planned`)
+      const { type, shape } = tensors[name]
+      const { block, bytes } = [...ggufTypes.values()].find(t => t.name === type)!
+      const wanted = (sizeOf(shape) / block) * bytes
+      if (data.length !== wanted) {
+        const what = `${name} [${shape.join('×')}] takes ${wanted} bytes as ${type}, got ${data.length}`
+        throw new ReallmError('bad-tensor', what)
+      }
+      await put(name, data)
     },
     async finish() {
       if (missing.size > 0) {
@@ -71,8 +88,14 @@ export async function createGgufWriter(
   }
 }
 
-function encode(type: GgufTensorType, values: Float32Array): Uint8Array {
+function encode(type: string, values: Float32Array): Uint8Array {
   if (type === 'Q8_0') return encodeQ8_0(values)
-  const data = type === 'F32' ? values : type === 'F16' ? f32ToF16(values) : f32ToBf16(values)
+  const encoders = { F32: (v: Float32Array) => v, F16: f32ToF16, BF16: f32ToBf16 }
+  if (!Object.hasOwn(encoders, type)) {
+    throw new ReallmError('unsupported', `values cannot be written as ${type}`, {
+      hint: `encode them with the codec gguf, and use writeBlocks`,
+    })
+  }
+  const data = encoders[type as keyof typeof encoders](values)
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }

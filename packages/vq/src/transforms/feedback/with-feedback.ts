@@ -110,6 +110,7 @@ async function encodeColumns(
 function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, feedback: ErrorFeedback): Matrix {
   const { tileRows } = encoder
   const { rows, cols } = block
+  if (tileRows === 1 && cols === 1) return encodeSingleRows(block, col, encoder, feedback)
   const target = copyMatrix(block)
   const decoded = zeroMatrix(rows, cols)
   for (let start = 0; start < rows; start += feedback.batch) {
@@ -126,6 +127,27 @@ function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, feedback
     pushAfterBatch(target, errors, start, feedback)
   }
   return errorOf(block, decoded)
+}
+
+/** The same for one column of rows that do not depend on each other. */
+function encodeSingleRows(
+  block: Matrix,
+  col: number,
+  encoder: ColumnEncoder,
+  { unit }: ErrorFeedback,
+): Matrix {
+  const { rows } = block
+  const target = Float64Array.from(block.data)
+  const errors = zeroMatrix(rows, 1)
+  for (let row = 0; row < rows; row++) {
+    const wanted = target[row]
+    const [got] = encoder.quantise({ rows: 1, cols: 1, data: Float32Array.of(wanted) }, row, col).data
+    const error = got - wanted
+    errors.data[row] = got - block.data[row]
+    const factors = unit.data.subarray(row * rows, (row + 1) * rows)
+    for (let r = row + 1; r < rows; r++) target[r] += factors[r] * error
+  }
+  return errors
 }
 
 function errorOf(wanted: Matrix, got: Matrix): Matrix {

@@ -1,0 +1,101 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fixture, openLlamaCpp, writeToyModels } from '@reallm/testing'
+import { workFolder } from '@reallm/testing/work-folder'
+import { openWeights } from '@reallm/transformer'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { compress, load } from './index.ts'
+
+vi.setConfig({ testTimeout: 180_000 })
+const llama = await openLlamaCpp()
+const folder = workFolder()
+let original: string
+const config = {
+  hidden_size: 64,
+  intermediate_size: 256,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  max_position_embeddings: 64,
+}
+beforeAll(async () => {
+  vi.stubEnv('REALLM_CACHE', join(folder, 'cache'))
+  original = (await writeToyModels(folder, { config })).original
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  if (typeof llama !== 'string') await llama.close()
+})
+
+const options = { target: 'gguf', effort: 'fast', threads: 0, backend: 'wasm', evaluate: false } as const
+const run = (to: string, more: object) => compress(original, { ...options, to: join(folder, to), ...more })
+
+test('a GGUF file within its size, of the types that the widths allow, with its report beside it', async () => {
+  const { size, matrices, recipe } = await run('sized.gguf', { bits: 5.2, evaluate: true })
+  expect(recipe).toBe('gguf')
+  expect(size.bytes).toBe((await stat(join(folder, 'sized.gguf'))).size)
+  expect(size.bitsPerWeight).toBeLessThanOrEqual(5.2)
+  expect(size.bitsPerWeight).toBeGreaterThan(4.9)
+  for (const { codec, shape } of matrices) if (shape[1] === 64) expect(codec).not.toMatch(/_K|XS/)
+  const report = JSON.parse(await readFile(join(folder, 'sized.reallm-report.json'), 'utf8'))
+  expect(report.quality.compressed.kl).toBeLessThan(1)
+  const written = await openWeights(join(folder, 'sized.gguf'))
+  const types = new Set(
+    [...written.files.tensors.values()].map(entry => (entry as { type?: { name: string } }).type?.name),
+  )
+  await written.close()
+  for (const { codec } of matrices) expect(types).toContain(codec)
+})
+
+test.skipIf(typeof llama === 'string')(
+  'llama.cpp loads it without a warning, and writes what the runtime writes',
+  async () => {
+    await run('greedy.gguf', { bits: 7 })
+    const path = join(folder, 'greedy.gguf')
+    const prompt = [40, 70, 12, 55, 31, 8]
+    if (typeof llama === 'string') return
+    const { ids, warnings } = await llama.greedy(path, prompt, 12)
+    expect(warnings).toEqual([])
+    const model = await load(path, { weights: 'f32' })
+    const session = model.session()
+    const wanted: number[] = []
+    let next = prompt
+    for (let i = 0; i < 12; i++) {
+      const logits = await session.logits(next)
+      next = [logits.indexOf(logits.reduce((a, b) => Math.max(a, b)))]
+      wanted.push(next[0])
+    }
+    model.dispose()
+    expect(ids).toEqual(wanted.slice(0, ids.length))
+    expect(ids.length).toBeGreaterThan(0)
+  },
+)
+
+test('in parts, as llama.cpp splits a model', async () => {
+  const { size } = await run('parts', { bits: 7, shardSize: 30_000 })
+  const parts = (await readdir(join(folder, 'parts'))).filter(name => name.endsWith('.gguf'))
+  expect(parts.length).toBeGreaterThan(2)
+  const bytes = await Promise.all(parts.map(async name => (await stat(join(folder, 'parts', name))).size))
+  expect(bytes.reduce((a, b) => a + b)).toBe(size.bytes)
+  const whole = await openWeights(join(folder, 'greedy.gguf'))
+  const split = await openWeights(join(folder, 'parts', parts[0]))
+  for (const name of whole.shapes.keys()) {
+    expect((await split.read(name)).data).toEqual((await whole.read(name)).data)
+  }
+  await whole.close()
+  await split.close()
+})
+
+test('refuses what GGUF cannot hold, before any work', async () => {
+  await expect(run('no.gguf', { bits: 5, recipe: 'trellis' })).rejects.toThrow(
+    'the recipe trellis stores what the target gguf cannot hold',
+  )
+  await expect(run('no.gguf', { bits: 5, shardSize: 1e6 })).rejects.toThrow(
+    /one file, and a model in parts is several/,
+  )
+  await expect(compress(original, { to: join(folder, 'no'), bits: 5, recipe: 'gguf' })).rejects.toThrow(
+    /target reallm/,
+  )
+  await expect(
+    compress(fixture('models/llama-gqa-tied'), { ...options, to: join(folder, 'no.gguf'), bits: 5 }),
+  ).rejects.toThrow(/model\.embed_tokens \[320×72\]: the recipe gguf does not fit: .* does not divide 72/)
+})
