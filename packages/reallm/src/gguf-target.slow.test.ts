@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { load } from '@reallm/runtime'
 import { byteLevelTokenizer, fixture, openLlamaCpp, writeRandomModel } from '@reallm/testing'
 import { workFolder } from '@reallm/testing/work-folder'
@@ -54,24 +55,24 @@ test('a GGUF file within its size, of the types that the widths allow, with its 
 test.skipIf(typeof llama === 'string')(
   'llama.cpp loads it without a warning, and writes what the runtime writes',
   async () => {
-    await run('greedy.gguf', { bits: 16 })
-    const path = join(folder, 'greedy.gguf')
-    const prompt = [40, 70, 12, 55, 31, 8]
     if (typeof llama === 'string') return
+    const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
+    const path = join(folder, 'tiny.gguf')
+    await compress(tiny, { ...options, to: path, bits: 6 })
+    const [prompt] = await llama.tokenize(path, ['Once upon a time there was a little girl'])
     const { ids, warnings } = await llama.greedy(path, prompt, 12)
     expect(warnings).toEqual([])
-    const model = await load(path, { weights: 'f32', tokenizer: false })
+    const model = await load(path, { weights: 'f32' })
     const session = model.session()
     const wanted: number[] = []
-    let next = prompt
+    let next: readonly number[] = prompt
     for (let i = 0; i < 12; i++) {
-      const logits = await session.logits(next)
+      const logits = (await session.logits(next)).slice(-2048)
       next = [logits.indexOf(Math.max(...logits))]
       wanted.push(next[0])
     }
     model.dispose()
-    expect(ids).toEqual(wanted.slice(0, ids.length))
-    expect(ids.length).toBeGreaterThan(0)
+    expect(ids).toEqual(wanted)
   },
 )
 
@@ -81,7 +82,8 @@ test('in parts, as llama.cpp splits a model', async () => {
   expect(parts.length).toBeGreaterThan(2)
   const bytes = await Promise.all(parts.map(async name => (await stat(join(folder, 'parts', name))).size))
   expect(bytes.reduce((a, b) => a + b)).toBe(size.bytes)
-  const whole = await openWeights(join(folder, 'greedy.gguf'))
+  await run('whole.gguf', { bits: 16 })
+  const whole = await openWeights(join(folder, 'whole.gguf'))
   const split = await openWeights(join(folder, 'parts', parts[0]))
   for (const name of whole.shapes.keys()) {
     expect((await split.read(name)).data).toEqual((await whole.read(name)).data)
