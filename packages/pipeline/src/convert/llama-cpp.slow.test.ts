@@ -65,6 +65,24 @@ const longRope = {
   partial_rotary_factor: 0.75,
   rope_scaling: { type: 'longrope', short_factor: [1, 1.1, 1.3], long_factor: [1, 3, 6] },
 }
+const granite4 = {
+  model_type: 'granitemoehybrid',
+  layer_types: ['mamba', 'attention'],
+  shared_intermediate_size: 48,
+  mamba_n_heads: 8,
+  mamba_d_state: 16,
+  attention_multiplier: 0.3,
+  residual_multiplier: 0.5,
+}
+const qwen35 = {
+  model_type: 'qwen3_5_text',
+  head_dim: 32,
+  linear_num_key_heads: 2,
+  linear_num_value_heads: 4,
+  linear_key_head_dim: 16,
+  linear_value_head_dim: 16,
+  full_attention_interval: 2,
+}
 const gemma2 = {
   model_type: 'gemma2',
   hidden_activation: 'gelu_pytorch_tanh',
@@ -158,6 +176,23 @@ describe.skipIf(!llama)(`llama.cpp computes the loss of what is written${why}`, 
       {
         ...{ model_type: 'exaone4', sliding_window: null },
         rope_scaling: { rope_type: 'llama3', factor: 8, original_max_position_embeddings: 16 },
+      },
+    ],
+    ['Granite 4’s experts beside a shared MLP', { ...granite4, num_local_experts: 4 }],
+    [
+      'Granite 4’s groups, with a rotary embedding',
+      { ...granite4, num_local_experts: 0, mamba_n_groups: 2, position_embedding_type: 'rope' },
+    ],
+    ['Qwen 3.5, a value head for each key head', { ...qwen35, linear_num_value_heads: 2 }],
+    [
+      'Qwen 3.5, every other layer attending',
+      { ...qwen35, full_attention_interval: 2, num_hidden_layers: 4 },
+    ],
+    [
+      'LFM2 with an adjusted width',
+      {
+        ...{ model_type: 'lfm2', full_attn_idxs: [1], block_ffn_dim_multiplier: 1.3, block_multiple_of: 16 },
+        intermediate_size: 70,
       },
     ],
     ['SmolLM3 of five layers', { model_type: 'smollm3', num_hidden_layers: 5 }],

@@ -42,14 +42,16 @@ export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, Stor
     }
     const beforeFfn = ffn.kind === 'experts' ? norms.beforeExperts : norms.beforeMlp
     if (beforeFfn) addNorm(spec.norms.beforeFfn, `${block}.${beforeFfn}`)
-    if (apart && ffn.kind === 'gated-mlp') {
-      const rows = ffn.width
-      const name = `${block}.ffn_gate.weight`
-      const parts = [name, `${block}.ffn_up.weight`].map(name => ({ name, rows }))
-      tensors.set(`${ffn.gate.module.name}.weight`, { name, interleavedHeads: 0, added: 0, apart: parts })
-    }
+    const [mlp, ending] = ffn.kind === 'experts' ? [ffn.shared, '_shexp'] : [ffn, '']
+    if (apart && mlp) tensors.set(`${mlp.gate.module.name}.weight`, gateApart(mlp, block, ending))
   }
   return tensors
+}
+
+/** A gate and up that are one matrix here and two there. */
+function gateApart({ width: rows }: GatedMlp, block: string, ending: string): StoredInGguf {
+  const parts = ['gate', 'up'].map(part => ({ name: `${block}.ffn_${part}${ending}.weight`, rows }))
+  return { name: parts[0].name, interleavedHeads: 0, added: 0, apart: parts }
 }
 
 /** llama.cpp stacks each matrix of all experts. */
@@ -61,6 +63,7 @@ const expertStacks = (block: string): ExpertStack[] =>
     transposed: false,
     interleaved: false,
   }))
+
 const fused = (...parts: Projection[]) => parts.every(({ module }) => module.name === parts[0].module.name)
 
 function addLayer(

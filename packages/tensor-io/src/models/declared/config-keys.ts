@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import { familyOf } from '../config.ts'
 import type { GgufMetadata } from '../config-from-gguf.ts'
 import type { HuggingFaceConfig } from '../config-reader.ts'
 import {
@@ -23,7 +24,9 @@ export function unknownConfigKeys(source: HuggingFaceConfig, unread: readonly st
     const fine = fixedKeys[key]
     if (fine && !isOff(source[key]) && !fine.includes(source[key])) throw refuse(key, source[key])
   }
-  return unread.filter(key => !harmlessKeys.has(key) && fixedKeys[key] === undefined && !isOff(source[key]))
+  const { ignores = [] } = familyOf(source)
+  const isKnown = (key: string) => harmlessKeys.has(key) || key in fixedKeys || ignores.includes(key)
+  return unread.filter(key => !isKnown(key) && !isOff(source[key]))
 }
 
 function checkRope(where: string, given: unknown): void {

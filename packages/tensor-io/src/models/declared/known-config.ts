@@ -38,13 +38,6 @@ export const harmlessKeys: ReadonlySet<string> = new Set([
   // training
   ...['initializer_range', 'attention_dropout', 'hidden_dropout', 'embd_pdrop', 'resid_pdrop', 'attn_pdrop'],
   ...['classifier_dropout', 'output_router_logits', 'router_aux_loss_coef'],
-  ...['block_mlp_init_scale', 'block_out_init_scale', 'block_use_xavier_init', 'conv_use_xavier_init'],
-  // how kernels cut texts, and the precision of states
-  ...['mamba_chunk_size', 'mamba_ssm_dtype'],
-  // layers that guess further tokens
-  ...['mtp_num_hidden_layers', 'mtp_use_dedicated_embeddings'],
-  // what LFM2 says twice
-  ...['block_dim', 'block_norm_eps', 'conv_dim', 'conv_dim_out', 'num_heads'],
   // heads of other tasks
   ...['id2label', 'label2id', 'num_labels', 'problem_type', 'finetuning_task', 'task_specific_params'],
   // generation
@@ -109,6 +102,7 @@ export const fixedKeys: Readonly<Record<string, readonly unknown[]>> = {
   rope_interleaved: [false],
   attn_output_gate: [true],
   block_use_swiglu: [true],
+  normalization_function: ['rmsnorm'],
   use_pos_enc: [true],
 }
 

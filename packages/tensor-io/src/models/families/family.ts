@@ -17,6 +17,8 @@ export interface Family extends ConfigDefaults {
   /** Entry of `architectures`. */
   readonly architecture: string
   readonly gguf: GgufFamily
+  /** Keys of its config.json that say nothing about what is computed, or say it again. */
+  readonly ignores?: readonly string[]
   /** Name of the norm after the last layer; default `model.norm`. */
   readonly lastNorm?: string
   layer(config: ConfigReader, i: number): LayerSpec

@@ -1,6 +1,8 @@
-import { ReallmError } from '../../core/errors.ts'
+import type { GgufValue } from '../../formats/gguf/values.ts'
 import type { ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
-import { attention, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
+import type { ExpertStack, FeedForward } from '../layer-spec.ts'
+import type { RopeParameters } from '../rope.ts'
+import { attention, experts, gatedMlp, llamaLayer, norms, normsBefore } from './blocks.ts'
 import type { Family, GgufLookup } from './family.ts'
 import { mamba2 } from './recurrent.ts'
 
@@ -53,11 +55,11 @@ const kinds = {
   full_attention: 'attention',
 } as const
 
-/** Mamba-2 and attention, most often without a rotary embedding. */
+/** Mamba-2 and attention, most often without a rotary embedding; one MLP for all positions, and in larger models experts. */
 export const graniteHybrid: Family = {
   modelType: 'granitemoehybrid',
-  models: 'Granite 4 hybrid, dense',
-  differs: 'Mamba-2 in most layers; factors as in Granite',
+  models: 'Granite 4 hybrid',
+  differs: 'Mamba-2 in most layers; factors as in Granite; experts beside a shared MLP',
   architecture: 'GraniteMoeHybridForCausalLM',
   gguf: {
     architecture: 'granitehybrid',
@@ -66,12 +68,13 @@ export const graniteHybrid: Family = {
     keys: multipliers,
     apart: true,
     kvHeadsByLayer: true,
-    written: (_, c) => ({ 'rope.scaling.finetuned': { type: 'bool', value: hasRope(c) } }),
-    implied: hybridOf,
+    written: hybridToGguf,
+    implied: hybridFromGguf,
   },
   defaults: {
     ...noMultipliers,
     num_local_experts: 8,
+    num_experts_per_tok: 2,
     shared_intermediate_size: 1024,
     mamba_n_heads: 128,
     mamba_n_groups: 1,
@@ -81,40 +84,71 @@ export const graniteHybrid: Family = {
     mamba_expand: 2,
     mamba_conv_bias: true,
   },
-  layer: (c, i) => {
-    requireDense(c)
-    return {
-      mixer:
-        c.layerKind(i, kinds, () => 'mamba') === 'mamba'
-          ? mamba2(c, i)
-          : attention(c, i, {
-              hasRope: hasRope(c),
-              scale: c.positive('attention_multiplier'),
-            }),
-      ffn: gatedMlp(c, i, {
-        parts: 'shared_mlp.input_linear',
-        down: 'shared_mlp.output_linear',
-        width: c.count('shared_intermediate_size'),
-        bias: false,
-      }),
-      norms: norms(c, i, normsBefore),
-      scales: { residual: c.positive('residual_multiplier') },
-    }
-  },
+  // Training, how kernels cut texts, and what models without experts or rotary embeddings say of them.
+  ignores: ['init_method', 'mamba_chunk_size', 'intermediate_size', 'num_experts_per_tok', 'rope_parameters'],
+  layer: (c, i) => ({
+    mixer:
+      c.layerKind(i, kinds, () => 'mamba') === 'mamba'
+        ? mamba2(c, i)
+        : attention(c, i, { hasRope: hasRope(c), scale: c.positive('attention_multiplier') }),
+    ffn: feedForward(c, i),
+    norms: norms(c, i, normsBefore),
+    scales: { residual: c.positive('residual_multiplier') },
+  }),
   ...outside,
 }
 
 const hasRope = (c: ConfigReader) => c.value('position_embedding_type') === 'rope'
+const hasExperts = (c: ConfigReader) => (c.number('num_local_experts') ?? 0) > 0
 
-function hybridOf({ list, number, optional, flag, has }: GgufLookup): HuggingFaceConfig {
+function feedForward(c: ConfigReader, i: number): FeedForward {
+  const shared = gatedMlp(c, i, {
+    parts: 'shared_mlp.input_linear',
+    down: 'shared_mlp.output_linear',
+    width: c.count('shared_intermediate_size'),
+    bias: false,
+  })
+  if (!hasExperts(c)) return shared
+  return experts(c, i, {
+    count: c.experts('num_local_experts'),
+    chosen: c.count('num_experts_per_tok'),
+    softmaxOver: 'chosen',
+    router: { name: 'block_sparse_moe.router.layer' },
+    within: 'block_sparse_moe.experts',
+    expert: { bias: false },
+    stacks: [stack(['gate', 'up'], 'input_linear'), stack(['down'], 'output_linear')],
+    shared,
+  })
+}
+
+const stack = (parts: ExpertStack['parts'], name: string): ExpertStack => ({
+  parts,
+  weight: `block_sparse_moe.${name}.weight`,
+  bias: undefined,
+  transposed: false,
+  interleaved: false,
+})
+
+function hybridToGguf(_: RopeParameters, c: ConfigReader): Record<string, GgufValue> {
+  const rope: GgufValue = { type: 'bool', value: hasRope(c) }
+  const shared: GgufValue = { type: 'uint32', value: c.count('shared_intermediate_size') }
+  return {
+    'rope.scaling.finetuned': rope,
+    ...(hasExperts(c) && { expert_shared_feed_forward_length: shared }),
+  }
+}
+
+function hybridFromGguf({ list, number, optional, flag, has }: GgufLookup): HuggingFaceConfig {
   const [inner, heads] = [number('ssm.inner_size'), number('ssm.time_step_rank')]
+  const [width, shared] = [number('feed_forward_length'), optional('expert_shared_feed_forward_length')]
+  const num_local_experts = optional('expert_count') ?? 0
   return {
     layer_types: list('attention.head_count_kv')?.map(heads =>
       heads > 0 ? 'full_attention' : 'linear_attention',
     ),
     position_embedding_type: (flag('rope.scaling.finetuned') ?? true) ? 'rope' : null,
-    num_local_experts: optional('expert_count') ?? 0,
-    shared_intermediate_size: number('feed_forward_length'),
+    num_local_experts,
+    shared_intermediate_size: num_local_experts > 0 ? shared : width,
     mamba_n_heads: heads,
     mamba_d_head: inner / heads,
     mamba_n_groups: number('ssm.group_count'),
@@ -123,12 +157,4 @@ function hybridOf({ list, number, optional, flag, has }: GgufLookup): HuggingFac
     mamba_expand: inner / number('embedding_length'),
     mamba_conv_bias: has('ssm_conv1d.bias'),
   }
-}
-
-function requireDense(c: ConfigReader): void {
-  const experts = c.number('num_local_experts') ?? 0
-  if (experts === 0) return
-  throw new ReallmError('unsupported', `config.json: num_local_experts ${experts} is not supported`, {
-    hint: 'mixtures of experts of this family are not supported: open a dense model',
-  })
 }

@@ -35,6 +35,11 @@ export const lfm2: Family = {
     }),
   },
   lastNorm: 'model.embedding_norm',
+  ignores: [
+    ...['block_dim', 'block_norm_eps', 'conv_dim', 'conv_dim_out', 'num_heads'],
+    ...['block_mlp_init_scale', 'block_out_init_scale', 'block_use_xavier_init', 'conv_use_xavier_init'],
+    ...['block_ffn_dim_multiplier', 'block_multiple_of'],
+  ],
   defaults: {
     norm_eps: 1e-5,
     rope_theta: 1_000_000,

@@ -83,6 +83,8 @@ export const qwen35: Family = {
     linear_num_value_heads: 32,
   },
   rope: { partial: true },
+  // The precision of states, and layers that guess further tokens.
+  ignores: ['mamba_ssm_dtype', 'mtp_num_hidden_layers', 'mtp_use_dedicated_embeddings'],
   layer(c, i) {
     const period = c.count('full_attention_interval')
     const kind = c.layerKind(i, kinds, i => ((i + 1) % period === 0 ? 'attention' : 'delta'))

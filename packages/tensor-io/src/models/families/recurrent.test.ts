@@ -87,6 +87,20 @@ describe('Granite 4', () => {
   })
 })
 
+describe('Granite 4 with experts', () => {
+  it('has experts that are stacked, beside an MLP that all positions reach', () => {
+    const { ffn } = parseConfig({ ...granite, num_local_experts: 4 }).layerSpecs[0]
+    expect(ffn).toMatchObject({
+      kind: 'experts',
+      chosen: 2,
+      softmaxOver: 'chosen',
+      router: { name: 'model.layers.0.block_sparse_moe.router.layer', shape: [4, 64] },
+      stacks: [{ parts: ['gate', 'up'], weight: 'model.layers.0.block_sparse_moe.input_linear.weight' }, {}],
+      shared: { down: { name: 'model.layers.0.shared_mlp.output_linear' } },
+    })
+  })
+})
+
 describe('Qwen 3.5', () => {
   it('attends in every fourth layer, through a gate, a quarter of each head turning', () => {
     expect(kinds(qwen35)).toEqual([...Array(3).fill('gated-delta-net'), 'attention'])
@@ -116,7 +130,7 @@ describe('impossible values are named', () => {
     ['bad-file', { ...granite, mamba_d_state: 1.5 }, 'mamba_d_state'],
     ['unsupported', { ...granite, time_step_limit: [0.001, 0.1] }, 'time_step_limit'],
     ['unsupported', { ...granite, hidden_act: 'gelu' }, 'activation gelu'],
-    ['unsupported', { ...granite, num_local_experts: 8 }, 'num_local_experts'],
+    ['bad-file', { ...granite, num_local_experts: 1 }, '2 of 1 experts'],
     ['bad-file', { ...qwen35, linear_num_value_heads: 3 }, 'linear_num_key_heads'],
     ['bad-file', { ...qwen35, full_attention_interval: 0 }, 'full_attention_interval'],
   ])('%s: %o', (code, source, message) => {
