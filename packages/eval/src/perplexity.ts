@@ -1,4 +1,4 @@
-import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import { type LongWork, ReallmError, throwIfAborted, warn } from '@reallm/tensor-io'
 import { crossEntropy, head, type TfTensor, tf, valuesOf, type WeightSource } from '@reallm/transformer'
 import { batchTokens, checkTokens, inChunks, scoredStates } from './scored-states.ts'
 import { type Protocol, type Window, windowsOf } from './windows.ts'
@@ -65,7 +65,12 @@ export async function perplexities(
   const { against, maxActivationBytes = 2 ** 28 } = options
   const windows = windowsOf(tokens, options)
   const all = against ? [against, ...models] : models
+  const longest = Math.max(...windows.map(({ ids }) => ids.length))
   for (const { config } of all) {
+    if (longest > config.maxPositions) {
+      const known = `${config.maxPositions} positions (max_position_embeddings)`
+      warn(options, `windows of ${longest} tokens are longer than the ${known} that the model was made for`)
+    }
     checkTokens(windows, config.vocabSize)
     if (config.vocabSize === all[0].config.vocabSize) continue
     const sizes = `${config.vocabSize} and ${all[0].config.vocabSize}`

@@ -1,4 +1,4 @@
-import { type ModelFiles, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
+import { bytesText, type ModelFiles, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
 import { basename, createHash } from '#platform'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import { type BudgetOptions, budgetOf } from './allocate/budget.ts'
@@ -26,11 +26,14 @@ export interface CompressOptions extends StartOptions, BudgetOptions {
   readonly resume?: boolean | undefined
   /** Replace what an earlier run wrote to `to`. */
   readonly force?: boolean | undefined
-  /** Memory to aim for, in bytes; activations beyond an eighth of it go to disk. Default 2 GB. */
+  /** Memory to aim for, in bytes, at least 64 MB; activations beyond an eighth of it go to disk. Default 2 GB. */
   readonly maxMemory?: number | undefined
   /** Measure perplexity and KL divergence at the end; default true. */
   readonly evaluate?: boolean | undefined
 }
+
+/** Below it, models would be cut into thousands of files. */
+const leastMemory = 64e6
 
 /**
  * Compresses a model into an artifact directory. Memory holds one layer and the calibration activations. The work directory
@@ -48,6 +51,11 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     const clock = startClock()
     const budget = budgetOf(options)
     const { to, calibration, adapter, force, resume, maxMemory = 2e9 } = options
+    if (!(maxMemory >= leastMemory)) {
+      throw new ReallmError('bad-option', `${bytesText(maxMemory)} of memory are too few`, {
+        hint: `give at least ${bytesText(leastMemory)}; a shard takes a quarter`,
+      })
+    }
     const inputs = { model: typeof source === 'string' ? source : undefined, calibration, adapter }
     const file = fileOf(options)
     const destination = await openDestination(to, { inputs, force, resume, file })

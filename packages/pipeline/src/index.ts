@@ -8,6 +8,7 @@ export {
   compareModels,
 } from './evaluate/compare-models.ts'
 export { finetune, type TuneOptions, type TuneResult, type TuneSummary } from './finetune/finetune.ts'
+export { checkWeights } from './open/check-weights.ts'
 export type { MatrixModule, Scope } from './open/model-parts.ts'
 export { requireSameTokenizers } from './output/compare-tokenizers.ts'
 export { comparisonHtml, comparisonMarkdown, comparisonRows } from './output/comparison.ts'

@@ -1,4 +1,4 @@
-import { durationText, type OnProgress, type ProgressEvent } from '@reallm/tensor-io'
+import { counted, durationText, type OnProgress, type ProgressEvent } from '@reallm/tensor-io'
 
 /** What a command sees of the world around it; tests hand in their own. */
 export interface Io {
@@ -95,7 +95,7 @@ const label = (event: string): string => event.replace(/-(start|end)$/, '').repl
 
 /** Why a text is shorter than was asked for. */
 export const contextFull = (tokens: number, positions: number): string =>
-  `stopped after ${tokens} tokens: prompt and text fill the model's context of ${positions}\n`
+  `stopped after ${counted(tokens, 'token')}: prompt and text fill the model's context of ${positions}\n`
 
 /** Columns padded to their widest cell; numbers to the right. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {

@@ -213,3 +213,63 @@ describe('the chat template', () => {
     )
   })
 })
+
+describe('what is wrong is named', () => {
+  const tokens = join(golden, 'tokens.json')
+
+  test('a directory that is given as a text', async () => {
+    for (const args of [
+      ['eval', tiny, '--text', folder],
+      ['eval', tiny, '--tokens', folder],
+      ['compare', tiny, tiny, '--text', folder],
+      ['plan', tiny, '--effort', 'fast', '--calib', folder],
+      ['finetune', tiny, '-o', join(folder, 'nothing'), '--data', folder],
+    ]) {
+      expect(await reallm(args)).toMatchObject({ code: 1, err: expect.stringContaining(folder) })
+    }
+  })
+
+  test('weights that are no numbers', async () => {
+    const dir = join(folder, 'nan')
+    await cp(golden, dir, { recursive: true })
+    const model = await openModel(golden)
+    const tensors: Record<string, Tensor> = {}
+    for (const name of model.tensors.keys()) tensors[name] = await model.readFloat32(name)
+    await model.close()
+    const name = 'model.layers.1.mlp.up_proj.weight'
+    ;(tensors[name].data as Float32Array)[3] = Number.NaN
+    await writeFile(join(dir, 'model.safetensors'), encodeSafetensors(tensors))
+    const message = `${name} [${tensors[name].shape.join('×')}] holds NaN at row 0, column 3`
+    expect(await reallm(['eval', dir, '--tokens', tokens])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(message),
+    })
+    expect((await reallm(['inspect', dir])).out).not.toContain(message)
+    expect((await reallm(['inspect', dir, '--check'])).out).toContain(`cannot be run: ${message}`)
+    expect((await reallm(['inspect', golden, '--check'])).out).not.toContain('cannot be run')
+  })
+
+  test('windows beyond the positions that a model was made for', async () => {
+    const dir = join(folder, 'short')
+    await cp(golden, dir, { recursive: true })
+    const config = JSON.parse(await readFile(join(golden, 'config.json'), 'utf8'))
+    await writeFile(join(dir, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 16 }))
+    const { code, err } = await reallm(['eval', dir, '--tokens', tokens])
+    expect(code).toBe(0)
+    expect(err).toContain('warning: windows of 24 tokens are longer than the 16 positions')
+    expect((await reallm(['eval', golden, '--tokens', tokens])).err).not.toContain('positions')
+  })
+
+  test('memory that is too little', async () => {
+    const args = ['compress', tiny, '-o', join(folder, 'nothing'), '-b', '4', '--max-memory', '1KB']
+    expect(await reallm(args)).toMatchObject({
+      code: 1,
+      err: 'reallm: 1.00 kB of memory are too few\n  hint: give at least 64.0 MB; a shard takes a quarter\n',
+    })
+  })
+
+  test('one of something', async () => {
+    const row = await written('row.json', JSON.stringify([[1, 2, 3]]))
+    expect((await reallm(['eval', golden, '--tokens', row])).out).toContain('over 2 tokens in 1 window (')
+  })
+})

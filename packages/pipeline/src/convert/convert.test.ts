@@ -120,7 +120,6 @@ describe('what GGUF cannot hold is refused by name before anything is written', 
     ['another activation', { hidden_act: 'gelu' }, 'activation: "gelu", it would be "silu"'],
     ['another attention scale', { ...smallGemma, query_pre_attn_scalar: 64 }, 'attentionScale: 0.125'],
     ['a soft cap of scores', { ...smallGemma, attn_logit_softcapping: 5 }, 'attentionSoftcap: 5'],
-    ['a soft cap of a Llama’s logits', { final_logit_softcapping: 5 }, 'logitSoftcap: 5'],
     [
       'Llama 3’s rope in Qwen',
       {

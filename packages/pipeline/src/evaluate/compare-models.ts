@@ -1,5 +1,5 @@
 import { evaluateTask, type PerplexityOptions, perplexities, type Task, type TaskResult } from '@reallm/eval'
-import { type LongWork, ReallmError } from '@reallm/tensor-io'
+import { counted, type LongWork, ReallmError } from '@reallm/tensor-io'
 import { type ModelWeights, openWeights, streamed, type TextTokenizer } from '@reallm/transformer'
 import { partsOfModel } from '../open/model-parts.ts'
 import { awkwardTexts } from '../output/awkward-texts.ts'
@@ -113,7 +113,7 @@ async function measured(
   const [{ otherLoss, tokens, windows }] = found
   const original = Math.exp(otherLoss!)
   return {
-    protocol: `${options.protocol ?? 'half'}: ${windows} windows, ${tokens} tokens scored`,
+    protocol: `${options.protocol ?? 'half'}: ${counted(windows, 'window')}, ${counted(tokens, 'token')} scored`,
     models: [
       { perplexity: original },
       ...found.map(({ perplexity, kl, top1 }) => ({ perplexity, ratio: perplexity / original, kl, top1 })),

@@ -1,5 +1,6 @@
 import { perplexity } from '@reallm/eval'
 import type { LongWork } from '@reallm/tensor-io'
+import { counted } from '@reallm/tensor-io'
 import type { WeightSource } from '@reallm/transformer'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { CompressReport } from '../output/report.ts'
@@ -15,7 +16,7 @@ export async function measureQuality(
   const found = await perplexity(compressed, rows, { ...work, against: original })
   const loss = found.otherLoss!
   return {
-    protocol: `${rows.length} validation sequences of ${sequences.length} tokens from ${sequences.source}, all positions after the first scored`,
+    protocol: `${counted(rows.length, 'validation sequence')} of ${sequences.length} tokens from ${sequences.source}, all positions after the first scored`,
     original: { perplexity: Math.exp(loss), loss, kl: 0, top1: 1 },
     compressed: { perplexity: found.perplexity, loss: found.loss, kl: found.kl!, top1: found.top1! },
   }

@@ -1,3 +1,4 @@
+import { counted } from '@reallm/tensor-io'
 import { basename } from '#platform'
 import type { CompressReport, MatrixReport } from './report.ts'
 import { escapeHtml, type PlotSeries, svgPlot } from './svg-plot.ts'
@@ -61,7 +62,7 @@ export function reportHtml(report: CompressReport): string {
       : []),
     [
       'time',
-      `${report.seconds.toFixed(1)} s (${report.cpuSeconds.toFixed(0)} s of processor time), ${report.machine.backend}, ${report.machine.threads} threads`,
+      `${report.seconds.toFixed(1)} s (${report.cpuSeconds.toFixed(0)} s of processor time), ${report.machine.backend}, ${counted(report.machine.threads, 'thread')}`,
     ],
     ['peak memory', `${mb(report.peakMemory)} MB`],
     ['seed', String(report.seed)],

@@ -1,3 +1,4 @@
+import { counted } from '@reallm/tensor-io'
 import { engineName } from '#platform'
 import { type Allocation, frontierOf } from '../allocate/allocate-bits.ts'
 import type { Identity } from '../checkpoint/checkpoint.ts'
@@ -36,7 +37,7 @@ export function reportOf(run: Finished): Omit<CompressReport, keyof Usage> {
       parameters,
       bitsPerWeight: (8 * written.bytes) / parameters,
     },
-    calibration: `${sequences.calibration.length} sequences of ${sequences.length} tokens from ${sequences.source}`,
+    calibration: `${counted(sequences.calibration.length, 'sequence')} of ${sequences.length} tokens from ${sequences.source}`,
     ...run.evaluation,
     matrices: quantised.reports,
     predictedUnit: predictedUnit(settings.recipe),

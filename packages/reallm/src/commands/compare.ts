@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { ProtocolName } from '@reallm/eval'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
 import { parseWhole } from '../options.ts'
+import { readText } from '../read-text.ts'
 import { documentsFor } from './task-documents.ts'
 
 interface Options {
@@ -58,12 +59,11 @@ Examples:
     .action(async (original: string, others: string[], options: Options) => {
       const pipeline = await import('@reallm/pipeline')
       const { taskNamed } = await import('@reallm/eval')
-      const { textOf } = await import('@reallm/tensor-io')
       const { useBackend } = await import('@reallm/transformer')
       const { signal } = io
       const { protocol, ctx, windows, limit, html } = options
       const specs = [original, ...others]
-      const text = options.text === undefined ? undefined : textOf(options.text, await readFile(options.text))
+      const text = options.text === undefined ? undefined : await readText(options.text)
       const tasks: { task: ReturnType<typeof taskNamed>; documents: unknown[] }[] = []
       for (const task of (options.tasks ?? []).map(taskNamed)) {
         tasks.push({ task, documents: await documentsFor(task, options.taskData, signal) })

@@ -71,7 +71,11 @@ export const compressCommand = (io: Io): Command =>
     .option('--force', 'replace what an earlier run wrote to the output')
     .option('--dry-run', 'print the plan and write nothing')
     .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
-    .option('--threads <number>', 'worker threads (default: one per core)', parseWhole(0))
+    .option(
+      '--threads <number>',
+      'worker threads; 0 works in the main one (default: one per core)',
+      parseWhole(0),
+    )
     .addOption(
       new Option(
         '--backend <name>',

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import type { ProtocolName } from '@reallm/eval'
-import { bytesText } from '@reallm/tensor-io'
+import { bytesText, counted, type LongWork } from '@reallm/tensor-io'
+import type { ModelWeights } from '@reallm/tensor-io/models'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
 import { parseTokens, parseWhole } from '../options.ts'
+import { readText } from '../read-text.ts'
 import { evalTasks } from './eval-tasks.ts'
 
 interface Options {
@@ -76,7 +77,7 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       if (options.tasks) return evalTasks(io, spec, { ...options, tasks: options.tasks })
-      const { ReallmError, textOf } = await import('@reallm/tensor-io')
+      const { ReallmError } = await import('@reallm/tensor-io')
       const { perplexity } = await import('@reallm/eval')
       const { streamed, useBackend } = await import('@reallm/transformer')
       const { openAny } = await import('../open.ts')
@@ -86,9 +87,10 @@ Examples:
           hint: 'give --text FILE, --tokens FILE.json or --tasks NAMES',
         })
       }
-      const contents = textOf(file, await readFile(file))
+      const contents = await readText(file)
       const progress = progressOn(io)
       const { onProgress } = progress
+      const work = { signal: io.signal, onProgress }
       const model = await openAny(spec, { adapter: options.adapter, onProgress })
       const against =
         options.against === undefined ? undefined : await openAny(options.against, { onProgress })
@@ -104,7 +106,7 @@ Examples:
           onProgress,
           windows: options.windows,
           against: against && streamed(against),
-        })
+        }).catch((error: unknown) => explainNumeric(error, against ? [model, against] : [model], work))
         progress.end()
         const measured = { ...result, bytes: model.files.bytes }
         print(io, options, measured, () => {
@@ -112,7 +114,7 @@ Examples:
             against && measured.kl !== undefined
               ? `KL divergence ${measured.kl.toFixed(5)} nats per token, same likeliest token ${(100 * measured.top1!).toFixed(1)} %\n`
               : ''
-          return `perplexity ${measured.perplexity.toFixed(4)}, loss ${measured.loss.toFixed(5)} nats over ${measured.tokens} tokens in ${measured.windows} windows (${bytesText(measured.bytes)}, ${seconds.toFixed(1)} s)\n${compared}`
+          return `perplexity ${measured.perplexity.toFixed(4)}, loss ${measured.loss.toFixed(5)} nats over ${counted(measured.tokens, 'token')} in ${counted(measured.windows, 'window')} (${bytesText(measured.bytes)}, ${seconds.toFixed(1)} s)\n${compared}`
         })
       } finally {
         progress.end()
@@ -120,3 +122,16 @@ Examples:
         await against?.close()
       }
     })
+
+/** A loss that is no number usually comes of weights that are none: names them. */
+async function explainNumeric(
+  error: unknown,
+  models: readonly ModelWeights[],
+  work: LongWork,
+): Promise<never> {
+  if (error instanceof Error && 'code' in error && error.code === 'numeric') {
+    const { checkWeights } = await import('@reallm/pipeline')
+    for (const model of models) await checkWeights(model, work)
+  }
+  throw error
+}

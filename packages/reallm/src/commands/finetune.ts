@@ -1,4 +1,5 @@
 import type { ProgressEvent } from '@reallm/tensor-io'
+import { counted } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
 import { parseNumber, parseWhole } from '../options.ts'
@@ -122,7 +123,7 @@ Examples:
             before !== undefined && after !== undefined
               ? `, ${measure} on validation data ${before.toFixed(4)} → ${after.toFixed(4)}`
               : ''
-          return `${options.output}: ${summary.steps} steps${gain}\n`
+          return `${options.output}: ${counted(summary.steps, 'step')}${gain}\n`
         })
       } catch (error) {
         progress.end()

@@ -1,9 +1,11 @@
-import { bytesText } from '@reallm/tensor-io'
+import { bytesText, counted, type ModelFiles, ReallmError } from '@reallm/tensor-io'
+import type { Review } from '@reallm/tensor-io/models'
 import { Command } from 'commander'
-import { type Io, print, table } from '../io.ts'
+import { type Io, print, progressOn, table } from '../io.ts'
 import { publicKeyOption, readKey } from '../key-file.ts'
 
 interface Options {
+  check?: boolean | undefined
   publicKey?: string | undefined
   json?: boolean | undefined
 }
@@ -16,6 +18,7 @@ export const inspectCommand = (io: Io): Command =>
     )
     .argument('<model>', 'directory, .gguf, .safetensors, artifact, hf:owner/name or npm:@scope/name')
     .option(...publicKeyOption)
+    .option('--check', 'read all weights, and name the first that is not finite')
     .option('--json', 'one JSON object on stdout')
     .addHelpText(
       'after',
@@ -28,7 +31,6 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       const { openModel, sizeOf } = await import('@reallm/tensor-io')
-      const { reviewFiles } = await import('@reallm/tensor-io/models')
       const { builtInRegistry } = await import('@reallm/pipeline')
       const model = await openModel(spec, {
         registry: builtInRegistry(),
@@ -60,7 +62,9 @@ Examples:
         metadata: model.metadata,
         tensors,
       }
-      const { warnings, refused } = await reviewFiles(model).finally(() => model.close())
+      const { warnings, refused } = await review(model, options.check ? io : undefined).finally(() =>
+        model.close(),
+      )
       const integers = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
       if (options.json) return io.out(`${JSON.stringify({ ...summary, warnings, refused }, integers)}\n`)
       print(io, options, summary, () => {
@@ -73,7 +77,7 @@ Examples:
         ])
         const metadata = Object.entries(model.metadata).map(([key, value]) => `  ${key}: ${brief(value)}\n`)
         return [
-          `${model.spec}: ${model.kind}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} weights, `,
+          `${model.spec}: ${model.kind}, ${counted(tensors.length, 'tensor')}, ${parameters.toLocaleString('en')} weights, `,
           `${bytesText(model.bytes)}, ${summary.bitsPerWeight.toFixed(2)} bits per weight\n`,
           model.quantised === undefined ? '' : `quantised by ${model.quantised}; read decoded\n`,
           ...warnings.map(warning => `warning: ${warning}\n`),
@@ -112,4 +116,23 @@ function brief(value: unknown): string {
       ? value
       : JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? Number(v) : v))
   return text.length > 90 ? `${text.slice(0, 87).replaceAll('\n', '⏎')}…` : text.replaceAll('\n', '⏎')
+}
+
+/** What opening the model to run it would say; where there is nothing to refuse, also of its weights, if they are to be read. */
+async function review(model: ModelFiles, reading: Io | undefined): Promise<Review> {
+  const { openWeights, reviewFiles } = await import('@reallm/tensor-io/models')
+  const found = await reviewFiles(model)
+  if (!reading || found.refused.length > 0) return found
+  const { checkWeights } = await import('@reallm/pipeline')
+  const { onProgress, end } = progressOn(reading)
+  try {
+    await checkWeights(await openWeights(model), { signal: reading.signal, onProgress })
+    return found
+  } catch (error) {
+    if (!(error instanceof ReallmError && error.code === 'numeric')) throw error
+    const { message, hint } = error
+    return { ...found, refused: [{ message, ...(hint !== undefined && { hint }) }] }
+  } finally {
+    end()
+  }
 }

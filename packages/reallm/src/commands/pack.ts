@@ -1,4 +1,4 @@
-import { bytesText } from '@reallm/tensor-io'
+import { bytesText, counted } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { type Io, print } from '../io.ts'
 import { readKey } from '../key-file.ts'
@@ -70,6 +70,6 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
         options,
         { output, ...packed },
         () =>
-          `${output}: ${packed.name}@${packed.version}, ${packed.files.length} files, ${bytesText(packed.bytes)}; publish it with: npm publish ${output}\n`,
+          `${output}: ${packed.name}@${packed.version}, ${counted(packed.files.length, 'file')}, ${bytesText(packed.bytes)}; publish it with: npm publish ${output}\n`,
       )
     })

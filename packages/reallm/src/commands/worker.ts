@@ -16,7 +16,11 @@ export const workerCommand = (io: Io): Command =>
     )
     .requiredOption('--queue <url>', 'Redis that the jobs come from, like redis://host:6379')
     .requiredOption('--shared <place>', 'directory that all machines see, or s3://bucket/prefix')
-    .option('--threads <number>', 'matrices at a time (default: one per core)', parseWhole(0))
+    .option(
+      '--threads <number>',
+      'matrices at a time; 0 works in the main thread (default: one per core)',
+      parseWhole(0),
+    )
     .addHelpText(
       'after',
       `

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bytesText, durationText } from './format.ts'
+import { bytesText, counted, durationText } from './format.ts'
 
 test.each([
   [0, '0 B'],
@@ -20,4 +20,8 @@ test.each([
   [7500, '2 h 5 min'],
 ])('%d seconds are %s', (seconds, text) => {
   expect(durationText(seconds)).toBe(text)
+})
+
+test('one thing, several things', () => {
+  expect([0, 1, 2].map(count => counted(count, 'window'))).toEqual(['0 windows', '1 window', '2 windows'])
 })

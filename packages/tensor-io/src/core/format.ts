@@ -7,6 +7,9 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2)} ${units[unit]}`
 }
 
+/** A number of things: `1 window`, `2 windows`. */
+export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`
+
 /** A duration in its two largest units: `8 s`, `3 min 20 s`, `2 h 5 min`. */
 export function durationText(seconds: number): string {
   const s = Math.round(seconds)

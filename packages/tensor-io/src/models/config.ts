@@ -65,7 +65,9 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
   const layerSpecs = Array.from({ length: layers }, (_, i) => family.layer(config, i))
   const hiddenSize = config.count('hidden_size')
   const offset = normsOf(layerSpecs[0])[0].offset
-  const logitSoftcap = config.number('final_logit_softcapping')
+  // transformers squashes the logits of families that GGUF knows to do so, and of no others
+  const squashes = family.gguf.keys?.final_logit_softcapping !== undefined
+  const logitSoftcap = squashes ? config.number('final_logit_softcapping') : undefined
   const bos = config.number('bos_token_id')
   return {
     modelType: family.modelType,

@@ -328,6 +328,11 @@ describe('a damaged artifact is refused', () => {
   })
 
   it.each([
+    [
+      'no version',
+      (q: Json) => ({ ...q, version: undefined }),
+      'quantization_config of its config.json has no version',
+    ],
     ['version', (q: Json) => ({ ...q, version: 2 }), 'artifact version 2; this release reads version 1'],
     ['codec', (q: Json) => patched(q, { codec: 5 }), 'embed: its codec has no name'],
     ['shape', (q: Json) => patched(q, { shape: [6] }), 'embed: its shape is not two positive numbers'],

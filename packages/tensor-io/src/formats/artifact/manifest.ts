@@ -19,7 +19,7 @@ export const artifactVersion = 1
 
 /**
  * The compressed matrices that an artifact's `config.json` lists, checked against the tensors that are there.
- * Throws `unsupported` for an unknown version, `bad-file` naming the module otherwise.
+ * Throws `unsupported` for an unknown version, `bad-file` for none, and naming the module otherwise.
  */
 export function parseModules(
   where: string,
@@ -52,6 +52,11 @@ export function parseModules(
 }
 
 function unreadVersion(where: string, version: unknown): ReallmError {
+  if (version === undefined) {
+    return new ReallmError('bad-file', `${where}: quantization_config of its config.json has no version`, {
+      hint: 'compress the model again, or download it again',
+    })
+  }
   const later = typeof version === 'number' && version > artifactVersion
   return new ReallmError(
     'unsupported',

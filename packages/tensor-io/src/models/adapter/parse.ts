@@ -81,7 +81,11 @@ function partsByModule({ tensors }: TensorStore): Map<string, Partial<Record<Par
     const [, stored, part] =
       /^(.*)\.(lora_A|lora_B|lora_magnitude_vector)(?:\.default)?(?:\.weight)?$/.exec(name) ?? []
     if (stored === undefined || !stored.includes('base_model.model.')) {
-      throw refuse(`the tensor ${name} is no part of a LoRA adapter on linear layers`, merge)
+      throw new ReallmError(
+        'unsupported',
+        `the tensor ${name} is no part of a LoRA adapter on linear layers`,
+        { hint: merge },
+      )
     }
     const module = plainName(stored)
     const parts = found.get(module) ?? {}

@@ -76,6 +76,12 @@ describe('keys of config.json', () => {
     expect(events).toEqual([{ event: 'warning', message: warning, done: 0, total: 0 }])
   })
 
+  it('a soft cap of logits is Gemma’s alone, and said to be unused elsewhere', async () => {
+    const { config, warning } = await open({ final_logit_softcapping: 5 })
+    expect(config.logitSoftcap).toBeUndefined()
+    expect(warning).toBe('the files: not used: final_logit_softcapping of config.json')
+  })
+
   it.each([
     [{ use_bidirectional_attention: true }, 'use_bidirectional_attention true is not supported'],
     [{ is_encoder_decoder: true }, 'is_encoder_decoder true is not supported'],

@@ -107,12 +107,6 @@ export const wordSplitters: readonly WordSplitter[] = [
       "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
     ],
   },
-  {
-    names: ['exaone-moe'],
-    patterns: [
-      `${contractions}|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
-    ],
-  },
   { names: ['falcon'], patterns: ['[\\p{P}\\$\\+<=>\\^~\\|`]+', words, '[0-9][0-9][0-9]'] },
   { names: ['poro-chat', 'bloom', 'gpt3-finnish'], patterns: [sentenceParts] },
   { names: ['viking'], patterns: [sentenceParts, '\\p{N}'] },
