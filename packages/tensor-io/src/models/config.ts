@@ -43,7 +43,7 @@ export function familyOf(source: HuggingFaceConfig): Family {
   if (family) return family
   throw new ReallmError(
     'unsupported',
-    `the model family ${JSON.stringify(source.model_type ?? null)} is not supported`,
+    `config.json: the model family ${JSON.stringify(source.model_type ?? null)} is not supported`,
     {
       hint: `supported model types: ${families.map(f => f.modelType).join(', ')}`,
     },

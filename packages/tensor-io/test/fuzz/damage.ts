@@ -31,7 +31,8 @@ export function damagedJson(
       const key = keys[left % keys.length]
       left = Math.floor(left / Math.max(1, keys.length))
       const next = at[key]
-      if (typeof next === 'object' && next !== null && Object.keys(next).length > 0 && left > 0) {
+      const inside = typeof next === 'object' && next !== null && !ArrayBuffer.isView(next)
+      if (inside && Object.keys(next).length > 0 && left > 0) {
         at = next as Record<string, unknown>
         continue
       }
@@ -83,3 +84,30 @@ export const damagedText = (
     const at = from % (whole.length + 1)
     return whole.slice(0, at) + by + whole.slice(at + length)
   }, text)
+
+const part = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
+
+/** What happens to bytes on their way: the end is cut off, some become others, or a length or count grows. */
+export const bytesDamage = fc.record({
+  length: fc.option(part),
+  bytes: fc.array(fc.tuple(part, fc.nat(255)), { maxLength: 4 }),
+  numbers: fc.array(
+    fc.tuple(
+      part,
+      fc.constantFrom(0n, 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 53n, 2n ** 61n, 2n ** 63n, 2n ** 64n - 1n),
+    ),
+    { maxLength: 2 },
+  ),
+})
+type BytesDamage = typeof bytesDamage extends fc.Arbitrary<infer T> ? T : never
+
+/** A copy of bytes with the damage done. */
+export function damagedBytes(file: Uint8Array, { length, bytes, numbers }: BytesDamage): Uint8Array {
+  const copy = file.slice(0, length === null ? file.length : Math.floor(length * file.length))
+  for (const [where, byte] of bytes) if (copy.length > 0) copy[Math.floor(where * copy.length)] = byte
+  const view = new DataView(copy.buffer)
+  for (const [where, number] of numbers) {
+    if (copy.length >= 8) view.setBigUint64(Math.floor(where * (copy.length - 7)), number, true)
+  }
+  return copy
+}

@@ -81,7 +81,9 @@ function withDecoded(name: string, sent: Sent, job: EncodeJob, i: number): Encod
     }
     return { ...sent, decoded }
   } catch (cause) {
-    throw notAnAnswer(name, `${configuration.label}: ${(cause as Error).message}`)
+    const foreign = cause instanceof TypeError || cause instanceof RangeError
+    const why = foreign ? 'it is not a stored matrix' : (cause as Error).message
+    throw notAnAnswer(name, `${configuration.label}: ${why}`)
   }
 }
 

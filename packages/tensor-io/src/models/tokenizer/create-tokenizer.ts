@@ -136,9 +136,13 @@ export function createTokenizer(
         const unknown = id === undefined || (id === unk_id && tokens[i] !== unknownToken)
         const found = unknown && fallsBack ? (byteIds(tokens[i]) ?? id) : id
         if (found !== undefined) return found
-        throw new ReallmError('unsupported', `the tokenizer has no token for ${JSON.stringify(tokens[i])}`, {
-          hint: 'leave it out of the text, or use the tokenizer.json of the original model',
-        })
+        throw new ReallmError(
+          'unsupported',
+          `tokenizer.json: the tokenizer has no token for ${JSON.stringify(tokens[i])}`,
+          {
+            hint: 'leave it out of the text, or use the tokenizer.json of the original model',
+          },
+        )
       })
     },
     decode: (ids, { special = false } = {}) =>
