@@ -9,6 +9,7 @@ import { nervPart, putNerv } from './nerv'
 import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
 import { pagedAttentionPart } from './paged-attention'
+import { recurrencePart } from './recurrence'
 import { butterfliesPart, densePart } from './transform'
 
 export { floatRow, packFloats } from './f32'
@@ -34,6 +35,7 @@ const MATMUL_TRELLIS: i32 = 12
 const EXPAND_TRELLIS: i32 = 13
 const NERV: i32 = 14
 const PAGED_ATTENTION: i32 = 15
+const RECURRENCE: i32 = 16
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -67,6 +69,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return nervPart(part, parts)
     case PAGED_ATTENTION:
       return pagedAttentionPart(part, parts)
+    case RECURRENCE:
+      return recurrencePart(part, parts)
   }
 }
 
@@ -319,6 +323,28 @@ function putProduct(
   put(6, cols)
   put(7, accumulate)
   put(8, panel)
+}
+
+export function recurrence(
+  x: usize, ldx: i32, valueAt: i32, keyAt: i32, queryAt: i32, matrices: usize, left: usize, write: usize, y: usize,
+  tokens: i32, heads: i32, shared: i32, keyDim: i32, valueDim: i32, isDelta: i32,
+): void {
+  put(0, x)
+  put(1, ldx)
+  put(2, valueAt)
+  put(3, keyAt)
+  put(4, queryAt)
+  put(5, matrices)
+  put(6, left)
+  put(7, write)
+  put(8, y)
+  put(9, tokens)
+  put(10, heads)
+  put(11, shared)
+  put(12, keyDim)
+  put(13, valueDim)
+  put(14, isDelta)
+  run(RECURRENCE, <i64>2 * tokens * heads * keyDim * valueDim)
 }
 
 export function matmulCodes(

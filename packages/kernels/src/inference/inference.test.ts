@@ -316,6 +316,35 @@ describe('between products', () => {
   })
 
   it.each([
+    { tokens: 1, heads: 2, shared: 1, keyDim: 16, valueDim: 16, isDelta: 1 },
+    { tokens: 5, heads: 6, shared: 3, keyDim: 12, valueDim: 23, isDelta: 1 },
+    { tokens: 3, heads: 4, shared: 2, keyDim: 8, valueDim: 38, isDelta: 0 },
+    { tokens: 9, heads: 8, shared: 1, keyDim: 64, valueDim: 32, isDelta: 1 },
+  ])('recurrence %o', ({ tokens, heads, shared, keyDim, valueDim, isDelta }) => {
+    const keys = (heads / shared) * keyDim
+    const ldx = heads * valueDim + 2 * keys
+    const factors = () => Float32Array.from({ length: tokens * heads }, () => draws.uniform())
+    const inputs = [
+      normal(tokens * ldx, 0.3),
+      normal(heads * keyDim * valueDim),
+      ...[factors(), factors(), zeros(tokens * heads * valueDim)],
+    ]
+    const sizes = [tokens, heads, shared, keyDim, valueDim, isDelta] as const
+    for (const [input, count] of [
+      [1, heads * keyDim * valueDim],
+      [4, tokens * heads * valueDim],
+    ]) {
+      const results = run(
+        inputs,
+        (k, [x, matrices, left, write, y]) =>
+          k.recurrence(x, ldx, 2 * keys, keys, 0, matrices, left, write, y, ...sizes),
+        { input, bytes: 4 * count },
+      )
+      close(results, 1e-5, floats)
+    }
+  })
+
+  it.each([
     { tokens: 1, heads: 3, kvHeads: 1, headDim: 64, position: 0, window: 0 },
     { tokens: 1, heads: 9, kvHeads: 3, headDim: 64, position: 300, window: 0 },
     { tokens: 1, heads: 2, kvHeads: 2, headDim: 12, position: 128, window: 0 },

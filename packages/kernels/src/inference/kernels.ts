@@ -146,6 +146,29 @@ export interface InferenceKernels {
     softcap: number,
     scratch: Pointer,
   ): void
+  /**
+   * A matrix `S` `[keyDim, valueDim]` for each head, kept in `matrices`: at each token `S ← left · S; S ← S + k uᵀ; y = Sᵀ q`,
+   * where `u` is `write · v`, or, `isDelta`, `write · (v − Sᵀ k)`. `left` and `write` are `[tokens, heads]`; values, keys and
+   * queries lie `valueAt`, `keyAt` and `queryAt` floats behind the start of a token of `x`, which has `ldx`; `shared` heads
+   * have one key and query. `y` is `[tokens, heads, valueDim]`.
+   */
+  recurrence(
+    x: Pointer,
+    ldx: number,
+    valueAt: number,
+    keyAt: number,
+    queryAt: number,
+    matrices: Pointer,
+    left: Pointer,
+    write: Pointer,
+    y: Pointer,
+    tokens: number,
+    heads: number,
+    shared: number,
+    keyDim: number,
+    valueDim: number,
+    isDelta: number,
+  ): void
   /** `y = x`. */
   copy(y: Pointer, x: Pointer, count: number): void
   /** `y += x`. */

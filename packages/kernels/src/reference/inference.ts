@@ -7,6 +7,7 @@ import { erf } from './erf.ts'
 import { transformAxis } from './hadamard.ts'
 import { loadPaged, placeOf, storePaged } from './kv-pages.ts'
 import { nervForward } from './nerv.ts'
+import { recur } from './recurrence.ts'
 
 /** Reference implementation of the inference module: the same operations on the same memory, one thread. */
 export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
@@ -169,6 +170,36 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
           }
         }
       }
+    },
+
+    recurrence(
+      x,
+      ldx,
+      valueAt,
+      keyAt,
+      queryAt,
+      matrices,
+      left,
+      write,
+      y,
+      tokens,
+      heads,
+      shared,
+      keyDim,
+      valueDim,
+      isDelta,
+    ) {
+      recur(
+        f32(x, tokens * ldx),
+        f32(matrices, heads * keyDim * valueDim),
+        f32(left, tokens * heads),
+        f32(write, tokens * heads),
+        f32(y, tokens * heads * valueDim),
+        {
+          ...{ ldx, valueAt, keyAt, queryAt, tokens, heads, shared, keyDim, valueDim },
+          isDelta: isDelta !== 0,
+        },
+      )
     },
 
     attention(q, keys, values, out, tokens, heads, kvHeads, headDim, position, window, scale, softcap) {

@@ -1,12 +1,13 @@
-import type { CausalConv, GatedDeltaNet, Mamba2 } from '@reallm/tensor-io/models'
+import type { Pointer } from '@reallm/kernels/inference'
+import type { CausalConv } from '@reallm/tensor-io/models'
 import type { ConvWeights, DeltaRule, RecurrentOp, Scan, ShortConvOp } from '../recurrent-op.ts'
 import type { Vector } from '../weight.ts'
-import type { Engine } from './engine.ts'
+import { BATCH, type Engine } from './engine.ts'
 import { addressOf } from './held.ts'
 import type { RecurrentMemory } from './recurrent-memory.ts'
 import type { Compiler, Step } from './step.ts'
 
-// In TypeScript on the kernels' memory: beside the products with weights the work is small.
+// The recurrences are kernels; what is of the size of activations is done in TypeScript on their memory.
 
 /** A layer that keeps a state. */
 export function recurrent(compiler: Compiler, op: RecurrentOp): Step {
@@ -66,141 +67,95 @@ function shortConv({ engine, activations }: Compiler, op: ShortConvOp): Step {
   }
 }
 
-/** Factors of each head at a position: what is left of its matrix, and the step. */
-function stepper(engine: Engine, heads: number, { aLog, dtBias }: { aLog: Vector; dtBias: Vector }) {
-  const left = new Float32Array(heads)
-  const steps = new Float32Array(heads)
-  return (x: Float32Array, token: number) => {
+/** The factors of heads at each token, `[tokens, heads]`: what is left of a matrix, and how much is written. */
+interface Factors {
+  readonly left: Pointer
+  readonly write: Pointer
+}
+
+/** Computes `left = exp(−exp(aLog) · step)` of `step = softplus(x + dtBias)`, and what is written of `step`. */
+function factorer(
+  engine: Engine,
+  heads: number,
+  { aLog, dtBias }: { readonly aLog: Vector; readonly dtBias: Vector },
+) {
+  const space = (purpose: string) => engine.scratchBytes(purpose, 4 * BATCH * heads)
+  const spaces = () => [space('decay of heads'), space('writing of heads')]
+  // Made now, so that the memory does not grow under the views of a pass.
+  spaces()
+  return (x: Pointer, tokens: number, written: (step: number, at: number) => number): Factors => {
+    const count = tokens * heads
+    const [left, write] = spaces()
+    const [lefts, writes, steps] = [left, write, x].map(at => engine.arena.floats(at, count))
     const [a, bias] = [floatsOf(engine, aLog), floatsOf(engine, dtBias)]
-    for (let h = 0; h < heads; h++) {
-      steps[h] = softplus(x[token * heads + h] + bias[h])
-      left[h] = Math.exp(-Math.exp(a[h]) * steps[h])
+    for (let at = 0; at < count; at++) {
+      const step = softplus(steps[at] + bias[at % heads])
+      lefts[at] = Math.exp(-Math.exp(a[at % heads]) * step)
+      writes[at] = written(step, at)
     }
-    return { left, steps }
+    return { left, write }
   }
 }
 
 function deltaRule({ engine, activations }: Compiler, op: DeltaRule): Step {
-  const { keyHeads, heads, keyDim, valueDim, conv }: GatedDeltaNet = op.spec
+  const { keyHeads, heads, keyDim, valueDim, conv } = op.spec
   const [mixed, gate, beta, decay] = [op.mixed, op.gate, op.beta, op.decay].map(slot => activations(slot))
   const to = activations(op.to)
   const convolve = convolver(engine, conv, op.conv, true)
-  const stepOf = stepper(engine, heads, op)
-  const [shared, width] = [heads / keyHeads, heads * valueDim]
-  const u = new Float32Array(valueDim)
+  const factors = factorer(engine, heads, op)
+  const keys = keyHeads * keyDim
   return ({ tokens, state }) => {
     const memory = state.memory(op.layer)
-    const { arena } = engine
+    const { arena, kernels } = engine
     const x = arena.floats(mixed.at, tokens * conv.channels)
     convolve(x, tokens, memory)
-    const [b, d] = [beta, decay].map(({ at }) => arena.floats(at, tokens * heads))
-    const matrices = arena.floats(memory.matrices, heads * keyDim * valueDim)
-    const y = arena.floats(to.changed().at, tokens * width)
     for (let t = 0; t < tokens; t++) {
-      const { left } = stepOf(d, t)
       for (let group = 0; group < keyHeads; group++) {
-        const q = t * conv.channels + group * keyDim
-        const k = q + keyHeads * keyDim
-        scaleToLength(x, q, keyDim, keyDim ** -0.5)
-        scaleToLength(x, k, keyDim, 1)
-        for (let h = group * shared; h < (group + 1) * shared; h++) {
-          const v = t * conv.channels + 2 * keyHeads * keyDim + h * valueDim
-          const matrix = h * keyDim * valueDim
-          u.fill(0)
-          for (let i = 0; i < keyDim; i++) {
-            const row = matrix + i * valueDim
-            const factor = left[h] * x[k + i]
-            for (let j = 0; j < valueDim; j++) u[j] += factor * matrices[row + j]
-          }
-          const write = sigmoid(b[t * heads + h])
-          for (let j = 0; j < valueDim; j++) u[j] = write * (x[v + j] - u[j])
-          advance({
-            matrices,
-            matrix,
-            x,
-            k,
-            q,
-            keys: keyDim,
-            left: left[h],
-            u,
-            y,
-            to: t * width + h * valueDim,
-          })
-        }
+        const query = t * conv.channels + group * keyDim
+        scaleToLength(x, query, keyDim, keyDim ** -0.5)
+        scaleToLength(x, query + keys, keyDim, 1)
       }
     }
-    const { kernels } = engine
+    const betas = arena.floats(beta.at, tokens * heads)
+    const { left, write } = factors(decay.at, tokens, (_, at) => sigmoid(betas[at]))
+    const places = [conv.channels, 2 * keys, keys, 0] as const
+    const sizes = [tokens, heads, heads / keyHeads, keyDim, valueDim, 1] as const
+    kernels.recurrence(mixed.at, ...places, memory.matrices, left, write, to.changed().at, ...sizes)
     kernels.rmsNorm(to.at, addressOf(op.norm.weight), to.at, tokens * heads, valueDim, op.norm.eps)
-    const gates = arena.floats(gate.at, tokens * width)
-    for (let i = 0; i < y.length; i++) y[i] *= gates[i] * sigmoid(gates[i])
+    applyGate(arena.floats(to.at, tokens * op.to.width), arena.floats(gate.at, tokens * op.to.width))
   }
 }
 
 function scan({ engine, activations }: Compiler, op: Scan): Step {
-  const { heads, headDim, groups, stateDim, conv }: Mamba2 = op.spec
+  const { heads, headDim, groups, stateDim, conv } = op.spec
   const [mixed, gate, step] = [op.mixed, op.gate, op.step].map(slot => activations(slot))
   const to = activations(op.to)
   const convolve = convolver(engine, conv, op.conv, true)
-  const stepOf = stepper(engine, heads, op)
+  const factors = factorer(engine, heads, op)
   const width = heads * headDim
-  const u = new Float32Array(headDim)
   return ({ tokens, state }) => {
     const memory = state.memory(op.layer)
-    const { arena } = engine
+    const { arena, kernels } = engine
     const x = arena.floats(mixed.at, tokens * conv.channels)
     convolve(x, tokens, memory)
-    const raw = arena.floats(step.at, tokens * heads)
+    const { left, write } = factors(step.at, tokens, step => step)
+    const places = [conv.channels, 0, width, width + groups * stateDim] as const
+    const sizes = [tokens, heads, heads / groups, stateDim, headDim, 0] as const
+    kernels.recurrence(mixed.at, ...places, memory.matrices, left, write, to.changed().at, ...sizes)
+    const y = arena.floats(to.at, tokens * width)
     const skips = floatsOf(engine, op.skip)
-    const matrices = arena.floats(memory.matrices, heads * stateDim * headDim)
-    const y = arena.floats(to.changed().at, tokens * width)
     for (let t = 0; t < tokens; t++) {
-      const { left, steps } = stepOf(raw, t)
-      for (let h = 0; h < heads; h++) {
-        const group = Math.floor(h / (heads / groups))
-        const v = t * conv.channels + h * headDim
-        const k = t * conv.channels + width + group * stateDim
-        const q = k + groups * stateDim
-        for (let j = 0; j < headDim; j++) u[j] = steps[h] * x[v + j]
-        const out = t * width + h * headDim
-        const matrix = h * stateDim * headDim
-        advance({ matrices, matrix, x, k, q, keys: stateDim, left: left[h], u, y, to: out })
-        for (let j = 0; j < headDim; j++) y[out + j] += skips[h] * x[v + j]
-      }
+      for (let i = 0; i < width; i++)
+        y[t * width + i] += skips[Math.floor(i / headDim)] * x[t * conv.channels + i]
     }
-    const gates = arena.floats(gate.at, tokens * width)
-    for (let i = 0; i < y.length; i++) y[i] *= gates[i] * sigmoid(gates[i])
+    applyGate(y, arena.floats(gate.at, tokens * width))
     normaliseGroups(y, floatsOf(engine, op.norm.weight), groups, op.norm.eps)
   }
 }
 
-interface Advance {
-  readonly matrices: Float32Array
-  /** Where the head's matrix begins, and its key and query in `x`. */
-  readonly matrix: number
-  readonly x: Float32Array
-  readonly k: number
-  readonly q: number
-  readonly keys: number
-  readonly left: number
-  readonly u: Float32Array
-  /** What is read goes to `y` from `to` on. */
-  readonly y: Float32Array
-  readonly to: number
-}
-
-/** `S ← left · S + k uᵀ; y = Sᵀ q` */
-function advance({ matrices, matrix, x, k, q, keys, left, u, y, to }: Advance): void {
-  const width = u.length
-  y.fill(0, to, to + width)
-  for (let i = 0; i < keys; i++) {
-    const row = matrix + i * width
-    const [key, query] = [x[k + i], x[q + i]]
-    for (let j = 0; j < width; j++) {
-      const s = left * matrices[row + j] + key * u[j]
-      matrices[row + j] = s
-      y[to + j] += query * s
-    }
-  }
+/** `y · silu(gate)` */
+function applyGate(y: Float32Array, gate: Float32Array): void {
+  for (let i = 0; i < y.length; i++) y[i] *= gate[i] * sigmoid(gate[i])
 }
 
 function scaleToLength(x: Float32Array, from: number, width: number, length: number): void {
