@@ -9,13 +9,12 @@ export interface Deadline {
 /** A signal that fires when a client leaves, when the server stops, or after so many seconds; its reason is an `ApiError`. */
 export function deadline(client: AbortSignal, server: AbortSignal, seconds: number): Deadline {
   const controller = new AbortController()
-  const end = new AbortController()
-  const listen = (signal: AbortSignal, reason: () => unknown) => {
-    if (signal.aborted) controller.abort(reason())
-    else signal.addEventListener('abort', () => controller.abort(reason()), { signal: end.signal })
-  }
-  listen(client, () => new ApiError(499, 'client_left', 'the client left'))
-  listen(server, () => server.reason)
+  const left = () => controller.abort(new ApiError(499, 'client_left', 'the client left'))
+  const stopped = () => controller.abort(server.reason)
+  if (client.aborted) left()
+  if (server.aborted) stopped()
+  client.addEventListener('abort', left)
+  server.addEventListener('abort', stopped)
   const late = new ApiError(504, 'timeout', `the answer took more than ${seconds} s`, {
     hint: 'ask for fewer tokens',
   })
@@ -24,7 +23,9 @@ export function deadline(client: AbortSignal, server: AbortSignal, seconds: numb
     signal: controller.signal,
     end() {
       clearTimeout(timer)
-      end.abort()
+      client.removeEventListener('abort', left)
+      // its option `signal` would do so too, but Node keeps what was removed that way as long as the target
+      server.removeEventListener('abort', stopped)
     },
   }
 }
