@@ -6,7 +6,7 @@ import { builtInRecipe } from './recipes/recipes.ts'
 
 /** How to compress, wherever it is asked. */
 export interface RecipeOptions extends LongWork {
-  /** What to write: an artifact (default `reallm`), or a GGUF file for llama.cpp. */
+  /** What to write: an artifact (default `reallm`), a GGUF file for llama.cpp, or ONNX for transformers.js. */
   readonly target?: TargetName | undefined
   /** A built-in recipe by name (`recipes` lists them; by default the target's name), or one of your own. */
   readonly recipe?: string | Recipe | undefined

@@ -2,6 +2,7 @@ import type { OpenedModel } from '../open/open-model.ts'
 import type { Settings } from '../settings.ts'
 import { artifactTarget } from './artifact-target.ts'
 import { ggufTarget } from './gguf-target.ts'
+import { onnxTarget } from './onnx-target.ts'
 import type { Target } from './target.ts'
 
 /**
@@ -16,5 +17,6 @@ export async function openTarget(
   shardSize: number | undefined,
 ): Promise<Target> {
   if (settings.target === 'gguf') return ggufTarget(model, settings, shardSize ?? Number.POSITIVE_INFINITY)
+  if (settings.target === 'onnx') return onnxTarget(model, shardSize ?? 2 ** 29)
   return artifactTarget(model, shardSize ?? 2 ** 29)
 }

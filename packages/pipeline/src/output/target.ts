@@ -1,8 +1,11 @@
 import type { StorageCost } from '@reallm/tensor-io'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
 
-export const targetNames = ['reallm', 'gguf'] as const
-/** What a compressed model is written as: an artifact, which this project runs, or a GGUF file, which llama.cpp runs. */
+export const targetNames = ['reallm', 'gguf', 'onnx'] as const
+/**
+ * What a compressed model is written as: an artifact, which this project runs; a GGUF file, which llama.cpp runs; ONNX, which
+ * transformers.js runs.
+ */
 export type TargetName = (typeof targetNames)[number]
 
 /** A written model that is complete except for its report, in the work directory. */

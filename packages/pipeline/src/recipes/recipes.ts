@@ -1,6 +1,7 @@
 import { ReallmError } from '@reallm/tensor-io'
 import { ggufTypes } from './configurations/gguf.ts'
 import { paperConfigurations } from './configurations/neural.ts'
+import { onnxEmbeddings, onnxMatrices } from './configurations/onnx.ts'
 import { gridRates, gridRatesWithFeedback, normalFloatRates } from './configurations/scalar.ts'
 import { embeddingTrellisAt, neuralTrellisAt, scaledTrellisAt, trellisAt } from './configurations/trellis.ts'
 import { e8Rates, normalFloatWithRank, vectorRates, vectorsWithRank } from './configurations/vectors.ts'
@@ -131,6 +132,17 @@ export const recipes: readonly Recipe[] = [
     target: 'gguf',
     layers: ggufTypes,
     embeddings: ggufTypes,
+    allocate: 'measured',
+    objective: bothSides,
+    quantise: withFeedback,
+  }),
+  recipe({
+    name: 'onnx',
+    what: "ONNX Runtime's blocks of 2, 4 and 8 bits with two-sided error feedback behind the quantised layers, rates by search",
+    source: 'ONNX Runtime, GPTQ arXiv 2210.17323, YAQA 2505.22988',
+    target: 'onnx',
+    layers: onnxMatrices,
+    embeddings: onnxEmbeddings,
     allocate: 'measured',
     objective: bothSides,
     quantise: withFeedback,

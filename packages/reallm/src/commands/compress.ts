@@ -7,7 +7,7 @@ interface Options {
   output: string
   bits?: number | undefined
   targetSize?: number | undefined
-  target: 'reallm' | 'gguf'
+  target: 'reallm' | 'gguf' | 'onnx'
   recipe?: string | undefined
   adapter?: string | undefined
   shardSize?: number | undefined
@@ -48,9 +48,9 @@ export const compressCommand = (io: Io): Command =>
     .addOption(
       new Option(
         '--target <target>',
-        'an artifact for reallm, or a GGUF for llama.cpp, Ollama, LM Studio, wllama',
+        'an artifact for reallm; gguf for llama.cpp, Ollama, LM Studio, wllama; onnx for transformers.js',
       )
-        .choices(['reallm', 'gguf'])
+        .choices(['reallm', 'gguf', 'onnx'])
         .default('reallm'),
     )
     .option(
@@ -97,6 +97,7 @@ Examples:
   $ reallm compress model/ -o out -b 2 --dry-run                 which configuration each matrix would get
   $ reallm compress model/ -o out -b 2 --resume                  after Ctrl-C, a crash or a full disk
   $ reallm compress model/ -o out.gguf --target gguf -b 4.5      for llama.cpp, its own types by search
+  $ reallm compress model/ -o out --target onnx -b 5             for transformers.js and ONNX Runtime
 
 The output directory holds *.safetensors, config.json, the tokenizer, reallm-report.json, a report page with plots
 and a model card; beside out.gguf lie out.reallm-report.json and its page. Work in progress is kept in <output>.work.

@@ -1,0 +1,95 @@
+import { type EncodedMatrix, sizeOf } from '@reallm/tensor-io'
+import type { Constants } from './decoder-graph.ts'
+import type { Initializer } from './graph.ts'
+import type { Bytes } from './protobuf.ts'
+
+/** Weights of a row that share a scale and a zero point, in ONNX Runtime's quantised operators. */
+export const BLOCK = 32
+
+/** Bits that these operators know; rows are only looked up at 4 and 8. */
+export const matrixBits = [2, 4, 8] as const
+export const embeddingBits = [4, 8] as const
+
+/** What a graph's constants are read from. */
+export interface StoredModel {
+  /** Shape and bits of a matrix, by its module. */
+  readonly matrices: ReadonlyMap<
+    string,
+    { readonly shape: readonly [rows: number, cols: number]; readonly bits: number }
+  >
+  /** The codec `grid`, asymmetric, with groups of `BLOCK` and f32 scales: the bytes of its parts are those of ONNX Runtime. */
+  matrix(module: string): Promise<EncodedMatrix>
+  /** A tensor that is stored as it is, by its name: norms, biases, matrices that are not among `matrices`. */
+  tensor(name: string): { readonly shape: readonly number[]; read(): Promise<Float32Array<ArrayBuffer>> }
+}
+
+/** Constants of ONNX Runtime's `MatMulNBits` and `GatherBlockQuantized`. */
+export function storedConstants(model: StoredModel): Constants {
+  const partsOf = (module: string) => {
+    const { shape, bits } = model.matrices.get(module)!
+    const [rows, cols] = shape
+    const perRow = cols / BLOCK
+    const initializer = (part: 'codes' | 'scales' | 'zeros', width: number): Initializer => {
+      const type = part === 'scales' ? 'float' : 'uint8'
+      const dims = [rows, width]
+      const bytes = sizeOf(dims) * (part === 'scales' ? 4 : 1)
+      const read = async () => bytesOf((await model.matrix(module)).parts[part].data)
+      return { name: `${module}.${part}`, type, dims, bytes, read }
+    }
+    return {
+      ...{ rows, cols, bits },
+      codes: initializer('codes', (cols * bits) / 8),
+      scales: initializer('scales', perRow),
+      zeros: initializer('zeros', Math.ceil((perRow * bits) / 8)),
+    }
+  }
+  return {
+    linear(graph, module, x) {
+      if (!model.matrices.has(module)) {
+        const whole = graph.constant(plain(model, `${module}.weight`))
+        return graph.node('MatMul', [x, graph.node('Transpose', [whole], { perm: [1, 0] })])
+      }
+      const { rows, cols, bits, codes, scales, zeros } = partsOf(module)
+      const shape = graph.numbers(`blocks_${rows}_${cols}_${bits}`, [rows, cols / BLOCK, (BLOCK * bits) / 8])
+      const flat = graph.numbers('flat', [-1])
+      return graph.node(
+        'com.microsoft.MatMulNBits',
+        [
+          x,
+          graph.node('Reshape', [graph.constant(codes), shape]),
+          graph.node('Reshape', [graph.constant(scales), flat]),
+          graph.node('Reshape', [graph.constant(zeros), flat]),
+        ],
+        { K: cols, N: rows, bits, block_size: BLOCK },
+      )
+    },
+    embed(graph, ids) {
+      if (!model.matrices.has(EMBEDDING))
+        return graph.node('Gather', [graph.constant(plain(model, `${EMBEDDING}.weight`)), ids])
+      const { bits, codes, scales, zeros } = partsOf(EMBEDDING)
+      return graph.node(
+        'com.microsoft.GatherBlockQuantized',
+        [graph.constant(codes), ids, graph.constant(scales), graph.constant(zeros)],
+        { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 },
+      )
+    },
+    vector: (graph, tensor, offset) => graph.constant(plain(model, tensor, offset)),
+  }
+}
+
+const EMBEDDING = 'model.embed_tokens'
+
+/** A tensor as float32, plus a number. */
+function plain(model: StoredModel, name: string, offset = 0): Initializer {
+  const { shape, read } = model.tensor(name)
+  const values = async () => {
+    const found = await read()
+    return bytesOf(offset === 0 ? found : found.map(value => value + offset))
+  }
+  return { name, type: 'float', dims: shape, bytes: 4 * sizeOf(shape), read: values }
+}
+
+const bytesOf = (data: ArrayBufferView): Bytes => {
+  const { buffer, byteOffset, byteLength } = data
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)
+}
