@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readResults, root } from './schema.ts'
 import { tableOf } from './table.ts'
+import { tables } from './tables.ts'
 import { views } from './views.ts'
 
 /** Pages that hold tables, by their paths. */
@@ -26,10 +27,18 @@ function markdownIn(folder: string): string[] {
 export const textOf = (page: string): string => readFileSync(join(root, page), 'utf8')
 
 const block = /(<!-- results:([\w./-]+) -->\n)(.*?)(<!-- \/results -->)/gs
+const tableBlock = /(<!-- table:([\w-]+) -->\n)(.*?)(<!-- \/table -->)/gs
 
-/** A page with the tables between `<!-- results:NAME -->` and `<!-- /results -->` written anew. */
+/**
+ * A page with the tables between `<!-- results:NAME -->` and `<!-- /results -->`, and those of `tables.ts` between
+ * `<!-- table:NAME -->` and `<!-- /table -->`, written anew.
+ */
 export function generated(page: string): string {
-  return textOf(page).replace(block, (_, open: string, name: string, _old: string, close: string) => {
+  const text = textOf(page).replace(
+    tableBlock,
+    (_, open: string, name: string, _old: string, close: string) => `${open}\n${tables[name]()}\n\n${close}`,
+  )
+  return text.replace(block, (_, open: string, name: string, _old: string, close: string) => {
     const { from, ...view } = views[name] ?? { from: name }
     return `${open}\n${tableOf(readResults(from), view)}\n\n${close}`
   })
@@ -47,7 +56,10 @@ const figure = /^[*~≈]*[-−+]?\d[\d.,\s]*(·\s*10\^?-?\d+)?\s*(%|[a-zA-Zµ/]+
 
 /** Headings of the tables in a page's text, markers aside, that show figures. */
 export function typedFigures(text: string): string[] {
-  const outside = text.replace(block, '').replace(/^```.*?^```/gms, '')
+  const outside = text
+    .replace(block, '')
+    .replace(tableBlock, '')
+    .replace(/^```.*?^```/gms, '')
   const tables = [...outside.matchAll(/^(\|.*\|)\n\|[\s:|-]+\|\n((?:\|.*\|(?:\n|$))*)/gm)]
   return tables.flatMap(([, heading, body]) => {
     const rows = body.trim().split('\n').map(cellsOf)

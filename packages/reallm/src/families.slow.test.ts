@@ -3,13 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { builtInRegistry, compress, finetune } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
-import {
-  byteLevelTokenizer,
-  fixture,
-  goldenModels,
-  goldenModelsInRuntime,
-  writeRandomModel,
-} from '@reallm/testing'
+import { byteLevelTokenizer, fixture, goldenTests, writeRandomModel } from '@reallm/testing'
 import {
   forward,
   linearModules,
@@ -47,7 +41,9 @@ const small = {
 const ids = Array.from({ length: 24 }, (_, i) => (7 * i * i + 3) % 274)
 const ids2d = () => tf.tensor2d([ids], undefined, 'int32')
 
-test.each(goldenModels)('%s is compressed, run, trained and run with what was trained', async name => {
+const { compress: compressed, runtime } = goldenTests
+
+test.each(compressed)('%s is compressed, run, trained and run with what was trained', async name => {
   const [source, artifact] = [join(scratch, name), join(scratch, `${name}-out`)]
   cpSync(fixture(`models/${name}`), source, { recursive: true })
   const { tokenizer, config } = byteLevelTokenizer()
@@ -85,7 +81,7 @@ test.each(goldenModels)('%s is compressed, run, trained and run with what was tr
   expect([...adapter!.modules.keys()]).toEqual(modules.map(({ name }) => name))
   await adapter!.save(tuned)
 
-  if (!goldenModelsInRuntime.includes(name)) return
+  if (!runtime.includes(name)) return
   const model = await load(artifact, { weights: 'f32' })
   const session = model.session()
   const got = await session.logits(ids)

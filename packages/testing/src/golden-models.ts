@@ -31,6 +31,27 @@ export const goldenModelsInRuntime = goldenModels.filter(name => !notInRuntime.i
 /** Those that GGUF can hold: llama.cpp has no windows for Mistral, and for EXAONE only in a model of 64 layers. */
 export const goldenModelsInGguf = goldenModels.filter(name => !['mistral-untied', 'exaone4'].includes(name))
 
+/**
+ * Golden models by what tests hold of them. The suites go through these lists, and so does the table of families in the
+ * docs: a model that a suite leaves out has no mark there.
+ */
+export const goldenTests = {
+  /** Opened from a Hugging Face directory, alone and inside a multimodal checkpoint. */
+  huggingface: goldenModels,
+  /** Logits, hidden states, loss and greedy tokens are the reference's. */
+  eval: goldenModels,
+  /** So are the gradients of the loss. */
+  gradients: goldenModels,
+  /** Converted to GGUF, read back, and computed by llama.cpp. */
+  gguf: goldenModelsInGguf,
+  /** Logits and greedy tokens of the runtime. */
+  runtime: goldenModelsInRuntime,
+  /** Every linear matrix compressed, the artifact run. */
+  compress: goldenModels,
+  /** Adapters trained on every projection. */
+  finetune: goldenModels,
+} as const
+
 /** The configuration that a golden model was computed with. */
 export const goldenConfig = (name: string, config: TransformerConfig): TransformerConfig =>
   castWhole.includes(name) ? withBf16Frequencies(config) : config

@@ -5,6 +5,7 @@ export {
   goldenModels,
   goldenModelsInGguf,
   goldenModelsInRuntime,
+  goldenTests,
 } from './golden-models.ts'
 export { type LlamaCpp, openLlamaCpp } from './llama-cpp.ts'
 export { type RandomModelOptions, writeRandomModel } from './random-model.ts'

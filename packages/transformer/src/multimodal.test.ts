@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openFileSource, openSafetensors, type Tensor, tensor, writeSafetensors } from '@reallm/tensor-io'
 import { openWeights, reviewFiles } from '@reallm/tensor-io/models'
-import { fixture, goldenModels } from '@reallm/testing'
+import { fixture, goldenTests } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 let scratch: string
@@ -44,7 +44,7 @@ async function wrap(name: string, layout: string): Promise<string> {
 }
 
 describe.each(Object.keys(layouts))('names with the decoder %s', layout => {
-  it.each(goldenModels)('%s opens as its text decoder', async name => {
+  it.each(goldenTests.huggingface)('%s opens as its text decoder', async name => {
     const original = await openWeights(fixture(`models/${name}`))
     const model = await openWeights(await wrap(name, layout))
     const { source, ...config } = model.config

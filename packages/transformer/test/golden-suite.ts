@@ -1,5 +1,5 @@
 import { linearModules } from '@reallm/tensor-io/models'
-import { goldenModels } from '@reallm/testing'
+import { goldenTests } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateIds } from '../src/generate.ts'
 import { createKvCache } from '../src/kv-cache.ts'
@@ -12,7 +12,7 @@ const tolerances: Readonly<Record<string, number>> = { qwen3_5_text: 5e-4 }
 
 /** Every golden model on one backend: logits, loss, gradients, sublayers, generation with and without a cache. */
 export function testGoldenModels(backend: BackendName): void {
-  describe.each(goldenModels)('%s', name => {
+  describe.each(goldenTests.eval)('%s', name => {
     const tolerance = tolerances[name] ?? 1e-4
     let model: GoldenModel
     let ids: TfTensor

@@ -1,0 +1,4 @@
+import { familiesTable } from './families-table.ts'
+
+/** Tables that are made of the code itself, by their names in pages. */
+export const tables: Readonly<Record<string, () => string>> = { families: familiesTable }
