@@ -1,5 +1,13 @@
 import { type LongWork, ReallmError, throwIfAborted, warn } from '@reallm/tensor-io'
-import { crossEntropy, head, type TfTensor, tf, valuesOf, type WeightSource } from '@reallm/transformer'
+import {
+  crossEntropy,
+  head,
+  streamWidth,
+  type TfTensor,
+  tf,
+  valuesOf,
+  type WeightSource,
+} from '@reallm/transformer'
 import { batchTokens, checkTokens, inChunks, scoredStates } from './scored-states.ts'
 import { type Protocol, type Window, windowsOf } from './windows.ts'
 
@@ -77,7 +85,7 @@ export async function perplexities(
     throw new ReallmError('bad-option', `models with vocabularies of ${sizes} tokens cannot be compared`)
   }
   const started = performance.now()
-  const widest = Math.max(...all.map(m => m.config.hiddenSize))
+  const widest = Math.max(...all.map(m => streamWidth(m.config)))
   const chunks = inChunks(windows, Math.max(batchTokens, maxActivationBytes / (8 * widest * all.length)))
   const total = chunks.length * (models.length + all.reduce((sum, m) => sum + m.config.layers, 0))
   let done = 0

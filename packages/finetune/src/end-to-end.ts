@@ -2,6 +2,7 @@ import { f16ToF32, fileStore, type LongWork, ReallmError } from '@reallm/tensor-
 import {
   loadWeights,
   type ModelWeights,
+  streamWidth,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -120,7 +121,7 @@ export async function tuneEndToEnd(options: EndToEndOptions): Promise<EndToEndRe
       const apart: TfTensor[] = []
       const onBlock = (i: number, x: TfTensor) => {
         const wanted = () =>
-          tf.tensor2d(f16ToF32(taught!.directions![i]), [batch.ids.length, config.hiddenSize])
+          tf.tensor2d(f16ToF32(taught!.directions![i]), [batch.ids.length, streamWidth(config)])
         if (hiddenWeight > 0) apart.push(directionLoss(x, wanted, batch.weights).mul(hiddenWeight))
       }
       const states = tunedStates(config, base, parts, ids, { checkpointing, onBlock })

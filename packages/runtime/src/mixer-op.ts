@@ -1,3 +1,4 @@
+import { ReallmError } from '@reallm/tensor-io'
 import type { Attention, CausalConv, Mixer, Projection } from '@reallm/tensor-io/models'
 import type { Attend, Slot } from './backend/op.ts'
 import type { ConvWeights, RecurrentOp } from './backend/recurrent-op.ts'
@@ -12,7 +13,10 @@ export interface MixerOp {
 export function mixerOp(w: OpWriter, mixer: Mixer, layer: number): MixerOp {
   switch (mixer.kind) {
     case 'attention':
-      return attend(w, mixer, layer)
+      if (mixer.valueNormEps === undefined) return attend(w, mixer, layer)
+      throw refuse(mixer.output.name, 'norms of values')
+    case 'shared-attention':
+      throw refuse(mixer.output.name, 'keys and values of earlier layers')
     case 'short-conv': {
       const { before, after, value } = slotsOf(w, mixer, ['before', 'after', 'value'])
       const to = w.slot('mixed', mixer.conv.channels)
@@ -52,6 +56,9 @@ export function mixerOp(w: OpWriter, mixer: Mixer, layer: number): MixerOp {
     }
   }
 }
+
+const refuse = (name: string, what: string) =>
+  new ReallmError('unsupported', `${name}: the runtime knows no ${what}`)
 
 function attend(w: OpWriter, spec: Attention, layer: number): MixerOp {
   const { query, key, value } = slotsOf(w, spec, ['query', 'key', 'value'])

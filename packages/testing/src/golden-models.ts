@@ -19,12 +19,13 @@ export const goldenModels = [
   'exaone4',
   'qwen3_moe',
   'gpt_oss',
+  'gemma4_text',
   'lfm2',
   'granitemoehybrid',
   'qwen3_5_text',
 ]
 
-const notInRuntime = ['qwen3_moe', 'gpt_oss']
+const notInRuntime = ['qwen3_moe', 'gpt_oss', 'gemma4_text']
 /** Those that the runtime runs. */
 export const goldenModelsInRuntime = goldenModels.filter(name => !notInRuntime.includes(name))
 

@@ -1,40 +1,114 @@
-import { type Attention, type Norm, type Rope, rotations } from '@reallm/tensor-io/models'
+import {
+  type Attention,
+  type Norm,
+  type Rope,
+  rotations,
+  type SharedAttention,
+} from '@reallm/tensor-io/models'
 import { type ForwardOptions, normalise, projectAll, type Weights, weightOf } from './modules.ts'
-import { attend, rotate } from './ops.ts'
+import { attend, rmsNorm, rotate } from './ops.ts'
 import { type TfTensor, tf } from './tf.ts'
 
 /** Queries that attend at one time. */
 const attentionChunk = 128
 
-/** What the heads of layer `i` read: `[batch, positions, hidden]` → `[batch, positions, heads · headDim]`. */
+/** What attention gives: what its heads read, and its keys and values, `[batch, positions, heads · headDim]`. */
+export interface Attended {
+  readonly read: TfTensor
+  readonly keys: TfTensor
+  readonly values: TfTensor
+}
+
+/** The heads of layer `i`, `[batch, positions, hidden]` → `[batch, positions, heads · headDim]`. */
 export function attention(
   spec: Attention,
   i: number,
   weights: Weights,
   x: TfTensor,
   options: ForwardOptions,
-): TfTensor {
-  const { heads, kvHeads, headDim, qkNorm, rope, scale, softcap, window } = spec
+): Attended {
+  const { heads, kvHeads, headDim, qkNorm, rope, valueNormEps } = spec
   const [batch, length] = x.shape as [number, number]
-  const past = options.cache?.length(i) ?? 0
-  const turn = rope && turning(rope, past, length)
+  const turn = rope && turning(rope, options.cache?.length(i) ?? 0, length)
   const [asked, keys, values] = projectAll(weights, [spec.query, spec.key, spec.value], x, options)
   const [queries, gate] = spec.gated
     ? tf.split(asked.reshape([batch, length, heads, 2 * headDim]), 2, 3)
     : [asked, undefined]
-  const byHead = (y: TfTensor, count: number) =>
-    y.reshape([batch, length, count, headDim]).transpose([0, 2, 1, 3])
-  /** Queries or keys with their norm and rotary embedding, `[batch, count, positions, headDim]`. */
-  const placed = (y: TfTensor, count: number, norm: Norm | undefined, queries: boolean) => {
-    const after = qkNorm?.afterRope
-    const normed = norm && !after ? normalise(weights, norm, y.reshape([batch, length, -1, norm.width])) : y
-    const split = byHead(normed, count)
-    const turned = turn ? turn(split, queries) : split
-    return norm && after ? normalise(weights, norm, turned) : turned
+  const placing = { headDim, afterRope: qkNorm?.afterRope ?? false, turn, weights }
+  const q = placed(queries, heads, qkNorm?.query, true, placing)
+  const k = placed(keys, kvHeads, qkNorm?.key, false, placing)
+  const heard = byHead(values, kvHeads, headDim)
+  const v = valueNormEps === undefined ? heard : rmsNorm(heard, tf.ones([headDim]), valueNormEps)
+  const read = attendTo(spec, i, [q, k, v], weights, options)
+  const flat = (x: TfTensor) => x.transpose([0, 2, 1, 3]).reshape([batch, length, -1])
+  return {
+    read: gate ? flat(read.mul(gate.transpose([0, 2, 1, 3]).sigmoid())) : flat(read),
+    keys: flat(k),
+    values: flat(v),
   }
-  const q = placed(queries, heads, qkNorm?.query, true).mul(scale)
-  let k = placed(keys, kvHeads, qkNorm?.key, false).reshape([batch * kvHeads, length, headDim])
-  let v = byHead(values, kvHeads).reshape([batch * kvHeads, length, headDim])
+}
+
+/** The same to `keys` and `values` of an earlier layer. */
+export function sharedAttention(
+  spec: SharedAttention,
+  i: number,
+  weights: Weights,
+  x: TfTensor,
+  [keys, values]: readonly [TfTensor, TfTensor],
+  options: ForwardOptions,
+): TfTensor {
+  const { heads, kvHeads, headDim, queryNorm, rope } = spec
+  const [batch, length] = x.shape as [number, number]
+  const turn = rope && turning(rope, options.cache?.length(i) ?? 0, length)
+  const [queries] = projectAll(weights, [spec.query], x, options)
+  const q = placed(queries, heads, queryNorm, true, { headDim, afterRope: false, turn, weights })
+  const [k, v] = [keys, values].map(x => byHead(x, kvHeads, headDim))
+  const read = attendTo({ ...spec, softcap: undefined, sinks: undefined }, i, [q, k, v], weights, options)
+  return read.transpose([0, 2, 1, 3]).reshape([batch, length, heads * headDim])
+}
+
+interface Placing {
+  readonly headDim: number
+  readonly afterRope: boolean
+  readonly turn: ((x: TfTensor, queries: boolean) => TfTensor) | undefined
+  readonly weights: Weights
+}
+
+/** `[batch, positions, count · headDim]` → `[batch, count, positions, headDim]` */
+const byHead = (y: TfTensor, count: number, headDim: number): TfTensor =>
+  y.reshape([y.shape[0], y.shape[1]!, count, headDim]).transpose([0, 2, 1, 3])
+
+/** Queries or keys with their norm and rotary embedding, `[batch, count, positions, headDim]`. */
+function placed(
+  y: TfTensor,
+  count: number,
+  norm: Norm | undefined,
+  queries: boolean,
+  { headDim, afterRope, turn, weights }: Placing,
+): TfTensor {
+  const [batch, length] = y.shape as [number, number]
+  const normed = norm && !afterRope ? normalise(weights, norm, y.reshape([batch, length, -1, norm.width])) : y
+  const split = byHead(normed, count, headDim)
+  const turned = turn ? turn(split, queries) : split
+  return norm && afterRope ? normalise(weights, norm, turned) : turned
+}
+
+type Heads = Pick<Attention, 'heads' | 'kvHeads' | 'headDim' | 'scale' | 'softcap' | 'window' | 'sinks'>
+
+/** What queries read of keys and values, and of those of the cache, `[batch, heads, positions, headDim]` each. */
+function attendTo(
+  spec: Heads,
+  i: number,
+  [queries, keys, values]: readonly [TfTensor, TfTensor, TfTensor],
+  weights: Weights,
+  options: ForwardOptions,
+): TfTensor {
+  const { heads, kvHeads, headDim, scale, softcap, window } = spec
+  const [batch, , length] = queries.shape as [number, number, number]
+  const past = options.cache?.length(i) ?? 0
+  const q = queries.mul(scale)
+  let k = keys.reshape([batch * kvHeads, length, headDim])
+  let v = values.reshape([batch * kvHeads, length, headDim])
   if (options.cache) [k, v] = options.cache.append(i, k, v)
 
   // By chunks of queries, each with the keys that it may see: most of what lies ahead is never computed.
@@ -59,13 +133,11 @@ export function attention(
     })
     chunks.push(attended.reshape([batch, heads, rows, headDim]))
   }
-  const mixed = chunks.length === 1 ? chunks[0] : tf.concat(chunks, 2)
-  const read = mixed.transpose([0, 2, 1, 3])
-  return (gate ? read.mul(gate.sigmoid()) : read).reshape([batch, length, heads * headDim])
+  return chunks.length === 1 ? chunks[0] : tf.concat(chunks, 2)
 }
 
 /** The sink of each row of scores, `[batch · kvHeads, heads of the group · rows, 1]`, of those of the heads. */
-function sinksOf(sinks: TfTensor, { heads, kvHeads }: Attention, batch: number, rows: number): TfTensor {
+function sinksOf(sinks: TfTensor, { heads, kvHeads }: Heads, batch: number, rows: number): TfTensor {
   const grouped = sinks.reshape([1, kvHeads, heads / kvHeads, 1])
   return tf.tile(grouped, [batch, 1, 1, rows]).reshape([batch * kvHeads, -1, 1])
 }

@@ -1,20 +1,36 @@
-import type { Mixer } from '@reallm/tensor-io/models'
-import { attention } from './attention.ts'
+import type { Mixer, TransformerConfig } from '@reallm/tensor-io/models'
+import { attention, sharedAttention } from './attention.ts'
 import type { ForwardOptions, Weights } from './modules.ts'
 import { gatedDeltaNet, mamba2, shortConv } from './recurrent-mixers.ts'
-import type { TfTensor } from './tf.ts'
+import { columnsOf, streamOf } from './stream.ts'
+import { type TfTensor, tf } from './tf.ts'
 
-/** What goes into the output matrix of layer `i`'s mixer: `[batch, positions, hidden]` → `[batch, positions, in]`. */
+export interface MixerPlace {
+  readonly config: TransformerConfig
+  readonly layer: number
+  readonly weights: Weights
+  readonly options: ForwardOptions
+}
+
+/**
+ * What goes into the output matrix of a layer's mixer: `[batch, positions, hidden]` → `[batch, positions, in]`.
+ *
+ * @param stream what earlier layers left
+ */
 export function mix(
   spec: Mixer,
-  i: number,
-  weights: Weights,
+  { config, layer: i, weights, options }: MixerPlace,
   x: TfTensor,
-  options: ForwardOptions,
+  stream: TfTensor,
 ): TfTensor {
   switch (spec.kind) {
     case 'attention':
-      return attention(spec, i, weights, x, options)
+      return attention(spec, i, weights, x, options).read
+    case 'shared-attention': {
+      const left = columnsOf(stream, streamOf(config).shared.get(spec.layer)!)
+      const [keys, values] = tf.split(left, 2, 2)
+      return sharedAttention(spec, i, weights, x, [keys, values], options)
+    }
     case 'short-conv':
       return shortConv(spec, i, weights, x, options)
     case 'gated-delta-net':

@@ -7,10 +7,11 @@ import { type TfTensor, tf } from './tf.ts'
 export function mlp(spec: GatedMlp, weights: Weights, x: TfTensor, hooks: Hooks): TfTensor {
   const [gate, up] = projectAll(weights, [spec.gate, spec.up], x, hooks)
   if (spec.clamp) return clampedGlu(spec.clamp, gate, up)
-  return spec.activation === 'silu' ? swiglu(gate, up) : gelu(spec.activation, gate).mul(up)
+  return spec.activation === 'silu' ? swiglu(gate, up) : activate(spec.activation, gate).mul(up)
 }
 
-function gelu(activation: Exclude<Activation, 'silu'>, x: TfTensor): TfTensor {
+export function activate(activation: Activation, x: TfTensor): TfTensor {
+  if (activation === 'silu') return x.mul(x.sigmoid())
   const gate =
     activation === 'gelu'
       ? tf.erf(x.mul(Math.SQRT1_2))

@@ -2,15 +2,19 @@ import {
   type LayerSpec,
   type MixtureOfExperts,
   type Norm,
+  type Parameter,
   type ProjectionGroups,
   projectionGroups,
   type TransformerConfig,
 } from '@reallm/tensor-io/models'
+import { attention } from './attention.ts'
 import { experts, routedModules } from './experts.ts'
 import { mix } from './mixer.ts'
-import { mlp } from './mlp.ts'
+import { activate, mlp } from './mlp.ts'
 import { type ForwardOptions, type Hooks, normalise, project, type Weights, weightOf } from './modules.ts'
 import { crossEntropy, embedding } from './ops.ts'
+import { layerInput, perLayerInputs, startOfStream } from './per-layer-inputs.ts'
+import { columnsOf, hiddenOf, streamOf, withColumns } from './stream.ts'
 import { type TfTensor, tf } from './tf.ts'
 
 /**
@@ -20,15 +24,16 @@ import { type TfTensor, tf } from './tf.ts'
  */
 export type { ForwardOptions, Hooks, Weights }
 
-/** Rows of the embedding: ids int32 `[batch, positions]` → `[batch, positions, hidden]`. */
+/** Rows of the embedding: ids int32 `[batch, positions]` → the stream, `[batch, positions, streamWidth]`. */
 export function embed(config: TransformerConfig, weights: Weights, ids: TfTensor): TfTensor {
   return tf.tidy(() => {
     const rows = embedding(weightOf(weights, 'model.embed_tokens.weight'), ids)
-    return config.embeddingScale === 1 ? rows : rows.mul(config.embeddingScale)
+    const hidden = (config.embeddingScale === 1 ? rows : rows.mul(config.embeddingScale)) as TfTensor
+    return startOfStream(config, hidden, perLayerInputs(config, weights, ids, hidden))
   })
 }
 
-/** Layer `i`, one sublayer after the other: `[batch, positions, hidden]` → the same. */
+/** Layer `i`, one sublayer after the other: `[batch, positions, streamWidth]` → the same. */
 export function block(
   config: TransformerConfig,
   weights: Weights,
@@ -47,7 +52,7 @@ export interface Sublayer {
   readonly routed: ReadonlySet<string>
   /** The module whose output reaches the residual stream, of the last group; undefined where several do. */
   readonly last?: string
-  /** `[batch, positions, hidden]` → the same. */
+  /** `[batch, positions, streamWidth]` → the same. */
   forward(weights: Weights, x: TfTensor, options?: ForwardOptions): TfTensor
   /** What `forward` makes of `x`, given what goes into the last module: `[batch, positions, in]`. */
   finish?(weights: Weights, x: TfTensor, lastInput: TfTensor): TfTensor
@@ -59,33 +64,96 @@ export interface Sublayer {
 }
 
 /** The sublayers of layer `layer`, in the order of the residual stream. */
-export function sublayers({ layerSpecs }: TransformerConfig, layer: number): readonly Sublayer[] {
-  const spec = layerSpecs[layer]
-  const { mixer, ffn, norms } = spec
+export function sublayers(config: TransformerConfig, layer: number): readonly Sublayer[] {
+  const spec = config.layerSpecs[layer]
+  const { ffn, norms, scales, perLayerInput } = spec
   const groups = projectionGroups(spec)
-  return [
-    sublayer(spec, {
-      groups: groups.mixer,
-      before: norms.beforeMixer,
-      lastInput: (weights, x, options) => mix(mixer, layer, weights, x, options),
-      after: norms.afterMixer,
-    }),
+  const around = { config, residual: scales.residual }
+  const steps = [
+    mixerSublayer(config, layer),
     ffn.kind === 'experts'
-      ? routedSublayer(spec, ffn)
-      : sublayer(spec, {
+      ? routedSublayer(spec, ffn, config)
+      : sublayer({
+          ...around,
           groups: groups.ffn,
           before: norms.beforeFfn,
           lastInput: (weights, x, options) => mlp(ffn, weights, x, options),
           after: norms.afterFfn,
         }),
   ]
+  if (perLayerInput) {
+    const { gate, activation, norm } = perLayerInput
+    steps.push(
+      sublayer({
+        ...{ config, residual: 1, groups: groups.perLayerInput, before: undefined, after: norm },
+        lastInput: (weights, x, options, stream) =>
+          activate(activation, project(weights, gate, x, options)).mul(layerInput(config, layer, stream)),
+      }),
+    )
+  }
+  return scales.layer ? [...steps.slice(0, -1), timesFactor(config, steps.at(-1)!, scales.layer)] : steps
+}
+
+function mixerSublayer(config: TransformerConfig, layer: number): Sublayer {
+  const spec = config.layerSpecs[layer]
+  const { mixer, norms, scales } = spec
+  const groups = projectionGroups(spec).mixer
+  const parts = {
+    config,
+    residual: scales.residual,
+    groups,
+    before: norms.beforeMixer,
+    after: norms.afterMixer,
+  }
+  const left = streamOf(config).shared.get(layer)
+  if (mixer.kind !== 'attention' || !left) {
+    return sublayer({
+      ...parts,
+      lastInput: (weights, x, options, stream) => mix(mixer, { config, layer, weights, options }, x, stream),
+    })
+  }
+  const end = ending(parts)
+  const { finish: _, ...rest } = sublayer({
+    ...parts,
+    lastInput: (weights, x, options) => attention(mixer, layer, weights, x, options).read,
+  })
+  return {
+    ...rest,
+    forward: (weights, stream, options = {}) =>
+      tf.tidy(() => {
+        const x = inputOf(weights, norms.beforeMixer, hiddenOf(config, stream))
+        const { read, keys, values } = attention(mixer, layer, weights, x, options)
+        return withColumns(end(weights, stream, read, options), left, tf.concat([keys, values], 2))
+      }),
+  }
+}
+
+/** A sublayer whose hidden states are multiplied by a stored factor. */
+function timesFactor(
+  config: TransformerConfig,
+  { forward, finish, ...step }: Sublayer,
+  factor: Parameter,
+): Sublayer {
+  const times = (weights: Weights, y: TfTensor) =>
+    withColumns(y, streamOf(config).hidden, hiddenOf(config, y).mul(weightOf(weights, factor.name)))
+  const { lastOutput: _, ...rest } = step
+  return {
+    ...rest,
+    forward: (weights, x, options) => tf.tidy(() => times(weights, forward(weights, x, options))),
+    ...(finish && {
+      finish: (weights: Weights, x: TfTensor, lastInput: TfTensor) =>
+        tf.tidy(() => times(weights, finish(weights, x, lastInput))),
+    }),
+  }
 }
 
 interface SublayerParts {
+  readonly config: TransformerConfig
+  readonly residual: number
   readonly groups: ProjectionGroups
   readonly before: Norm | undefined
-  /** From the normalised input to what goes into the last module. */
-  lastInput(weights: Weights, x: TfTensor, options: ForwardOptions): TfTensor
+  /** From the normalised hidden states, and the stream, to what goes into the last module. */
+  lastInput(weights: Weights, x: TfTensor, options: ForwardOptions, stream: TfTensor): TfTensor
   readonly after: Norm | undefined
 }
 
@@ -95,27 +163,41 @@ const inputOf = (weights: Weights, before: Norm | undefined, x: TfTensor) =>
   before ? normalise(weights, before, x) : x
 
 /** `x + residual · after(y)` */
-function added({ scales }: LayerSpec, weights: Weights, after: Norm | undefined, x: TfTensor, y: TfTensor) {
+function added(residual: number, weights: Weights, after: Norm | undefined, x: TfTensor, y: TfTensor) {
   const branch = after ? normalise(weights, after, y) : y
-  return x.add(scales.residual === 1 ? branch : branch.mul(scales.residual)) as TfTensor
+  return x.add(residual === 1 ? branch : branch.mul(residual)) as TfTensor
 }
 
-function sublayer(spec: LayerSpec, { groups, before, lastInput, after }: SublayerParts): Sublayer {
-  const { residual } = spec.scales
+/** From what goes into the last module to the stream behind it. */
+function ending({ config, residual, groups, after }: Omit<SublayerParts, 'lastInput'>) {
+  const { hidden } = streamOf(config)
   const [last] = groups[groups.length - 1]
-  const finish = (weights: Weights, x: TfTensor, input: TfTensor, hooks: Hooks = {}) =>
-    tf.tidy(() => added(spec, weights, after, x, project(weights, last, input, hooks)))
+  return (weights: Weights, stream: TfTensor, input: TfTensor, hooks: Hooks = {}): TfTensor =>
+    tf.tidy(() => {
+      const y = project(weights, last, input, hooks)
+      return withColumns(stream, hidden, added(residual, weights, after, columnsOf(stream, hidden), y))
+    })
+}
+
+function sublayer(parts: SublayerParts): Sublayer {
+  const { config, residual, groups, before, lastInput, after } = parts
+  const { hidden } = streamOf(config)
+  const [last] = groups[groups.length - 1]
+  const finish = ending(parts)
   return {
     groups: namesOf(groups),
     routed: new Set(),
     last: last.name,
-    forward: (weights, x, options = {}) =>
-      tf.tidy(() => finish(weights, x, lastInput(weights, inputOf(weights, before, x), options), options)),
-    finish: (weights, x, lastInput) => finish(weights, x, lastInput),
+    forward: (weights, stream, options = {}) =>
+      tf.tidy(() => {
+        const x = inputOf(weights, before, columnsOf(stream, hidden))
+        return finish(weights, stream, lastInput(weights, x, options, stream), options)
+      }),
+    finish: (weights, stream, lastInput) => finish(weights, stream, lastInput),
     ...(!after && {
       lastOutput: (weights: Weights, x: TfTensor, y: TfTensor) =>
         tf.tidy(() => {
-          const added = y.sub(x) as TfTensor
+          const added = columnsOf(y, hidden).sub(columnsOf(x, hidden)) as TfTensor
           const branch = residual === 1 ? added : added.div(residual)
           return last.bias ? branch.sub(weightOf(weights, `${last.name}.bias`)) : branch
         }),
@@ -123,19 +205,22 @@ function sublayer(spec: LayerSpec, { groups, before, lastInput, after }: Sublaye
   }
 }
 
-function routedSublayer(spec: LayerSpec, ffn: MixtureOfExperts): Sublayer {
+function routedSublayer(spec: LayerSpec, ffn: MixtureOfExperts, config: TransformerConfig): Sublayer {
   const { beforeFfn, afterFfn } = spec.norms
+  const { hidden } = streamOf(config)
   return {
     groups: namesOf(projectionGroups(spec).ffn),
     routed: routedModules(ffn),
-    forward: (weights, x, options = {}) =>
-      tf.tidy(() =>
-        added(spec, weights, afterFfn, x, experts(ffn, weights, inputOf(weights, beforeFfn, x), options)),
-      ),
+    forward: (weights, stream, options = {}) =>
+      tf.tidy(() => {
+        const x = columnsOf(stream, hidden)
+        const y = experts(ffn, weights, inputOf(weights, beforeFfn, x), options)
+        return withColumns(stream, hidden, added(spec.scales.residual, weights, afterFfn, x, y))
+      }),
   }
 }
 
-/** Last norm and output head: `[batch, positions, hidden]` → logits `[batch, positions, vocabulary]`. */
+/** Last norm and output head: `[batch, positions, streamWidth]` → logits `[batch, positions, vocabulary]`. */
 export function head(config: TransformerConfig, weights: Weights, x: TfTensor, hooks: Hooks = {}): TfTensor {
   return tf.tidy(() => {
     const module = { name: 'lm_head', bias: false }
@@ -152,13 +237,13 @@ export function logits({ logitScale, logitSoftcap }: TransformerConfig, y: TfTen
 
 /** The norm after the last layer. */
 export const finalNorm = (config: TransformerConfig, weights: Weights, x: TfTensor): TfTensor =>
-  normalise(weights, config.norm, x)
+  normalise(weights, config.norm, hiddenOf(config, x))
 
 /** Name of the head's weight, `[vocabulary, hidden]`. */
 export const headWeight = (config: TransformerConfig): string =>
   config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
 
-/** All blocks: ids int32 `[batch, positions]` → the input of `head`, `[batch, positions, hidden]`. */
+/** All blocks: ids int32 `[batch, positions]` → the input of `head`, `[batch, positions, streamWidth]`. */
 export function hiddenStates(
   config: TransformerConfig,
   weights: Weights,

@@ -1,4 +1,9 @@
-import { blockTensors, type ModelWeights, type TransformerConfig } from '@reallm/tensor-io/models'
+import {
+  blockTensors,
+  embeddingAndHeadTensors,
+  type ModelWeights,
+  type TransformerConfig,
+} from '@reallm/tensor-io/models'
 import { tf } from './tf.ts'
 import type { Hooks, Weights } from './transformer.ts'
 import { loadTensors } from './weights.ts'
@@ -43,7 +48,10 @@ export const streamed = (model: ModelWeights, hooks?: Hooks): WeightSource => ({
 
 function tensorsOf(config: TransformerConfig, part: ModelPart): Iterable<string> {
   const embedding = 'model.embed_tokens.weight'
-  if (part === 'embed') return [embedding]
+  if (part === 'embed') {
+    const outside = [...embeddingAndHeadTensors(config).keys()]
+    return outside.filter(name => name !== 'lm_head.weight' && name !== `${config.norm.name}.weight`)
+  }
   if (part === 'head') return [`${config.norm.name}.weight`, config.tiedHead ? embedding : 'lm_head.weight']
   return blockTensors(config, part).keys()
 }

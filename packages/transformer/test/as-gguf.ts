@@ -4,13 +4,17 @@ import { allTensors, attentionsOf, type ModelWeights, stackBuilder } from '@real
 
 /**
  * Writes a model as llama.cpp's converter does: its names, its order of q and k, norms with Gemma's 1 added; of windows the
- * width alone.
+ * width alone, except Gemma 4's.
  */
 export async function writeAsGguf(model: ModelWeights, path: string, more: Record<string, GgufValue> = {}) {
   const { config } = model
-  const { metadata } = configToGguf(config)
+  const { metadata, ropeTensors } = configToGguf(config)
   const architecture = metadata['general.architecture'].value
-  const { [`${architecture}.attention.sliding_window_pattern`]: _, ...told } = metadata
+  const { [`${architecture}.attention.sliding_window_pattern`]: pattern, ...others } = metadata
+  const told =
+    architecture === 'gemma4'
+      ? { ...others, [`${architecture}.attention.sliding_window_pattern`]: pattern }
+      : others
   const window = attentionsOf(config.layerSpecs)
     .map(({ window }) => window)
     .find(w => w !== undefined)
@@ -20,15 +24,18 @@ export async function writeAsGguf(model: ModelWeights, path: string, more: Recor
       : { [`${architecture}.attention.sliding_window`]: { type: 'uint32', value: window } }
   const shapes = allTensors(config)
   const inGguf = ggufTensors(config)
-  const planned = Object.fromEntries(
-    [...shapes].flatMap(([name, shape]) =>
+  const ropes = Object.entries(ropeTensors)
+  const planned = Object.fromEntries([
+    ...ropes.map(([name, { length }]) => [name, { type: 'F32' as const, shape: [length] }]),
+    ...[...shapes].flatMap(([name, shape]) =>
       storedParts(inGguf.get(name)!, shape).map(part => [
         part.name,
         { type: 'F32' as const, shape: part.shape },
       ]),
     ),
-  )
+  ])
   const writer = await createGgufWriter(path, { ...told, ...windowed, ...more }, planned)
+  for (const [name, values] of ropes) await writer.write(name, values)
   const stacks = stackBuilder(ggufStacks(inGguf))
   for (const [name, shape] of shapes) {
     const { data } = await model.read(name)

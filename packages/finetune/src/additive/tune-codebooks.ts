@@ -1,5 +1,12 @@
 import type { LongWork, Matrix, MatrixShape } from '@reallm/tensor-io'
-import { block, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
+import {
+  block,
+  streamWidth,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
 import { type TfVariable, toTensor } from '@reallm/transformer/adamw'
 import type { SequenceStates } from '../blockwise/hidden-states.ts'
 import { type MatchResult, type MatchSettings, matchBlock } from '../blockwise/match-block.ts'
@@ -70,7 +77,7 @@ export async function tuneCodebooks(options: TuneCodebooksOptions): Promise<Tune
     return block(config, now, options.block, x)
   }
   try {
-    const positions = (await inputs.get(0)).length / config.hiddenSize
+    const positions = (await inputs.get(0)).length / streamWidth(config)
     // Sequences predict one token less than they have.
     const sequences = Array.from({ length: inputs.sequences }, () => ({ ids: new Int32Array(positions + 1) }))
     const matched = await matchBlock({

@@ -7,7 +7,14 @@ import {
   type LongWork,
   type Tensor,
 } from '@reallm/tensor-io'
-import { loadBlock, loadEmbeddingsAndHead, type ModelWeights, type TfTensor, tf } from '@reallm/transformer'
+import {
+  loadBlock,
+  loadEmbeddingsAndHead,
+  type ModelWeights,
+  streamWidth,
+  type TfTensor,
+  tf,
+} from '@reallm/transformer'
 import { type AdamWOptions, assign, toTensor } from '@reallm/transformer/adamw'
 import type { Sequence } from '../batches.ts'
 import { tunedBlock } from '../lowrank/forward.ts'
@@ -72,7 +79,7 @@ export async function tuneBlockwise(options: BlockwiseOptions): Promise<Blockwis
   const { config } = student
   const sequences = [...options.sequences, ...options.validation].map(({ ids }) => ({ ids }))
   const tokens = sequences.reduce((sum, { ids }) => sum + ids.length - 1, 0)
-  const isLarge = 2 * 4 * tokens * config.hiddenSize > (options.maxMemory ?? 1e9)
+  const isLarge = 2 * 4 * tokens * streamWidth(config) > (options.maxMemory ?? 1e9)
   const folder = (name: string) => (isLarge && work !== undefined ? `${work}/${name}` : undefined)
   const inputs = await embedded(student, sequences, folder('inputs'))
   const targets = await embedded(teacher, sequences, folder('targets'))

@@ -1,5 +1,13 @@
 import { openFileSource, readAll, writeFileAtomic } from '@reallm/tensor-io'
-import { block, embed, type TfTensor, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
+import {
+  block,
+  embed,
+  streamWidth,
+  type TfTensor,
+  type TransformerConfig,
+  tf,
+  type Weights,
+} from '@reallm/transformer'
 import { type Batch, collate, type Sequence } from '../batches.ts'
 
 /** Hidden states of every sequence between two blocks, `[positions · hidden]` each. */
@@ -62,7 +70,8 @@ export async function advance(
 ): Promise<void> {
   for (let number = 0; number < states.sequences; number++) {
     const x = await states.get(number)
-    const shape: [number, number, number] = [1, x.length / config.hiddenSize, config.hiddenSize]
+    const width = streamWidth(config)
+    const shape: [number, number, number] = [1, x.length / width, width]
     await states.set(number, await valuesOf(() => run(tf.tensor3d(x, shape))))
   }
 }
@@ -75,11 +84,11 @@ export const plainBlock =
 
 /** The hidden states of a batch's rows, `[rows · length · hidden]`, shorter sequences padded with zeros. */
 export async function rowsOf(
-  { hiddenSize }: TransformerConfig,
+  config: TransformerConfig,
   states: SequenceStates,
   batch: Batch,
 ): Promise<Float32Array> {
-  const width = batch.length * hiddenSize
+  const width = batch.length * streamWidth(config)
   const values = new Float32Array(batch.rows * width)
   for (const [row, number] of batch.sequences.entries()) values.set(await states.get(number), row * width)
   return values

@@ -1,5 +1,5 @@
 import type { LongWork } from '@reallm/tensor-io'
-import { type TfTensor, type TransformerConfig, tf } from '@reallm/transformer'
+import { streamWidth, type TfTensor, type TransformerConfig, tf } from '@reallm/transformer'
 import type { AdamWOptions, Parameters } from '@reallm/transformer/adamw'
 import { type Batch, collate, type Sequence, shuffled } from '../batches.ts'
 import { meanLoss } from '../loss.ts'
@@ -49,7 +49,7 @@ export async function matchBlock(options: MatchOptions): Promise<MatchResult> {
   }
   const loss = (batch: Batch) =>
     tf.tidy(() => {
-      const shape: [number, number, number] = [batch.rows, batch.length, config.hiddenSize]
+      const shape: [number, number, number] = [batch.rows, batch.length, streamWidth(config)]
       const target = tf.tensor3d(now.target, shape)
       const error = run(tf.tensor3d(now.input, shape)).sub(target).square().sum(-1)
       const relative = error.div(target.square().sum(-1).add(1e-12)).reshape([-1])

@@ -15,6 +15,7 @@ import {
   block,
   embed,
   head,
+  streamWidth,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -91,7 +92,7 @@ export async function teacherLogits(options: TeacherOptions): Promise<TeacherLog
     const eta = ((performance.now() - start) / 1000 / computed) * (sequences.length - done)
     onProgress?.({ event: 'teacher-end', done, total: sequences.length, eta })
   }
-  return { of: batch => assemble(batch, width, kept, config.hiddenSize) }
+  return { of: batch => assemble(batch, width, kept, streamWidth(config)) }
 }
 
 async function predict(
@@ -162,7 +163,7 @@ function inFiles(directory: string, fixed: Readonly<Record<string, unknown>>, bl
 }
 
 /** The rows of a batch, shorter sequences padded with positions of weight 0. */
-async function assemble(batch: Batch, k: number, kept: Kept, hiddenSize: number): Promise<Teaching> {
+async function assemble(batch: Batch, k: number, kept: Kept, stateWidth: number): Promise<Teaching> {
   const positions = batch.rows * batch.length
   const ids = new Int32Array(positions * k)
   const logProbs = new Float32Array(ids.length).fill(Math.log(1 / k))
@@ -173,8 +174,8 @@ async function assemble(batch: Batch, k: number, kept: Kept, hiddenSize: number)
     const first = row * batch.length
     ids.set(sequence.ids, first * k)
     logProbs.set(f16ToF32(sequence.logProbs), first * k)
-    byBlock ??= sequence.directions.map(() => new Uint16Array(positions * hiddenSize))
-    for (const [i, states] of byBlock.entries()) states.set(sequence.directions[i], first * hiddenSize)
+    byBlock ??= sequence.directions.map(() => new Uint16Array(positions * stateWidth))
+    for (const [i, states] of byBlock.entries()) states.set(sequence.directions[i], first * stateWidth)
   }
   return { k, ids, logProbs, directions: byBlock?.length ? byBlock : undefined }
 }

@@ -1,5 +1,5 @@
 import { type Matrix, random, seedFor, throwIfAborted, zeroMatrix } from '@reallm/tensor-io'
-import { loadBlock, loadEmbeddingsAndHead, tf, valuesOf } from '@reallm/transformer'
+import { loadBlock, loadEmbeddingsAndHead, streamWidth, tf, valuesOf } from '@reallm/transformer'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { MatrixModule } from '../open/model-parts.ts'
 import type { OpenedModel } from '../open/open-model.ts'
@@ -193,7 +193,7 @@ async function backward(
     throwIfAborted(settings.signal)
     const [x, dy] = [await inputs.get(s), await gradients.get(s)]
     const found = blockGradients(model.config, weights, layer, x, dy, keep.fisher)
-    const positions = x.length / model.config.hiddenSize
+    const positions = x.length / streamWidth(model.config)
     const groupSquares = new Map<string, Float32Array>()
     for (const [name, squares] of found.squares) addTo(fisher, name, squares)
     for (const [name, g] of found.outputs) {

@@ -3,6 +3,7 @@ import {
   type Hooks,
   head,
   type Sublayer,
+  streamWidth,
   sublayers,
   type TfTensor,
   type TransformerConfig,
@@ -23,7 +24,7 @@ export const routedModules = (config: TransformerConfig, i: number): ReadonlySet
 
 class Reached extends Error {}
 
-/** Hidden states of sequences of equal length: `values` `[sequences · positions · hidden]`. */
+/** The stream of sequences of equal length: `values` `[sequences · positions · streamWidth]`. */
 export interface SequenceBatch {
   readonly values: Float32Array
   /** Positions of a sequence. */
@@ -107,5 +108,7 @@ export function headInput(config: TransformerConfig, weights: Weights, x: Sequen
   return found!
 }
 
-const tensorOf = ({ hiddenSize }: TransformerConfig, { values, length }: SequenceBatch): TfTensor =>
-  tf.tensor3d(values, [values.length / hiddenSize / length, length, hiddenSize])
+function tensorOf(config: TransformerConfig, { values, length }: SequenceBatch): TfTensor {
+  const width = streamWidth(config)
+  return tf.tensor3d(values, [values.length / width / length, length, width])
+}

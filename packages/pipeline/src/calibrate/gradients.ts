@@ -3,6 +3,7 @@ import {
   block,
   crossEntropy,
   head,
+  streamWidth,
   type TfTensor,
   type TransformerConfig,
   tf,
@@ -13,7 +14,7 @@ import type { Fisher } from './statistics.ts'
 
 /** What the backward pass over one layer gives, on one sequence. Linear layers that no position reaches are left out. */
 export interface BlockGradients {
-  /** Gradient at the layer's input, `[positions · hidden]`. */
+  /** Gradient at the layer's input, `[positions · streamWidth]`. */
   readonly input: Float32Array
   /** Gradient at the output of each linear layer, `[positions, out]`; the caller disposes of them. */
   readonly outputs: ReadonlyMap<string, TfTensor>
@@ -93,11 +94,12 @@ export function predictedTokens(
   x: Float32Array,
   random: Random,
 ): Predicted {
-  const positions = x.length / config.hiddenSize
+  const width = streamWidth(config)
+  const positions = x.length / width
   const labels = new Int32Array(positions)
   const chances = new Float32Array(config.vocabSize)
   for (let from = 0; from < positions; from += headPositions) {
-    const some = x.subarray(from * config.hiddenSize, (from + headPositions) * config.hiddenSize)
+    const some = x.subarray(from * width, (from + headPositions) * width)
     const sums = valuesOf(() => {
       const predicted = tf.softmax(logits(config, weights, positionsOf(config, some)))
       labels.set(sampled(predicted.dataSync() as Float32Array, predicted.shape[0]!, random), from)
@@ -118,23 +120,25 @@ export function headGradients(
   x: Float32Array,
   labels: Int32Array,
 ): Float32Array {
-  const { hiddenSize } = config
+  const width = streamWidth(config)
   const gradient = new Float32Array(x.length)
   for (let from = 0; from < labels.length; from += headPositions) {
     const wanted = labels.subarray(from, from + headPositions)
-    const some = x.subarray(from * hiddenSize, (from + wanted.length) * hiddenSize)
+    const some = x.subarray(from * width, (from + wanted.length) * width)
     const found = valuesOf(() => {
       const loss = (x: TfTensor) =>
         crossEntropy(logits(config, weights, x), tf.tensor1d(wanted, 'int32')).sum()
       return tf.grad(loss)(positionsOf(config, some))
     })
-    gradient.set(found, from * hiddenSize)
+    gradient.set(found, from * width)
   }
   return gradient
 }
 
-const positionsOf = ({ hiddenSize }: TransformerConfig, x: Float32Array): TfTensor =>
-  tf.tensor3d(x, [1, x.length / hiddenSize, hiddenSize])
+function positionsOf(config: TransformerConfig, x: Float32Array): TfTensor {
+  const width = streamWidth(config)
+  return tf.tensor3d(x, [1, x.length / width, width])
+}
 
 /** `[positions, vocabulary]` */
 const logits = (config: TransformerConfig, weights: Weights, x: TfTensor): TfTensor =>

@@ -27,7 +27,7 @@ export async function layerInputs(
   const { config } = model
   const table = await readMatrix(model, 'model.embed_tokens.weight')
   const batches = sequences.map(sequence => [sequence])
-  const behind = await embedSequences(config, table, batches, memoryScratch)
+  const behind = await embedSequences(model, table, batches, memoryScratch)
   const inputs: Activations[] = []
   for (let i = 0; i < config.layers; i++) {
     const weights = await loadBlock(model, i)

@@ -282,7 +282,7 @@ describe('a model directory', () => {
       await convert(fixture(`models/${name}`), folder, { dtype })
       const json = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'))
       // Gemma's embeddings are scaled in the dtype that the configuration names.
-      const wanted = { 'gemma3-text': 'bfloat16', gemma2: 'float32' }[name]
+      const wanted = { 'gemma3-text': 'bfloat16', gemma2: 'float32', gemma4_text: 'float32' }[name]
       expect(json.torch_dtype ?? json.dtype).toBe(wanted ?? { f32: 'float32', bf16: 'bfloat16' }[dtype])
     }
   })

@@ -85,7 +85,9 @@ function wantedOutput(
   before: SequenceBatch,
 ): TfTensor {
   if (!lastOutput) return original
-  return lastOutput(weights, tf.tensor2d(before.values, original.shape as [number, number]), original)
+  const [positions, width] = original.shape as [number, number]
+  const streams = [tf.tensor2d(before.values, [positions, width]), original].map(x => x.expandDims(0))
+  return lastOutput(weights, streams[0], streams[1]).reshape([positions, -1])
 }
 
 /** The Hessian of the head's input on one pass, and its cross-covariance with another's. */

@@ -30,7 +30,7 @@ export async function originalHeadStatistics(
   const { model, scratch, settings } = context
   const all = context.sequences.calibration
   const chosen = all.filter((_, s) => s % 3 === 1 || all.length < 8)
-  const pass = await embedSequences(model.config, table, batchesOf(chosen), scratch)
+  const pass = await embedSequences(model.weights, table, batchesOf(chosen), scratch)
   for (let i = 0; i < model.config.layers; i++) {
     const weights = await loadBlock(model.weights, i)
     await pass.advance(x => runLayer(model.config, weights, i, x))

@@ -31,7 +31,7 @@ export async function quantiseIndependently(
     const table = await readMatrix(source, 'model.embed_tokens.weight')
     for (const matrix of open.filter(m => m.module.kind === 'embed_tokens'))
       await store(matrix, matrix.module.tied ? await tiedStatistics(context, table) : {})
-    const pass = await embedSequences(config, table, batchesOf(sequences.calibration), scratch)
+    const pass = await embedSequences(source, table, batchesOf(sequences.calibration), scratch)
     for (let i = 0; i < config.layers; i++) {
       const weights = await loadBlock(source, i)
       for (const sublayer of sublayers(config, i)) {

@@ -1,5 +1,5 @@
 import type { Matrix } from '@reallm/tensor-io'
-import { widestInput } from '@reallm/transformer'
+import { streamWidth, widestInput } from '@reallm/transformer'
 import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
 import { fileScratch, memoryScratch, type Scratch } from '../calibrate/activations.ts'
 import { batchesOf, embedSequences } from '../calibrate/hidden-states.ts'
@@ -50,7 +50,7 @@ async function quantiseOpen(context: QuantiseContext, open: readonly AllocatedMa
 /** In files when both passes and a layer's inputs together take over an eighth of the memory. */
 function scratchFor({ model: { config }, sequences, checkpoint, maxMemory }: QuantiseInput): Scratch {
   const positions = sequences.calibration.length * sequences.length
-  const bytes = 4 * positions * (5 * config.hiddenSize + widestInput(config))
+  const bytes = 4 * positions * (5 * streamWidth(config) + widestInput(config))
   return bytes > maxMemory / 8 ? fileScratch(checkpoint.scratch) : memoryScratch
 }
 
@@ -77,6 +77,6 @@ async function startPasses(context: QuantiseContext): Promise<Passes> {
     original,
   )
   const start = (table: Matrix) =>
-    embedSequences(model.config, table, batchesOf(sequences.calibration), scratch)
+    embedSequences(model.weights, table, batchesOf(sequences.calibration), scratch)
   return { original: await start(original), quantised: await start(quantised) }
 }

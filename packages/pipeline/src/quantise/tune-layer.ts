@@ -1,6 +1,6 @@
 import { createSequenceStates, type SequenceStates } from '@reallm/finetune'
 import { toFloat32 } from '@reallm/tensor-io'
-import { type TfTensor, tf } from '@reallm/transformer'
+import { streamWidth, type TfTensor, tf } from '@reallm/transformer'
 import { runLayer } from '../calibrate/forward.ts'
 import type { HiddenStates } from '../calibrate/hidden-states.ts'
 import type { PerMatrix } from '../recipes/recipe.ts'
@@ -80,7 +80,7 @@ async function statesOf(
   let sequence = 0
   for (let b = 0; b < pass.batches; b++) {
     const { values, length } = await pass.get(b)
-    const size = length * config.hiddenSize
+    const size = length * streamWidth(config)
     for (let at = 0; at < values.length; at += size) await states.set(sequence++, values.slice(at, at + size))
   }
   return states

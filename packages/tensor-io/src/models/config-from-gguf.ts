@@ -54,7 +54,7 @@ export function configFromGguf(
     model_type: family.modelType,
     vocab_size: tensors.get('token_embd.weight')?.shape[0] ?? optional('vocab_size'),
     hidden_size,
-    intermediate_size: number('feed_forward_length'),
+    intermediate_size: mostOf(list('feed_forward_length')) ?? number('feed_forward_length'),
     num_hidden_layers: layers,
     num_attention_heads: heads,
     num_key_value_heads:

@@ -143,15 +143,15 @@ export class ConfigReader {
     return slides && this.value('sliding_window') != null ? this.count('sliding_window') : undefined
   }
 
-  /** The rotary embedding of layers that slide, or of the others. */
-  rope(slides: boolean): Rope {
+  /** The rotary embedding of layers that slide, or of the others, whose heads may have another width. */
+  rope(slides: boolean, headDim = this.headDim): Rope {
     const known = this.#ropes.get(slides)
     if (known) return known
     const parameters = this.ropeParameters(slides)
-    const made = rope(parameters, this.ropeWidth(slides), this.maxPositions)
+    const made = rope(parameters, this.ropeWidth(slides, headDim), this.maxPositions)
     const { interleaved = false } = this.#ropeOptions
     this.#ropes.set(slides, { ...made, interleaved })
-    return this.rope(slides)
+    return this.rope(slides, headDim)
   }
 
   /**
@@ -174,16 +174,17 @@ export class ConfigReader {
   }
 
   /** How many dimensions of a head turn. */
-  ropeWidth(slides: boolean): number {
+  ropeWidth(slides: boolean, headDim = this.headDim): number {
+    if (this.#givenRope(slides).rope_type === 'proportional') return headDim
     const factor = this.#givenRope(slides).partial_rotary_factor ?? this.number('partial_rotary_factor') ?? 1
     if (!this.#ropeOptions.partial && factor !== 1) {
       throw new ReallmError('unsupported', 'config.json: partial_rotary_factor other than 1 is not supported')
     }
-    const width = Math.floor(this.headDim * factor)
+    const width = Math.floor(headDim * factor)
     if (factor > 0 && factor <= 1 && width >= 2 && width % 2 === 0) return width
     throw new ReallmError(
       'bad-file',
-      `config.json: a partial_rotary_factor of ${factor} does not fit heads of ${this.headDim}`,
+      `config.json: a partial_rotary_factor of ${factor} does not fit heads of ${headDim}`,
     )
   }
 
@@ -209,7 +210,6 @@ export class ConfigReader {
 type GivenRope = Omit<Partial<RopeParameters>, 'rope_theta'> & {
   readonly rope_theta?: unknown
   readonly type?: string
-  readonly partial_rotary_factor?: number
   readonly full_attention?: GivenRope
   readonly sliding_attention?: GivenRope
 }

@@ -33,7 +33,9 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
     ropeTensors = [],
   } = family.gguf
   const [{ ffn }] = config.layerSpecs
-  const [mixer] = attentionsOf(config.layerSpecs)
+  const attentions = attentionsOf(config.layerSpecs)
+  // Heads of layers that slide may have another width.
+  const mixer = attentions.find(({ window }) => window === undefined) ?? attentions[0]
   if (!mixer) throw refuse('no layer attends')
   const reader = new ConfigReader(config.source, family)
   const width = mixer.heads * mixer.headDim
@@ -44,7 +46,7 @@ export function configToGguf(config: TransformerConfig): GgufConfig {
   if (windows === 'own' && full.rope_type === 'yarn') {
     throw refuse(`in a ${name} llama.cpp would apply rope scaling yarn to layers with a window as well`)
   }
-  const turning = reader.ropeWidth(false)
+  const turning = reader.ropeWidth(false, mixer.headDim)
   const rope = ropeToGguf(full, turning, config.maxPositions)
   const values: Record<string, GgufValue> = {
     block_count: whole(config.layers),
@@ -96,7 +98,7 @@ const kvHeadsByLayer = ({ layerSpecs }: TransformerConfig): number[] =>
   layerSpecs.map(({ mixer }) => (mixer.kind === 'attention' ? mixer.kvHeads : 0))
 
 function windowsToGguf({ layerSpecs }: TransformerConfig): Record<string, GgufValue> {
-  const windows = layerSpecs.map(({ mixer }) => (mixer.kind === 'attention' ? mixer.window : undefined))
+  const windows = layerSpecs.map(({ mixer }) => ('window' in mixer ? mixer.window : undefined))
   const window = windows.find(w => w !== undefined)
   if (window === undefined) return {}
   return {

@@ -8,6 +8,7 @@ import {
   type Norm,
   normsOf,
   otherTensors,
+  type Parameter,
   projectionGroups,
 } from './layer-spec.ts'
 
@@ -22,6 +23,7 @@ export interface TransformerConfig {
   readonly maxPositions: number
   /** Factor of the embeddings. */
   readonly embeddingScale: number
+  readonly perLayerInputs?: PerLayerInputs
   /** The norm after the last layer. */
   readonly norm: Norm
   /** The output head is the embedding. */
@@ -34,6 +36,19 @@ export interface TransformerConfig {
   readonly eos: readonly number[]
   /** The `config.json` that all this comes from; for a GGUF, an equivalent one. */
   readonly source: HuggingFaceConfig
+}
+
+/**
+ * A second embedding of the tokens, `width` values for each layer: those of a table and a projection of the (scaled)
+ * embedding, `(norm(projection(x) / √hidden) + √width · table[id]) / √2`.
+ */
+export interface PerLayerInputs {
+  readonly width: number
+  /** `[vocabulary, layers · width]` */
+  readonly table: Parameter
+  readonly projection: LinearModule
+  /** Of each layer's values. */
+  readonly norm: Norm
 }
 
 /** The family of a config.json. @throws `unsupported`, listing the known ones */
@@ -69,6 +84,7 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
   const squashes = family.gguf.keys?.final_logit_softcapping !== undefined
   const logitSoftcap = squashes ? config.number('final_logit_softcapping') : undefined
   const bos = config.number('bos_token_id')
+  const perLayerInputs = family.perLayerInputs?.(config)
   return {
     modelType: family.modelType,
     vocabSize: config.count('vocab_size'),
@@ -77,6 +93,7 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
     layerSpecs,
     maxPositions: config.maxPositions,
     embeddingScale: family.embeddingScale?.(config) ?? 1,
+    ...(perLayerInputs && { perLayerInputs }),
     norm: { name: family.lastNorm ?? 'model.norm', width: hiddenSize, eps: config.eps, offset },
     tiedHead: config.flag('tie_word_embeddings'),
     logitScale: family.logitScale?.(config) ?? 1,
@@ -98,8 +115,8 @@ export const tokenIds = (ids: unknown): number[] =>
  * linearModules(config, 0)[0] // { name: 'model.layers.0.self_attn.q_proj', shape: [576, 576], bias: false }
  */
 export function linearModules({ layerSpecs }: TransformerConfig, i: number): LinearModule[] {
-  const { mixer, ffn } = projectionGroups(layerSpecs[i])
-  return [...mixer, ...ffn].flat()
+  const { mixer, ffn, perLayerInput } = projectionGroups(layerSpecs[i])
+  return [...mixer, ...ffn, ...perLayerInput].flat()
 }
 
 /** Texts of more positions than this have other rotary embeddings, from their beginning on; Infinity where there is no such. */
@@ -136,6 +153,12 @@ export function embeddingAndHeadTensors(config: TransformerConfig): Map<string, 
     [`${config.norm.name}.weight`, [config.norm.width]],
   ])
   if (!config.tiedHead) tensors.set('lm_head.weight', matrix)
+  if (config.perLayerInputs) {
+    const { table, projection, norm } = config.perLayerInputs
+    tensors.set(table.name, table.shape)
+    tensors.set(`${projection.name}.weight`, projection.shape)
+    tensors.set(`${norm.name}.weight`, [norm.width])
+  }
   return tensors
 }
 

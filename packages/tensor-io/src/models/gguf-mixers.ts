@@ -3,7 +3,7 @@ import type { GgufValue } from '../formats/gguf/values.ts'
 import type { StoredInGguf, TiledHeads } from './gguf-values.ts'
 import type { CausalConv, GatedDeltaNet, LayerSpec, Mamba2, Mixer, ShortConv } from './layer-spec.ts'
 
-type Recurrent = Exclude<Mixer, { readonly kind: 'attention' }>
+type Recurrent = Exclude<Mixer, { readonly kind: 'attention' | 'shared-attention' }>
 type Stored = readonly [tensor: string, stored: StoredInGguf]
 
 const plain = (name: string, more: Partial<StoredInGguf> = {}): StoredInGguf => ({

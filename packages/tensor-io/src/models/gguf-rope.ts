@@ -33,6 +33,7 @@ export function ropeScalingFromGguf(get: Lookup, tensors: RopeTensors, headDim: 
       ...present({ original_max_position_embeddings: number('rope.scaling.original_context_length') }),
     }
   }
+  if (factors?.some(divisor => divisor >= NEVER)) return proportional(factors)
   if (factors) return llama3Scaling(factors, number('rope.freq_base') ?? 10_000, headDim)
   const factor = number('rope.scaling.factor') ?? number('rope.scale_linear')
   const type = get('rope.scaling.type') ?? 'linear'
@@ -58,6 +59,15 @@ export function ropeScalingFromGguf(get: Lookup, tensors: RopeTensors, headDim: 
     }),
   }
 }
+
+/** Divisor of frequencies that do not turn. */
+const NEVER = 1e30
+
+const proportional = (factors: Float32Array) => ({
+  rope_type: 'proportional',
+  partial_rotary_factor: factors.filter(divisor => divisor < NEVER).length / factors.length,
+  ...(factors[0] !== 1 && { factor: factors[0] }),
+})
 
 const present = (values: Record<string, number | undefined>) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
@@ -120,6 +130,10 @@ export function ropeToGguf(parameters: RopeParameters, headDim: number, maxPosit
           'rope_factors_long.weight': Float32Array.from(parameters.long_factor!),
         },
       }
+    case 'proportional': {
+      const divisors = inverseFrequencies.map(f => (f === 0 ? NEVER : (parameters.factor ?? 1)))
+      return { metadata: base, tensors: { 'rope_freqs.weight': Float32Array.from(divisors) } }
+    }
     case 'dynamic':
       // Only the base is another one.
       return {

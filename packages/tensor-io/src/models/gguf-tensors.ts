@@ -28,14 +28,24 @@ export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, Stor
   add('model.embed_tokens', 'token_embd', 0, ['weight'])
   addNorm(config.norm, norms.last ?? 'output_norm')
   if (!config.tiedHead) add('lm_head', 'output', 0, ['weight'])
+  if (config.perLayerInputs) {
+    const { table, projection, norm } = config.perLayerInputs
+    add(table.name.replace(/\.weight$/, ''), 'per_layer_token_embd', 0, ['weight'])
+    add(projection.name, 'per_layer_model_proj', 0, ['weight'])
+    addNorm(norm, 'per_layer_proj_norm')
+  }
   for (const [i, spec] of config.layerSpecs.entries()) {
     const block = `blk.${i}`
     addLayer(spec, block, add, addNorm)
     const { mixer, ffn } = spec
-    if (mixer.kind !== 'attention') {
+    if (mixer.kind !== 'attention' && mixer.kind !== 'shared-attention') {
       for (const [name, stored] of recurrentTensors(mixer, block)) tensors.set(name, stored)
-    } else if (mixer.sinks) {
+    } else if (mixer.kind === 'attention' && mixer.sinks) {
       tensors.set(mixer.sinks.name, { name: `${block}.attn_sinks.weight`, interleavedHeads: 0, added: 0 })
+    }
+    if (spec.scales.layer) {
+      const name = `${block}.layer_output_scale.weight`
+      tensors.set(spec.scales.layer.name, { name, interleavedHeads: 0, added: 0 })
     }
     for (const [name, inStack] of inStacks(ffn, expertStacks(block))) {
       tensors.set(name, { name: inStack.name, interleavedHeads: 0, added: 0, inStack })
@@ -67,12 +77,22 @@ const expertStacks = (block: string): ExpertStack[] =>
 const fused = (...parts: Projection[]) => parts.every(({ module }) => module.name === parts[0].module.name)
 
 function addLayer(
-  { mixer, ffn, norms }: LayerSpec,
+  { mixer, ffn, norms, perLayerInput }: LayerSpec,
   block: string,
   add: (module: string, name: string, heads?: number) => void,
   addNorm: (norm: Norm | undefined, name: string) => void,
 ): void {
   if (mixer.kind === 'attention') addAttention(mixer, block, add, addNorm)
+  if (mixer.kind === 'shared-attention') {
+    add(mixer.query.module.name, `${block}.attn_q`, mixer.heads)
+    add(mixer.output.name, `${block}.attn_output`)
+    addNorm(mixer.queryNorm, `${block}.attn_q_norm`)
+  }
+  if (perLayerInput) {
+    add(perLayerInput.gate.name, `${block}.inp_gate`)
+    add(perLayerInput.projection.name, `${block}.proj`)
+    addNorm(perLayerInput.norm, `${block}.post_norm`)
+  }
   const addMlp = ({ gate, up, down }: GatedMlp, ending = '') => {
     if (!fused(gate, up)) add(gate.module.name, `${block}.ffn_gate${ending}`)
     add(up.module.name, `${block}.ffn_up${ending}`)
@@ -105,7 +125,7 @@ function addAttention(
   } else {
     add(query.module.name, `${block}.attn_q`, heads)
     add(key.module.name, `${block}.attn_k`, kvHeads)
-    add(value.module.name, `${block}.attn_v`)
+    if (!fused(key, value)) add(value.module.name, `${block}.attn_v`)
   }
   add(output.name, `${block}.attn_output`)
   addNorm(qkNorm?.query, `${block}.attn_q_norm`)

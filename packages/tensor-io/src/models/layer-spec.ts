@@ -67,6 +67,24 @@ export interface Attention {
   readonly gated: boolean
   /** A score for each head, `[heads]`, that takes its share of the softmax and gives nothing. */
   readonly sinks: Parameter | undefined
+  /** Values are divided by their root mean square, a head at a time, with this epsilon. */
+  readonly valueNormEps?: number | undefined
+}
+
+/** Attention to the keys and values of an earlier layer, as that layer's queries see them. */
+export interface SharedAttention {
+  readonly kind: 'shared-attention'
+  /** Whose keys and values. */
+  readonly layer: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly query: Projection
+  readonly output: LinearModule
+  readonly queryNorm: Norm | undefined
+  readonly rope: Rope | undefined
+  readonly window: number | undefined
+  readonly scale: number
 }
 
 /** A short convolution between two gates (LFM2): `output(after · conv(before · x))`. */
@@ -176,7 +194,7 @@ export interface MixtureOfExperts {
 }
 
 /** What moves information between positions. */
-export type Mixer = Attention | ShortConv | GatedDeltaNet | Mamba2
+export type Mixer = Attention | SharedAttention | ShortConv | GatedDeltaNet | Mamba2
 /** What works on each position alone. */
 export type FeedForward = GatedMlp | MixtureOfExperts
 
@@ -193,7 +211,22 @@ export interface LayerSpec {
     readonly beforeFfn: Norm | undefined
     readonly afterFfn: Norm | undefined
   }
-  readonly scales: { readonly residual: number }
+  readonly scales: {
+    readonly residual: number
+    /** A factor of the hidden states behind the layer, `[1]`. */
+    readonly layer?: Parameter
+  }
+  /** A third sublayer, after the other two. */
+  readonly perLayerInput?: PerLayerInput
+}
+
+/** `projection(activation(gate(x)) · input)`, the input being the layer's own part of a second embedding of the tokens. */
+export interface PerLayerInput {
+  readonly activation: Activation
+  readonly gate: LinearModule
+  readonly projection: LinearModule
+  /** After it. */
+  readonly norm: Norm
 }
 
 /**
@@ -203,11 +236,13 @@ export interface LayerSpec {
 export type ProjectionGroups = readonly (readonly LinearModule[])[]
 
 /** The projection groups of a layer's sublayers. */
-export function projectionGroups({ mixer, ffn }: LayerSpec): {
+export function projectionGroups({ mixer, ffn, perLayerInput }: LayerSpec): {
   readonly mixer: ProjectionGroups
   readonly ffn: ProjectionGroups
+  readonly perLayerInput: ProjectionGroups
 } {
   return {
+    perLayerInput: perLayerInput ? [[perLayerInput.gate], [perLayerInput.projection]] : [],
     mixer: [modulesOf(...projectionsOf(mixer)), [mixer.output]],
     ffn: mlpsOf(ffn).flatMap(({ gate, up, down }) => [modulesOf(gate, up), [down]]),
   }
@@ -238,6 +273,8 @@ export function projectionsOf(mixer: Mixer): Projection[] {
   switch (mixer.kind) {
     case 'attention':
       return [mixer.query, mixer.key, mixer.value]
+    case 'shared-attention':
+      return [mixer.query]
     case 'short-conv':
       return [mixer.before, mixer.after, mixer.value]
     case 'gated-delta-net':
@@ -248,8 +285,9 @@ export function projectionsOf(mixer: Mixer): Projection[] {
 }
 
 /** The norms of a layer, those around its sublayers first. */
-export function normsOf({ mixer, norms }: LayerSpec): Norm[] {
-  const around = [norms.beforeMixer, norms.afterMixer, norms.beforeFfn, norms.afterFfn]
+export function normsOf({ mixer, norms, perLayerInput }: LayerSpec): Norm[] {
+  const { beforeMixer, afterMixer, beforeFfn, afterFfn } = norms
+  const around = [beforeMixer, afterMixer, beforeFfn, afterFfn, perLayerInput?.norm]
   return [...around, ...mixerNorms(mixer)].filter(norm => norm !== undefined)
 }
 
@@ -257,6 +295,8 @@ function mixerNorms(mixer: Mixer): (Norm | undefined)[] {
   switch (mixer.kind) {
     case 'attention':
       return [mixer.qkNorm?.query, mixer.qkNorm?.key]
+    case 'shared-attention':
+      return [mixer.queryNorm]
     case 'short-conv':
       return []
     case 'gated-delta-net':
@@ -266,8 +306,9 @@ function mixerNorms(mixer: Mixer): (Norm | undefined)[] {
 }
 
 /** Names and shapes of a layer's tensors that are neither of `projectionGroups` nor of norms. */
-export function otherTensors({ mixer, ffn }: LayerSpec): Map<string, readonly number[]> {
-  const parameters = [...mixerParameters(mixer), ...routerParameters(ffn)]
+export function otherTensors({ mixer, ffn, scales }: LayerSpec): Map<string, readonly number[]> {
+  const ofLayer = scales.layer ? [scales.layer] : []
+  const parameters = [...mixerParameters(mixer), ...routerParameters(ffn), ...ofLayer]
   return new Map(parameters.map(({ name, shape }) => [name, shape]))
 }
 
@@ -283,6 +324,8 @@ export function mixerParameters(mixer: Mixer): Parameter[] {
   switch (mixer.kind) {
     case 'attention':
       return mixer.sinks ? [mixer.sinks] : []
+    case 'shared-attention':
+      return []
     case 'short-conv':
       return ofConv(mixer.conv)
     case 'gated-delta-net':

@@ -30,13 +30,14 @@ export interface RopeParameters {
   readonly beta_slow?: number
   readonly truncate?: boolean
   readonly alpha?: number
+  readonly partial_rotary_factor?: number
   readonly short_factor?: readonly number[]
   readonly long_factor?: readonly number[]
   readonly llama_4_scaling_beta?: number
   readonly mrope_section?: readonly number[]
 }
 
-export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope'] as const
+export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'proportional'] as const
 
 /**
  * The frequencies of a rope configuration.
@@ -81,6 +82,12 @@ function frequencies(
       return yarn(plain, factor(), parameters, width, maxPositions)
     case 'longrope':
       return longRope(plain, parameters, maxPositions)
+    case 'proportional': {
+      // The first pairs of the whole head turn, the others stay.
+      const turning = Math.floor(((parameters.partial_rotary_factor ?? 1) * width) / 2)
+      const by = parameters.factor === undefined ? 1 : factor()
+      return { inverseFrequencies: plain.map((f, j) => (j < turning ? f / by : 0)), scale: 1 }
+    }
   }
   // Hunyuan's checkpoints call a base that is stretched once and for all dynamic.
   if (type === 'dynamic' && parameters.alpha) {

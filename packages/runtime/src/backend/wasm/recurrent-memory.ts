@@ -2,7 +2,7 @@ import type { Pointer } from '@reallm/kernels/inference'
 import type { Mixer } from '@reallm/tensor-io/models'
 import type { Engine } from './engine.ts'
 
-type Recurrent = Exclude<Mixer, { readonly kind: 'attention' }>
+type Recurrent = Exclude<Mixer, { readonly kind: 'attention' | 'shared-attention' }>
 
 /** Floats of the matrices that a layer keeps. */
 function matrixFloats(mixer: Recurrent): number {

@@ -19,7 +19,7 @@ export class WasmState implements State {
     const Cache = form === 'f32' ? FloatCache : PagedCache
     for (const [i, mixer] of mixers.entries()) {
       if (mixer.kind === 'attention') this.#caches.set(i, new Cache(engine, mixer))
-      else this.#memories.set(i, new RecurrentMemory(engine, mixer))
+      else if (mixer.kind !== 'shared-attention') this.#memories.set(i, new RecurrentMemory(engine, mixer))
     }
   }
 

@@ -63,7 +63,9 @@ async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
   checkSizes(source, files)
   const config = parseConfig(source)
   const unread = metadata.unread()
-  const unknown = unknownGgufKeys(files.metadata, unread, attentionsOf(config.layerSpecs)[0]?.headDim)
+  const attentions = attentionsOf(config.layerSpecs)
+  const { headDim } = attentions.find(({ window }) => window === undefined) ?? attentions[0] ?? {}
+  const unknown = unknownGgufKeys(files.metadata, unread, headDim)
   return { config, wrapper: undefined, unknown: keysOf('the metadata', unknown) }
 }
 

@@ -9,6 +9,7 @@ import type {
   MixtureOfExperts,
   Norm,
   Projection,
+  SharedAttention,
 } from '../layer-spec.ts'
 
 // Parts that families are put together from, as Llama has them except for what is asked.
@@ -41,7 +42,10 @@ export function projections(
   return sizes.map((size, k) => ({ module, from: ends[k] - size, to: ends[k] }))
 }
 
-export interface AttentionOptions extends Partial<Pick<Attention, 'softcap' | 'scale'>> {
+export interface AttentionOptions
+  extends Partial<Pick<Attention, 'softcap' | 'scale' | 'headDim' | 'kvHeads' | 'valueNormEps'>> {
+  /** Keys are the values too, before their norms. */
+  readonly keysAreValues?: boolean
   /** The window of a layer that slides. */
   readonly window?: number | undefined
   /** Whether it has a rotary embedding; default true. */
@@ -71,10 +75,10 @@ export function attention(c: ConfigReader, i: number, options: AttentionOptions 
     softcap,
     gated = false,
   } = options
-  const { headDim } = c
+  const { headDim = c.headDim } = options
   const hidden = c.count('hidden_size')
   const heads = c.count('num_attention_heads')
-  const kvHeads = c.count('num_key_value_heads', heads)
+  const kvHeads = options.kvHeads ?? c.count('num_key_value_heads', heads)
   if (heads % kvHeads !== 0) {
     throw new ReallmError('bad-file', `config.json: ${heads} heads cannot share ${kvHeads} key-value heads`)
   }
@@ -98,16 +102,29 @@ export function attention(c: ConfigReader, i: number, options: AttentionOptions 
     headDim,
     query,
     key,
-    value,
+    value: options.keysAreValues ? key : value,
     output: linear(nameOf(i, output), hidden, heads * headDim, bias.out),
     qkNorm: qkNorm && { query: normOf(0), key: normOf(1), afterRope: qkNorm.afterRope ?? false },
-    rope: hasRope ? c.rope(window !== undefined) : undefined,
+    rope: hasRope ? c.rope(window !== undefined, headDim) : undefined,
     window,
     softcap,
     scale: options.scale ?? headDim ** -0.5,
     gated,
+    valueNormEps: options.valueNormEps,
     sinks: options.sinks ? { name: nameOf(i, 'self_attn.sinks'), shape: [heads] } : undefined,
   }
+}
+
+/** The same to the keys and values of an earlier layer. */
+export function sharedAttention(
+  c: ConfigReader,
+  i: number,
+  layer: number,
+  options: AttentionOptions,
+): SharedAttention {
+  const { heads, kvHeads, headDim, query, output, qkNorm, rope, window, scale } = attention(c, i, options)
+  const shared = { heads, kvHeads, headDim, query, output, rope, window, scale }
+  return { kind: 'shared-attention', layer, ...shared, queryNorm: qkNorm?.query }
 }
 
 export interface GatedMlpOptions extends Partial<Pick<GatedMlp, 'width' | 'clamp'>> {

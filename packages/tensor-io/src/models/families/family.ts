@@ -1,4 +1,5 @@
 import type { GgufValue } from '../../formats/gguf/values.ts'
+import type { PerLayerInputs } from '../config.ts'
 import type { ConfigDefaults, ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
 import type { RopeTensors } from '../gguf-rope.ts'
 import type { LayerSpec } from '../layer-spec.ts'
@@ -22,6 +23,8 @@ export interface Family extends ConfigDefaults {
   /** Name of the norm after the last layer; default `model.norm`. */
   readonly lastNorm?: string
   layer(config: ConfigReader, i: number): LayerSpec
+  /** A second embedding of the tokens, for the layers. */
+  perLayerInputs?(config: ConfigReader): PerLayerInputs | undefined
   /** Factor of the embeddings. */
   embeddingScale?(config: ConfigReader): number
   /** Factor of the logits. */

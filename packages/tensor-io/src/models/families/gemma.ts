@@ -11,19 +11,20 @@ const layer = (c: ConfigReader, i: number, options: AttentionOptions) => ({
 })
 
 /** The square root of the width, in the dtype of the weights: Gemma is trained with it. */
-function embeddingScale(c: ConfigReader): number {
+export function embeddingScale(c: ConfigReader): number {
   const scale = Math.sqrt(c.count('hidden_size'))
   const dtype = c.value('dtype') ?? c.value('torch_dtype')
   return dtype === 'bfloat16' ? bf16ToF32(f32ToBf16(Float32Array.of(scale)))[0] : scale
 }
 
+/** The dtype of weights whose embedding has this factor. */
+export const scaledIn = (width: number, scale: number | undefined): string =>
+  scale === Math.fround(Math.sqrt(width)) ? 'float32' : 'bfloat16'
+
 /** Only the 27B model of each generation, of so many layers, scales by its width. */
 const impliedBy = ({ number, optional, headDim }: GgufLookup, layersOf27B: number): HuggingFaceConfig => ({
   hidden_activation: 'gelu_pytorch_tanh',
-  dtype:
-    optional('embedding_scale') === Math.fround(Math.sqrt(number('embedding_length')))
-      ? 'float32'
-      : 'bfloat16',
+  dtype: scaledIn(number('embedding_length'), optional('embedding_scale')),
   query_pre_attn_scalar:
     number('block_count') === layersOf27B
       ? number('embedding_length') / number('attention.head_count')

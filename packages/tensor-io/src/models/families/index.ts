@@ -2,6 +2,7 @@ import { ernie45 } from './ernie.ts'
 import { exaone4 } from './exaone.ts'
 import type { Family } from './family.ts'
 import { gemma2, gemma3 } from './gemma.ts'
+import { gemma4 } from './gemma4.ts'
 import { gptOss } from './gpt-oss.ts'
 import { granite, graniteHybrid } from './granite.ts'
 import { hunyuanDense } from './hunyuan.ts'
@@ -24,6 +25,7 @@ export const families: readonly Family[] = [
   qwen3Moe,
   gemma2,
   gemma3,
+  gemma4,
   smollm3,
   ernie45,
   granite,
