@@ -1,4 +1,12 @@
+import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+
+/** Chromium's software adapter, for tests of WebGPU where there is no GPU: the loader looks at these when a process starts. */
+const swiftshader = '/usr/lib/chromium'
+if (!process.env.VK_ICD_FILENAMES && existsSync(`${swiftshader}/vk_swiftshader_icd.json`)) {
+  process.env.VK_ICD_FILENAMES = `${swiftshader}/vk_swiftshader_icd.json`
+  process.env.LD_LIBRARY_PATH = [swiftshader, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':')
+}
 
 const conditions = ['@reallm/source', 'node', 'import', 'default']
 

@@ -57,6 +57,9 @@ async function initialBundle(
 /** What a page fetches next that runs a model on WebAssembly. */
 const wasmBackend = 'runtime/src/backend/wasm/wasm-backend.ts'
 
+/** What a page fetches next that runs a model on a GPU. */
+const gpuBackend = 'runtime/src/backend/webgpu/open.ts'
+
 /** kB of 1000 bytes for what a page typically takes of a package, and for all of it. */
 describe.each([
   ['tensor-io', '{ openModel }', 10, 27],
@@ -98,6 +101,13 @@ test('a model of the default recipe fetches at most 90 kB of the runtime in all'
   )
   const { bytes, files } = await initialBundle('runtime', '{ load }', 'browser', [wasmBackend, ...codecs])
   for (const source of codecs) expect(files.some(path => path.endsWith(source))).toBe(true)
+  expect(bytes).toBeLessThan(90_000)
+})
+
+test('a page that runs a model on a GPU fetches at most 90 kB of the runtime, without wasm', async () => {
+  const { bytes, files } = await initialBundle('runtime', '{ load }', 'browser', [gpuBackend])
+  expect(files.filter(path => /backend\/wasm|wasm\/inference/.test(path))).toEqual([])
+  expect(files.some(path => path.endsWith('webgpu/trellis-matvec.ts'))).toBe(true)
   expect(bytes).toBeLessThan(90_000)
 })
 

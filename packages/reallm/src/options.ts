@@ -1,5 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 
 /** Bytes of `45MB`, `2GB`, `512MiB` or a plain number. MB = 10⁶, MiB = 2²⁰. */
 export function parseSize(text: string): number {
@@ -62,3 +62,9 @@ export function parseVariable(text: string, before: Record<string, unknown> = {}
     return { ...before, [name]: value }
   }
 }
+
+/** What a model runs on. */
+export const deviceOption = (): Option =>
+  new Option('--device <device>', 'what it runs on: the CPU (wasm), the GPU (webgpu), or the quicker of both')
+    .choices(['auto', 'wasm', 'webgpu'])
+    .default('wasm')

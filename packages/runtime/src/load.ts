@@ -49,7 +49,7 @@ const DEFAULT_MEMORY = 2 ** 31
  * Loads a model to run: an artifact, or plain weights of a Hugging Face directory or GGUF file. Weights are read one
  * matrix after the other; `onProgress` hears of `bytes-read`, of all bytes of the weights, and `warning`.
  *
- * @throws `not-found`, `bad-file`, `unsupported` as `openModel` does; `aborted`
+ * @throws `not-found`, `bad-file`, `unsupported` as `openModel` does, and where there is no GPU to run on; `aborted`
  * @example
  * const model = await load('out')
  * console.log(await model.generate('The capital of France is', { maxTokens: 8 }).text())
@@ -59,16 +59,23 @@ export async function load(where: ModelLocation, options: LoadOptions = {}): Pro
   try {
     const source = await openWeights(files, options)
     const tokenizer = await tokenizerFor(source, options.tokenizer)
-    const { device, threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
-    const backend = await openBackend({ device, threads, kvCache })
-    try {
-      const form = formFor(source, backend, options)
-      const loaded = await loadWeights(backend, source, { ...options, form })
-      return new Model({ decoder: await Decoder.create(backend, source.config, loaded), form, tokenizer })
-    } catch (error) {
-      backend[Symbol.dispose]()
-      throw error
+    const start = async (device: Device | undefined) => {
+      const { threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
+      const backend = await openBackend({ device, threads, kvCache })
+      try {
+        const form = formFor(source, backend, options)
+        const loaded = await loadWeights(backend, source, { ...options, form })
+        return new Model({ decoder: await Decoder.create(backend, source.config, loaded), form, tokenizer })
+      } catch (error) {
+        backend[Symbol.dispose]()
+        throw error
+      }
     }
+    return await start(options.device).catch((error: unknown) => {
+      if (options.device === 'auto' && error instanceof ReallmError && error.code === 'unsupported')
+        return start('wasm')
+      throw error
+    })
   } finally {
     await files.close()
   }

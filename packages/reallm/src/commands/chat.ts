@@ -1,7 +1,8 @@
+import type { Device } from '@reallm/runtime'
 import { Command } from 'commander'
 import { contextFull, type Io, warningsOn } from '../io.ts'
 import { publicKeyOption, readKey } from '../key-file.ts'
-import { parseNumber, parseVariable, parseWhole } from '../options.ts'
+import { deviceOption, parseNumber, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
   tokens: number
@@ -12,6 +13,7 @@ interface Options {
   templateArg?: Record<string, unknown> | undefined
   adapter?: string | undefined
   publicKey?: string | undefined
+  device: Device
   threads?: number | undefined
 }
 
@@ -28,6 +30,7 @@ export const chatCommand = (io: Io): Command =>
     .option('--template-arg <name=value>', 'a variable of the chat template; may be repeated', parseVariable)
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option(...publicKeyOption)
+    .addOption(deviceOption())
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .addHelpText(
       'after',
@@ -46,6 +49,7 @@ Examples:
         onProgress: warningsOn(io),
         adapter: options.adapter,
         publicKey: await readKey(options.publicKey),
+        device: options.device,
         threads: options.threads,
       })
       try {

@@ -32,7 +32,7 @@ directory, or set REALLM_TFJS_NATIVE to a folder whose node_modules has one.
     )
     .action(async (options: { json?: boolean | undefined }) => {
       const { listBackends } = await import('@reallm/transformer')
-      const findings: Finding[] = [node(), threads(), ...simd(), memory()]
+      const findings: Finding[] = [node(), threads(), ...simd(), memory(), await gpu()]
       const backends = await listBackends()
       for (const { name, found, why, how } of backends) {
         findings.push({ what: `backend ${name}`, found, why, how: found ? undefined : how })
@@ -67,6 +67,23 @@ function threads(): Finding {
     why: `${count} for encoding (${cpus()[0]?.model.trim() ?? 'unknown processor'})`,
     how: count === 1 ? 'allow the process more than one core' : undefined,
   }
+}
+
+/** The GPU that `--device webgpu` runs models on. */
+async function gpu(): Promise<Finding> {
+  const { findGpu } = await import('@reallm/runtime')
+  const { found, why, milliseconds } = await findGpu()
+  if (!milliseconds) {
+    return {
+      what: 'GPU by WebGPU',
+      found,
+      why,
+      how: 'install the package webgpu beside reallm, and the driver of a GPU',
+    }
+  }
+  const { gpu, cpu } = milliseconds
+  const times = `${gpu.toFixed(1)} ms for a token of a small model, ${cpu.toFixed(1)} ms on the CPU`
+  return { what: 'GPU by WebGPU', found, why: `${why}: ${times}` }
 }
 
 function memory(): Finding {

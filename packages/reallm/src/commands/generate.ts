@@ -1,8 +1,9 @@
+import type { Device } from '@reallm/runtime'
 import { ReallmError } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { contextFull, type Io, print, warningsOn } from '../io.ts'
 import { publicKeyOption, readKey } from '../key-file.ts'
-import { parseNumber, parseVariable, parseWhole } from '../options.ts'
+import { deviceOption, parseNumber, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
   prompt: string
@@ -17,6 +18,7 @@ interface Options {
   templateArg?: Record<string, unknown> | undefined
   adapter?: string | undefined
   publicKey?: string | undefined
+  device: Device
   threads?: number | undefined
   json?: boolean | undefined
 }
@@ -51,6 +53,7 @@ export const generateCommand = (io: Io): Command =>
     )
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option(...publicKeyOption)
+    .addOption(deviceOption())
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .option('--json', '{"text":…, "reason": "end" | "stop" | "length" | "context"} on stdout')
     .addHelpText(
@@ -70,6 +73,7 @@ Examples:
         onProgress: warningsOn(io),
         adapter: options.adapter,
         publicKey: await readKey(options.publicKey),
+        device: options.device,
         threads: options.threads,
       })
       try {

@@ -23,7 +23,7 @@ const tokens = fc.array(fc.integer({ min: 0, max: VOCAB - 1 }), { minLength: 1, 
 const batches = fc.array(tokens, { minLength: 1, maxLength: 3 })
 
 /** Drives every op of a backend and compares what it computes with the reference, over shapes, tails, lengths and batches. */
-export function opConformance(open: () => Compared): void {
+export function opConformance(open: () => Compared, recurrent: boolean): void {
   const property = (cases: fc.Arbitrary<Case>, numRuns = 15) =>
     fc.assert(
       fc.asyncProperty(cases, batches, (of, texts) => compare(open(), of, texts)),
@@ -125,11 +125,11 @@ export function opConformance(open: () => Compared): void {
 
   it('attends', () => property(attentions.map(attention), 40))
 
-  it('convolves between two gates', () => property(shortConvs))
+  it.runIf(recurrent)('convolves between two gates', () => property(shortConvs))
 
-  it('runs the gated delta rule', () => property(deltaRules, 30))
+  it.runIf(recurrent)('runs the gated delta rule', () => property(deltaRules, 30))
 
-  it('scans', () => property(scans, 30))
+  it.runIf(recurrent)('scans', () => property(scans, 30))
 }
 
 /** A case that observes what is embedded. */

@@ -1,0 +1,78 @@
+import { type CodedKernel, codedUnit, UNIT } from './coded-unit.ts'
+
+/** Rows of a job of `codedMatvec`. */
+export const CODED_ROWS = 8
+
+/**
+ * WGSL of `y = W x` for one token, straight from codes in rows. A workgroup makes eight rows, 32 invocations each, which take the
+ * units of the row in turn.
+ *
+ * Bindings: `codes`, `tables` (not read), `x` (vec4), `y`, `jobs`.
+ */
+export function codedMatvec(kernel: CodedKernel): string {
+  return `
+@group(0) @binding(0) var<storage, read> codes: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> jobs: array<u32>;
+var<workgroup> sums: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u32) {
+  let job = id.x * ${CODED_JOB_WORDS}u;
+  let row = i >> 5u;
+  var sum = 0.0;
+  if (row < jobs[job + ${CodedJob.rows}u]) {
+${codedPlace('job', 'row')}
+    let units = jobs[job + ${CodedJob.units}u];
+    let input = jobs[job + ${CodedJob.input}u];
+    for (var unit = i & 31u; unit < units; unit += 32u) {
+${codedUnit(kernel)}
+      sum += dot(vec4f(u0, u1, u2, u3), x[input + unit * ${UNIT / 4}u]);
+      sum += dot(vec4f(u4, u5, u6, u7), x[input + unit * ${UNIT / 4}u + 1u]);
+    }
+  }
+  sums[i] = sum;
+  for (var step = 16u; step > 0u; step >>= 1u) {
+    workgroupBarrier();
+    if ((i & 31u) < step) { sums[i] += sums[i + step]; }
+  }
+  if ((i & 31u) == 0u && row < jobs[job + ${CodedJob.rows}u]) {
+    y[jobs[job + ${CodedJob.output}u] + row] = sums[i];
+  }
+}`
+}
+
+/** Declares what `codedUnit` expects for a row of a job. */
+export const codedPlace = (job: string, row: string): string => `
+    let rowAt = jobs[${job} + ${CodedJob.codes}u] + (${row}) * jobs[${job} + ${CodedJob.rowWords}u];
+    let groups = jobs[${job} + ${CodedJob.groups}u];
+    let scaleAt = (jobs[${job} + ${CodedJob.firstRow}u] + ${row}) * groups;
+    let table = jobs[${job} + ${CodedJob.table}u];
+    let scales = jobs[${job} + ${CodedJob.scales}u];
+    let shifts = jobs[${job} + ${CodedJob.shifts}u];
+    let group = jobs[${job} + ${CodedJob.group}u];`
+
+/** Words of a job, in order. */
+export const CodedJob = {
+  /** Of the job's first row, in `codes`. */
+  codes: 0,
+  rowWords: 1,
+  units: 2,
+  rows: 3,
+  /** Of `x`, in vec4. */
+  input: 4,
+  /** Of `y`, for the first row. */
+  output: 5,
+  firstRow: 6,
+  /** Groups of a row. */
+  groups: 7,
+  table: 8,
+  scales: 9,
+  shifts: 10,
+  group: 11,
+  /** Floats of `y` between two tokens, vec4 of `x`. */
+  outputStep: 12,
+  inputStep: 13,
+} as const
+export const CODED_JOB_WORDS = 16

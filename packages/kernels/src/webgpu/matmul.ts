@@ -1,0 +1,169 @@
+import { CODED_JOB_WORDS, CodedJob, codedPlace } from './coded-matvec.ts'
+import { type CodedKernel, codedUnit, UNIT } from './coded-unit.ts'
+import { BAND_ROWS, JOB_WORDS, Job } from './trellis-matvec.ts'
+import { trellisRow } from './trellis-row.ts'
+import { type TableMemory, type TrellisKernel, tableCode } from './trellis-table.ts'
+
+/** Tokens of a tile of the product. */
+export const MATMUL_TOKENS = 64
+/** Columns that are decoded to workgroup memory at a time. */
+const STEP = 32
+/** Bytes of workgroup memory that a product takes, tables left out. */
+export const MATMUL_BYTES = 4 * STEP * (BAND_ROWS + MATMUL_TOKENS)
+
+/**
+ * WGSL of `Y = X Wᵀ` for several tokens: a workgroup makes 64 rows × 64 tokens; weights are decoded to workgroup memory, 32 columns
+ * at a time, each once for all of its tokens. Workgroups: jobs of 64 rows (all columns) × blocks of tokens.
+ *
+ * Bindings: as of the kernels for one token, and `params` (how many tokens).
+ */
+export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory): string {
+  const decode = trellisRow(
+    kernel.stateBits,
+    states => `
+        let k = (i >> 6u) * 16u + 4u * group;
+        ${states.map((state, j) => `weights[(k + ${j}u) * 16u + quad][part] = step * valueOf(base, ${state});`).join('\n        ')}`,
+  )
+  return matmul({
+    globals: `@group(0) @binding(1) var<storage, read> tables: array<u32>;\n${tableCode(kernel, memory, 256)}`,
+    jobWords: JOB_WORDS,
+    job: Job,
+    start: `
+  loadTables(jobs[job + ${Job.tables}u], jobs[job + ${Job.tableCount}u], i);
+  let lane = i & 3u;
+  let row = (i >> 2u) & 15u;
+  let top = jobs[job + ${Job.band}u] * 4u;
+  let lanes = min(4u, jobs[job + ${Job.tileRows}u] - top);
+  let columns = jobs[job + ${Job.columns}u];
+  let end = jobs[job + ${Job.lastColumn}u];
+  let quad = (lane * 16u + row) >> 2u;
+  let part = row & 3u;
+  let scaled = jobs[job + ${Job.scale}u];
+  let scaleStep = jobs[job + ${Job.scaleStep}u];
+  let width = 16u * end;`,
+    decode: `
+      let c = (col >> 4u) + (i >> 6u);
+      if (i < 128u) {
+        if (lane < lanes && c < end) {
+          let at = columns + 4u * c;
+          let place = codes[at + 1u];
+          let kind = codes[at + 2u];
+          let quarters = kind & 255u;
+          let stride = lanes;
+          let first = codes[at] + (top * (place & 65535u) + (place >> 16u) * lanes) * 2u * quarters + lane;
+          let base = ${memory === 'storage' ? `jobs[job + ${Job.tables}u] + ` : ''}((kind >> 8u) << ${kernel.stateBits}u);
+          let step = bitcast<f32>(codes[at + 3u]);
+          ${decode}
+        } else {
+          for (var k = 0u; k < 16u; k++) { weights[((i >> 6u) * 16u + k) * 16u + quad][part] = 0.0; }
+        }
+      }`,
+    scale: r => `bitcast<f32>(codes[scaled + (${r}) * scaleStep])`,
+  })
+}
+
+/** The same for codes in rows. */
+export function codedMatmul(kernel: CodedKernel): string {
+  const write = (value: (j: number) => string) =>
+    Array.from({ length: UNIT }, (_, j) => `weights[(k + ${j}u) * 16u + quad][part] = ${value(j)};`).join(
+      '\n        ',
+    )
+  return matmul({
+    globals: '',
+    jobWords: CODED_JOB_WORDS,
+    job: CodedJob,
+    start: `
+  let row = i >> 2u;
+  let quad = row >> 2u;
+  let part = row & 3u;
+  let units = jobs[job + ${CodedJob.units}u];
+  let width = ${UNIT}u * units;`,
+    decode: `
+      let unit = (col / ${UNIT}u) + (i & 3u);
+      let k = (i & 3u) * ${UNIT}u;
+      if (row < jobs[job + ${CodedJob.rows}u] && unit < units) {
+        ${codedPlace('job', 'row')}
+        ${codedUnit(kernel)}
+        ${write(j => `u${j}`)}
+      } else {
+        ${write(() => '0.0')}
+      }`,
+    scale: () => '1.0',
+  })
+}
+
+interface Loader {
+  readonly globals: string
+  readonly jobWords: number
+  readonly job: Readonly<Record<'input' | 'inputStep' | 'output' | 'outputStep' | 'rows', number>>
+  /** Declares `width`, the columns that are multiplied. */
+  readonly start: string
+  /** Writes 32 columns from `col` on to `weights`. */
+  readonly decode: string
+  readonly scale: (row: string) => string
+}
+
+const matmul = ({ globals, jobWords, job, start, decode, scale }: Loader): string => `
+@group(0) @binding(0) var<storage, read> codes: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> jobs: array<u32>;
+@group(0) @binding(5) var<uniform> params: vec4u;
+${globals}
+var<workgroup> weights: array<vec4f, ${(STEP * BAND_ROWS) / 4}>;
+var<workgroup> inputs: array<vec4f, ${(STEP * MATMUL_TOKENS) / 4}>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u32) {
+  let job = id.x * ${jobWords}u;
+  let firstToken = id.y * ${MATMUL_TOKENS}u;
+  let tokens = params.x;
+  let input = jobs[job + ${job.input}u];
+  let inputStep = jobs[job + ${job.inputStep}u];
+  let tx = i & 15u;
+  let ty = i >> 4u;
+  var s0 = vec4f();
+  var s1 = vec4f();
+  var s2 = vec4f();
+  var s3 = vec4f();
+  ${start}
+  for (var col = 0u; col < width; col += ${STEP}u) {
+    workgroupBarrier();
+    {
+      ${decode}
+    }
+    for (var e = i; e < ${(STEP * MATMUL_TOKENS) / 4}u; e += 256u) {
+      let token = e >> 3u;
+      let k = (e & 7u) * 4u;
+      var v = vec4f();
+      if (firstToken + token < tokens) { v = x[input + (firstToken + token) * inputStep + (col + k) / 4u]; }
+      inputs[k * 16u + (token >> 2u)][token & 3u] = v.x;
+      inputs[(k + 1u) * 16u + (token >> 2u)][token & 3u] = v.y;
+      inputs[(k + 2u) * 16u + (token >> 2u)][token & 3u] = v.z;
+      inputs[(k + 3u) * 16u + (token >> 2u)][token & 3u] = v.w;
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < ${STEP}u; k++) {
+      let w = weights[k * 16u + tx];
+      let v = inputs[k * 16u + ty];
+      s0 += w * v.x;
+      s1 += w * v.y;
+      s2 += w * v.z;
+      s3 += w * v.w;
+    }
+  }
+  let output = jobs[job + ${job.output}u];
+  let outputStep = jobs[job + ${job.outputStep}u];
+  let rows = jobs[job + ${job.rows}u];
+  for (var r = 0u; r < 4u; r++) {
+    let row = 4u * tx + r;
+    if (row >= rows) { break; }
+    let factor = ${scale('row')};
+    let token = firstToken + 4u * ty;
+    let at = output + token * outputStep + row;
+    if (token < tokens) { y[at] = factor * s0[r]; }
+    if (token + 1u < tokens) { y[at + outputStep] = factor * s1[r]; }
+    if (token + 2u < tokens) { y[at + 2u * outputStep] = factor * s2[r]; }
+    if (token + 3u < tokens) { y[at + 3u * outputStep] = factor * s3[r]; }
+  }
+}`

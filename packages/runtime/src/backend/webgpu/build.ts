@@ -1,0 +1,292 @@
+import {
+  attention,
+  BAND_ROWS,
+  type CodedKernel,
+  codedJobs,
+  codedMatmul,
+  codedMatvec,
+  logitsKernel,
+  MATMUL_BYTES,
+  MATMUL_TOKENS,
+  type TrellisKernel,
+  tableMemoryFor,
+  trellisJobs,
+  trellisMatmul,
+  trellisMatvec,
+  VectorBinding,
+  type VectorBindingName,
+  type VectorKernel,
+  type VectorOpName,
+  vectorBindings,
+  vectorBytes,
+  vectorKernel,
+} from '@reallm/kernels/webgpu'
+import type { Device } from './device.ts'
+import {
+  type LogitsStage,
+  type ProductStage,
+  type Role,
+  type Stage,
+  stageWords,
+  type VectorStage,
+} from './stage.ts'
+import type { GpuState } from './state.ts'
+import type { Tables } from './tables.ts'
+import { bytesOfSteps, type Traffic } from './traffic.ts'
+import { type GpuWeight, isTrellis, type Piece } from './weight.ts'
+
+/** Buffers of a program by what kernels call them. */
+export type Buffers = Readonly<
+  Record<Exclude<VectorBindingName, 'cache' | 'codes'> | 'jobs' | 'logits', GPUBuffer>
+>
+
+/** One dispatch. */
+export interface Dispatch {
+  /** For reports. */
+  readonly name: string
+  readonly pipeline: GPUComputePipeline
+  /** Bound once, or once for each state. */
+  group(state: GpuState): GPUBindGroup
+  workgroups(tokens: number, parts: number): readonly [number, number, number]
+  readonly traffic: Traffic
+}
+
+/** Bytes of workgroup memory that tables may take, so that several workgroups run side by side. */
+const TABLE_BYTES = 2 ** 14
+
+/** Words that stages read, each stage's from a place that can be bound. */
+export class WordList {
+  readonly #arrays: ArrayLike<number>[] = []
+  size = 0
+
+  /** Returns where they begin, in words. */
+  add(words: ArrayLike<number>): number {
+    const at = this.size
+    this.#arrays.push(words)
+    this.size += 64 * Math.ceil(Math.max(4, words.length) / 64)
+    return at
+  }
+
+  words(): Uint32Array<ArrayBuffer> {
+    const all = new Uint32Array(Math.max(64, this.size))
+    let at = 0
+    for (const array of this.#arrays) {
+      all.set(array, at)
+      at += 64 * Math.ceil(Math.max(4, array.length) / 64)
+    }
+    return all
+  }
+}
+
+/** A stage whose words are placed, and what will bind it once all buffers are there. */
+export interface Prepared {
+  readonly code: string
+  readonly name: string
+  readonly traffic: Traffic
+  bind(
+    buffers: Buffers,
+    state: GpuState,
+  ): [binding: number, buffer: GPUBuffer, offset?: number, size?: number][]
+  readonly needsState: boolean
+  workgroups(tokens: number, parts: number): readonly [number, number, number]
+}
+
+export interface BuildContext {
+  readonly device: Device
+  readonly args: WordList
+  readonly jobs: WordList
+  readonly tables: Tables
+  readonly cache: 'f16' | 'f32'
+  /** Kernels of vectors by role, and the largest number of workgroups of those in storage. */
+  readonly roles: ReadonlyMap<Role, VectorKernel>
+  /** Tables at most of a matrix with so many state bits. */
+  readonly tableCounts: ReadonlyMap<number, number>
+  /** Whether products are of several tokens. */
+  readonly isMany: boolean
+}
+
+/** Steps that kernels of a role have whether they occur or not, so that models of one kind share them. */
+const usual: Readonly<Record<Role, readonly VectorOpName[]>> = {
+  enter: ['product', 'load', 'bias', 'norm', 'residual', 'store', 'input'],
+  heads: ['product', 'bias', 'norm', 'rope', 'cache', 'input'],
+  attended: ['attended', 'input'],
+  gated: ['product', 'bias', 'keep', 'gate', 'input'],
+  logits: ['product', 'input'],
+}
+
+/** Values that vectors have room for: powers of two for small ones, for the same reason. */
+const roomFor = (size: number): number =>
+  size <= 1024 ? Math.max(256, 2 ** Math.ceil(Math.log2(size))) : 64 * Math.ceil(size / 64)
+
+/** The kernels of all vector stages: one for each role. */
+export function roleKernels(
+  device: Device,
+  stages: readonly Stage[],
+  cache: 'f16' | 'f32',
+  tableCounts: ReadonlyMap<number, number>,
+) {
+  const roles = new Map<Role, VectorStage[]>()
+  for (const stage of stages) {
+    if (stage.kind === 'vector') roles.set(stage.role, [...(roles.get(stage.role) ?? []), stage])
+  }
+  const kernels = new Map<Role, VectorKernel>()
+  for (const [role, of] of roles) {
+    const steps = of.flatMap(({ slots }) => slots.flat())
+    const ops = [...new Set<VectorOpName>([...usual[role], ...steps.map(({ op }) => op)])].sort()
+    const size = roomFor(Math.max(...steps.map(step => step.size)))
+    const turned = steps.filter(({ op }) => op === 'rotateInput' || op === 'rotateOutput')
+    const rotations = [...new Set(turned.map(step => step.size))].sort((a, b) => a - b)
+    const workgroupSize = size >= 2048 ? device.largeWorkgroup : 256
+    const embedded = of.find(({ embedding }) => embedding)?.embedding
+    const memory = vectorBytes(ops, size, workgroupSize) <= device.workgroupBytes ? 'workgroup' : 'storage'
+    const embedding = embedded && kernelOf(embedded.pieces[0], tableCounts)
+    kernels.set(role, { ops, size, rotations, memory, workgroupSize, cache, embedding })
+  }
+  return kernels
+}
+
+export function kernelOf(
+  { blob }: Piece,
+  tableCounts: ReadonlyMap<number, number>,
+): TrellisKernel | CodedKernel {
+  if (!isTrellis(blob)) return blob.kernel
+  return { kind: 'trellis', stateBits: blob.stateBits, tables: tableCounts.get(blob.stateBits)! }
+}
+
+/** Dispatches of a stage, their words placed. */
+export function prepare(stage: Stage, context: BuildContext): Prepared[] {
+  switch (stage.kind) {
+    case 'vector':
+      return [prepareVector(stage, context)]
+    case 'product':
+      return prepareProducts(stage, context)
+    case 'logits':
+      return [prepareLogits(stage, context)]
+    case 'attention': {
+      const { kernel, layer, kvHeads } = stage
+      const at = context.args.add(stage.words)
+      return [
+        {
+          code: attention(kernel),
+          name: 'attention',
+          traffic: {
+            ...{ weights: 0, vectors: 4 * kvHeads * kernel.group * (2 * kernel.headDim + 2) },
+            cacheOfPosition: 2 * kvHeads * kernel.headDim * (kernel.cache === 'f16' ? 2 : 4),
+          },
+          needsState: true,
+          bind: (b, state) => [
+            [0, b.run],
+            [1, b.args, 4 * at, 4 * 64],
+            [2, b.x],
+            [3, state.buffers[layer]],
+            [4, b.partials],
+          ],
+          workgroups: (tokens, parts) => [parts, kvHeads, Math.ceil(tokens / kernel.tokens)],
+        },
+      ]
+    }
+  }
+}
+
+function prepareVector(stage: VectorStage, { args, roles }: BuildContext): Prepared {
+  const kernel = roles.get(stage.role)!
+  const words = stageWords(stage.slots)
+  const at = args.add(words)
+  const size = 4 * 64 * Math.ceil(words.length / 64)
+  const bindings = vectorBindings(kernel)
+  const used = new Set(bindings)
+  return {
+    code: vectorKernel(kernel),
+    name: stage.role,
+    traffic: { weights: 0, vectors: bytesOfSteps(stage.slots.flat(), kernel.cache), cacheOfPosition: 0 },
+    needsState: used.has('cache'),
+    bind: (buffers, state) =>
+      bindings.map(name => {
+        const binding = VectorBinding[name]
+        if (name === 'args') return [binding, buffers.args, 4 * at, size]
+        if (name === 'cache') return [binding, state.buffers[stage.layer!]]
+        if (name === 'codes') return [binding, stage.embedding?.pieces[0].place.buffer ?? buffers.scratch]
+        return [binding, buffers[name]]
+      }),
+    workgroups: tokens => [stage.slots.length, tokens, 1],
+  }
+}
+
+function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[] {
+  const { device, jobs, tables, tableCounts, isMany } = context
+  const isHead = stage.isHead
+  const groups = new Map<
+    string,
+    { piece: Piece; weights: GpuWeight[]; jobs: number[]; bytes: number; vectors: number }
+  >()
+  const pages = new Map<GPUBuffer, number>()
+  for (const { weight, input, inputStep, output, outputStep, chunks } of stage.products) {
+    for (const piece of weight.pieces) {
+      const { blob, place, firstRow } = piece
+      if (!pages.has(place.buffer)) pages.set(place.buffer, pages.size)
+      const kernel = kernelOf(piece, tableCounts)
+      const key = `${pages.get(place.buffer)} ${JSON.stringify(kernel)}`
+      const group = groups.get(key) ?? { piece, weights: [], jobs: [], bytes: 0, vectors: 0 }
+      groups.set(key, group)
+      const where = {
+        ...{ codes: place.at, input: input.at / 4, inputStep: inputStep / 4 },
+        ...{ output: output.at + firstRow, outputStep },
+      }
+      const made = isTrellis(blob)
+        ? trellisJobs(blob, { ...where, tables: tables.place(blob.tables) }, chunks)
+        : codedJobs(blob, where, isMany ? BAND_ROWS : undefined)
+      for (const word of made) group.jobs.push(word)
+      group.bytes += 4 * blob.words
+      group.vectors += 4 * (blob.cols + blob.rows * chunks)
+    }
+  }
+  return [...groups.values()].map(group => {
+    const { blob, place } = group.piece
+    const kernel = kernelOf(group.piece, tableCounts)
+    const at = jobs.add(group.jobs)
+    const count = group.jobs.length / 16
+    const code = productCode(kernel, isMany, device)
+    return {
+      code,
+      name: isHead ? 'head' : isMany ? 'matmul' : 'matvec',
+      traffic: { weights: group.bytes, vectors: group.vectors + 4 * group.jobs.length, cacheOfPosition: 0 },
+      needsState: false,
+      bind: b => [
+        [0, place.buffer],
+        ...(isTrellis(blob) ? [[1, b.tables] as [number, GPUBuffer]] : []),
+        [2, b.x],
+        [3, isHead ? b.logits : b.y],
+        [4, b.jobs, 4 * at, 4 * 64 * Math.ceil(group.jobs.length / 64)],
+        ...(isMany ? [[5, b.run, 0, 16] as [number, GPUBuffer, number, number]] : []),
+      ],
+      workgroups: tokens => [count, isMany ? Math.ceil(tokens / MATMUL_TOKENS) : 1, 1],
+    }
+  })
+}
+
+function productCode(
+  kernel: TrellisKernel | CodedKernel,
+  isMany: boolean,
+  { workgroupBytes }: Device,
+): string {
+  if (kernel.kind === 'coded') return isMany ? codedMatmul(kernel) : codedMatvec(kernel)
+  if (!isMany)
+    return trellisMatvec(kernel, tableMemoryFor(kernel, Math.min(TABLE_BYTES, workgroupBytes - 1024)))
+  return trellisMatmul(kernel, tableMemoryFor(kernel, Math.min(TABLE_BYTES, workgroupBytes - MATMUL_BYTES)))
+}
+
+function prepareLogits({ count, from, words }: LogitsStage, { args }: BuildContext): Prepared {
+  const at = args.add(words)
+  return {
+    code: logitsKernel,
+    name: 'logits',
+    traffic: { weights: 0, vectors: 8 * count, cacheOfPosition: 0 },
+    needsState: false,
+    bind: b => [
+      [0, from === 'x' ? b.x : b.y],
+      [1, b.logits],
+      [2, b.args, 4 * at, 4 * 64],
+    ],
+    workgroups: () => [Math.ceil(count / 256), 1, 1],
+  }
+}

@@ -1,0 +1,127 @@
+import { decodeTrellisRows, trellisMatrix } from '@reallm/kernels/decode/trellis'
+import { rotationSigns } from '@reallm/kernels/inference'
+import { type CodedBlob, codedBlob, type TrellisBlob, trellisBlob, trellisRows } from '@reallm/kernels/webgpu'
+import { checkParts, type EncodedMatrix, ReallmError } from '@reallm/tensor-io'
+import { type CodedRows, decodeCodedRows } from '@reallm/tensor-io/layouts/coded-rows'
+import { gridLayout, readGrid } from '@reallm/tensor-io/layouts/grid'
+import { kmeansLayout, readKmeans } from '@reallm/tensor-io/layouts/kmeans'
+import { lowRankResidualLayout, readLowRankFactors } from '@reallm/tensor-io/layouts/lowrank'
+import { normalfloatLayout, readNormalfloat } from '@reallm/tensor-io/layouts/normalfloat'
+import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
+import { readRowScales, rowScaledLayout } from '@reallm/tensor-io/layouts/row-scaled'
+import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts/scaling'
+import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
+import type { Described } from '../weight.ts'
+import { expanded, type RowsOf } from './expand.ts'
+import type { Step } from './weight.ts'
+
+/** A stored matrix as the device runs it: rows that are multiplied by, and what comes before and after. */
+export interface ReadMatrix {
+  readonly before: readonly Step[]
+  readonly after: readonly Step[]
+  /** The rows from `from` to `to` (exclusive; `from` a multiple of 64) as kernels read them. */
+  rows(from: number, to: number): TrellisBlob | CodedBlob
+}
+
+const packed = [
+  'grid',
+  'kmeans',
+  'normalfloat',
+  'trellis',
+  'lowrank-residual',
+  'rotation',
+  'row-scaled',
+  'scaling',
+]
+const decoded = ['autoencoder', 'lowrank', 'lplr', 'monarch', 'monarch-residual', 'rom']
+
+/** Whether a stored matrix, wrappers included, is run by itself: packed, or as the floats that it decodes to. */
+export const isRun = ({ codec, inner }: Described): boolean =>
+  (packed.includes(codec) || decoded.includes(codec)) && (inner === undefined || isRun(inner))
+
+/**
+ * @param bits of the floats of matrices that are not run packed
+ * @throws what `checkParts` of its layouts throws; `unsupported` for other codecs
+ */
+export async function readStored(e: EncodedMatrix, bits: 16 | 32): Promise<ReadMatrix> {
+  const [rows, cols] = e.shape
+  if (decoded.includes(e.codec)) {
+    const { decode } = await import('../reference/decode.ts')
+    const { data } = decode(e)
+    return floats(cols, bits, (from, to, out) => out.set(data.subarray(from * cols, to * cols)))
+  }
+  const wrapped = async (before: Step | undefined, after: Step | undefined): Promise<ReadMatrix> => {
+    const inner = await readStored(e.inner!, bits)
+    return {
+      ...inner,
+      before: [...(before ? [before] : []), ...inner.before],
+      after: [...inner.after, ...(after ? [after] : [])],
+    }
+  }
+  switch (e.codec) {
+    case 'trellis': {
+      const m = trellisMatrix(checkParts(trellisLayout, e))
+      if (!trellisBlob(trellisRows(m, 0, Math.min(rows, 64)))) {
+        return floats(cols, bits, (from, to, out) => decodeTrellisRows(m, from, to, out))
+      }
+      return plain((from, to) => trellisBlob(trellisRows(m, from, to))!)
+    }
+    case 'grid': {
+      const stored = checkParts(gridLayout, e)
+      return coded(bits, (from, to) => readGrid(stored, from, to))
+    }
+    case 'normalfloat': {
+      const stored = checkParts(normalfloatLayout, e)
+      return coded(bits, (from, to) => readNormalfloat(stored, from, to))
+    }
+    case 'kmeans': {
+      const stored = checkParts(kmeansLayout, e)
+      return coded(bits, (from, to) => readKmeans(stored, from, to))
+    }
+    case 'rotation': {
+      const stored = checkParts(rotationLayout, e)
+      const seed = readSeed(stored)
+      const { input, output } = stored.params
+      return wrapped(
+        input ? rotate(rotationSigns(seed, 'input', cols)) : undefined,
+        output ? rotate(rotationSigns(seed, 'output', rows)) : undefined,
+      )
+    }
+    case 'scaling': {
+      const [ofRows, ofCols] = readScaling(checkParts(scalingLayout, e))
+      return wrapped(
+        ofCols && { kind: 'scale', factors: ofCols },
+        ofRows && { kind: 'scale', factors: ofRows },
+      )
+    }
+    case 'row-scaled':
+      return wrapped(undefined, { kind: 'scale', factors: readRowScales(checkParts(rowScaledLayout, e)) })
+    case 'lowrank-residual': {
+      const stored = checkParts(lowRankResidualLayout, e)
+      if (stored.params.rank === 0) return wrapped(undefined, undefined)
+      const { left, right } = readLowRankFactors(stored)
+      const step: Step = { kind: 'low-rank', rank: right.rows, left: left.data, right: right.data }
+      return wrapped(step, step)
+    }
+  }
+  throw new ReallmError('unsupported', `the codec ${e.codec} needs a registry to run`)
+}
+
+const plain = (rows: ReadMatrix['rows']): ReadMatrix => ({ before: [], after: [], rows })
+
+/** What rows decode to; `rowsOf` writes rows of the matrix. */
+const floats = (cols: number, bits: 16 | 32, rowsOf: RowsOf): ReadMatrix =>
+  plain((from, to) => expanded(to - from, cols, bits, (a, b, out) => rowsOf(from + a, from + b, out)))
+
+/** Codes in rows, or what they decode to where their columns are in another order. */
+const coded = (bits: 16 | 32, read: (from: number, to: number) => CodedRows): ReadMatrix =>
+  plain((from, to) => {
+    const m = read(from, to)
+    return codedBlob(m) ?? expanded(m.rows, m.cols, bits, (a, b, out) => decodeCodedRows(m, a, b, out))
+  })
+
+function rotate(signs: Float32Array): Step {
+  const bits = new Uint32Array(Math.ceil(signs.length / 32))
+  for (const [i, sign] of signs.entries()) if (sign < 0) bits[i >> 5] |= 1 << (i & 31)
+  return { kind: 'rotate', signs: bits, width: signs.length }
+}

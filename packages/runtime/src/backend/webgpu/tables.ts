@@ -1,0 +1,39 @@
+import type { IntegerTable } from '@reallm/kernels/webgpu'
+
+/** The tables of values of all trellis codes of a program, those of a matrix one after another; in bytes. */
+export class Tables {
+  readonly #places = new Map<string, number>()
+  readonly #lists: (readonly IntegerTable[])[] = []
+  #size = 0
+
+  place(tables: readonly IntegerTable[]): number {
+    const key = tables.map(({ codes, step }) => `${codes.length} ${step} ${digest(codes)}`).join()
+    const known = this.#places.get(key)
+    if (known !== undefined) return known
+    const at = this.#size
+    this.#places.set(key, at)
+    this.#lists.push(tables)
+    this.#size += tables.reduce((sum, { codes }) => sum + codes.length, 0)
+    return at
+  }
+
+  words(): Uint32Array<ArrayBuffer> {
+    const bytes = new Int8Array(Math.max(16, this.#size))
+    let at = 0
+    for (const { codes } of this.#lists.flat()) {
+      bytes.set(codes, at)
+      at += codes.length
+    }
+    return new Uint32Array(bytes.buffer)
+  }
+}
+
+/** Two numbers of 32 bits that tell tables apart. */
+function digest(codes: Int8Array): string {
+  let [a, b] = [0x811c9dc5, 1]
+  for (const code of codes) {
+    a = Math.imul(a ^ (code & 255), 0x01000193)
+    b = (Math.imul(b, 31) + code) | 0
+  }
+  return `${a} ${b}`
+}
