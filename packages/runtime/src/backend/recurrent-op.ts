@@ -1,5 +1,5 @@
 import type { GatedDeltaNet, Mamba2, ShortConv } from '@reallm/tensor-io/models'
-import type { NormOp, Slot } from './op.ts'
+import type { NormOp, Slot } from './slot.ts'
 import type { Vector } from './weight.ts'
 
 /** Weights of a causal convolution, `[channels, kernel]` and `[channels]`. */
@@ -61,3 +61,6 @@ export interface Scan {
  * state that has one to fewer positions leaves none.
  */
 export type RecurrentOp = ShortConvOp | DeltaRule | Scan
+
+export const isRecurrent = (op: { readonly kind: string }): op is RecurrentOp =>
+  op.kind === 'short-conv' || op.kind === 'delta-rule' || op.kind === 'scan'

@@ -1,16 +1,19 @@
 import { ReallmError, sample } from '@reallm/tensor-io'
 import type { Batch, Choice, Program } from '../backend.ts'
 import type { Head, Op, Slot } from '../op.ts'
+import { isRecurrent, type RecurrentOp } from '../recurrent-op.ts'
 import { attend, RopeAngles } from './attend.ts'
 import type { Activations, Engine } from './engine.ts'
 import { gatedProduct } from './gated-product.ts'
 import { head, type LogitsOf } from './head.ts'
 import { linearOf } from './held.ts'
 import { project } from './project.ts'
-import { recurrent } from './recurrent.ts'
 import { residual } from './residual.ts'
 import type { WasmState } from './state.ts'
 import type { Compiler, Step } from './step.ts'
+
+/** Compiles layers that keep a state; fetched for models that have such. */
+export type CompileRecurrent = (compiler: Compiler, op: RecurrentOp) => Step
 
 /** Ops as calls of kernels, their addresses known. */
 export class WasmProgram implements Program {
@@ -19,12 +22,19 @@ export class WasmProgram implements Program {
   readonly #logitsOf: LogitsOf
   readonly #vocabSize: number
 
-  constructor(engine: Engine, ops: readonly Op[]) {
+  /** @param recurrent undefined where no op is recurrent */
+  constructor(engine: Engine, ops: readonly Op[], recurrent: CompileRecurrent | undefined) {
     const compiler = slotCompiler(engine)
     const last = ops.at(-1)
     if (last?.kind !== 'head') throw new ReallmError('bad-option', 'a program ends with its head')
     this.#angles = new RopeAngles(engine)
-    this.#steps = ops.slice(0, -1).map(op => compile(compiler, this.#angles, op as Exclude<Op, Head>))
+    this.#steps = ops
+      .slice(0, -1)
+      .map(op =>
+        isRecurrent(op)
+          ? recurrent!(compiler, op)
+          : compile(compiler, this.#angles, op as Exclude<Op, Head | RecurrentOp>),
+      )
     this.#logitsOf = head(compiler, last)
     this.#vocabSize = last.weight.rows
   }
@@ -70,7 +80,7 @@ export class WasmProgram implements Program {
   }
 }
 
-function compile(compiler: Compiler, angles: RopeAngles, op: Exclude<Op, Head>): Step {
+function compile(compiler: Compiler, angles: RopeAngles, op: Exclude<Op, Head | RecurrentOp>): Step {
   switch (op.kind) {
     case 'embed': {
       const [linear, to] = [linearOf(op.weight), compiler.activations(op.to)]
@@ -83,10 +93,6 @@ function compile(compiler: Compiler, angles: RopeAngles, op: Exclude<Op, Head>):
       return project(compiler, op)
     case 'attend':
       return attend(compiler, angles, op)
-    case 'short-conv':
-    case 'delta-rule':
-    case 'scan':
-      return recurrent(compiler, op)
     case 'gated-product':
       return gatedProduct(compiler, op)
     case 'residual':

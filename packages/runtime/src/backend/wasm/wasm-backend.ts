@@ -2,6 +2,7 @@ import type { InferenceOptions } from '@reallm/kernels/inference'
 import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
 import type { Backend, Program, State } from '../backend.ts'
 import type { Op } from '../op.ts'
+import { isRecurrent } from '../recurrent-op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
 import { BATCH, Engine } from './engine.ts'
 import { linearOf, WasmVector, WasmWeight } from './held.ts'
@@ -79,7 +80,8 @@ class WasmBackend implements Backend {
   }
 
   async program(ops: readonly Op[]): Promise<Program> {
-    return new WasmProgram(this.#engine, ops)
+    const recurrent = ops.some(isRecurrent) ? (await import('./recurrent.ts')).recurrent : undefined
+    return new WasmProgram(this.#engine, ops, recurrent)
   }
 
   /** Ends the helper threads; the memory goes when nothing refers to it any more. */
