@@ -43,5 +43,10 @@ function matrixOf(where: string, store: TensorStore, module: string): [string, C
   }))
 }
 
-const inOrder = (codes: Uint16Array): Uint8Array =>
-  Uint8Array.from(codes, (_, i) => codes[i - (i & 7) + places[i & 7]])
+function inOrder(codes: Uint16Array): Uint8Array {
+  const ordered = new Uint8Array(codes.length)
+  for (let word = 0; word < codes.length; word += 8) {
+    for (let i = 0; i < 8; i++) ordered[word + i] = codes[word + places[i]]
+  }
+  return ordered
+}

@@ -21,21 +21,22 @@ export interface Integers {
 const TILE = 16
 
 /** Rows `from` to `to` (exclusive) in float32. */
-export function decodeIntegers(
+function decodeIntegers(
   { shape, codes, scales, zeros, groupOf, codeStrides, scaleStrides }: Integers,
   from: number,
   to: number,
 ): Float32Array<ArrayBuffer> {
   const cols = shape[1]
   const out = new Float32Array((to - from) * cols)
-  const zeroAt = typeof zeros === 'number' ? () => zeros : (i: number) => zeros[i]
+  const [perOutput, perInput] = codeStrides
   for (let tile = from; tile < to; tile += TILE) {
     const end = Math.min(to, tile + TILE)
     for (let col = 0; col < cols; col++) {
+      const group = groupOf[col] * scaleStrides[1]
       for (let row = tile; row < end; row++) {
-        const scale = row * scaleStrides[0] + groupOf[col] * scaleStrides[1]
-        const code = codes[row * codeStrides[0] + col * codeStrides[1]]
-        out[(row - from) * cols + col] = scales[scale] * (code - zeroAt(scale))
+        const scale = row * scaleStrides[0] + group
+        const zero = typeof zeros === 'number' ? zeros : zeros[scale]
+        out[(row - from) * cols + col] = scales[scale] * (codes[row * perOutput + col * perInput] - zero)
       }
     }
   }

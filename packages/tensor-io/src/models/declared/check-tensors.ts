@@ -4,7 +4,7 @@ import type { ModelFiles } from '../../formats/model-files.ts'
 import type { TransformerConfig } from '../config.ts'
 import { plainName } from '../plain-name.ts'
 import type { StoredAs } from '../read-stack.ts'
-import { openOriginal } from './quantised.ts'
+import { openOriginal } from './open-original.ts'
 import { isInside, unusedTensors } from './unused-tensors.ts'
 
 /** Stored types that are numbers by themselves; blocks of GGUF and matrices of artifacts come decoded. */

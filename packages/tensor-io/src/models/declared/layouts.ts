@@ -1,4 +1,4 @@
-import { openOriginal } from './quantised.ts'
+import { openOriginal } from './open-original.ts'
 
 /** What tensors beside those of a model are known to belong to. */
 interface Layout {

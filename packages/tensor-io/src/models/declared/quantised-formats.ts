@@ -1,6 +1,6 @@
 import { schemeOf } from '../../formats/quantised/scheme-of.ts'
 import { isOff } from './off.ts'
-import { openOriginal } from './quantised.ts'
+import { openOriginal } from './open-original.ts'
 
 /** A format of quantised weights that is not read, and what to do instead. */
 interface Format {

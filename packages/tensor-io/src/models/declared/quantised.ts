@@ -5,9 +5,6 @@ import { isOff } from './off.ts'
 /** Where tools say that weights are quantised: transformers, MLX, older compressed-tensors. */
 const places = ['quantization_config', 'quantization', 'compression_config']
 
-export const openOriginal =
-  'open the original model, or save it dequantised (in transformers: model.dequantize())'
-
 /**
  * Refuses weights that `config.json` calls quantised and that do not read decoded: their numbers mean nothing without
  * their scales.
