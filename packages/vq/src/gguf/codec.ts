@@ -1,6 +1,8 @@
 import { type ColumnEncoder, type GivenOf, type Matrix, ReallmError, tensor, tileOf } from '@reallm/tensor-io'
 import { ggufBlockType, ggufLayout, readGguf } from '@reallm/tensor-io/layouts'
 import { columnCodec, tileCounter } from '../shared/column-codec.ts'
+import { latticeBlocks } from './lattice-blocks.ts'
+import { latticeTypes } from './lattice-types.ts'
 import { type Blocks, scalarBlocks } from './scalar-blocks.ts'
 import { scalarTypes } from './scalar-types.ts'
 
@@ -16,15 +18,20 @@ export type GgufParams = GivenOf<typeof ggufLayout>
 export const gguf = columnCodec({
   layout: ggufLayout,
   async columns(w, { type }, { hessian, columnLoss }) {
-    const known = scalarTypes[type]
-    if (!known) {
+    const shape = [w.rows, w.cols] as const
+    const { block } = ggufBlockType(type)
+    const scalar = scalarTypes[type]
+    const lattice = latticeTypes[type]
+    if (!scalar && !lattice) {
       throw new ReallmError('unsupported', `GGUF's type ${type} is read, but not written`, {
-        hint: `written are ${Object.keys(scalarTypes).join(', ')}`,
+        hint: `written are ${[...Object.keys(scalarTypes), ...Object.keys(latticeTypes)].join(', ')}`,
       })
     }
-    const shape = [w.rows, w.cols] as const
-    const losses = columnLoss?.(1) ?? diagonalOf(hessian, w.cols)
-    return encoderOf(type, w, scalarBlocks(known, shape, ggufBlockType(type).block, losses))
+    const losses = columnLoss?.(lattice ? 8 : 1) ?? diagonalOf(hessian, w.cols)
+    const blocks = lattice
+      ? latticeBlocks(lattice, shape, block, losses)
+      : scalarBlocks(scalar, shape, block, losses)
+    return encoderOf(type, w, blocks)
   },
   decodeRows: readGguf,
 })

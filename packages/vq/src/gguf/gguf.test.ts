@@ -23,6 +23,13 @@ for (const [type, gaussian, real] of [
   ['Q5_K', 0.003, 0.003],
   ['Q6_K', 0.001, 0.001],
   ['IQ4_XS', 0.01, 0.01],
+  ['IQ2_XXS', 0.15, 0.25],
+  ['IQ2_XS', 0.12, 0.2],
+  ['IQ2_S', 0.12, 0.2],
+  ['IQ3_XXS', 0.05, 0.06],
+  ['IQ3_S', 0.04, 0.05],
+  ['IQ1_S', 0.3, 0.5],
+  ['IQ1_M', 0.3, 0.5],
   ['TQ1_0', 0.3, 0.4],
   ['TQ2_0', 0.3, 0.4],
 ] as const) {
@@ -42,7 +49,7 @@ const w = normals(40, 512, 1)
 const hessian = correlatedHessian(512, 2)
 const lossOf = (e: EncodedMatrix) => outputError(w, gguf.decode(e), { hessian })
 
-it.each(['Q4_0', 'Q5_1', 'IQ4_NL', 'Q2_K', 'Q3_K', 'Q6_K', 'IQ4_XS'] as const)(
+it.each(['Q4_0', 'Q5_1', 'IQ4_NL', 'Q2_K', 'Q3_K', 'Q6_K', 'IQ4_XS', 'IQ2_XS', 'IQ3_S', 'IQ1_M'] as const)(
   '%s: error feedback lowers the output error by half or more',
   async type => {
     const plain = await gguf.encode(w, { type }, { hessian, seed: 1 })

@@ -3,6 +3,7 @@ import { ReallmError } from '../../core/errors.ts'
 import type { Matrix } from '../../core/tensor.ts'
 import type { Fields } from '../field.ts'
 import { decodeBlocks } from '../gguf-blocks/decode.ts'
+import { iq1Grid, iq2sGrid, iq2xsGrid, iq2xxsGrid, iq3sGrid, iq3xxsGrid } from '../gguf-blocks/grids.ts'
 import { type GgufType, ggufTypes } from '../gguf-blocks/types.ts'
 import type { Stored, StoredLayout } from '../layout.ts'
 
@@ -52,4 +53,14 @@ export function readGguf(
   const rowBytes = bytes.length / rows
   const data = decodeBlocks(ggufBlockType(params.type), bytes.subarray(from * rowBytes, to * rowBytes))
   return { rows: to - from, cols, data }
+}
+
+/** The points of the IQ types, one after the other: `iq2xxs`, `iq2xs`, `iq2s` and `iq1` have 8 weights each, the others 4. */
+export const ggufGrids = {
+  iq1: iq1Grid,
+  iq2xxs: iq2xxsGrid,
+  iq2xs: iq2xsGrid,
+  iq2s: iq2sGrid,
+  iq3xxs: iq3xxsGrid,
+  iq3s: iq3sGrid,
 }
