@@ -95,24 +95,30 @@ function report(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   const stopped = io.signal.aborted || (error instanceof ReallmError && error.code === 'aborted')
   io.err(`reallm: ${messageOf(error)}\n`)
-  if (error instanceof ReallmError && error.hint) io.err(`  hint: ${error.hint}\n`)
+  const hint = error instanceof ReallmError ? error.hint : systemErrorOf(error)?.hint
+  if (hint) io.err(`  hint: ${hint}\n`)
   if (io.verbose && error instanceof Error) io.err(`${error.stack}\n`)
   return stopped ? 130 : 1
 }
 
-const systemErrors: Record<string, string> = {
-  ENOSPC: 'the disk is full',
-  EACCES: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOENT: 'no such file or directory',
-  EISDIR: 'is a directory, not a file',
-  ENOTDIR: 'is not a directory',
-  EMFILE: 'too many open files',
+/** What the file system refuses, and what helps. */
+const systemErrors: Record<string, { readonly message: string; readonly hint?: string }> = {
+  ENOSPC: { message: 'the disk is full', hint: 'free some space, then repeat the command' },
+  EDQUOT: { message: 'the quota is used up', hint: 'free some space, then repeat the command' },
+  EACCES: { message: 'permission denied', hint: 'choose another place, or change who may use this one' },
+  EROFS: { message: 'the file system is read-only', hint: 'choose another place' },
+  ENOENT: { message: 'no such file or directory', hint: 'was it deleted or moved meanwhile?' },
+  EISDIR: { message: 'is a directory, not a file' },
+  ENOTDIR: { message: 'is not a directory' },
+  EMFILE: { message: 'too many open files', hint: 'raise the limit of open files (ulimit -n)' },
 }
+
+const systemErrorOf = (error: unknown) => systemErrors[(error as NodeJS.ErrnoException | null)?.code ?? '']
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const { code, path } = error as NodeJS.ErrnoException
-  const known = code === undefined ? undefined : systemErrors[code]
-  return known && !(error instanceof ReallmError) ? [path, known].filter(Boolean).join(': ') : error.message
+  const known = error instanceof ReallmError ? undefined : systemErrorOf(error)
+  return known
+    ? [(error as NodeJS.ErrnoException).path, known.message].filter(Boolean).join(': ')
+    : error.message
 }

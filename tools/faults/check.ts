@@ -1,0 +1,50 @@
+import { readdir } from 'node:fs/promises'
+import type { FaultCommand, faultFolder } from './commands.ts'
+
+type Folder = Awaited<ReturnType<typeof faultFolder>>
+
+/** What an untouched run writes, and in how many changes. */
+export async function untouched(at: Folder, command: FaultCommand) {
+  const ended = await at.run(command.args(at.models, await at.fresh()))
+  if (ended.end !== 0) throw new Error(`${command.name}: ${ended.err}`)
+  return { contents: await at.contents(command), changes: ended.changes }
+}
+
+type Untouched = Awaited<ReturnType<typeof untouched>>
+
+const same = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>) =>
+  a.size === b.size && [...a].every(([name, contents]) => b.get(name) === contents)
+
+/** Whether a directory with `config.json`, which is taken for a model, holds all of it. */
+function isWholeOrNone(now: ReadonlyMap<string, string>, wanted: Untouched['contents']): boolean {
+  const head = [...wanted.keys()].find(name => name.endsWith('/config.json')) ?? [...wanted.keys()][0]
+  return !now.has(head) || same(now, wanted)
+}
+
+/**
+ * Runs a command with a fault, possibly with another one while it goes on, then to its end.
+ *
+ * @returns what is wrong; undefined when the output is that of an untouched run
+ */
+export async function afterFaults(
+  at: Folder,
+  command: FaultCommand,
+  wanted: Untouched,
+  faults: readonly string[],
+): Promise<string | undefined> {
+  const args = command.args(at.models, await at.fresh())
+  for (const [i, fault] of faults.entries()) {
+    const { end, err } = await at.run(i === 0 ? args : [...args, command.again], fault)
+    if (!isWholeOrNone(await at.contents(command), wanted.contents)) return `${fault}: half a result`
+    if (fault.startsWith('kill')) continue
+    if (end === 0) continue
+    const said = /^reallm: (.*)$/m.exec(err)?.[1] ?? err
+    const named = said.includes('/') && / {2}hint: /.test(err)
+    if (end !== 1 || !named) return `${fault}: it ends with ${end} and says: ${err.slice(-300)}`
+  }
+  const last = await at.run([...args, command.again])
+  if (last.end !== 0) return `${faults}: goes on with ${last.end}: ${last.err.slice(-300)}`
+  if (!same(await at.contents(command), wanted.contents)) return `${faults}: another result`
+  const left = (await readdir(at.outputs)).filter(name => /\.work|\.removed|\.partial/.test(name))
+  return left.length > 0 ? `${faults}: leaves ${left}` : undefined
+}
