@@ -17,7 +17,7 @@ async function inference(threads: number): Promise<{ threads: number; results: F
     kernels.matmulFloat(w, x, 308, y, 200, 200, 308, 1, 0, 1)
     return arena.floats(y, 200).slice()
   })
-  engine.close()
+  engine.dispose()
   return { threads: engine.threads, results }
 }
 

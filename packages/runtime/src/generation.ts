@@ -1,7 +1,7 @@
 import { type GenerateOptions, ReallmError, random, textStream, throwIfAborted } from '@reallm/tensor-io'
 import type { TextTokenizer } from '@reallm/tensor-io/models'
+import type { TextMemory } from './drafted-session.ts'
 import { pause } from './pause.ts'
-import type { Session } from './session.ts'
 
 /**
  * Why a generation ended: a token that ends texts, a stop string, `maxTokens`, the model's context before those many; `left`
@@ -24,7 +24,7 @@ export interface GenerationReport {
 /** What a generation works with. */
 export interface GenerationSource {
   /** Called when the first piece is asked for: the memory to go on in, and what is to be in it. */
-  start(): { readonly session: Session; readonly prompt: readonly number[] }
+  start(): { readonly session: TextMemory; readonly prompt: readonly number[] }
   readonly tokenizer: TextTokenizer | undefined
   readonly eos: readonly number[]
   readonly maxPositions: number

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { openModel, type ProgressEvent } from '@reallm/tensor-io'
+import { openModel, type ProgressEvent, random } from '@reallm/tensor-io'
 import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DraftedSession } from './drafted-session.ts'
 import { load, type Model } from './index.ts'
 
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
@@ -126,6 +127,53 @@ describe('generate', () => {
     [Array(300).fill(5), '300 tokens do not fit the model'],
   ])('refuses what it cannot read: %#', async (ids, message) => {
     await expect(model.generate(ids).text()).rejects.toThrow(message)
+  })
+})
+
+describe('draft', () => {
+  it('writes the very text greedily, and draws from it reproducibly, in fewer steps', async () => {
+    using draft = await load(tiny, { weights: 'int8' })
+    await draft.generate(prompt, { maxTokens: 2 }).text()
+    const before = [model.bytes, draft.bytes]
+    const options = { maxTokens: 40 }
+    const plain = await model.generate(prompt, options).text()
+    for (const draftTokens of [1, 4, 7]) {
+      expect(await model.generate(prompt, { ...options, draft, draftTokens }).text()).toBe(plain)
+    }
+    const drawn = { ...options, temperature: 0.8, topK: 40, seed: 3, draft }
+    const text = await model.generate(prompt, drawn).text()
+    expect(await model.generate(prompt, drawn).text()).toBe(text)
+    expect([model.bytes, draft.bytes]).toEqual(before)
+
+    using session = model.session()
+    using drafting = draft.session()
+    const steps = new DraftedSession(session, drafting, 4)
+    const ids = model.tokenizer!.encode(prompt)
+    const first = await steps.draw(ids, { random: random(1), count: 5 })
+    expect(first.length).toBeGreaterThan(2)
+    expect(session.tokens).toEqual([...ids, ...first.slice(0, -1)])
+  })
+
+  it('ends where the text ends, and goes on in a session', async () => {
+    using draft = await load(tiny)
+    using session = model.session()
+    const stop = [(await model.generate(prompt, { maxTokens: 12 }).text()).slice(9, 13)]
+    const options = { maxTokens: 30, stop }
+    const plain = model.generate(prompt, options)
+    const drafted = model.generate(prompt, { ...options, draft, session })
+    expect(await drafted.text()).toBe(await plain.text())
+    expect(drafted.report.tokens).toEqual(plain.report.tokens)
+    expect(session.tokens.length).toBe(drafted.report.promptTokens + drafted.report.tokens.length)
+    expect(
+      (await model.generate(Array(250).fill(5), { draft, maxTokens: 30 }).text()).length,
+    ).toBeGreaterThan(0)
+  })
+
+  it('refuses a model of another vocabulary, and one that cannot take tokens back', async () => {
+    using draft = await load(fixture('models/llama-gqa-tied'), { tokenizer: false })
+    expect(() => model.generate(prompt, { draft })).toThrow(/a vocabulary of 320 tokens, this one of 2048/)
+    using recurrent = await load(fixture('models/lfm2'), { tokenizer: false })
+    expect(() => model.generate(prompt, { draft: recurrent })).toThrow(/a short-conv cannot take tokens back/)
   })
 })
 

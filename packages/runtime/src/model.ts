@@ -4,6 +4,7 @@ import type { Backend } from './backend/backend.ts'
 import type { WeightForm } from './backend/weight.ts'
 import { Chat, type ChatOptions } from './chat.ts'
 import type { Decoder } from './decoder.ts'
+import { DraftedSession } from './drafted-session.ts'
 import { Generation } from './generation.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 import { Session } from './session.ts'
@@ -19,6 +20,13 @@ export interface ModelParts {
 export interface GenerateTextOptions extends GenerateOptions {
   /** The session to go on in; a new one, freed at the end, unless told otherwise. */
   readonly session?: Session | undefined
+  /**
+   * A smaller model of the same vocabulary, which drafts tokens that this one then checks all at once: speculative decoding.
+   * The text is what this model would have written (greedily), or distributed as that (drawn).
+   */
+  readonly draft?: Model | undefined
+  /** Tokens that it drafts at a time; default 4. */
+  readonly draftTokens?: number | undefined
 }
 
 /** A model ready to run: its weights in one memory, shared by all chats and sessions. */
@@ -86,14 +94,26 @@ export class Model implements Disposable {
    * for await (const text of model.generate('The capital of France is', { maxTokens: 32 })) process.stdout.write(text)
    */
   generate(prompt: string | readonly number[], options: GenerateTextOptions = {}): Generation {
-    const { session: given, ...rest } = options
+    const { session: given, draft, draftTokens = 4, ...rest } = options
+    if (draft) this.#checkDraft(draft)
     const ids = typeof prompt === 'string' ? this.#tokenizer().encode(prompt, { special: true }) : [...prompt]
-    let own: Session | undefined
+    const own: Session[] = []
+    const make = (model: Model) => {
+      const session = model.session()
+      own.push(session)
+      return session
+    }
     const { tokenizer, eos, config } = this
     const source = {
       ...{ tokenizer, eos, maxPositions: config.maxPositions },
-      start: () => ({ session: given ?? (own = this.session()), prompt: ids }),
-      done: () => own?.dispose(),
+      start: () => {
+        const session = given ?? make(this)
+        if (!draft) return { session, prompt: ids }
+        return { session: new DraftedSession(session, make(draft), draftTokens), prompt: ids }
+      },
+      done: () => {
+        for (const session of own) session.dispose()
+      },
     }
     return new Generation(source, rest)
   }
@@ -143,6 +163,21 @@ export class Model implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose()
+  }
+
+  #checkDraft({ config }: Model): void {
+    for (const { mixer } of [...config.layerSpecs, ...this.config.layerSpecs]) {
+      if (mixer.kind === 'attention') continue
+      throw new ReallmError('unsupported', `${mixer.output.name}: a ${mixer.kind} cannot take tokens back`, {
+        hint: 'draft for models, and with models, whose layers all attend',
+      })
+    }
+    if (config.vocabSize === this.config.vocabSize) return
+    throw new ReallmError(
+      'bad-option',
+      `the draft model has a vocabulary of ${config.vocabSize} tokens, this one of ${this.config.vocabSize}`,
+      { hint: 'draft with a smaller model of the same family' },
+    )
   }
 
   #tokenizer(): TextTokenizer {

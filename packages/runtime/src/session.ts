@@ -42,6 +42,11 @@ export class Session implements Disposable {
     return this.#decoder.backend.ahead
   }
 
+  /** Tokens that fit the model. */
+  get maxPositions(): number {
+    return this.#decoder.config.maxPositions
+  }
+
   /** Bytes of its keys and values. */
   get bytes(): number {
     return this.#state.bytes

@@ -18,7 +18,7 @@ export interface Inference {
   readonly threads: number
   readonly build: KernelBuild
   /** Ends the helper threads. */
-  close(): void
+  dispose(): void
 }
 
 interface Exports extends InferenceKernels {
@@ -45,7 +45,7 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   if (!started) {
     const { referenceInference } = await import('../reference/inference.ts')
     const arena = new Arena(reserveMemory(MOST_PAGES, false))
-    return { kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', close() {} }
+    return { kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', dispose() {} }
   }
   const { module, kernels, arena, build } = started
   const { memory } = arena
@@ -61,12 +61,12 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   }
   const threads = helpers.length + 1
   kernels.setThreads(threads, +canSleep())
-  const close = () => {
+  const dispose = () => {
     if (helpers.length > 0) kernels.stop()
     kernels.setThreads(1, 0)
     for (const helper of helpers.splice(0)) helper.terminate()
   }
-  return { kernels, arena, threads, build, close }
+  return { kernels, arena, threads, build, dispose }
 }
 
 interface Started {

@@ -1,5 +1,5 @@
 import { type MatrixShape, sizeOf } from '@reallm/tensor-io'
-import { projectionsOf } from '@reallm/tensor-io/models'
+import { projectionGroups, projectionsOf } from '@reallm/tensor-io/models'
 import { allTensors, linearModules, type TransformerConfig } from '@reallm/transformer'
 
 /** A matrix of a model, to be stored. */
@@ -10,6 +10,8 @@ export interface MatrixModule {
   readonly kind: string
   /** `[out, in]` */
   readonly shape: MatrixShape
+  /** First of its projection group: those that read one input draw from one seed, so that it is rotated once for all. */
+  readonly group?: string
   /** Index of its layer; absent for embedding and head. */
   readonly layer?: number
   /** Rows of an attention head, for attention's matrices; columns of `o_proj`. */
@@ -47,10 +49,13 @@ export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): M
   for (let i = 0; i < layers; i++) {
     const { mixer } = config.layerSpecs[i]
     const inHeads = new Set([...projectionsOf(mixer).map(({ module }) => module.name), mixer.output.name])
+    const { mixer: first, ffn: second } = projectionGroups(config.layerSpecs[i])
+    const groups = [...first, ...second].map(group => group.map(({ name }) => name))
     for (const { name, shape } of linearModules(config, i)) {
+      const [group] = groups.find(names => names.includes(name))!
       const kind = name.slice(name.lastIndexOf('.') + 1)
       const attention = mixer.kind === 'attention' && inHeads.has(name) && { headDim: mixer.headDim }
-      matrices.push({ name, shape, kind, layer: i, ...attention })
+      matrices.push({ name, shape, kind, group, layer: i, ...attention })
     }
   }
   if (scope === 'all' && !tiedHead) matrices.push(vocabularyMatrix('lm_head', 'lm_head'))

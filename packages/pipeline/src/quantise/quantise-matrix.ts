@@ -33,7 +33,7 @@ export async function quantiseMatrix(
     effort,
     configurations: [{ id: configuration.id, shared: await decoders.of(module, configuration) }],
     w: weights ?? (await readMatrix(model.weights, `${module.name}.weight`)),
-    seed: seedFor(settings.seed, module.name),
+    seed: seedFor(settings.seed, module.group ?? module.name),
     // Networks know no feedback.
     compareFeedback: recipe.quantise.kind === 'perMatrix' && recipe.quantise.errorFeedback && !trains,
     checkpoints: training,

@@ -117,7 +117,7 @@ function measures(
       effort,
       configurations: await Promise.all(tries),
       w,
-      seed: seedFor(seed, module.name),
+      seed: seedFor(seed, module.group ?? module.name),
       hessian: needsHessians(recipe) ? hessians.rounding : undefined,
     })
     return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))

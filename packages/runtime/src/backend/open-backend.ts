@@ -14,6 +14,9 @@ export interface BackendOptions {
   readonly kvCache?: 'f32' | 'int8' | undefined
 }
 
+/** Milliseconds that a pass may keep a page's main thread from painting. */
+const PAGE_PAUSE = 30
+
 /**
  * Starts a backend. A page fetches the code of the one that it runs.
  *
@@ -21,7 +24,8 @@ export interface BackendOptions {
  */
 export async function openBackend({ device = 'wasm', ...options }: BackendOptions): Promise<Backend> {
   if (device === 'reference') return (await import('./reference/reference-backend.ts')).referenceBackend()
-  const wasm = async () => (await import('./wasm/wasm-backend.ts')).wasmBackend(options)
+  const pauseAfter = 'window' in globalThis ? PAGE_PAUSE : undefined
+  const wasm = async () => (await import('./wasm/wasm-backend.ts')).wasmBackend({ ...options, pauseAfter })
   if (device === 'wasm') return wasm()
   const { findGpuOnce, openWebGpu } = await import('./webgpu/open.ts')
   if (device === 'webgpu') return openWebGpu()

@@ -70,10 +70,50 @@ export function sample(
 }
 
 function drawn(scores: ArrayLike<number>, options: SampleOptions, random: Pick<Random, 'uniform'>): number {
+  const { ids, weightOf, total } = candidates(scores, options)
+  if (isGreedy(options)) return ids[0]
+  let left = random.uniform() * total
+  for (const id of ids) {
+    left -= weightOf(id)
+    if (left < 0) return id
+  }
+  return ids[ids.length - 1]
+}
+
+const isGreedy = ({ temperature = 0, topK }: SampleOptions): boolean => temperature === 0 || topK === 1
+
+/** Tokens that may be drawn, and how often relative to each other. */
+export interface Distribution {
+  readonly ids: readonly number[]
+  /** Of one of `ids`. */
+  weightOf(id: number): number
+  /** Sum of the weights. */
+  readonly total: number
+}
+
+/**
+ * What `sample` draws from.
+ *
+ * @throws `bad-option` as `sample` does
+ */
+export function distribution(
+  logits: ArrayLike<number>,
+  options: SampleOptions,
+  previous: Iterable<number> = [],
+): Distribution {
+  const { repetitionPenalty = 1 } = options
+  check(options)
+  return candidates(
+    repetitionPenalty === 1 ? logits : penalised(logits, repetitionPenalty, previous),
+    options,
+  )
+}
+
+function candidates(scores: ArrayLike<number>, options: SampleOptions): Distribution {
   const { temperature = 0, topK = 0, topP = 1, minP = 0 } = options
   let best = 0
   for (let i = 1; i < scores.length; i++) if (scores[i] > scores[best]) best = i
-  if (temperature === 0 || topK === 1) return best
+  if (isGreedy(options)) return { ids: [best], weightOf: () => 1, total: 1 }
 
   const weightOf = (i: number) => Math.exp((scores[i] - scores[best]) / temperature)
   const above = (depth: number): number[] => {
@@ -104,12 +144,7 @@ function drawn(scores: ArrayLike<number>, options: SampleOptions, random: Pick<R
     ids.length = kept
     total = reached
   }
-  let left = random.uniform() * total
-  for (let at = 0; at < ids.length; at++) {
-    left -= weightOf(ids[at])
-    if (left < 0) return ids[at]
-  }
-  return ids[ids.length - 1]
+  return { ids, weightOf, total }
 }
 
 const likeliest = (ids: number[], scores: ArrayLike<number>): number[] =>

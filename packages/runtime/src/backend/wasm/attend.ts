@@ -95,7 +95,7 @@ export class RopeAngles {
     }
   }
 
-  free(): void {
+  dispose(): void {
     for (const { queries, keys } of this.#angles.values()) {
       for (const { cos, sin } of new Set([queries, keys])) {
         this.#engine.arena.free(cos)

@@ -4,6 +4,7 @@ import {
   type InferenceOptions,
   type Pointer,
 } from '@reallm/kernels/inference'
+import { Turns } from './turns.ts'
 
 /** Tokens that go through the layers together when a prompt is read. */
 export const BATCH = 64
@@ -23,6 +24,7 @@ export class Activations {
   readonly #engine: Engine
   #quantised: { values: Pointer; scales: Pointer } | undefined
   #fresh = false
+  #version = 0
 
   constructor(engine: Engine, width: number) {
     this.#engine = engine
@@ -30,9 +32,15 @@ export class Activations {
     this.at = engine.allocateFloats(BATCH * roundUp(width, 4))
   }
 
+  /** Rises whenever the floats have changed. */
+  get version(): number {
+    return this.#version
+  }
+
   /** To be called when the floats have changed. */
   changed(): this {
     this.#fresh = false
+    this.#version++
     return this
   }
 
@@ -52,19 +60,27 @@ export class Activations {
   }
 }
 
+export interface EngineOptions extends InferenceOptions {
+  /** Milliseconds after which a pass lets other work of its thread go on; default never. */
+  readonly pauseAfter?: number | undefined
+}
+
 /** The kernels, their memory, and scratch space that layers share. */
 export class Engine {
   readonly inference: Inference
+  readonly turns: Turns
   readonly #scratch = new Map<string, Activations>()
+  readonly #derived = new Map<Activations, { from: Activations; version: number; by: number }>()
   readonly #constants = new Map<string, Pointer>()
   readonly #spaces = new Map<string, { at: Pointer; bytes: number }>()
 
-  private constructor(inference: Inference) {
+  private constructor(inference: Inference, turns: Turns) {
     this.inference = inference
+    this.turns = turns
   }
 
-  static async start(options: InferenceOptions): Promise<Engine> {
-    return new Engine(await createInference(options))
+  static async start({ pauseAfter = Number.POSITIVE_INFINITY, ...options }: EngineOptions): Promise<Engine> {
+    return new Engine(await createInference(options), new Turns(pauseAfter))
   }
 
   get kernels() {
@@ -93,6 +109,20 @@ export class Engine {
     const found = this.#scratch.get(key) ?? new Activations(this, width)
     this.#scratch.set(key, found)
     return found.changed()
+  }
+
+  /**
+   * Scratch activations that `compute` fills from others, `by` numbering how. They are kept while those stay as they are, for
+   * all layers that want the same.
+   */
+  derived(purpose: string, from: Activations, by: number, compute: (to: Activations) => void): Activations {
+    const key = `${purpose} ${from.width}`
+    const to = this.#scratch.get(key) ?? this.scratch(purpose, from.width)
+    const last = this.#derived.get(to)
+    if (last?.from === from && last.version === from.version && last.by === by) return to
+    compute(to.changed())
+    this.#derived.set(to, { from, version: from.version, by })
+    return to
   }
 
   /** Values that never change, uploaded once. */

@@ -6,8 +6,10 @@ import type { Linear } from './linear/linear.ts'
 /** A weight of this backend. */
 export class WasmWeight implements Weight {
   readonly linear: Linear
+  readonly #engine: Engine
 
-  constructor(linear: Linear) {
+  constructor(engine: Engine, linear: Linear) {
+    this.#engine = engine
     this.linear = linear
   }
 
@@ -28,7 +30,7 @@ export class WasmWeight implements Weight {
   }
 
   [Symbol.dispose](): void {
-    this.linear.dispose()
+    this.#engine.turns.afterwards(() => this.linear.dispose())
   }
 }
 
@@ -45,7 +47,7 @@ export class WasmVector implements Vector {
   }
 
   [Symbol.dispose](): void {
-    this.#engine.arena.free(this.at)
+    this.#engine.turns.afterwards(() => this.#engine.arena.free(this.at))
   }
 }
 

@@ -15,8 +15,12 @@ import type { Compiler, Step } from './step.ts'
 /** Compiles layers that keep a state; fetched for models that have such. */
 export type CompileRecurrent = (compiler: Compiler, op: RecurrentOp) => Step
 
+/** Tokens whose logits are computed together: vocabularies are large. */
+const HEAD_TOKENS = 8
+
 /** Ops as calls of kernels, their addresses known. */
 export class WasmProgram implements Program {
+  readonly #engine: Engine
   readonly #angles: RopeAngles
   readonly #steps: readonly Step[]
   readonly #logitsOf: LogitsOf
@@ -27,6 +31,7 @@ export class WasmProgram implements Program {
     const compiler = slotCompiler(engine)
     const last = ops.at(-1)
     if (last?.kind !== 'head') throw new ReallmError('bad-option', 'a program ends with its head')
+    this.#engine = engine
     this.#angles = new RopeAngles(engine)
     this.#steps = ops
       .slice(0, -1)
@@ -39,43 +44,54 @@ export class WasmProgram implements Program {
     this.#vocabSize = last.weight.rows
   }
 
-  async read(batch: Batch): Promise<void> {
-    this.#run(batch)
+  read(batch: Batch): Promise<void> {
+    return this.#engine.turns.take(() => this.#run(batch))
   }
 
-  async logits(batch: Batch, of: 'last' | 'all'): Promise<Float32Array> {
-    this.#run(batch)
-    const tokens = batch.ids.length
-    if (of === 'last') return this.#logitsOf(tokens - 1).slice()
-    const all = new Float32Array(tokens * this.#vocabSize)
-    for (let t = 0; t < tokens; t++) all.set(this.#logitsOf(t), t * this.#vocabSize)
-    return all
+  logits(batch: Batch, of: 'last' | 'all'): Promise<Float32Array> {
+    return this.#engine.turns.take(async () => {
+      await this.#run(batch)
+      const tokens = batch.ids.length
+      if (of === 'last') return this.#logitsOf(tokens - 1, 1).slice()
+      const all = new Float32Array(tokens * this.#vocabSize)
+      for (let t = 0; t < tokens; t += HEAD_TOKENS) {
+        all.set(this.#logitsOf(t, Math.min(HEAD_TOKENS, tokens - t)), t * this.#vocabSize)
+        if (this.#engine.turns.isLong) await this.#engine.turns.pause()
+      }
+      return all
+    })
   }
 
-  async sample(batch: Batch, { options, previous, draws }: Choice): Promise<readonly number[]> {
-    const chosen: number[] = []
-    let { ids } = batch
-    for (const draw of draws) {
-      this.#run({ ...batch, ids })
-      const known = (options.repetitionPenalty ?? 1) === 1 ? [] : [...previous, ...chosen]
-      const id = sample(this.#logitsOf(ids.length - 1), options, { uniform: () => draw }, known)
-      chosen.push(id)
-      ids = [id]
-    }
-    return chosen
+  sample(batch: Batch, { options, previous, draws }: Choice): Promise<readonly number[]> {
+    return this.#engine.turns.take(async () => {
+      const chosen: number[] = []
+      let { ids } = batch
+      for (const draw of draws) {
+        await this.#run({ ...batch, ids })
+        const known = (options.repetitionPenalty ?? 1) === 1 ? [] : [...previous, ...chosen]
+        const id = sample(this.#logitsOf(ids.length - 1, 1), options, { uniform: () => draw }, known)
+        chosen.push(id)
+        ids = [id]
+      }
+      return chosen
+    })
   }
 
   [Symbol.dispose](): void {
-    this.#angles.free()
+    this.#engine.turns.afterwards(() => this.#angles.dispose())
   }
 
-  #run({ ids, state, length }: Batch): void {
+  async #run({ ids, state, length }: Batch): Promise<void> {
+    const { turns } = this.#engine
     const own = state as WasmState
     const tokens = ids.length
     own.reserve(own.length + tokens)
     const pass = { ids, tokens, state: own, length }
     this.#angles.prepare(pass)
-    for (const step of this.#steps) step(pass)
+    for (const step of this.#steps) {
+      step(pass)
+      if (turns.isLong) await turns.pause()
+    }
     own.length += tokens
   }
 }

@@ -12,10 +12,12 @@ export type KvForm = 'f32' | 'int8'
 /** What the layers remember of one text. Where some do not attend, it cannot go back. */
 export class WasmState implements State {
   length = 0
+  readonly #engine: Engine
   readonly #caches = new Map<number, KvCache>()
   readonly #memories = new Map<number, RecurrentMemory>()
 
   constructor(engine: Engine, mixers: readonly Mixer[], form: KvForm) {
+    this.#engine = engine
     const Cache = form === 'f32' ? FloatCache : PagedCache
     for (const [i, mixer] of mixers.entries()) {
       if (mixer.kind === 'attention') this.#caches.set(i, new Cache(engine, mixer))
@@ -51,7 +53,9 @@ export class WasmState implements State {
 
   [Symbol.dispose](): void {
     this.length = 0
-    for (const layer of this.#layers) layer.dispose()
+    this.#engine.turns.afterwards(() => {
+      for (const layer of this.#layers) layer.dispose()
+    })
   }
 
   get #layers(): readonly (KvCache | RecurrentMemory)[] {

@@ -1,10 +1,9 @@
-import type { InferenceOptions } from '@reallm/kernels/inference'
 import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
 import type { Backend, Program, State } from '../backend.ts'
 import type { Op } from '../op.ts'
 import { isRecurrent } from '../recurrent-op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
-import { BATCH, Engine } from './engine.ts'
+import { BATCH, Engine, type EngineOptions } from './engine.ts'
 import { linearOf, WasmVector, WasmWeight } from './held.ts'
 import { adapted } from './linear/adapted.ts'
 import { encodedLinear, isKnown } from './linear/encoded.ts'
@@ -22,7 +21,7 @@ export async function wasmBackend({ kvCache = 'f32', ...options }: WasmOptions =
   return new WasmBackend(await Engine.start(options), kvCache)
 }
 
-export interface WasmOptions extends InferenceOptions {
+export interface WasmOptions extends EngineOptions {
   /** Default `f32`. */
   readonly kvCache?: KvForm | undefined
 }
@@ -62,13 +61,18 @@ class WasmBackend implements Backend {
       form === 'f32'
         ? floatWriter(this.#engine, rows, cols)
         : integerWriter(this.#engine, rows, cols, form === 'int8' ? 1 : 2)
-    if (source.kind === 'floats') return new WasmWeight(await written(this.#engine, source, writer))
+    if (source.kind === 'floats')
+      return new WasmWeight(this.#engine, await written(this.#engine, source, writer))
     const encodedForm = form === 'packed' ? 'packed' : form === 'f32' ? 'written' : 'exact'
-    return new WasmWeight(await encodedLinear(this.#engine, source.stored, { form: encodedForm, writer }))
+    return new WasmWeight(
+      this.#engine,
+      await encodedLinear(this.#engine, source.stored, { form: encodedForm, writer }),
+    )
   }
 
   async adapted(base: Weight, change: AdapterModule): Promise<Weight> {
-    return new WasmWeight(adapted(this.#engine, linearOf(base), change))
+    const made = await this.#engine.turns.take(() => adapted(this.#engine, linearOf(base), change))
+    return new WasmWeight(this.#engine, made)
   }
 
   vector(values: Float32Array): Vector {
@@ -86,7 +90,7 @@ class WasmBackend implements Backend {
 
   /** Ends the helper threads; the memory goes when nothing refers to it any more. */
   [Symbol.dispose](): void {
-    this.#engine.inference.close()
+    this.#engine.inference.dispose()
   }
 }
 

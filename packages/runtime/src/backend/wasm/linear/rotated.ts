@@ -16,7 +16,7 @@ interface RotationSides {
 
 /**
  * A matrix whose stored form is rotated by signs and Hadamard transforms: `W = S_out T W' T S_in`. The activations are
- * rotated instead of the weights.
+ * rotated instead of the weights, once for all matrices of one input that have the same seed.
  */
 function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: RotationSides): Linear {
   const { kernels, arena } = engine
@@ -32,9 +32,10 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
     apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
       let rotatedInput = x
       if (inputSigns !== undefined) {
-        rotatedInput = engine.scratch('rotated input', cols)
-        kernels.multiplyRows(x.at, inputSigns, rotatedInput.at, tokens, cols)
-        transform(engine, rotatedInput.at, tokens, cols)
+        rotatedInput = engine.derived('rotated input', x, seed, ({ at }) => {
+          kernels.multiplyRows(x.at, inputSigns, at, tokens, cols)
+          transform(engine, at, tokens, cols)
+        })
       }
       if (outputSigns === undefined) return inner.apply(rotatedInput, y, ldy, tokens, accumulate)
       const out = engine.scratch('rotated output', rows).at
