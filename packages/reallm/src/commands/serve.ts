@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { basename } from 'node:path'
+import type { Device } from '@reallm/runtime'
 import { Command } from 'commander'
 import { type Io, warningsOn } from '../io.ts'
 import { publicKeyOption, readKey } from '../key-file.ts'
-import { parseNumber, parseSize, parseWhole } from '../options.ts'
+import { deviceOption, parseNumber, parseSize, parseWhole } from '../options.ts'
 
 interface Options {
   host: string
@@ -11,6 +12,7 @@ interface Options {
   name?: string | undefined
   adapter?: string | undefined
   publicKey?: string | undefined
+  device: Device
   threads?: number | undefined
   parallel: number
   queue: number
@@ -34,6 +36,7 @@ export const serveCommand = (io: Io): Command =>
     .option('--name <name>', 'what clients call the model (default: the last part of <model>)')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option(...publicKeyOption)
+    .addOption(deviceOption())
     .option('--threads <number>', 'threads that compute (default: 1)', parseWhole(1))
     .option('--parallel <number>', 'texts that are written at a time', parseWhole(1), 4)
     .option(
@@ -70,11 +73,22 @@ begun end.
     .action(async (spec: string, options: Options) => {
       const { loadModel } = await import('../load.ts')
       const { serve } = await import('@reallm/serve')
-      const { adapter, publicKey: _, threads, queue, origin, log, name = nameOf(spec), ...rest } = options
+      const {
+        adapter,
+        publicKey: _,
+        device,
+        threads,
+        queue,
+        origin,
+        log,
+        name = nameOf(spec),
+        ...rest
+      } = options
       const loading = {
         signal: io.signal,
         onProgress: warningsOn(io),
         adapter,
+        device,
         threads,
         publicKey: await readKey(options.publicKey),
       }

@@ -32,6 +32,9 @@ export const chatFields = z.strictObject({
   max_completion_tokens: z.int().min(1).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
+  // variables of the chat template
+  chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),
+  reasoning_effort: z.string().nullish(),
   tools: z.array(tool).max(128).nullish(),
   tool_choice: z
     .union([
@@ -64,6 +67,13 @@ export function messagesOf({ messages }: ChatFields): ChatMessage[] {
     })
     return { ...said, role: 'assistant', tool_calls }
   })
+}
+
+/** Variables of the chat template, like `enable_thinking`. */
+export function variablesOf({ chat_template_kwargs, reasoning_effort }: ChatFields): Record<string, unknown> {
+  const variables = { ...chat_template_kwargs }
+  if (typeof reasoning_effort === 'string') variables.reasoning_effort = reasoning_effort
+  return variables
 }
 
 /** Functions that the answer may call, and whether it has to call one. */

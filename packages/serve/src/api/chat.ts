@@ -7,7 +7,7 @@ import { anyObject, type Rule, schemaRule } from '../grammar/index.ts'
 import type { TokenLogprob } from '../logprobs.ts'
 import { callRule } from '../tools/tool-call.ts'
 import { answer, type Env, type Form, type Part, type Service } from './answer.ts'
-import { type ChatFields, chatFields, messagesOf, toolsOf } from './chat-fields.ts'
+import { type ChatFields, chatFields, messagesOf, toolsOf, variablesOf } from './chat-fields.ts'
 import { samplingOf } from './fields.ts'
 import { readBody } from './read-body.ts'
 
@@ -38,7 +38,10 @@ export async function chat(c: Context<Env>, service: Service): Promise<Response>
 function promptOf({ generator }: Service, fields: ChatFields, tools: readonly ChatTool[]): string {
   const messages = messagesOf(fields)
   try {
-    return generator.tokenizer.chat(messages, { tools: tools.length > 0 ? tools : undefined })
+    return generator.tokenizer.chat(messages, {
+      tools: tools.length > 0 ? tools : undefined,
+      variables: variablesOf(fields),
+    })
   } catch (error) {
     // the template refuses these messages, or there is none
     if (!(error instanceof ReallmError)) throw error
