@@ -64,7 +64,7 @@ const gpuBackend = 'runtime/src/backend/webgpu/open.ts'
 describe.each([
   ['tensor-io', '{ openModel }', 10, 27],
   ['kernels', '{ matmul }', 17, 50],
-  ['vq', '{ trellis }', 43, 63],
+  ['vq', '{ trellis }', 43, 75],
   ['lowrank', '{ lowrank }', 27, 35],
   ['runtime', '{ load }', 66, 66, [wasmBackend]],
   ['transformer', '{ openWeights, useBackend }', 25, 34],

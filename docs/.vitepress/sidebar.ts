@@ -8,6 +8,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       { text: 'Quick start in Node', link: '/guides/node' },
       { text: 'Quick start in the browser', link: '/guides/browser' },
       { text: 'Choosing bits', link: '/guides/choosing-bits' },
+      { text: 'Which target?', link: '/guides/targets' },
       { text: 'Reading a report', link: '/guides/reading-a-report' },
       { text: 'From and to Hugging Face, GGUF', link: '/guides/converting' },
       { text: 'Model families', link: '/guides/families' },

@@ -5,7 +5,7 @@
  *     [--rows blocks-2,blocks-3,blocks-4,45MB,56MB,62MB,70MB] [--effort normal] [--windows 24] [--backend native]
  *     [--artifacts name=DIR,…] [--record]
  *
- * Rows: `blocks-N` stores the blocks' matrices with N bits per weight and leaves embeddings and head as they are; a size is
+ * Rows: `gguf-70MB` is a GGUF file of this size (`--target gguf`). `blocks-N` stores the blocks' matrices with N bits per weight and leaves embeddings and head as they are; a size is
  * that of the whole file. Artifacts stay in FOLDER; those that are there are not made again, interrupted ones resume.
  * `--artifacts` measures others beside them, such as fine-tuned ones.
  *
@@ -74,16 +74,19 @@ const rows = []
 const kept = values.artifacts.split(',').filter(Boolean)
 const made = values.rows.split(',').filter(Boolean)
 for (const [name, folder] of [
-  ...made.map(name => [name, join(out, `${name}-${values.effort}`)]),
+  ...made.map(name => [name, join(out, `${name}-${values.effort}${isGguf(name) ? '.gguf' : ''}`)]),
   ...kept.map(pair => pair.split('=')),
 ]) {
   if (!(await exists(folder))) await compressed(name, folder)
-  const json = await readFile(join(folder, 'reallm-report.json'), 'utf8').catch(() => undefined)
+  const reportPath = isGguf(name)
+    ? folder.replace(/gguf$/, 'reallm-report.json')
+    : join(folder, 'reallm-report.json')
+  const json = await readFile(reportPath, 'utf8').catch(() => undefined)
   const report = json === undefined ? undefined : (JSON.parse(json) as CompressReport)
   const { seconds, cpuSeconds, peakMemory } = report ?? {}
   const { perplexity, ...measured } = await evaluated(name, folder, model)
   rows.push({
-    ...{ program: 'reallm', name: titleOf(name), ...measured, perplexity },
+    ...{ program: isGguf(name) ? 'reallm, GGUF' : 'reallm', name: titleOf(name), ...measured, perplexity },
     ...{ ratio: perplexity / original.perplexity, bitsPerWeight: report?.size.bitsPerWeight },
     ...{ seconds, cpuSeconds, peakMemory },
   })
@@ -91,12 +94,16 @@ for (const [name, folder] of [
 finish(rows)
 if (process.env.LLAMA_CPP) finishOthers(await ggufTypes(process.env.LLAMA_CPP))
 
+function isGguf(name: string): boolean {
+  return name.startsWith('gguf-')
+}
+
 /** `56MB` → `56 MB`; `blocks-3` → `3.0 bits in the blocks`; the effort where it is not `normal`. */
 function titleOf(name: string): string {
   const blocks = /^blocks-([\d.]+)$/.exec(name)
   const title = blocks
     ? `${Number(blocks[1]).toFixed(1)} bits in the blocks`
-    : name.replace(/(\d)MB$/, '$1 MB')
+    : name.replace(/^gguf-/, '').replace(/(\d)MB$/, '$1 MB')
   return values.effort === 'normal' ? title : `${title}, \`${values.effort}\``
 }
 
@@ -121,7 +128,8 @@ async function compressed(name: string, folder: string): Promise<void> {
   const blocks = /^blocks-([\d.]+)$/.exec(name)
   const args = [
     ...[cli, 'compress', model!, '-o', folder, '--calib', calib!, '--effort', values.effort],
-    ...(blocks ? ['--blocks-only', '-b', blocks[1]] : ['--target-size', name]),
+    ...(blocks ? ['--blocks-only', '-b', blocks[1]] : ['--target-size', name.replace(/^gguf-/, '')]),
+    ...(isGguf(name) ? ['--target', 'gguf'] : []),
     ...(values.backend ? ['--backend', values.backend] : []),
     ...((await exists(`${folder}.work`)) ? ['--resume'] : []),
   ]

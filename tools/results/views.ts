@@ -29,6 +29,12 @@ export const views: Readonly<Record<string, View>> = {
     falling: 'bytes',
     brief: true,
   },
+  targets: {
+    from: 'quality',
+    columns: ['program', 'name', 'bytes', 'perplexity', 'kl', 'top1'],
+    where: ({ program }) => program === 'reallm, GGUF' || program === 'llama.cpp',
+    falling: 'bytes',
+  },
   'quality-tuned': {
     from: 'quality',
     columns: ['name', 'bytes', 'perplexity', 'ratio'],
