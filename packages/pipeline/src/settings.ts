@@ -1,6 +1,6 @@
 import { type LongWork, ReallmError } from '@reallm/tensor-io'
 import type { Scope } from './open/model-parts.ts'
-import { type TargetName, targetNames } from './output/target.ts'
+import { type TargetName, targetNames } from './output/target-name.ts'
 import { type Effort, efforts, type Recipe } from './recipes/recipe.ts'
 import { builtInRecipe } from './recipes/recipes.ts'
 

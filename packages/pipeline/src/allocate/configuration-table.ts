@@ -1,10 +1,10 @@
 import { bitsOf, SMALLEST_SHARED, type StorageCost } from '@reallm/tensor-io'
 import { sharingKey } from '../encoder/shared-decoders.ts'
 import type { MatrixModule, ModelParts } from '../open/model-parts.ts'
-import type { Target } from '../output/target.ts'
 import type { Configuration } from '../recipes/configuration.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
+import type { StoredSizes } from './stored-sizes.ts'
 
 /** A configuration of a matrix with its exact size. */
 interface SizedConfiguration {
@@ -31,22 +31,22 @@ export interface ConfigurationTable {
 /** Sizes of all configurations of a model's matrices, to the byte. */
 export function listConfigurations(
   parts: ModelParts,
-  target: Target,
+  sizes: StoredSizes,
   { recipe, effort }: Settings,
 ): ConfigurationTable {
   const sharedBytes = new Map<string, number>()
   const configurations = parts.matrices.map(module =>
-    configurationsFor(recipe, module, effort).map(each => sized(module, each, target, sharedBytes)),
+    configurationsFor(recipe, module, effort).map(each => sized(module, each, sizes, sharedBytes)),
   )
   const groups =
     recipe.allocate === 'uniform' ? uniformGroups(parts, configurations) : parts.matrices.map((_, i) => [i])
-  return { parts, configurations, sharedBytes, groups, fixedBytes: target.fixedBytes }
+  return { parts, configurations, sharedBytes, groups, fixedBytes: sizes.fixedBytes }
 }
 
 function sized(
   module: MatrixModule,
   configuration: Configuration,
-  { storedBytes }: Target,
+  { storedBytes }: StoredSizes,
   sharedBytes: Map<string, number>,
 ): SizedConfiguration {
   const cost = configuration.cost(module.shape)

@@ -5,7 +5,8 @@ import { modelCard } from './model-card.ts'
 import type { CompressReport } from './report.ts'
 import { reportFiles } from './report-files.ts'
 import { reportHtml } from './report-html.ts'
-import type { TargetName, UnpublishedModel } from './target.ts'
+import type { UnpublishedModel } from './target.ts'
+import type { TargetName } from './target-name.ts'
 
 /** Adds report, page and (for an artifact) model card, and moves everything to its place. */
 export async function publishModel(

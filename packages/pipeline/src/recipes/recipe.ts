@@ -3,7 +3,7 @@ import { bitsOf, type EncodedMatrix, type LongWork, type Matrix, ReallmError } f
 import type { ModelWeights, TransformerConfig, Weights } from '@reallm/transformer'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { MatrixModule } from '../open/model-parts.ts'
-import type { TargetName } from '../output/target.ts'
+import type { TargetName } from '../output/target-name.ts'
 import type { TunedLayer } from '../quantise/tuned-layer.ts'
 import type { Configuration } from './configuration.ts'
 

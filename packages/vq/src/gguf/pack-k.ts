@@ -1,5 +1,5 @@
 import { putCrumbs, putHalf } from './pack-small.ts'
-import type { ScalarBlock } from './scalar-types.ts'
+import type { ScalarBlock } from './scalar-block.ts'
 
 export function packQ2K(
   { codes, step, shift, scales, mins }: ScalarBlock,

@@ -1,4 +1,4 @@
-import type { LatticeBlock } from './lattice-types.ts'
+import type { LatticeBlock } from './lattice-block.ts'
 import { putHalf } from './pack-small.ts'
 
 /** Ors a whole number of up to 32 bits into bytes, the lowest first. */

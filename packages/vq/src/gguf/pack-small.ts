@@ -1,4 +1,4 @@
-import type { ScalarBlock } from './scalar-types.ts'
+import type { ScalarBlock } from './scalar-block.ts'
 
 /** Writes a half float, given as its bits. */
 export function putHalf(out: Uint8Array, at: number, half: number): void {

@@ -1,7 +1,8 @@
 import type { Matrix } from '@reallm/tensor-io'
 import { errorOf, type Fit, fitStep, fitStepAndShift, type Group } from './fit-group.ts'
 import { halfBits, toHalf } from './half.ts'
-import type { ScalarBlock, ScalarType } from './scalar-types.ts'
+import type { ScalarBlock } from './scalar-block.ts'
+import type { ScalarType } from './scalar-types.ts'
 
 /** Steps and codes of the blocks of a matrix, chosen from left to right. */
 export interface Blocks {

@@ -14,17 +14,7 @@ import {
   packTq1_0,
   packTq2_0,
 } from './pack-small.ts'
-
-/** A block to be packed: codes are indices of levels, `scales` and `mins` those of its groups. */
-export interface ScalarBlock {
-  readonly codes: Uint8Array
-  /** Half floats as their bits, of the block. */
-  readonly step: number
-  readonly shift: number
-  /** Whole numbers that the block's step and shift are multiplied by. */
-  readonly scales: Int16Array
-  readonly mins: Int16Array
-}
+import type { ScalarBlock } from './scalar-block.ts'
 
 /** How a block's groups store their steps and shifts. */
 export interface ScalarType {
