@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { load } from '@reallm/runtime'
+import type { HuggingFaceConfig } from '@reallm/tensor-io/models'
 import { byteLevelTokenizer, fixture, openLlamaCpp, writeRandomModel } from '@reallm/testing'
 import { workFolder } from '@reallm/testing/work-folder'
 import { openWeights } from '@reallm/transformer'
@@ -52,29 +53,55 @@ test('a GGUF file within its size, of the types that the widths allow, with its 
   for (const { codec } of matrices) expect(types).toContain(codec)
 })
 
-test.skipIf(typeof llama === 'string')(
-  'llama.cpp loads it without a warning, and writes what the runtime writes',
-  async () => {
-    if (typeof llama === 'string') return
-    const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
-    const path = join(folder, 'tiny.gguf')
-    await compress(tiny, { ...options, to: path, bits: 6 })
-    const [prompt] = await llama.tokenize(path, ['Once upon a time there was a little girl'])
-    const { ids, warnings } = await llama.greedy(path, prompt, 12)
-    expect(warnings).toEqual([])
-    const model = await load(path, { weights: 'f32' })
-    const session = model.session()
-    const wanted: number[] = []
-    let next: readonly number[] = prompt
-    for (let i = 0; i < 12; i++) {
-      const logits = (await session.logits(next)).slice(-2048)
-      next = [logits.indexOf(Math.max(...logits))]
-      wanted.push(next[0])
-    }
-    model.dispose()
-    expect(ids).toEqual(wanted)
-  },
-)
+const recurrent = {
+  ...{ ...config, hidden_size: 64, intermediate_size: 128 },
+  layer_types: ['linear_attention', 'full_attention'],
+}
+
+test.skipIf(typeof llama === 'string').each<[string, HuggingFaceConfig | undefined]>([
+  ['the embedded model', undefined],
+  ['LFM2', { ...recurrent, model_type: 'lfm2', layer_types: ['conv', 'full_attention'] }],
+  [
+    'Granite 4 hybrid',
+    {
+      ...{
+        ...recurrent,
+        model_type: 'granitemoehybrid',
+        num_local_experts: 0,
+        shared_intermediate_size: 128,
+      },
+      ...{ mamba_n_heads: 8, mamba_d_state: 16, attention_multiplier: 0.2 },
+    },
+  ],
+  [
+    'Qwen3.5',
+    {
+      ...{ ...recurrent, model_type: 'qwen3_5_text', head_dim: 32 },
+      ...{ linear_num_key_heads: 2, linear_num_value_heads: 2 },
+      ...{ linear_key_head_dim: 32, linear_value_head_dim: 32, full_attention_interval: 2 },
+    },
+  ],
+])('llama.cpp loads %s without a warning, and writes what the runtime writes', async (name, settings) => {
+  if (typeof llama === 'string') return
+  const source = settings ? join(folder, name) : fileURLToPath(new URL('../../tiny/model', import.meta.url))
+  if (settings) await writeRandomModel(source, settings, { tokenizer: byteLevelTokenizer() })
+  const path = join(folder, `${name}.gguf`)
+  await compress(source, { ...options, to: path, bits: settings ? 8.8 : 6 })
+  const [prompt] = await llama.tokenize(path, ['Once upon a time there was a little girl'])
+  const { ids, warnings } = await llama.greedy(path, prompt, 12)
+  expect(warnings).toEqual([])
+  const model = await load(path, { weights: 'f32' })
+  const session = model.session()
+  const wanted: number[] = []
+  let next: readonly number[] = prompt
+  for (let i = 0; i < 12; i++) {
+    const logits = await session.feed(next)
+    next = [logits.indexOf(Math.max(...logits))]
+    wanted.push(next[0])
+  }
+  model.dispose()
+  expect(ids).toEqual(wanted)
+})
 
 test('in parts, as llama.cpp splits a model', async () => {
   const { size } = await run('parts', { bits: 16, shardSize: 30_000 })
