@@ -4,19 +4,11 @@ import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Answered } from './answered.ts'
 import type { Env, Service } from './api/answer.ts'
 import { chat } from './api/chat.ts'
 import { completions } from './api/completions.ts'
 import { ApiError, asApiError } from './errors.ts'
-
-/** A request that was answered. */
-export interface Answered {
-  readonly method: string
-  readonly path: string
-  /** 499 where the client left. */
-  readonly status: number
-  readonly seconds: number
-}
 
 /** Who may ask, and how much. */
 export interface Access {

@@ -1,2 +1,2 @@
-export type { Answered } from './app.ts'
+export type { Answered } from './answered.ts'
 export { type ModelServer, type ServeOptions, serve } from './serve.ts'
