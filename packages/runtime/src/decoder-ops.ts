@@ -1,4 +1,4 @@
-import { gatedMlpOf, type LayerSpec, type TransformerConfig } from '@reallm/tensor-io/models'
+import type { LayerSpec, TransformerConfig } from '@reallm/tensor-io/models'
 import type { Op } from './backend/op.ts'
 import { mixerOp } from './mixer-op.ts'
 import { OpWriter } from './op-writer.ts'
@@ -33,7 +33,8 @@ function mixer(w: OpWriter, { mixer, norms, scales }: LayerSpec, layer: number):
 }
 
 function feedForward(w: OpWriter, { ffn, norms, scales }: LayerSpec): Op[] {
-  const mlp = gatedMlpOf(ffn, 'the runtime')
+  if (ffn.kind === 'experts') return [w.experts(ffn, norms, scales.residual)]
+  const mlp = ffn
   const gate = w.slot('gate', mlp.width)
   const up = w.slot('up', mlp.width)
   return [

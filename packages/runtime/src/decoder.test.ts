@@ -37,6 +37,9 @@ const backends = {
 /** Norms of what heads read, when that is little, magnify what is rounded, in the reference too. */
 const slack: Readonly<Record<string, number>> = { qwen3_5_text: 5 }
 
+/** Hidden states that are rounded may choose another expert. */
+const ofExperts = ['qwen3_moe', 'gpt_oss']
+
 describe.each(goldenModelsInRuntime)('%s', family => {
   it.each([
     ['f32', 'wasm', 1e-5],
@@ -46,7 +49,8 @@ describe.each(goldenModelsInRuntime)('%s', family => {
     ['expanded', 'wasm without SIMD', 1e-2],
     ['int8', 'wasm', 0.12],
   ] as const)('%s on %s: logits of a batch and token by token', async (form, name, closeness) => {
-    const tolerance = closeness * (slack[family] ?? 1)
+    const chooses = ofExperts.includes(family) && form === 'int8' ? 5 : 1
+    const tolerance = closeness * (slack[family] ?? 1) * chooses
     const { rows, logits } = await golden(family)
     using backend = await backends[name]()
     const { program, config } = await start(backend, family, form)

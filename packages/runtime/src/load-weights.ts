@@ -38,13 +38,13 @@ export async function loadWeights(
     return backend.vector(offset === 0 ? data : data.map(w => w + offset))
   }
 
-  async function matrix(name: string, rows: number, cols: number): Promise<Weight> {
+  async function matrix(name: string, rows: number, cols: number, held = form): Promise<Weight> {
     throwIfAborted(signal)
     if (cols % 4 !== 0) {
       throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
     }
     const source = await sourceOf(name, rows, cols)
-    const weight = await backend.weight(source, form).catch((cause: unknown) => {
+    const weight = await backend.weight(source, held).catch((cause: unknown) => {
       throw source.kind === 'stored'
         ? errorAt(`${model.files.spec}: ${name.replace(/\.weight$/, '')}`, cause)
         : cause
@@ -80,6 +80,7 @@ export async function loadWeights(
   const { hiddenSize, vocabSize, tiedHead, norm } = config
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
   const modules = new Map<string, LoadedModule>()
+  const routers = new Map<string, LoadedModule>()
   const norms = new Map<string, Vector>()
   const parameters = new Map<string, Vector>()
   const addNorm = async ({ name, offset }: Norm) => {
@@ -90,12 +91,17 @@ export async function loadWeights(
       const weight = await matrix(`${name}.weight`, ...shape)
       modules.set(name, { weight, bias: bias ? await vector(`${name}.bias`) : undefined })
     }
+    if (spec.ffn.kind === 'experts') {
+      const { name, shape, bias } = spec.ffn.router
+      const weight = await matrix(`${name}.weight`, ...shape, 'f32')
+      routers.set(name, { weight, bias: bias ? await vector(`${name}.bias`) : undefined })
+    }
     for (const norm of normsOf(spec)) await addNorm(norm)
     for (const { name } of mixerParameters(spec.mixer)) parameters.set(name, await vector(name))
   }
   await addNorm(norm)
   const head = tiedHead ? embedding : await matrix('lm_head.weight', vocabSize, hiddenSize)
-  return { embedding, head, modules, norms, parameters }
+  return { embedding, head, modules, routers, norms, parameters }
 }
 
 const codecsOf = (e: Described): string => (e.inner ? `${e.codec} of ${codecsOf(e.inner)}` : e.codec)

@@ -69,6 +69,7 @@ function attend(w: OpWriter, spec: Attention, layer: number): MixerOp {
       ...{ kind: 'attend', spec, layer, query: query[1], key: key[1], value: value[1] },
       to: w.slot('attended', heads * headDim),
       norms: qkNorm && { query: w.norm(qkNorm.query), key: w.norm(qkNorm.key) },
+      sinks: spec.sinks && w.vector(spec.sinks),
     },
   }
 }

@@ -1,7 +1,17 @@
-import type { LinearModule, Norm, Parameter, Projection } from '@reallm/tensor-io/models'
-import type { GroupMember, NormOp, Op, Slot } from './backend/op.ts'
+import type {
+  GatedMlp,
+  LayerSpec,
+  LinearModule,
+  MixtureOfExperts,
+  Norm,
+  Parameter,
+  Projection,
+} from '@reallm/tensor-io/models'
+import type { Expert, GroupMember, NormOp, Op, Slot } from './backend/op.ts'
 import type { Vector } from './backend/weight.ts'
 import type { DecoderWeights } from './weights.ts'
+
+type Placed = readonly [Projection, Slot]
 
 /** Finds the weights of ops, and gives layers the same slots. */
 export class OpWriter {
@@ -31,14 +41,43 @@ export class OpWriter {
   }
 
   /** Projections of the normed hidden states; those of one fused matrix become its parts. */
-  project(norm: Norm | undefined, projections: readonly (readonly [Projection, Slot])[]): Op {
+  project(norm: Norm | undefined, projections: readonly Placed[]): Op {
+    return {
+      ...{ kind: 'project', from: this.hidden, norm: norm && this.norm(norm) },
+      members: this.#members(projections),
+    }
+  }
+
+  #members(projections: readonly Placed[]): GroupMember[] {
     const names = new Set(projections.map(([{ module }]) => module.name))
-    const members = [...names].map((name): GroupMember => {
+    return [...names].map((name): GroupMember => {
       const own = projections.filter(([{ module }]) => module.name === name)
       const parts = own.map(([{ from }, to]) => ({ row: from, to }))
       return { ...this.#weights.modules.get(name)!, parts }
     })
-    return { kind: 'project', from: this.hidden, norm: norm && this.norm(norm), members }
+  }
+
+  /** A mixture of experts, whose experts have the same slots. */
+  experts(spec: MixtureOfExperts, norms: LayerSpec['norms'], scale: number): Op {
+    const [before, after] = [norms.beforeFfn, norms.afterFfn]
+    return {
+      ...{ kind: 'experts', spec, scale, hidden: this.hidden },
+      norm: before && this.norm(before),
+      after: after && this.norm(after),
+      router: this.#weights.routers.get(spec.router.name)!,
+      experts: spec.experts.map(expert => this.#expert(expert)),
+      shared: spec.shared && this.#expert(spec.shared),
+    }
+  }
+
+  #expert(spec: GatedMlp): Expert {
+    const gate = this.slot('gate', spec.width)
+    const up = this.slot('up', spec.width)
+    const members = this.#members([
+      [spec.gate, gate],
+      [spec.up, up],
+    ])
+    return { members, gate, up, spec, ...this.#weights.modules.get(spec.down.name)! }
   }
 
   residual({ name }: LinearModule, from: Slot, norm: Norm | undefined, scale: number): Op {

@@ -12,6 +12,8 @@ export interface DecoderWeights {
   /** The embedding itself when they are tied. */
   readonly head: Weight
   readonly modules: ReadonlyMap<string, LoadedModule>
+  /** Routers of mixtures of experts, whatever the form of the others in full precision. */
+  readonly routers: ReadonlyMap<string, LoadedModule>
   /** Factors of each norm, its offset added. */
   readonly norms: ReadonlyMap<string, Vector>
   /** What mixers have beside linear layers and norms, by whole name. */

@@ -25,7 +25,7 @@ export const goldenModels = [
   'qwen3_5_text',
 ]
 
-const notInRuntime = ['qwen3_moe', 'gpt_oss', 'gemma4_text']
+const notInRuntime = ['gemma4_text']
 /** Those that the runtime runs. */
 export const goldenModelsInRuntime = goldenModels.filter(name => !notInRuntime.includes(name))
 

@@ -72,5 +72,5 @@ export async function randomWeights(
   }
   norms.set(norm.name, ones(norm.width))
   const head = tiedHead ? embedding : await matrix(vocabSize, hiddenSize, 4, true)
-  return { embedding, head, modules, norms, parameters: new Map() }
+  return { embedding, head, modules, norms, parameters: new Map(), routers: new Map() }
 }

@@ -61,10 +61,16 @@ function squashed(x: v128, limit: v128, factor: v128): v128 {
   return f32x4.mul(limit, f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(one, e))))
 }
 
+/** The highest of four, four times. */
+// @ts-expect-error: decorator
+@inline
+function highest(top: v128): v128 {
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
+  return f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
+}
+
 /** Softmax without its division; returns what to divide by (the padding adds less than 1e-37). */
 function exponentials(scores: usize, count: i32, top: v128): f32 {
-  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
-  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
   let total = f32x4.splat(0)
   for (let i = 0; i < count; i += 4) {
     const e = exp4(f32x4.sub(v128.load(scores + ((<usize>i) << 2)), top))
@@ -111,7 +117,7 @@ function mixValues(p: usize, v: usize, step: usize, count: i32, dim: usize, tota
 /**
  * Arguments: q, keys, values, out, tokens, heads, kvHeads, headDim (a multiple of 4), position of the first token,
  * window (0: none; else how many positions a token sees, itself included), scale, soft limit of the scores (0: none),
- * scores, floats of scores per thread.
+ * scores, floats of scores per thread, a score of each head that nothing is read for (0: none).
  */
 export function attentionPart(part: i32, parts: i32): void {
   const tokens = arg(4)
@@ -121,6 +127,7 @@ export function attentionPart(part: i32, parts: i32): void {
   const window = arg(9)
   const softcap = floatArg(11)
   const scores = <usize>arg(12) + <usize>part * ((<usize>arg(13)) << 2)
+  const sinks = <usize>arg(14)
   const step = <usize>kvHeads * dim
   const perKey = heads / kvHeads
   const last = share(heads * tokens, part + 1, parts)
@@ -134,7 +141,13 @@ export function attentionPart(part: i32, parts: i32): void {
     const at = <usize>(token * heads + head) * dim
     let top = scoreKeys(<usize>arg(0) + at, <usize>arg(1) + offset, step, count, dim, floatArg(10), scores)
     if (softcap > 0) top = squash(scores, count, top, softcap)
-    const total = exponentials(scores, count, top)
+    if (sinks !== 0) top = f32x4.pmax(top, v128.load_splat<f32>(sinks + ((<usize>head) << 2)))
+    top = highest(top)
+    let total = exponentials(scores, count, top)
+    if (sinks !== 0) {
+      const sink = f32x4.sub(v128.load_splat<f32>(sinks + ((<usize>head) << 2)), top)
+      total += f32x4.extract_lane(exp4(sink), 0)
+    }
     mixValues(scores, <usize>arg(2) + offset, step, count, dim, total, <usize>arg(3) + at)
   }
 }

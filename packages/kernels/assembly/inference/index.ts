@@ -241,6 +241,7 @@ export function attention(
   softcap: f32,
   scores: usize,
   scoresStride: i32,
+  sinks: usize,
 ): void {
   put(0, q)
   put(1, keys)
@@ -256,6 +257,7 @@ export function attention(
   put(11, softcap)
   put(12, scores)
   put(13, scoresStride)
+  put(14, sinks)
   run(ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
 }
 

@@ -283,7 +283,8 @@ describe('between products', () => {
     { tokens: 6, heads: 4, kvHeads: 2, headDim: 24, position: 9, window: 0, softcap: 5 },
     { tokens: 7, heads: 4, kvHeads: 1, headDim: 24, position: 30, window: 8 },
     { tokens: 3, heads: 2, kvHeads: 2, headDim: 80, position: 2, window: 100 },
-  ])('attention %o', ({ tokens, heads, kvHeads, headDim, position, window, softcap = 0 }) => {
+    { tokens: 6, heads: 6, kvHeads: 2, headDim: 16, position: 5, window: 4, hasSinks: true },
+  ])('attention %o', ({ tokens, heads, kvHeads, headDim, position, window, softcap = 0, hasSinks }) => {
     const positions = position + tokens
     const results = run(
       [
@@ -292,8 +293,9 @@ describe('between products', () => {
         normal(positions * kvHeads * headDim),
         zeros(tokens * heads * headDim),
         zeros(3 * 128),
+        normal(heads),
       ],
-      (k, [q, keys, values, out, scores]) =>
+      (k, [q, keys, values, out, scores, sinks]) =>
         k.attention(
           q,
           keys,
@@ -309,6 +311,7 @@ describe('between products', () => {
           softcap,
           scores,
           128,
+          hasSinks ? sinks : 0,
         ),
       { input: 3, bytes: 4 * tokens * heads * headDim },
     )

@@ -98,7 +98,7 @@ export interface InferenceKernels {
   /**
    * Causal attention of `tokens` queries, the first at `position`, over caches `[positions, kvHeads, headDim]`.
    * `window` is how many positions a token sees, itself included (0: all); `softcap` squashes the scores (0: not); each
-   * thread has `scoresStride` floats.
+   * thread has `scoresStride` floats. `sinks` are a score of each head that takes its share and gives nothing (0: none).
    */
   attention(
     q: Pointer,
@@ -115,6 +115,7 @@ export interface InferenceKernels {
     softcap: number,
     scores: Pointer,
     scoresStride: number,
+    sinks: Pointer,
   ): void
   /**
    * Appends keys and values `[tokens, kvHeads, headDim]` with 8 bits each, a scale for each position and head, to pages (see

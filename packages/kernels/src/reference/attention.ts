@@ -8,6 +8,8 @@ export interface AttentionSizes {
   readonly window: number
   readonly scale: number
   readonly softcap: number
+  /** `[heads]` */
+  readonly sinks?: Float32Array | undefined
 }
 
 /** Causal attention: `q` and `out` `[tokens, heads, headDim]`, `k` and `v` `[positions, kvHeads, headDim]`. */
@@ -16,7 +18,7 @@ export function attend(
   k: Float32Array,
   v: Float32Array,
   out: Float32Array,
-  { tokens, heads, kvHeads, headDim, position, window, scale, softcap }: AttentionSizes,
+  { tokens, heads, kvHeads, headDim, position, window, scale, softcap, sinks }: AttentionSizes,
 ): void {
   for (let unit = 0; unit < tokens * heads; unit++) {
     const end = position + Math.floor(unit / heads) + 1
@@ -28,9 +30,10 @@ export function attend(
       const score = scale * query.reduce((sum, value, d) => sum + value * k[at(from + i) + d], 0)
       return softcap > 0 ? softcap * Math.tanh(score / softcap) : score
     })
-    const top = scores.reduce((most, score) => Math.max(most, score), -Infinity)
+    const sink = sinks?.[unit % heads] ?? -Infinity
+    const top = scores.reduce((most, score) => Math.max(most, score), sink)
     const weights = scores.map(s => Math.exp(s - top))
-    const total = weights.reduce((sum, w) => sum + w, 0)
+    const total = weights.reduce((sum, w) => sum + w, Math.exp(sink - top))
     for (let d = 0; d < headDim; d++) {
       out[unit * headDim + d] = weights.reduce((sum, w, i) => sum + w * v[at(from + i) + d], 0) / total
     }

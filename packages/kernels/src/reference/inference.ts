@@ -202,7 +202,23 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       )
     },
 
-    attention(q, keys, values, out, tokens, heads, kvHeads, headDim, position, window, scale, softcap) {
+    attention(
+      q,
+      keys,
+      values,
+      out,
+      tokens,
+      heads,
+      kvHeads,
+      headDim,
+      position,
+      window,
+      scale,
+      softcap,
+      _scores,
+      _stride,
+      sinks,
+    ) {
       const count = (position + tokens) * kvHeads * headDim
       const sizes = { tokens, heads, kvHeads, headDim, position, window, scale, softcap }
       attend(
@@ -210,7 +226,7 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
         f32(keys, count),
         f32(values, count),
         f32(out, tokens * heads * headDim),
-        sizes,
+        { ...sizes, sinks: sinks === 0 ? undefined : f32(sinks, heads) },
       )
     },
 

@@ -1,4 +1,4 @@
-import type { Activation, Attention } from '@reallm/tensor-io/models'
+import type { Activation, Attention, GatedMlp, MixtureOfExperts } from '@reallm/tensor-io/models'
 import type { RecurrentOp } from './recurrent-op.ts'
 import type { NormOp, Slot } from './slot.ts'
 import type { Vector, Weight } from './weight.ts'
@@ -48,6 +48,8 @@ export interface Attend {
   readonly value: Slot
   /** Where `spec.qkNorm` is: of each head, or of all together where that is the width. */
   readonly norms: { readonly query: NormOp; readonly key: NormOp } | undefined
+  /** Where `spec.sinks` are. */
+  readonly sinks?: Vector | undefined
   readonly to: Slot
 }
 
@@ -58,6 +60,32 @@ export interface GatedProduct {
   readonly gate: Slot
   readonly up: Slot
   readonly to: Slot
+}
+
+/** One gated MLP of many: `W (activation(gate) · up) + bias`, of projections of the same input. */
+export interface Expert {
+  readonly members: readonly GroupMember[]
+  readonly gate: Slot
+  readonly up: Slot
+  readonly spec: GatedMlp
+  readonly weight: Weight
+  readonly bias: Vector | undefined
+}
+
+/**
+ * A mixture of experts, `hidden += scale · after(Σ share · expert(norm(hidden)))`. Each token reaches the experts that its
+ * scores `router · norm(hidden)` choose, and no other is computed for it; all reach what is shared.
+ */
+export interface Experts {
+  readonly kind: 'experts'
+  readonly spec: MixtureOfExperts
+  readonly norm: NormOp | undefined
+  readonly router: { readonly weight: Weight; readonly bias: Vector | undefined }
+  readonly experts: readonly Expert[]
+  readonly shared: Expert | undefined
+  readonly after: NormOp | undefined
+  readonly scale: number
+  readonly hidden: Slot
 }
 
 /** The end of a sublayer: `hidden += scale · norm(W from + bias)`. */
@@ -85,4 +113,4 @@ export interface Head {
 /**
  * A step of a forward pass, coarse enough for a backend to fuse what is in it, and with its neighbours. Ops run in order.
  */
-export type Op = Embed | Project | Attend | RecurrentOp | GatedProduct | Residual | Head
+export type Op = Embed | Project | Attend | RecurrentOp | GatedProduct | Experts | Residual | Head

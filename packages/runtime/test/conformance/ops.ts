@@ -6,6 +6,7 @@ import type { Slot } from '../../src/backend/op.ts'
 import type { WeightForm } from '../../src/backend/weight.ts'
 import { type Case, eps, inOrder, module, project, projection } from './cases.ts'
 import { distance } from './distance.ts'
+import { mixtures } from './expert-ops.ts'
 import { observing, VOCAB, Weights } from './programs.ts'
 import { deltaRules, scans, shortConvs } from './recurrent-ops.ts'
 
@@ -126,6 +127,8 @@ export function opConformance(open: () => Compared, recurrent: boolean): void {
   it('attends', () => property(attentions.map(attention), 40))
 
   it.runIf(recurrent)('convolves between two gates', () => property(shortConvs))
+
+  it.runIf(recurrent)('runs mixtures of experts', () => property(mixtures, 30))
 
   it.runIf(recurrent)('runs the gated delta rule', () => property(deltaRules, 30))
 

@@ -1,5 +1,6 @@
 import { erf } from '@reallm/kernels/reference'
-import { type Activation, rotations } from '@reallm/tensor-io/models'
+import { type Activation, type GatedMlp, rotations } from '@reallm/tensor-io/models'
+import { clampedProduct } from '../clamped-product.ts'
 import type { Attend, NormOp } from '../op.ts'
 import type { Vector, Weight } from '../weight.ts'
 
@@ -104,6 +105,12 @@ const activations: Readonly<Record<Activation, (x: number) => number>> = {
 export const gatedProduct = (gate: Float32Array, up: Float32Array, activation: Activation): Float32Array =>
   gate.map((g, i) => activations[activation](g) * up[i])
 
+/** The gated product of an MLP, clamped where its spec says so. */
+export function gated(gate: Float32Array, up: Float32Array, { activation, clamp }: GatedMlp): Float32Array {
+  if (!clamp) return gatedProduct(gate, up, activation)
+  return gate.map((g, i) => clampedProduct(g, up[i], clamp))
+}
+
 /** Keys and values of a layer, a row for each position. */
 export interface LayerCache {
   readonly keys: Float32Array[]
@@ -118,7 +125,7 @@ export interface Place {
 
 /** What the heads read, `[tokens, heads · headDim]`; keys and values are appended to the cache. */
 export function attend(
-  { spec, norms }: Attend,
+  { spec, norms, sinks }: Attend,
   [query, key, value]: readonly [Float32Array, Float32Array, Float32Array],
   cache: LayerCache,
   { first, length }: Place,
@@ -149,9 +156,10 @@ export function attend(
         for (let i = 0; i < headDim; i++) dot += q[at + i] * cache.keys[p][kv + i]
         scores.push(softcap === undefined ? scale * dot : softcap * Math.tanh((scale * dot) / softcap))
       }
-      const most = Math.max(...scores)
+      const sink = sinks ? dataOf(sinks)[h] : -Infinity
+      const most = Math.max(...scores, sink)
       const weights = scores.map(score => Math.exp(score - most))
-      const total = weights.reduce((sum, weight) => sum + weight, 0)
+      const total = weights.reduce((sum, weight) => sum + weight, Math.exp(sink - most))
       for (const [p, weight] of weights.entries()) {
         const row = cache.values[from + p]
         for (let i = 0; i < headDim; i++) out[at + i] += (weight / total) * row[kv + i]

@@ -2,6 +2,7 @@ import { ReallmError, sample } from '@reallm/tensor-io'
 import type { Mixer } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program, State } from '../backend.ts'
 import type { Head, Op, Slot } from '../op.ts'
+import { experts } from './experts.ts'
 import { attend, gatedProduct, type LayerCache, linear, rmsNorm, row } from './ops.ts'
 import { deltaRule, emptyMemory, type RecurrentMemory, scan, shortConv } from './recurrent.ts'
 
@@ -127,6 +128,15 @@ export class ReferenceProgram implements Program {
       case 'gated-product':
         slots.set(op.to, gatedProduct(slots.get(op.gate)!, slots.get(op.up)!, op.activation))
         break
+      case 'experts': {
+        const hidden = slots.get(op.hidden)!
+        const added = experts(op, hidden)
+        slots.set(
+          op.hidden,
+          hidden.map((h, i) => h + op.scale * added[i]),
+        )
+        break
+      }
       case 'residual': {
         const y = linear(slots.get(op.from)!, op.weight, op.bias)
         const normed = op.norm ? rmsNorm(y, op.norm) : y

@@ -2,6 +2,7 @@ import type { Pointer } from '@reallm/kernels/inference'
 import { type Rope, rotations } from '@reallm/tensor-io/models'
 import type { Attend, NormOp } from '../op.ts'
 import { BATCH, type Engine } from './engine.ts'
+import { addressOf } from './held.ts'
 import { type Compiler, normalise, type Pass, type Step } from './step.ts'
 
 /** Causal attention of a layer over what its cache holds. */
@@ -13,6 +14,7 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
   const [asked, k, v, out] = [op.query, op.key, op.value, op.to].map(slot => compiler.activations(slot))
   const q = spec.gated ? engine.scratch('gated queries', heads * headDim) : asked
   const turning = rope && angles.of(rope)
+  const sinks = op.sinks && addressOf(op.sinks)
 
   /** Norm and rotary embedding of queries or keys. */
   function place(
@@ -38,7 +40,7 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
     }
     place(q.at, heads, norms?.query, turning?.queries, tokens)
     place(k.at, kvHeads, norms?.key, turning?.keys, tokens)
-    const at = { query: q.at, key: k.at, value: v.at, to: out.changed().at }
+    const at = { query: q.at, key: k.at, value: v.at, to: out.changed().at, sinks }
     state.cache(layer).attend({ ...at, tokens, position: state.length })
     if (spec.gated) applyGates(engine, asked.at, out.at, tokens * heads, headDim)
   }

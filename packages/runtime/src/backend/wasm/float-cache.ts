@@ -33,7 +33,7 @@ export class FloatCache implements KvCache {
     this.#values = this.#moved(this.#values, filled)
   }
 
-  attend({ query, key, value, to, tokens, position }: Attending): void {
+  attend({ query, key, value, to, tokens, position, sinks = 0 }: Attending): void {
     const { kernels, inference } = this.#engine
     const { heads, kvHeads, headDim, window = 0, scale, softcap = 0 } = this.#spec
     const floats = tokens * this.#width
@@ -42,7 +42,7 @@ export class FloatCache implements KvCache {
     const sizes = [tokens, heads, kvHeads, headDim, position, window, scale, softcap] as const
     const stride = position + tokens + 4
     const scores = this.#engine.scratchBytes('scores', 4 * inference.threads * stride)
-    kernels.attention(query, this.#keys, this.#values, to, ...sizes, scores, stride)
+    kernels.attention(query, this.#keys, this.#values, to, ...sizes, scores, stride, sinks)
   }
 
   dispose(): void {

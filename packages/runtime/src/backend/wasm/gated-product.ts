@@ -1,5 +1,8 @@
-import type { Activation } from '@reallm/tensor-io/models'
+import type { Pointer } from '@reallm/kernels/inference'
+import type { Activation, GatedMlp } from '@reallm/tensor-io/models'
+import { clampedProduct } from '../clamped-product.ts'
 import type { GatedProduct } from '../op.ts'
+import type { Engine } from './engine.ts'
 import type { Compiler, Step } from './step.ts'
 
 /** The kernels' numbers of the activations. */
@@ -14,4 +17,20 @@ export function gatedProduct(compiler: Compiler, op: GatedProduct): Step {
     if (to !== gate) kernels.copy(to.at, gate.at, tokens * width)
     kernels.gate(to.changed().at, up.at, tokens * width, kinds[op.activation])
   }
+}
+
+/** `gate = activation(gate) · up` of an MLP, clamped where its spec says so. */
+export function gate(
+  { kernels, arena }: Engine,
+  { activation, clamp }: GatedMlp,
+  gates: Pointer,
+  ups: Pointer,
+  floats: number,
+): void {
+  if (!clamp) {
+    kernels.gate(gates, ups, floats, kinds[activation])
+    return
+  }
+  const [g, u] = [arena.floats(gates, floats), arena.floats(ups, floats)]
+  for (let i = 0; i < floats; i++) g[i] = clampedProduct(g[i], u[i], clamp)
 }

@@ -8,6 +8,8 @@ export interface Attending {
   readonly to: Pointer
   readonly tokens: number
   readonly position: number
+  /** A score of each head that takes its share and gives nothing. */
+  readonly sinks?: Pointer | undefined
 }
 
 /** Keys and values of the positions that a layer has seen; what lies behind those is overwritten. */

@@ -1,6 +1,6 @@
 import { ReallmError, sample } from '@reallm/tensor-io'
 import type { Batch, Choice, Program } from '../backend.ts'
-import type { Head, Op, Slot } from '../op.ts'
+import type { Experts, Head, Op, Slot } from '../op.ts'
 import { isRecurrent, type RecurrentOp } from '../recurrent-op.ts'
 import { attend, RopeAngles } from './attend.ts'
 import type { Activations, Engine } from './engine.ts'
@@ -12,8 +12,12 @@ import { residual } from './residual.ts'
 import type { WasmState } from './state.ts'
 import type { Compiler, Step } from './step.ts'
 
-/** Compiles layers that keep a state; fetched for models that have such. */
-export type CompileRecurrent = (compiler: Compiler, op: RecurrentOp) => Step
+/** Compiles ops that few models have; fetched for those. */
+export interface RareOps {
+  /** Layers that keep a state. */
+  readonly recurrent: ((compiler: Compiler, op: RecurrentOp) => Step) | undefined
+  readonly experts: ((compiler: Compiler, op: Experts) => Step) | undefined
+}
 
 /** Tokens whose logits are computed together: vocabularies are large. */
 const HEAD_TOKENS = 8
@@ -26,8 +30,8 @@ export class WasmProgram implements Program {
   readonly #logitsOf: LogitsOf
   readonly #vocabSize: number
 
-  /** @param recurrent undefined where no op is recurrent */
-  constructor(engine: Engine, ops: readonly Op[], recurrent: CompileRecurrent | undefined) {
+  /** @param rare undefined what no op needs */
+  constructor(engine: Engine, ops: readonly Op[], rare: RareOps) {
     const compiler = slotCompiler(engine)
     const last = ops.at(-1)
     if (last?.kind !== 'head') throw new ReallmError('bad-option', 'a program ends with its head')
@@ -37,8 +41,10 @@ export class WasmProgram implements Program {
       .slice(0, -1)
       .map(op =>
         isRecurrent(op)
-          ? recurrent!(compiler, op)
-          : compile(compiler, this.#angles, op as Exclude<Op, Head | RecurrentOp>),
+          ? rare.recurrent!(compiler, op)
+          : op.kind === 'experts'
+            ? rare.experts!(compiler, op)
+            : compile(compiler, this.#angles, op as Exclude<Op, Head | RecurrentOp | Experts>),
       )
     this.#logitsOf = head(compiler, last)
     this.#vocabSize = last.weight.rows
@@ -96,7 +102,11 @@ export class WasmProgram implements Program {
   }
 }
 
-function compile(compiler: Compiler, angles: RopeAngles, op: Exclude<Op, Head | RecurrentOp>): Step {
+function compile(
+  compiler: Compiler,
+  angles: RopeAngles,
+  op: Exclude<Op, Head | RecurrentOp | Experts>,
+): Step {
   switch (op.kind) {
     case 'embed': {
       const [linear, to] = [linearOf(op.weight), compiler.activations(op.to)]

@@ -19,10 +19,10 @@ export function project(compiler: Compiler, { from, norm, members }: Project): S
   }
 }
 
-type Product = (x: Activations, tokens: number) => void
+export type Product = (x: Activations, tokens: number) => void
 
 /** One matrix; what is fused is computed whole and then dealt to its slots. */
-function memberProduct(compiler: Compiler, { weight, bias, parts }: GroupMember): Product {
+export function memberProduct(compiler: Compiler, { weight, bias, parts }: GroupMember): Product {
   const { engine } = compiler
   const { kernels } = engine
   const linear = linearOf(weight)

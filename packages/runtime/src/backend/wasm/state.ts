@@ -18,8 +18,9 @@ export class WasmState implements State {
 
   constructor(engine: Engine, mixers: readonly Mixer[], form: KvForm) {
     this.#engine = engine
-    const Cache = form === 'f32' ? FloatCache : PagedCache
     for (const [i, mixer] of mixers.entries()) {
+      // The kernels over pages know no sinks.
+      const Cache = form === 'f32' || ('sinks' in mixer && mixer.sinks) ? FloatCache : PagedCache
       if (mixer.kind === 'attention') this.#caches.set(i, new Cache(engine, mixer))
       else if (mixer.kind !== 'shared-attention') this.#memories.set(i, new RecurrentMemory(engine, mixer))
     }

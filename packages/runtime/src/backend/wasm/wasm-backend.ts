@@ -85,7 +85,9 @@ class WasmBackend implements Backend {
 
   async program(ops: readonly Op[]): Promise<Program> {
     const recurrent = ops.some(isRecurrent) ? (await import('./recurrent.ts')).recurrent : undefined
-    return new WasmProgram(this.#engine, ops, recurrent)
+    const hasExperts = ops.some(({ kind }) => kind === 'experts')
+    const experts = hasExperts ? (await import('./experts.ts')).experts : undefined
+    return new WasmProgram(this.#engine, ops, { recurrent, experts })
   }
 
   /** Ends the helper threads; the memory goes when nothing refers to it any more. */
