@@ -88,6 +88,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       const allocation = allocateBits(table, sensitivity, budget)
       const quantised = await quantise({ ...at('quantise'), allocation, checkpoint, maxMemory })
       await encoder.close()
+      await checkpoint.refuseLoss()
       const written = await target.write(quantised, destination.work, file && basename(destination.place))
       if (!(await isUnchanged(model, at('quantise').settings))) {
         await checkpoint.remove()

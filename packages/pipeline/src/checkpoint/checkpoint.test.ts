@@ -98,3 +98,15 @@ test('a second run is refused while the first is at work', async () => {
   await expect(open({}, true)).rejects.toThrow(/is being written by process \d+ \(this test\)/)
   await first.close()
 })
+
+test('a work directory that was deleted meanwhile is missed, also when something was put there since', async () => {
+  const checkpoint = await open({})
+  await checkpoint.refuseLoss()
+  await rm(folder, { recursive: true })
+  await checkpoint.put(numbers, [1])
+  await expect(checkpoint.refuseLoss()).rejects.toMatchObject({
+    code: 'io',
+    message: expect.stringContaining('out.work is gone'),
+    hint: expect.stringContaining('start anew'),
+  })
+})

@@ -24,6 +24,8 @@ export interface Checkpoint {
 
 /** A checkpoint that this process alone writes to. */
 export interface OwnCheckpoint extends Checkpoint {
+  /** Throws `io` when the work directory was deleted or moved since it was opened: what was put in it may be missing. */
+  refuseLoss(): Promise<void>
   /** Gives the work directory free, for a later run to resume; one that nothing was put in goes. Harmless after `remove`. */
   close(): Promise<void>
   /** Removes the work directory. */
@@ -72,6 +74,9 @@ export async function openCheckpoint(
     }
     return {
       ...checkpoint,
+      async refuseLoss() {
+        if ((await readIdentity(folder)) === undefined) throw lost(folder)
+      },
       close: async () => ((await othersIn(folder)).length > 0 ? lock.release() : lock.remove()),
       remove: lock.remove,
     }
@@ -80,6 +85,12 @@ export async function openCheckpoint(
     throw error
   }
 }
+
+/** What a work directory, or a file in it, was when it was there. */
+export const lost = (path: string): ReallmError =>
+  new ReallmError('io', `${path} is gone, with work that was kept in it`, {
+    hint: 'was it deleted or moved meanwhile? start anew',
+  })
 
 /** A checkpoint in a temporary directory, which `close` removes. */
 export async function temporaryCheckpoint(): Promise<Checkpoint & { close(): Promise<void> }> {

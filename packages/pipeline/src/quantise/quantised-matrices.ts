@@ -9,7 +9,7 @@ import {
 } from '@reallm/tensor-io'
 import * as z from 'zod'
 import type { AllocatedMatrix, Allocation } from '../allocate/allocate-bits.ts'
-import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { type Checkpoint, lost } from '../checkpoint/checkpoint.ts'
 import { encodedKey, jsonKey } from '../checkpoint/keys.ts'
 import type { EncodeResult } from '../encoder/encode-matrix.ts'
 import type { MatrixReport } from '../output/report.ts'
@@ -58,7 +58,9 @@ export async function quantisedMatrices(
   const started = performance.now()
 
   async function encoded(module: string): Promise<EncodedMatrix> {
-    return (await checkpoint.get(encodedMatrixKey(module)))!
+    const stored = await checkpoint.get(encodedMatrixKey(module))
+    if (!stored) throw lost(encodedMatrixKey(module).file)
+    return stored
   }
   return {
     reports,
