@@ -1,7 +1,5 @@
-/// <reference types="@webgpu/types" />
-
 /** The adapter that tests of kernels run on: a GPU's, or SwiftShader where `vitest.config.ts` found it; undefined without one. */
-export async function testAdapter(): Promise<GPUAdapter | undefined> {
+async function testAdapter(): Promise<GPUAdapter | undefined> {
   const { create, globals } = await import('webgpu')
   Object.assign(globalThis, globals)
   gpu ??= create(['backend=vulkan'])

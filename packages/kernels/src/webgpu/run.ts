@@ -27,3 +27,5 @@ export const runWords = (run: Run): Uint32Array<ArrayBuffer> =>
 
 /** Bytes of the uniform buffer. */
 export const RUN_BYTES = 32
+/** Bytes of the uniform buffer of the kernel that chooses tokens. */
+export const SAMPLING_BYTES = 32

@@ -1,18 +1,3 @@
-/** WGSL of `logits = softcap(scale · product)`. Bindings: the product, the logits, `args` (count, place, scale, softcap). */
-export const logitsKernel = `
-@group(0) @binding(0) var<storage, read> product: array<f32>;
-@group(0) @binding(1) var<storage, read_write> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> args: array<u32>;
-
-@compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= args[0]) { return; }
-  var value = bitcast<f32>(args[2]) * product[args[1] + id.x];
-  let softcap = bitcast<f32>(args[3]);
-  if (softcap > 0.0) { value = softcap * tanh(value / softcap); }
-  logits[id.x] = value;
-}`
-
 /** Words of the uniform buffer of {@link sampleKernel}. */
 export interface Sampling {
   readonly vocabulary: number
@@ -27,9 +12,6 @@ export interface Sampling {
   /** From 0 to 1. */
   readonly draw: number
 }
-
-/** Bytes of the uniform buffer. */
-export const SAMPLING_BYTES = 32
 
 export function samplingWords(s: Sampling): Uint32Array<ArrayBuffer> {
   const words = Uint32Array.of(s.vocabulary, s.index, s.topK, 0, 0, 0, 0, 0)

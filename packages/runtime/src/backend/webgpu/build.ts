@@ -145,10 +145,7 @@ export function roleKernels(
   return kernels
 }
 
-export function kernelOf(
-  { blob }: Piece,
-  tableCounts: ReadonlyMap<number, number>,
-): TrellisKernel | CodedKernel {
+function kernelOf({ blob }: Piece, tableCounts: ReadonlyMap<number, number>): TrellisKernel | CodedKernel {
   if (!isTrellis(blob)) return blob.kernel
   return { kind: 'trellis', stateBits: blob.stateBits, tables: tableCounts.get(blob.stateBits)! }
 }

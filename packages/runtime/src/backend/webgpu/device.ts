@@ -1,4 +1,3 @@
-/// <reference types="@webgpu/types" />
 import { ReallmError } from '@reallm/tensor-io'
 
 /** Kernels for one vector are made for so many invocations where a device allows it. */

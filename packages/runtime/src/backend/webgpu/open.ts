@@ -30,7 +30,7 @@ export interface GpuFinding {
 }
 
 /** Looks for a GPU and times it beside `cpu`, which is closed afterwards. */
-export async function findGpu(cpu: Backend): Promise<GpuFinding> {
+async function findGpu(cpu: Backend): Promise<GpuFinding> {
   const { backend, why } = await find()
   if (!backend) {
     cpu[Symbol.dispose]()

@@ -1,11 +1,4 @@
-import {
-  RUN_BYTES,
-  runWords,
-  SAMPLING_BYTES,
-  type Sampling,
-  sampleKernel,
-  samplingWords,
-} from '@reallm/kernels/webgpu'
+import { RUN_BYTES, runWords, SAMPLING_BYTES, type Sampling } from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
 import { rotations } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program } from '../backend.ts'
@@ -14,6 +7,7 @@ import { Constants } from './arena.ts'
 import { type Buffers, type Dispatch, type Prepared, prepare, roleKernels, WordList } from './build.ts'
 import { Compiler, MOST_PARTS, type Shared } from './compiler.ts'
 import type { Device } from './device.ts'
+import type { Sampler } from './sampler.ts'
 import type { RopePlace, Stage } from './stage.ts'
 import type { GpuState } from './state.ts'
 import { Tables } from './tables.ts'
@@ -43,8 +37,7 @@ interface ProgramParts {
   readonly vocabulary: number
 }
 
-interface Sampler {
-  readonly pipeline: GPUComputePipeline
+interface BoundSampler extends Sampler {
   readonly group: GPUBindGroup
 }
 
@@ -53,7 +46,7 @@ export class GpuProgram implements Program {
   readonly #device: Device
   readonly #parts: ProgramParts
   readonly #lists = new Map<ListName, Promise<readonly Dispatch[]>>()
-  #sampler: Promise<Sampler> | undefined
+  #sampler: Promise<BoundSampler> | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: ProgramParts) {
@@ -236,12 +229,13 @@ export class GpuProgram implements Program {
     return built
   }
 
-  #samplerOnce(): Promise<Sampler> {
+  #samplerOnce(): Promise<BoundSampler> {
     this.#sampler ??= (async () => {
       const { sampling, logits, seen, chosen, ids } = this.#parts.buffers
-      const pipeline = await this.#device.pipeline(sampleKernel(this.#device.largeWorkgroup))
+      const { openSampler } = await import('./sampler.ts')
+      const sampler = await openSampler(this.#device)
       const bound = [sampling, logits, seen, chosen, ids].map((buffer, binding) => [binding, buffer] as const)
-      return { pipeline, group: bindGroup(this.#device, pipeline, bound) }
+      return { ...sampler, group: bindGroup(this.#device, sampler.pipeline, bound) }
     })()
     return this.#sampler
   }
@@ -299,7 +293,7 @@ export class GpuProgram implements Program {
       0,
       runWords({ ...this.#runOf(s, ids.length), first: token }),
     )
-    if (sampling) gpu.queue.writeBuffer(this.#parts.buffers.sampling, 0, samplingWords(sampling))
+    if (sampling && sampler) gpu.queue.writeBuffer(this.#parts.buffers.sampling, 0, sampler.words(sampling))
     const encoder = gpu.createCommandEncoder()
     encode(encoder, head, s, 1, 1)
     if (sampler) {

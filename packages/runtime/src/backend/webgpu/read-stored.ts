@@ -1,12 +1,14 @@
 import { decodeTrellisRows, trellisMatrix } from '@reallm/kernels/decode/trellis'
-import { rotationSigns } from '@reallm/kernels/inference'
-import { type CodedBlob, codedBlob, type TrellisBlob, trellisBlob, trellisRows } from '@reallm/kernels/webgpu'
+import {
+  type CodedBlob,
+  codedBlob,
+  rotationSigns,
+  type TrellisBlob,
+  trellisBlob,
+  trellisRows,
+} from '@reallm/kernels/webgpu'
 import { checkParts, type EncodedMatrix, ReallmError } from '@reallm/tensor-io'
 import { type CodedRows, decodeCodedRows } from '@reallm/tensor-io/layouts/coded-rows'
-import { gridLayout, readGrid } from '@reallm/tensor-io/layouts/grid'
-import { kmeansLayout, readKmeans } from '@reallm/tensor-io/layouts/kmeans'
-import { lowRankResidualLayout, readLowRankFactors } from '@reallm/tensor-io/layouts/lowrank'
-import { normalfloatLayout, readNormalfloat } from '@reallm/tensor-io/layouts/normalfloat'
 import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
 import { readRowScales, rowScaledLayout } from '@reallm/tensor-io/layouts/row-scaled'
 import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts/scaling'
@@ -67,14 +69,17 @@ export async function readStored(e: EncodedMatrix, bits: 16 | 32): Promise<ReadM
       return plain((from, to) => trellisBlob(trellisRows(m, from, to))!)
     }
     case 'grid': {
+      const { gridLayout, readGrid } = await import('@reallm/tensor-io/layouts/grid')
       const stored = checkParts(gridLayout, e)
       return coded(bits, (from, to) => readGrid(stored, from, to))
     }
     case 'normalfloat': {
+      const { normalfloatLayout, readNormalfloat } = await import('@reallm/tensor-io/layouts/normalfloat')
       const stored = checkParts(normalfloatLayout, e)
       return coded(bits, (from, to) => readNormalfloat(stored, from, to))
     }
     case 'kmeans': {
+      const { kmeansLayout, readKmeans } = await import('@reallm/tensor-io/layouts/kmeans')
       const stored = checkParts(kmeansLayout, e)
       return coded(bits, (from, to) => readKmeans(stored, from, to))
     }
@@ -97,6 +102,7 @@ export async function readStored(e: EncodedMatrix, bits: 16 | 32): Promise<ReadM
     case 'row-scaled':
       return wrapped(undefined, { kind: 'scale', factors: readRowScales(checkParts(rowScaledLayout, e)) })
     case 'lowrank-residual': {
+      const { lowRankResidualLayout, readLowRankFactors } = await import('@reallm/tensor-io/layouts/lowrank')
       const stored = checkParts(lowRankResidualLayout, e)
       if (stored.params.rank === 0) return wrapped(undefined, undefined)
       const { left, right } = readLowRankFactors(stored)

@@ -44,7 +44,7 @@ export interface ProductStage {
   readonly isHead: boolean
 }
 
-export interface AttentionStage {
+interface AttentionStage {
   readonly kind: 'attention'
   readonly kernel: AttentionKernel
   readonly kvHeads: number

@@ -1,4 +1,6 @@
-import { type EncodedMatrix, tensor } from '@reallm/tensor-io'
+import { decodeTrellisRows, trellisMatrix } from '@reallm/kernels/decode/trellis'
+import { checkParts, type EncodedMatrix, tensor } from '@reallm/tensor-io'
+import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
 import { trellisWords } from '@reallm/tensor-io/layouts/trellis-segments'
 import type { Backend } from '../backend.ts'
 import type { Op, Slot } from '../op.ts'
@@ -11,9 +13,10 @@ const WIDTH = 1024
 
 /** Whether a device multiplies by a small stored matrix as its decoded floats do. */
 export async function isRight(backend: Backend): Promise<boolean> {
-  const { decode } = await import('../reference/decode.ts')
   const size = 64
-  const stored = storedMatrix(size, size, i => Math.imul(i + 1, 0x9e3779b1) >>> 0)
+  const stored = trellisOf(size, size, i => Math.imul(i + 1, 0x9e3779b1) >>> 0)
+  const data = new Float32Array(size * size)
+  decodeTrellisRows(trellisMatrix(checkParts(trellisLayout, stored)), 0, size, data)
   const input = Float32Array.from({ length: size }, (_, i) => Math.sin(i))
   const hidden: Slot = { width: size }
   const read = async () => input
@@ -25,7 +28,6 @@ export async function isRight(backend: Backend): Promise<boolean> {
   ])
   using state = backend.state([])
   const got = await program.logits({ ids: [0], state, length: 1 }, 'last')
-  const { data } = decode(stored)
   const want = got.map((_, r) => input.reduce((sum, x, c) => sum + x * data[r * size + c], 0))
   const largest = want.reduce((top, v) => Math.max(top, Math.abs(v)), 0)
   return want.every((v, r) => Math.abs(v - got[r]) <= TOLERANCE * largest)
@@ -39,7 +41,7 @@ export async function timeOf(
 ): Promise<number> {
   const made: Weight[] = []
   const matrix = async (rows: number) => {
-    const weight = await backend.weight({ kind: 'stored', stored: storedMatrix(rows, WIDTH, () => 0) }, form)
+    const weight = await backend.weight({ kind: 'stored', stored: rotatedTrellis(rows, WIDTH) }, form)
     made.push(weight)
     return weight
   }
@@ -77,25 +79,24 @@ export async function timeOf(
   return time
 }
 
-/** A rotated trellis code of two rates. */
-function storedMatrix(rows: number, cols: number, word: (i: number) => number): EncodedMatrix {
+/** A trellis code of two rates. */
+function trellisOf(rows: number, cols: number, word: (i: number) => number): EncodedMatrix {
   const bits = 2.5 + 2 / cols
   const tiles = cols / 16
   const rates = new Uint8Array(tiles).fill(10).fill(11, tiles - Math.round(4 * tiles * bits) + 10 * tiles)
-  const inner: EncodedMatrix = {
-    codec: 'trellis',
-    params: { bits, stateBits: 10 },
-    shape: [rows, cols],
+  const words = Uint32Array.from({ length: trellisWords(rows, cols, bits) }, (_, i) => word(i))
+  return {
+    ...{ codec: 'trellis', params: { bits, stateBits: 10 }, shape: [rows, cols] },
     parts: {
       rates: tensor('U8', [tiles], rates),
-      codes: tensor(
-        'U32',
-        [trellisWords(rows, cols, bits)],
-        Uint32Array.from({ length: trellisWords(rows, cols, bits) }, (_, i) => word(i)),
-      ),
+      codes: tensor('U32', [words.length], words),
       scales: tensor('F32', [1, 1], Float32Array.of(1)),
     },
   }
+}
+
+function rotatedTrellis(rows: number, cols: number): EncodedMatrix {
+  const inner = trellisOf(rows, cols, () => 0)
   const parts = { seed: tensor('U32', [1], Uint32Array.of(7)) }
   return { codec: 'rotation', params: { inner: inner.params }, shape: [rows, cols], parts, inner }
 }

@@ -3,13 +3,13 @@ import type { Weight } from '../weight.ts'
 import type { Place } from './heap.ts'
 
 /** A factor on each value. */
-export interface ScaleStep {
+interface ScaleStep {
   readonly kind: 'scale'
   readonly factors: Float32Array
 }
 
 /** Signs, a bit for each value, 1 for −1, and the transform of `hadamardPlan`. */
-export interface RotateStep {
+interface RotateStep {
   readonly kind: 'rotate'
   readonly signs: Uint32Array<ArrayBuffer>
   readonly width: number
