@@ -9,7 +9,6 @@ import { decoderGraph } from './onnx/decoder-graph.ts'
 import { lengthOf } from './onnx/protobuf.ts'
 import { type WrittenOnnx, writeOnnx } from './onnx/write-model.ts'
 import type { Target } from './target.ts'
-import { writeArtifact } from './write-artifact.ts'
 
 /** Bytes that a constant takes in the file besides its own and its name. */
 const constantOverhead = 64
@@ -20,7 +19,7 @@ const constantOverhead = 64
  *
  * @throws `unsupported` naming what of the model it cannot express
  */
-export function onnxTarget(model: OpenedModel, shardBytes: number): Target {
+export function onnxTarget(model: OpenedModel): Target {
   const largest = new Map(model.parts.matrices.map(({ name, shape }) => [name, { shape, bits: 8 }]))
   const graph = decoderGraph(model.config, storedConstants(storedModel(model, largest)))
   const parts = ['codes', 'scales', 'zeros']
@@ -32,8 +31,6 @@ export function onnxTarget(model: OpenedModel, shardBytes: number): Target {
     fixedBytes: lengthOf(graph.nodes) + heads + kept.reduce((sum, { bytes }) => sum + bytes, 0),
     storedBytes: (_, cost) => bitsOf(cost) / 8,
     async write(quantised, work) {
-      // What was stored is measured by this project's own reader; the graph computes with the same bytes.
-      const artifact = await writeArtifact(model, quantised, work, shardBytes)
       const folder = join(work, 'onnx-model')
       await rm(folder, { recursive: true, force: true })
       await mkdir(join(folder, 'onnx'), { recursive: true })
@@ -43,7 +40,7 @@ export function onnxTarget(model: OpenedModel, shardBytes: number): Target {
       for (const [name, contents] of await tokenizerFiles(model.weights)) {
         await writeFileAtomic(join(folder, name), contents)
       }
-      return { folder, path: artifact.path, bytes }
+      return { folder, path: folder, bytes }
     },
   }
 }

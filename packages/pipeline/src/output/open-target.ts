@@ -17,6 +17,6 @@ export async function openTarget(
   shardSize: number | undefined,
 ): Promise<Target> {
   if (settings.target === 'gguf') return ggufTarget(model, settings, shardSize ?? Number.POSITIVE_INFINITY)
-  if (settings.target === 'onnx') return onnxTarget(model, shardSize ?? 2 ** 29)
+  if (settings.target === 'onnx') return onnxTarget(model)
   return artifactTarget(model, shardSize ?? 2 ** 29)
 }

@@ -3,13 +3,16 @@ import type { OnProgress } from '../core/progress.ts'
 import type { Artifact } from './artifact/artifact.ts'
 import type { TensorStore } from './store.ts'
 
-/** Beside a model: the folder of its chat templates besides the default one. The only folder that is looked into. */
+/** Beside a model: the folder of its chat templates besides the default one. */
 export const templateFolder = 'additional_chat_templates'
 
-/** A model wherever it lives: a Hugging Face directory, a GGUF or safetensors file, an artifact, `hf:`, `npm:`. */
+/** The folder of ONNX models, as transformers.js has it. With that of chat templates the only one that is looked into. */
+export const onnxFolder = 'onnx'
+
+/** A model wherever it lives: a Hugging Face directory, a GGUF or safetensors file, an artifact, an ONNX directory, `hf:`, `npm:`. */
 export interface ModelFiles extends TensorStore {
   readonly spec: string
-  readonly kind: 'huggingface' | 'gguf' | 'safetensors' | 'artifact'
+  readonly kind: 'huggingface' | 'gguf' | 'safetensors' | 'artifact' | 'onnx'
   /** Sum of the weight files, in bytes. */
   readonly bytes: number
   /** Contents of `config.json`; for GGUF empty, see `metadata`. */

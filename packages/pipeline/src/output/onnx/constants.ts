@@ -73,20 +73,27 @@ export function storedConstants(model: StoredModel): Constants {
         { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 },
       )
     },
-    vector: (graph, tensor, offset) => graph.constant(plain(model, tensor, offset)),
+    vector(graph, name, offset) {
+      const vector = graph.constant(plain(model, name))
+      return offset === 0
+        ? vector
+        : graph.node('Add', [vector, graph.numbers(`offset_${offset}`, [offset], 'float', [])])
+    },
   }
 }
 
 const EMBEDDING = 'model.embed_tokens'
 
-/** A tensor as float32, plus a number. */
-function plain(model: StoredModel, name: string, offset = 0): Initializer {
+/** A tensor as float32. */
+function plain(model: StoredModel, name: string): Initializer {
   const { shape, read } = model.tensor(name)
-  const values = async () => {
-    const found = await read()
-    return bytesOf(offset === 0 ? found : found.map(value => value + offset))
+  return {
+    name,
+    type: 'float',
+    dims: shape,
+    bytes: 4 * sizeOf(shape),
+    read: async () => bytesOf(await read()),
   }
-  return { name, type: 'float', dims: shape, bytes: 4 * sizeOf(shape), read: values }
 }
 
 const bytesOf = (data: ArrayBufferView): Bytes => {

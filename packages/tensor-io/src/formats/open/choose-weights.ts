@@ -31,7 +31,7 @@ export function chooseWeights(
   if (has(wholeName)) return wholeName
   if (has(indexName)) return indexName
   if (has('adapter_config.json') && has(adapterName)) return adapterName
-  for (const ending of ['.safetensors', '.gguf']) {
+  for (const ending of ['.safetensors', '.gguf', '.onnx']) {
     const candidates = names.filter(name => name.endsWith(ending))
     if (candidates.length === 1 || isSplit(candidates)) return candidates[0]
     if (candidates.length > 1) throw several(where, candidates, ending)

@@ -1,5 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
-import { templateFolder } from '../model-files.ts'
+import { onnxFolder, templateFolder } from '../model-files.ts'
 import type { UrlOptions } from '../source/fetch-range.ts'
 import type { ByteSource } from '../source/source.ts'
 import { openUrlSource, urlExists } from '../source/url-source.ts'
@@ -68,7 +68,7 @@ export async function urlDirectory(url: string, options: UrlOptions): Promise<Di
   }
 }
 
-/** Sources that lie in memory or were dropped on a page; folders in their names are left out, except that of chat templates. */
+/** Sources that lie in memory or were dropped on a page; folders in their names are left out, except those that are looked into. */
 export function sourcesDirectory(name: string, files: readonly NamedSource[]): Directory {
   const sources = new Map(files.map(file => [withoutFolder(file.name), file.source]))
   return {
@@ -85,5 +85,6 @@ export function sourcesDirectory(name: string, files: readonly NamedSource[]): D
 
 function withoutFolder(path: string): string {
   const parts = path.split(/[/\\]/)
-  return parts.slice(parts.at(-2) === templateFolder ? -2 : -1).join('/')
+  const isKept = parts.at(-2) === templateFolder || parts.at(-2) === onnxFolder
+  return parts.slice(isKept ? -2 : -1).join('/')
 }

@@ -1,4 +1,4 @@
-import { templateFolder } from '../model-files.ts'
+import { onnxFolder, templateFolder } from '../model-files.ts'
 import { openFileSource } from '../source/file-source.ts'
 import { fileError, nodeModule } from '../source/node.ts'
 import type { Directory } from './directory.ts'
@@ -9,9 +9,10 @@ export async function diskDirectory(path: string): Promise<Directory> {
   try {
     const entries = await nodeModule('fs/promises').readdir(path, { withFileTypes: true })
     const names = entries.filter(entry => !entry.isDirectory()).map(entry => entry.name)
-    if (entries.some(entry => entry.isDirectory() && entry.name === templateFolder)) {
-      const templates = await nodeModule('fs/promises').readdir(join(path, templateFolder))
-      names.push(...templates.filter(isTemplate).map(name => `${templateFolder}/${name}`))
+    for (const [folder, isMeant] of Object.entries(known)) {
+      if (!entries.some(entry => entry.isDirectory() && entry.name === folder)) continue
+      const within = await nodeModule('fs/promises').readdir(join(path, folder))
+      names.push(...within.filter(name => isMeant.test(name)).map(name => `${folder}/${name}`))
     }
     return { name: path, names: names.sort(), local: true, open: name => openFileSource(join(path, name)) }
   } catch (cause) {
@@ -19,4 +20,5 @@ export async function diskDirectory(path: string): Promise<Directory> {
   }
 }
 
-const isTemplate = (name: string): boolean => name.endsWith('.jinja')
+/** Folders that are looked into, and the files in them. */
+const known = { [templateFolder]: /\.jinja$/, [onnxFolder]: /\.onnx(_data)?$/ }

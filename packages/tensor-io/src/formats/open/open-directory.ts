@@ -9,8 +9,8 @@ import { chooseWeights, indexName, passedOver } from './choose-weights.ts'
 import type { Directory, DirectoryWeights } from './directory.ts'
 
 /**
- * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors
- * or GGUF file there is), or, with `options.adapter`, the adapter in it. `weightFile` chooses one file; of an artifact, all
+ * Opens the model in a directory: `config.json` and `model.safetensors` (or its shards, or the only safetensors,
+ * GGUF or ONNX file there is), or, with `options.adapter`, the adapter in it. `weightFile` chooses one file; of an artifact, all
  * files are opened in any case. Weights that another tool quantised read decoded where their format is known.
  */
 export async function openDirectory(
@@ -54,10 +54,14 @@ export async function openDirectory(
     spec,
     config,
     files: dir.names.filter(
-      name => !/\.(safetensors|index\.json|gguf|bin|pt|pth|onnx|h5|msgpack)$/.test(name),
+      name => !/\.(safetensors|index\.json|gguf|bin|pt|pth|onnx|onnx_data|h5|msgpack)$/.test(name),
     ),
     readFile,
     ...(passed !== undefined && { warnings: [passed] }),
+  }
+  if (chosen.endsWith('.onnx')) {
+    const { openOnnx } = await import('../onnx/open-onnx.ts')
+    return openOnnx(dir, opened, chosen)
   }
   if (wanted === 'artifact') {
     const { openArtifact } = await import('../artifact/open-artifact.ts')
