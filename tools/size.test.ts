@@ -62,20 +62,20 @@ const gpuBackend = 'runtime/src/backend/webgpu/open.ts'
 
 /** kB of 1000 bytes for what a page typically takes of a package, and for all of it. */
 describe.each([
-  ['tensor-io', '{ openModel }', 10, 27],
+  ['tensor-io', '{ openModel }', 11.5, 31],
   ['kernels', '{ matmul }', 17, 50],
   ['vq', '{ trellis }', 43, 75],
   ['lowrank', '{ lowrank }', 27, 35],
-  ['runtime', '{ load }', 66, 66, [wasmBackend]],
-  ['transformer', '{ openWeights, useBackend }', 25, 34],
+  ['runtime', '{ load }', 71, 71, [wasmBackend]],
+  ['transformer', '{ openWeights, useBackend }', 33.5, 46.5],
   ['autoencoder', '{ implicit }', 25, 30],
-  ['finetune', '{ finetuneArtifact }', 34, 41],
-  ['eval', '{ perplexity }', 12, 12],
+  ['finetune', '{ finetuneArtifact }', 48, 55.5],
+  ['eval', '{ perplexity }', 23, 27.5],
 ] as const)('%s', (name, part, least, all, later: readonly string[] = []) => {
   test.each([
     [part, least],
     ['* as all', all],
-  ])(`import %s costs at most %d kB, none of it TensorFlow.js`, async (what, kB) => {
+  ])(`import %s costs at most %s kB, none of it TensorFlow.js`, async (what, kB) => {
     const { bytes, files } = await initialBundle(name, what, 'browser', later)
     expect(files.filter(path => path.includes('@tensorflow'))).toEqual([])
     expect(bytes).toBeLessThan(1000 * kB)
@@ -95,20 +95,20 @@ test('the runtime brings its wasm, and neither schemas nor tokenizer before a mo
   expect(files.some(path => path.endsWith('wasm/inference.ts'))).toBe(true)
 })
 
-test('a model of the default recipe fetches at most 90 kB of the runtime in all', async () => {
+test('a model of the default recipe fetches at most 99 kB of the runtime in all', async () => {
   const codecs = ['grid', 'rotated', 'scaled', 'trellis'].map(
     file => `runtime/src/backend/wasm/linear/${file}.ts`,
   )
   const { bytes, files } = await initialBundle('runtime', '{ load }', 'browser', [wasmBackend, ...codecs])
   for (const source of codecs) expect(files.some(path => path.endsWith(source))).toBe(true)
-  expect(bytes).toBeLessThan(90_000)
+  expect(bytes).toBeLessThan(99_000)
 })
 
-test('a page that runs a model on a GPU fetches at most 90 kB of the runtime, without wasm', async () => {
+test('a page that runs a model on a GPU fetches at most 94 kB of the runtime, without wasm', async () => {
   const { bytes, files } = await initialBundle('runtime', '{ load }', 'browser', [gpuBackend])
   expect(files.filter(path => /backend\/wasm|wasm\/inference/.test(path))).toEqual([])
   expect(files.some(path => path.endsWith('webgpu/trellis-matvec.ts'))).toBe(true)
-  expect(bytes).toBeLessThan(90_000)
+  expect(bytes).toBeLessThan(94_000)
 })
 
 test('import from the umbrella loads no TensorFlow.js before it is needed', async () => {

@@ -11,21 +11,12 @@ import { groupOf, headInput, routedModules } from './forward.ts'
 import { blockGradients, headGradients, predictedTokens } from './gradients.ts'
 import type { HiddenStates } from './hidden-states.ts'
 import { layerInputs } from './layer-inputs.ts'
+import type { MatrixStatistics } from './matrix-statistics.ts'
 import type { Sequences } from './sequences.ts'
 import { type SplitHessians, splitHessian } from './split-hessian.ts'
 import { type Fisher, statistics } from './statistics.ts'
 import { tokenWeights } from './token-weights.ts'
 import { unreachedAsOthers } from './unreached.ts'
-
-/** What calibration tells of one matrix: enough to measure what its configurations would do to the model. */
-export interface MatrixStatistics {
-  readonly module: MatrixModule
-  readonly hessians: SplitHessians
-  /** Mean squared gradient at the module's outputs. */
-  readonly gradient: number
-  /** For embedding and head: how often each row is used, summing to 1. */
-  readonly rowUse?: Float32Array
-}
 
 /** Sequences that gradients are taken of, spread over all: they need fewer than Hessians. */
 const gradientSequences: Record<Effort, { count: number; length: number }> = {

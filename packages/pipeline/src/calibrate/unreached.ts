@@ -1,6 +1,6 @@
 import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
-import type { MatrixStatistics } from './calibrate.ts'
 import { plusDiagonal } from './covariance.ts'
+import type { MatrixStatistics } from './matrix-statistics.ts'
 import type { SplitHessians } from './split-hessian.ts'
 
 /** Statistics of a matrix; no Hessians where no token of the calibration text reaches it. */

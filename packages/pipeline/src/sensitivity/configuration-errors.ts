@@ -1,6 +1,6 @@
 import { squaredNorm } from '@reallm/kernels'
 import { bitsOf, type Matrix, seedFor } from '@reallm/tensor-io'
-import type { MatrixStatistics } from '../calibrate/calibrate.ts'
+import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
 import type { Encoder } from '../encoder/encode-job.ts'
 import { adjacentRows, rowSample } from '../encoder/row-sample.ts'
 import type { SharedDecoders } from '../encoder/shared-decoders.ts'

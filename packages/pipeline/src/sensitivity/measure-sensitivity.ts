@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { MatrixStatistics } from '../calibrate/calibrate.ts'
+import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
 import { jsonKey } from '../checkpoint/keys.ts'
 import type { ConfigurationErrorOptions } from './configuration-errors.ts'
 import { configurationErrors } from './configuration-errors.ts'

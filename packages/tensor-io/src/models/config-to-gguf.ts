@@ -1,10 +1,11 @@
 import { ReallmError } from '../core/errors.ts'
 import type { GgufValue } from '../formats/gguf/values.ts'
-import { familyOf, type TransformerConfig } from './config.ts'
+import { familyOf } from './config.ts'
 import { ConfigReader } from './config-reader.ts'
 import { recurrentMetadata } from './gguf-mixers.ts'
 import { type RopeTensors, ropeToGguf } from './gguf-rope.ts'
 import { attentionsOf } from './layer-spec.ts'
+import type { TransformerConfig } from './transformer-config.ts'
 
 /** A model's configuration as GGUF says it. */
 export interface GgufConfig {

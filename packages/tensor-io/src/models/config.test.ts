@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ReallmError } from '../core/errors.ts'
-import { allTensors, linearModules, parseConfig, widestInput } from './config.ts'
+import { parseConfig } from './config.ts'
 import { attentionsOf, projectionGroups } from './layer-spec.ts'
+import { allTensors, linearModules, widestInput } from './transformer-config.ts'
 
 const llama = {
   model_type: 'llama',

@@ -1,8 +1,9 @@
-import { familyOf, type TransformerConfig } from './config.ts'
+import { familyOf } from './config.ts'
 import { recurrentTensors } from './gguf-mixers.ts'
 import type { StoredInGguf } from './gguf-values.ts'
 import type { Attention, ExpertStack, GatedMlp, LayerSpec, Norm, Projection } from './layer-spec.ts'
 import { type InStack, inStacks } from './stacks.ts'
+import type { TransformerConfig } from './transformer-config.ts'
 
 /**
  * How llama.cpp stores each tensor of a model, by Hugging Face's names.

@@ -20,4 +20,5 @@ export type {
   TokenizerFiles,
 } from './tokenizer/create-tokenizer.ts'
 export { openTokenizer } from './tokenizer/open-tokenizer.ts'
+export * from './transformer-config.ts'
 export * from './weights.ts'

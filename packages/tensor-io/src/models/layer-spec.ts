@@ -199,6 +199,19 @@ export type Mixer = Attention | SharedAttention | ShortConv | GatedDeltaNet | Ma
 export type FeedForward = GatedMlp | MixtureOfExperts
 
 /**
+ * A second embedding of the tokens, `width` values for each layer: those of a table and a projection of the (scaled)
+ * embedding, `(norm(projection(x) / √hidden) + √width · table[id]) / √2`.
+ */
+export interface PerLayerInputs {
+  readonly width: number
+  /** `[vocabulary, layers · width]` */
+  readonly table: Parameter
+  readonly projection: LinearModule
+  /** Of each layer's values. */
+  readonly norm: Norm
+}
+
+/**
  * A layer as data. Each of its two sublayers is a step of the residual stream,
  * `x + scales.residual · after(sublayer(before(x)))`, a norm that is undefined being left out.
  */

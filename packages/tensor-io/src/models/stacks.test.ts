@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { filled, modelOf, type Tensors } from '../../test/tiny-model.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
-import { allTensors, parseConfig } from './config.ts'
+import { parseConfig } from './config.ts'
 import { stackBuilder, storedStacks } from './stacks.ts'
+import { allTensors } from './transformer-config.ts'
 import { openWeights } from './weights.ts'
 
 const config = {

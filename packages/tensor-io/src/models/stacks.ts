@@ -1,6 +1,6 @@
 import { sizeOf } from '../core/tensor.ts'
-import type { TransformerConfig } from './config.ts'
 import type { ExpertStack, FeedForward } from './layer-spec.ts'
+import type { TransformerConfig } from './transformer-config.ts'
 
 /** Where a tensor of an expert lies in a stack of all experts' tensors. */
 export interface InStack {

@@ -3,7 +3,6 @@ import { warn } from '../core/progress.ts'
 import { sizeOf, type Tensor } from '../core/tensor.ts'
 import type { ModelFiles, OpenOptions } from '../formats/model-files.ts'
 import { openModel } from '../formats/open/open-model.ts'
-import { allTensors, type TransformerConfig } from './config.ts'
 import { checkTensors } from './declared/check-tensors.ts'
 import { readConfig } from './declared/read-config.ts'
 import { storedNames } from './declared/stored-names.ts'
@@ -12,6 +11,7 @@ import { readInStack, type StoredAs, stackStoredAs } from './read-stack.ts'
 import { type InStack, storedStacks } from './stacks.ts'
 import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
+import { allTensors, type TransformerConfig } from './transformer-config.ts'
 
 /** A model whose tensors have Hugging Face's names, order and meaning, wherever they come from. */
 export interface ModelWeights {

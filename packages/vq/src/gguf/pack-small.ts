@@ -7,7 +7,7 @@ export function putHalf(out: Uint8Array, at: number, half: number): void {
 }
 
 /** 16 bytes: the low halves hold the lowest four bits of the first 16 of 32 codes, the high halves those of the others. */
-export function putNibbles(codes: Uint8Array, from: number, out: Uint8Array, at: number): void {
+function putNibbles(codes: Uint8Array, from: number, out: Uint8Array, at: number): void {
   for (let i = 0; i < 16; i++) out[at + i] = (codes[from + i] & 15) | ((codes[from + 16 + i] & 15) << 4)
 }
 
@@ -30,9 +30,6 @@ export function packQ4_0({ codes, step }: ScalarBlock, out: Uint8Array, at: numb
   putHalf(out, at, step)
   putNibbles(codes, 0, out, at + 2)
 }
-
-/** The levels differ, the bytes do not. */
-export const packIq4Nl = packQ4_0
 
 export function packQ4_1({ codes, step, shift }: ScalarBlock, out: Uint8Array, at: number): void {
   putHalf(out, at, step)

@@ -1,7 +1,6 @@
 import { type NearestLevel, nearestLevel } from './nearest-level.ts'
 import { packQ2K, packQ3K, packQ4K, packQ5K, packQ6K } from './pack-k.ts'
 import {
-  packIq4Nl,
   packIq4Xs,
   packMxfp4,
   packQ1_0,
@@ -47,7 +46,7 @@ export const scalarTypes: Readonly<Record<string, ScalarType>> = {
   Q5_0: { nearest: from(-16, 15), group: 32, step: 'half', pack: packQ5_0 },
   Q5_1: { nearest: from(0, 31), group: 32, step: 'half', shift: 'half', pack: packQ5_1 },
   Q8_0: { nearest: from(-127, 127), group: 32, step: 'half', pack: packQ8_0 },
-  IQ4_NL: { nearest: nonLinear, group: 32, step: 'half', pack: packIq4Nl },
+  IQ4_NL: { nearest: nonLinear, group: 32, step: 'half', pack: packQ4_0 },
   MXFP4: {
     nearest: nearestLevel([-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12]),
     group: 32,

@@ -2,7 +2,7 @@ import { type Bytes, float, integer, message, string } from './protobuf.ts'
 
 /** Element types of ONNX tensors, by their numbers. */
 export const types = { float: 1, uint8: 2, int32: 6, int64: 7 } as const
-export type ElementType = keyof typeof types
+type ElementType = keyof typeof types
 
 /** A constant of a graph; its bytes are read when the file is written. */
 export interface Initializer {

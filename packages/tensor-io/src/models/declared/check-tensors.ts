@@ -1,9 +1,9 @@
 import { dtypes } from '../../core/dtype.ts'
 import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
-import type { TransformerConfig } from '../config.ts'
 import { plainName } from '../plain-name.ts'
 import type { StoredAs } from '../read-stack.ts'
+import type { TransformerConfig } from '../transformer-config.ts'
 import { openOriginal } from './open-original.ts'
 import { isInside, unusedTensors } from './unused-tensors.ts'
 

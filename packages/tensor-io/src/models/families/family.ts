@@ -1,8 +1,7 @@
 import type { GgufValue } from '../../formats/gguf/values.ts'
-import type { PerLayerInputs } from '../config.ts'
 import type { ConfigDefaults, ConfigReader, HuggingFaceConfig } from '../config-reader.ts'
 import type { RopeTensors } from '../gguf-rope.ts'
-import type { LayerSpec } from '../layer-spec.ts'
+import type { LayerSpec, PerLayerInputs } from '../layer-spec.ts'
 import type { RopeParameters } from '../rope.ts'
 
 /** What a model family is: how its `config.json` becomes layers, and what GGUF calls it. */

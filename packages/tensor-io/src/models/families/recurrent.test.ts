@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { blockTensors, linearModules, parseConfig } from '../config.ts'
+import { parseConfig } from '../config.ts'
+import { blockTensors, linearModules } from '../transformer-config.ts'
 
 const common = {
   vocab_size: 320,
