@@ -144,7 +144,7 @@ test.each(named)('%s runs without TensorFlow.js as it is decoded', async (_, i) 
     ['packed', 1e-2],
     ['expanded', 1e-2],
   ] as const) {
-    const running = await load(dir, { registry, weights, tokenizer: false })
+    const running = await load(dir, { registry, weights, kvCache: 'f32', tokenizer: false })
     const got = await running.session().logits(ids)
     running.dispose()
     const error = Math.hypot(...got.map((v, j) => v - want[j]))

@@ -49,8 +49,9 @@ export function partsOfModel(config: TransformerConfig, scope: Scope = 'all'): M
   for (let i = 0; i < layers; i++) {
     const { mixer } = config.layerSpecs[i]
     const inHeads = new Set([...projectionsOf(mixer).map(({ module }) => module.name), mixer.output.name])
-    const { mixer: first, ffn: second } = projectionGroups(config.layerSpecs[i])
-    const groups = [...first, ...second].map(group => group.map(({ name }) => name))
+    const groups = Object.values(projectionGroups(config.layerSpecs[i])).flatMap(each =>
+      each.map(group => group.map(({ name }) => name)),
+    )
     for (const { name, shape } of linearModules(config, i)) {
       const [group] = groups.find(names => names.includes(name))!
       const kind = name.slice(name.lastIndexOf('.') + 1)

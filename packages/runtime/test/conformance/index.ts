@@ -15,15 +15,15 @@ export interface ConformanceOptions {
   readonly forms: Readonly<Partial<Record<WeightForm, number>>>
   /** Default all; models take longest. */
   readonly parts?: readonly ('ops' | 'layouts' | 'models')[]
-  /** Whether it has convolutions and recurrences; default true. */
-  readonly recurrent?: boolean
+  /** Whether it has recurrent layers, experts and sinks; default true. */
+  readonly allLayers?: boolean
 }
 
 /** What every backend passes: op by op, stored layout by stored layout, model by model, beside the reference. */
 export function backendConformance(
   name: string,
   start: () => Promise<Backend>,
-  { exact, tolerance, forms, parts = ['ops', 'layouts', 'models'], recurrent = true }: ConformanceOptions,
+  { exact, tolerance, forms, parts = ['ops', 'layouts', 'models'], allLayers = true }: ConformanceOptions,
 ): void {
   describe(`${name} conforms`, () => {
     let backend: Backend
@@ -34,10 +34,10 @@ export function backendConformance(
     afterAll(() => backend[Symbol.dispose]())
 
     const has = (part: (typeof parts)[number]) => describe.skipIf(!parts.includes(part))
-    has('ops')('ops', () => opConformance(() => ({ reference, backend, form: exact, tolerance }), recurrent))
+    has('ops')('ops', () => opConformance(() => ({ reference, backend, form: exact, tolerance }), allLayers))
     has('layouts')('stored layouts', () => layoutConformance(() => ({ reference, backend, exact }), forms))
     has('models')('models', () =>
-      modelConformance(() => ({ reference, backend, exact }), tolerance, recurrent),
+      modelConformance(() => ({ reference, backend, exact }), tolerance, allLayers),
     )
   })
 }

@@ -13,8 +13,8 @@ import { distance } from './distance.ts'
 
 const tiny = fileURLToPath(new URL('../../../tiny/model', import.meta.url))
 
-/** Golden models with convolutions or recurrences. */
-const recurrentModels = ['lfm2', 'granitemoehybrid', 'qwen3_5_text']
+/** Golden models with recurrent layers, experts or sinks. */
+const special = ['lfm2', 'granitemoehybrid', 'qwen3_5_text', 'qwen3_moe', 'gpt_oss']
 
 async function decoderOf(backend: Backend, where: string, form: WeightForm, family?: string) {
   const model = await openWeights(where)
@@ -30,9 +30,9 @@ const likeliest = (logits: Float32Array) => logits.indexOf(Math.max(...logits))
 export function modelConformance(
   open: () => { readonly reference: Backend; readonly backend: Backend; readonly exact: WeightForm },
   tolerance: number,
-  recurrent: boolean,
+  allLayers: boolean,
 ): void {
-  const families = goldenModelsInRuntime.filter(name => recurrent || !recurrentModels.includes(name))
+  const families = goldenModelsInRuntime.filter(name => allLayers || !special.includes(name))
   describe.each(families)('%s', family => {
     it('computes the reference’s logits, and the same likeliest token, at every position', async () => {
       const { reference, backend, exact } = open()

@@ -1,5 +1,6 @@
 import { connect, versionHere, versionOf } from './connection.ts'
-import { keysOf, type RunStatus, runsOn } from './run-status.ts'
+import type { RunStatus } from './run-record.ts'
+import { keysOf, runsOn } from './run-status.ts'
 
 export interface QueueStatus {
   /** The version of whoever asks: only workers of a run's version work for it. */

@@ -1,42 +1,12 @@
 import { hostname } from 'node:os'
 import type { ProgressEvent } from '@reallm/tensor-io'
 import type { Redis } from 'ioredis'
-import * as z from 'zod'
 import { versionHere } from './connection.ts'
+import { type RunStatus, toldSchema } from './run-record.ts'
 
 const prefix = 'reallm:run:'
 /** Seconds after which a run that says nothing is gone. */
 const lifetime = 30
-
-const runSchema = z.object({
-  host: z.string(),
-  process: z.number(),
-  version: z.string(),
-  /** What the run is at: a module or file. */
-  at: z.string().optional(),
-  /** 0 to 1. */
-  share: z.number().optional(),
-  /** Seconds left, estimated. */
-  eta: z.number().optional(),
-  /** Matrices that are with the workers, and those that came back. */
-  waiting: z.number(),
-  answered: z.number(),
-})
-
-const toldSchema = z
-  .string()
-  .transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      context.addIssue('not JSON')
-      return z.NEVER
-    }
-  })
-  .pipe(runSchema)
-
-/** What a run says of itself. */
-export type RunStatus = z.infer<typeof runSchema>
 
 /** Says how far a run is, until `lifetime` is over. */
 export async function tellRun(

@@ -16,7 +16,7 @@ const open = () => new WebGpuBackend(device!, { batch: 16, cache: 'f32', owns: f
 
 describe.skipIf(!device)('on the adapter that there is', () => {
   backendConformance('webgpu', async () => open(), {
-    ...{ exact: 'f32', tolerance: 1e-3, recurrent: false },
+    ...{ exact: 'f32', tolerance: 1e-3, allLayers: false },
     forms: { f32: 1e-4, packed: 1e-3, expanded: 1e-3 },
   })
 

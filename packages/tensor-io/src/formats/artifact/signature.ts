@@ -1,7 +1,8 @@
 import { ReallmError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
+import { fileError } from '../source/file-error.ts'
 import { openFileSource } from '../source/file-source.ts'
-import { fileError, nodeModule } from '../source/node.ts'
+import { nodeModule } from '../source/node.ts'
 import { sha256 } from './verify.ts'
 
 /** The file that holds the SHA-256 of all other files of a model and an Ed25519 signature of these. */

@@ -1,6 +1,7 @@
 import { onnxFolder, templateFolder } from '../model-files.ts'
+import { fileError } from '../source/file-error.ts'
 import { openFileSource } from '../source/file-source.ts'
-import { fileError, nodeModule } from '../source/node.ts'
+import { nodeModule } from '../source/node.ts'
 import type { Directory } from './directory.ts'
 
 /** A directory on disk. */

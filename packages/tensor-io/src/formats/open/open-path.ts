@@ -1,6 +1,7 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
-import { fileError, nodeModule } from '../source/node.ts'
+import { fileError } from '../source/file-error.ts'
+import { nodeModule } from '../source/node.ts'
 import { diskDirectory } from './disk-directory.ts'
 import { openDirectory } from './open-directory.ts'
 import { pickleHint } from './pickle-hint.ts'

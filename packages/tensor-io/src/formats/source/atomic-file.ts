@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
-import { fileError, nodeModule } from './node.ts'
+import { fileError } from './file-error.ts'
+import { nodeModule } from './node.ts'
 
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {

@@ -1,6 +1,7 @@
 import { ReallmError } from '../../core/errors.ts'
 import { throwIfAborted } from '../../core/progress.ts'
-import { fileError, nodeModule } from './node.ts'
+import { fileError } from './file-error.ts'
+import { nodeModule } from './node.ts'
 import { type ByteSource, checkRange } from './source.ts'
 
 const largestRead = 2 ** 30
