@@ -11,7 +11,7 @@ import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { windowsOf } from '../../packages/eval/src/index.ts'
 import { type CompressReport, compress, configuration, recipe } from '../../packages/pipeline/src/index.ts'
-import { textOf } from '../../packages/tensor-io/src/index.ts'
+import { onnxBlocks, textOf } from '../../packages/tensor-io/src/index.ts'
 import {
   type BackendName,
   forward,
@@ -63,7 +63,7 @@ const nearest = () => [
     id: 'onnx-4b-nearest',
     label: 'MatMulNBits 4 bits',
     codec: grid,
-    params: { bits: 4, group: 32, symmetric: false, scales: 'f32', clip: 'absmax' },
+    params: { bits: 4, ...onnxBlocks, clip: 'absmax' },
   }),
 ]
 const rounded = recipe({

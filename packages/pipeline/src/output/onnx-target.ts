@@ -1,10 +1,18 @@
-import { bitsOf, ReallmError, sizeOf, toFloat32, writeFileAtomic } from '@reallm/tensor-io'
+import {
+  bitsOf,
+  onnxBlocks,
+  onnxParts,
+  ReallmError,
+  sizeOf,
+  toFloat32,
+  writeFileAtomic,
+} from '@reallm/tensor-io'
 import type { HuggingFaceConfig } from '@reallm/tensor-io/models'
 import { join, mkdir, rm } from '#platform'
 import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerFiles } from '../open/tokenizer-files.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
-import { BLOCK, type StoredModel, storedConstants } from './onnx/constants.ts'
+import { type StoredModel, storedConstants } from './onnx/constants.ts'
 import { decoderGraph } from './onnx/decoder-graph.ts'
 import { lengthOf } from './onnx/protobuf.ts'
 import { type WrittenOnnx, writeOnnx } from './onnx/write-model.ts'
@@ -22,8 +30,7 @@ const constantOverhead = 64
 export function onnxTarget(model: OpenedModel): Target {
   const largest = new Map(model.parts.matrices.map(({ name, shape }) => [name, { shape, bits: 8 }]))
   const graph = decoderGraph(model.config, storedConstants(storedModel(model, largest)))
-  const parts = ['codes', 'scales', 'zeros']
-  const isMatrix = (name: string) => parts.some(part => largest.has(name.replace(`.${part}`, '')))
+  const isMatrix = (name: string) => onnxParts.some(part => largest.has(name.replace(`.${part}`, '')))
   const kept = graph.initializers.filter(({ name }) => !isMatrix(name))
   const heads = graph.initializers.reduce((sum, { name }) => sum + name.length + constantOverhead, 0)
   return {
@@ -86,8 +93,9 @@ function storedModel({ plain }: OpenedModel, matrices: StoredModel['matrices']):
 }
 
 function bitsOfGrid(module: string, params: unknown): number {
-  const { bits, group, symmetric, scales } = params as Readonly<Record<string, unknown>>
-  if (typeof bits === 'number' && group === BLOCK && symmetric === false && scales === 'f32') return bits
+  const { bits, ...given } = params as Readonly<Record<string, unknown>>
+  if (typeof bits === 'number' && Object.entries(onnxBlocks).every(([name, value]) => given[name] === value))
+    return bits
   throw new ReallmError(
     'unsupported',
     `${module}: it is encoded in what ONNX Runtime's operators cannot hold`,

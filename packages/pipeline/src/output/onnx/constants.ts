@@ -1,14 +1,7 @@
-import { type EncodedMatrix, sizeOf } from '@reallm/tensor-io'
+import { type EncodedMatrix, onnxBlocks, type onnxParts, onnxTypes, sizeOf } from '@reallm/tensor-io'
 import type { Constants } from './decoder-graph.ts'
 import type { Initializer } from './graph.ts'
 import type { Bytes } from './protobuf.ts'
-
-/** Weights of a row that share a scale and a zero point, in ONNX Runtime's quantised operators. */
-export const BLOCK = 32
-
-/** Bits that these operators know; rows are only looked up at 4 and 8. */
-export const matrixBits = [2, 4, 8] as const
-export const embeddingBits = [4, 8] as const
 
 /** What a graph's constants are read from. */
 export interface StoredModel {
@@ -17,7 +10,7 @@ export interface StoredModel {
     string,
     { readonly shape: readonly [rows: number, cols: number]; readonly bits: number }
   >
-  /** The codec `grid`, asymmetric, with groups of `BLOCK` and f32 scales: the bytes of its parts are those of ONNX Runtime. */
+  /** The codec `grid` with the parameters `onnxBlocks`. */
   matrix(module: string): Promise<EncodedMatrix>
   /** A tensor that is stored as it is, by its name: norms, biases, matrices that are not among `matrices`. */
   tensor(name: string): { readonly shape: readonly number[]; read(): Promise<Float32Array<ArrayBuffer>> }
@@ -28,11 +21,11 @@ export function storedConstants(model: StoredModel): Constants {
   const partsOf = (module: string) => {
     const { shape, bits } = model.matrices.get(module)!
     const [rows, cols] = shape
-    const perRow = cols / BLOCK
-    const initializer = (part: 'codes' | 'scales' | 'zeros', width: number): Initializer => {
+    const perRow = cols / onnxBlocks.group
+    const initializer = (part: (typeof onnxParts)[number], width: number): Initializer => {
       const type = part === 'scales' ? 'float' : 'uint8'
       const dims = [rows, width]
-      const bytes = sizeOf(dims) * (part === 'scales' ? 4 : 1)
+      const bytes = sizeOf(dims) * onnxTypes[type].bytes
       const read = async () => bytesOf((await model.matrix(module)).parts[part].data)
       return { name: `${module}.${part}`, type, dims, bytes, read }
     }
@@ -50,7 +43,11 @@ export function storedConstants(model: StoredModel): Constants {
         return graph.node('MatMul', [x, graph.node('Transpose', [whole], { perm: [1, 0] })])
       }
       const { rows, cols, bits, codes, scales, zeros } = partsOf(module)
-      const shape = graph.numbers(`blocks_${rows}_${cols}_${bits}`, [rows, cols / BLOCK, (BLOCK * bits) / 8])
+      const shape = graph.numbers(`blocks_${rows}_${cols}_${bits}`, [
+        rows,
+        cols / onnxBlocks.group,
+        (onnxBlocks.group * bits) / 8,
+      ])
       const flat = graph.numbers('flat', [-1])
       return graph.node(
         'com.microsoft.MatMulNBits',
@@ -60,7 +57,7 @@ export function storedConstants(model: StoredModel): Constants {
           graph.node('Reshape', [graph.constant(scales), flat]),
           graph.node('Reshape', [graph.constant(zeros), flat]),
         ],
-        { K: cols, N: rows, bits, block_size: BLOCK },
+        { K: cols, N: rows, bits, block_size: onnxBlocks.group },
       )
     },
     embed(graph, ids) {
@@ -70,7 +67,7 @@ export function storedConstants(model: StoredModel): Constants {
       return graph.node(
         'com.microsoft.GatherBlockQuantized',
         [graph.constant(codes), ids, graph.constant(scales), graph.constant(zeros)],
-        { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 },
+        { bits, block_size: onnxBlocks.group, gather_axis: 0, quantize_axis: 1 },
       )
     },
     vector(graph, name, offset) {
@@ -91,7 +88,7 @@ function plain(model: StoredModel, name: string): Initializer {
     name,
     type: 'float',
     dims: shape,
-    bytes: 4 * sizeOf(shape),
+    bytes: onnxTypes.float.bytes * sizeOf(shape),
     read: async () => bytesOf(await read()),
   }
 }

@@ -1,14 +1,14 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type EncodedMatrix, type MatrixShape, toFloat32 } from '@reallm/tensor-io'
+import { type EncodedMatrix, type MatrixShape, onnxBlocks, toFloat32 } from '@reallm/tensor-io'
 import { allTensors, type HuggingFaceConfig, linearModules, parseConfig } from '@reallm/tensor-io/models'
 import { fixture, writeRandomModel } from '@reallm/testing'
 import { forward, tf, useBackend } from '@reallm/transformer'
 import { grid } from '@reallm/vq'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BLOCK, storedConstants } from './constants.ts'
+import { storedConstants } from './constants.ts'
 import { decoderGraph } from './decoder-graph.ts'
 import { writeOnnx } from './write-model.ts'
 
@@ -46,7 +46,7 @@ async function quantised(source: HuggingFaceConfig, bits: number, limit?: number
     const { shape, data } = tensors[`${module}.weight`]
     const [rows, cols] = shape
     const own = module === modules[0] || module === 'lm_head' ? 8 : bits
-    const params = { bits: own, group: BLOCK, symmetric: false, scales: 'f32' } as const
+    const params = { bits: own, ...onnxBlocks }
     const encoded = await grid.encode({ rows, cols, data }, params, { seed: 0 })
     stored.set(module, encoded)
     weights[`${module}.weight`].dispose()

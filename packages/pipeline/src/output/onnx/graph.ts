@@ -1,8 +1,7 @@
+import { onnxTypes } from '@reallm/tensor-io'
 import { type Bytes, float, integer, message, string } from './protobuf.ts'
 
-/** Element types of ONNX tensors, by their numbers. */
-export const types = { float: 1, uint8: 2, int32: 6, int64: 7 } as const
-type ElementType = keyof typeof types
+type ElementType = keyof typeof onnxTypes
 
 /** A constant of a graph; its bytes are read when the file is written. */
 export interface Initializer {
@@ -94,6 +93,6 @@ export const port = (field: number, { name, type, dims }: Port): Bytes => {
   const shape = dims.map(dim => message(1, [typeof dim === 'number' ? integer(1, dim) : string(2, dim)]))
   return message(field, [
     string(1, name),
-    message(2, [message(1, [integer(1, types[type]), message(2, shape)])]),
+    message(2, [message(1, [integer(1, onnxTypes[type].number), message(2, shape)])]),
   ])
 }

@@ -1,5 +1,5 @@
-import { createAtomicFile } from '@reallm/tensor-io'
-import { type Graph, type Initializer, port, types } from './graph.ts'
+import { createAtomicFile, onnxTypes } from '@reallm/tensor-io'
+import { type Graph, type Initializer, port } from './graph.ts'
 import { type Bytes, head, integer, join, lengthOf, message, string } from './protobuf.ts'
 
 /** Larger models keep their constants in a file of their own: protocol buffers end at 2 GB. */
@@ -64,7 +64,7 @@ export async function writeOnnx(graph: Graph, path: string, limit = largestFile)
 
 const about = ({ name, type, dims }: Initializer): Bytes[] => [
   ...dims.map(dim => integer(1, dim)),
-  integer(2, types[type]),
+  integer(2, onnxTypes[type].number),
   string(8, name),
 ]
 

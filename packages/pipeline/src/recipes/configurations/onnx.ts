@@ -1,5 +1,5 @@
+import { onnxBlocks, onnxEmbeddingBits, onnxMatrixBits } from '@reallm/tensor-io'
 import { grid, withFeedback } from '@reallm/vq'
-import { BLOCK, embeddingBits, matrixBits } from '../../output/onnx/constants.ts'
 import { type Configuration, configuration } from '../configuration.ts'
 
 const feedbackGrid = withFeedback(grid)
@@ -9,11 +9,11 @@ const blocksOf = (bits: number): Configuration =>
     id: `onnx-${bits}b`,
     label: `MatMulNBits ${bits} bits`,
     codec: feedbackGrid,
-    params: { bits, group: BLOCK, symmetric: false, scales: 'f32' },
+    params: { bits, ...onnxBlocks },
   })
 
 /** Uniform integers as ONNX Runtime's MatMulNBits stores them. */
-export const onnxMatrices = (): Configuration[] => matrixBits.map(blocksOf)
+export const onnxMatrices = (): Configuration[] => onnxMatrixBits.map(blocksOf)
 
 /** Those whose rows ONNX Runtime looks up. */
-export const onnxEmbeddings = (): Configuration[] => embeddingBits.map(blocksOf)
+export const onnxEmbeddings = (): Configuration[] => onnxEmbeddingBits.map(blocksOf)

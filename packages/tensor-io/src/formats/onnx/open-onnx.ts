@@ -7,10 +7,8 @@ import type { ModelFiles } from '../model-files.ts'
 import type { Directory } from '../open/directory.ts'
 import type { ByteSource } from '../source/source.ts'
 import { findTensor, rowShape, type TensorInfo, type TensorStore } from '../store.ts'
+import { onnxBlocks, onnxMatrixBits, onnxTypes } from './blocks.ts'
 import { type OnnxConstant, readConstants } from './read-constants.ts'
-
-/** Weights of a row that share a scale. */
-const BLOCK = 32
 
 /** A matrix of ONNX Runtime's quantised operators: codes, scales and zero points, rows side by side. */
 interface Blocks {
@@ -73,14 +71,14 @@ function storedTensors(where: string, constants: readonly OnnxConstant[]): Map<s
     const module = /^(.+)\.codes$/.exec(name)?.[1]
     const [scales, zeros] = ['scales', 'zeros'].map(part => byName.get(`${module}.${part}`))
     if (module !== undefined && scales && zeros) {
-      const shape = [dims[0], BLOCK * scales.dims[1]]
+      const shape = [dims[0], onnxBlocks.group * scales.dims[1]]
       const bits = (8 * dims[1]) / shape[1]
-      if (![2, 4, 8].includes(bits))
+      if (!onnxMatrixBits.some(known => known === bits))
         throw new ReallmError('bad-file', `${where}: ${module} has ${bits} bits a code`)
       const blocks = { codes: constant, scales, zeros }
       const all = bytes + scales.bytes + zeros.bytes
       tensors.set(`${module}.weight`, { dtype: `MatMulNBits ${bits}`, shape, bytes: all, blocks, bits })
-    } else if (type === 1 && /\.(weight|bias)$/.test(name)) {
+    } else if (type === onnxTypes.float.number && /\.(weight|bias)$/.test(name)) {
       tensors.set(name, { dtype: 'F32', shape: dims, bytes, whole: constant, bits: 32 })
     }
   }
@@ -119,10 +117,10 @@ function storeOf(
     const encoded = checkParts(gridLayout, {
       codec: 'grid',
       shape: [count, cols],
-      params: { bits, group: BLOCK, symmetric: false, scales: 'f32' },
+      params: { bits, ...onnxBlocks },
       parts: {
         codes: tensor('U8', [count, codes.length / count], codes),
-        scales: tensor('F32', [count, cols / BLOCK], floats(scales)),
+        scales: tensor('F32', [count, cols / onnxBlocks.group], floats(scales)),
         zeros: tensor('U8', [count, zeros.length / count], zeros),
       },
     })

@@ -1,14 +1,16 @@
 import { sizeOf } from '../../core/tensor.ts'
 import type { ByteSource } from '../source/source.ts'
+import { onnxTypes } from './blocks.ts'
 import { type Field, fieldReader } from './fields.ts'
 
-/** Bytes of an element, by ONNX's number of its type: float, uint8, int32, int64. */
-const elementBytes: Readonly<Record<number, number>> = { 1: 4, 2: 1, 6: 4, 7: 8 }
+const typesByNumber = new Map<number, { readonly bytes: number }>(
+  Object.values(onnxTypes).map(type => [type.number, type]),
+)
 
 /** A constant of a graph. */
 export interface OnnxConstant {
   readonly name: string
-  /** ONNX's number of its element type: 1 float, 2 uint8, 6 int32, 7 int64. */
+  /** ONNX's number of its element type, see `onnxTypes`. */
   readonly type: number
   readonly dims: readonly number[]
   /** The file beside the model's that has its bytes; undefined for its own. */
@@ -44,7 +46,7 @@ export async function readConstants(source: ByteSource): Promise<OnnxConstant[]>
       else if (field.number === 9) raw = field
       else if (field.number === 13) outside.set(...(await entry(field)))
     }
-    const size = elementBytes[type]
+    const size = typesByNumber.get(type)?.bytes
     const place = raw ?? { start: Number(outside.get('offset') ?? 0), end: Number.NaN }
     const bytes = raw ? raw.end - raw.start : Number(outside.get('length'))
     if (size !== undefined && bytes !== size * sizeOf(dims)) {
