@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { families } from '../../packages/tensor-io/src/models/families/index.ts'
+import { allFamilies } from '../../packages/tensor-io/src/models/families/index.ts'
 import { fixture } from '../../packages/testing/src/fixture.ts'
 import { goldenTests } from '../../packages/testing/src/golden-models.ts'
 import { rowsTable } from './table.ts'
 
 const kinds = Object.entries(goldenTests)
+const families = await allFamilies()
 
 /** Every family with what sets it apart, and a mark for each kind of test that goes through a golden model of it. */
 export function familiesTable(): string {

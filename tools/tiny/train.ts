@@ -16,7 +16,7 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(signal))
 
 const backend = await useBackend()
-const shape = parseConfig(config)
+const shape = await parseConfig(config)
 const parameters = new Map(
   Object.entries(initialWeights(allTensors(shape), shape.layers, run.seed)).map(([name, t]) => [
     name,

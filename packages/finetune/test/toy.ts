@@ -2,7 +2,7 @@ import { random, seedFor } from '@reallm/tensor-io'
 import { allTensors, parseConfig, type TfTensor, tf } from '@reallm/transformer'
 import { type Parameters, sequencesOf, shuffled, summedLoss, type TrainOptions } from '../src/index.ts'
 
-export const toyConfig = parseConfig({
+export const toyConfig = await parseConfig({
   model_type: 'llama',
   vocab_size: 32,
   hidden_size: 16,

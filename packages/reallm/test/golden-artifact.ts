@@ -87,7 +87,7 @@ export async function writeGoldenArtifact(folder: string): Promise<void> {
   await useBackend('wasm')
   const writer = await createArtifactWriter(folder, { config })
   const codecs = stored.values()
-  for (const [name, shape] of allTensors(parseConfig(config))) {
+  for (const [name, shape] of allTensors(await parseConfig(config))) {
     const { normal } = random(seedFor(3, name))
     if (shape.length === 1) {
       await writer.addTensor(name, compactTensor(shape, new Float32Array(shape[0]).fill(1)))

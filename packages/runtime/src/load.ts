@@ -121,7 +121,7 @@ function formFor(
   const form = forms.find(form => bytes[form] <= maxMemory)
   if (form) return form
   const size = Math.ceil(Math.min(...forms.map(form => bytes[form])) / 2 ** 20)
-  throw new ReallmError('bad-option', `${files.spec}: ${config.modelType} weights need ${size} MiB`, {
+  throw new ReallmError('bad-option', `${files.spec}: ${config.family.modelType} weights need ${size} MiB`, {
     hint: 'compress the model (reallm compress), or pass load more maxMemory',
   })
 }

@@ -18,7 +18,7 @@ export async function writeRandomModel(
 ): Promise<Record<string, Tensor<'F32'>>> {
   mkdirSync(folder, { recursive: true })
   const tensors = Object.fromEntries(
-    [...allTensors(parseConfig(config))].map(([name, shape]) => {
+    [...allTensors(await parseConfig(config))].map(([name, shape]) => {
       const draw = random(seedFor(3, name))
       const value = () => (shape.length === 1 ? 1 : 0.3 * draw.normal())
       return [

@@ -33,7 +33,7 @@ export async function goldenModel(name: string): Promise<GoldenModel> {
   const folder = `models/${name}`
   const { loss, greedy } = await readJson(`${folder}/expected.json`)
   return {
-    config: goldenConfig(name, parseConfig(await readJson(`${folder}/config.json`))),
+    config: goldenConfig(name, await parseConfig(await readJson(`${folder}/config.json`))),
     weights: await readWeights(folder),
     ids: await readJson(`${folder}/tokens.json`),
     expected: await readTensors(`${folder}/expected.safetensors`),

@@ -22,7 +22,7 @@ import type { Measured, Task } from '../finetune.ts'
 const [backend, json] = process.argv.slice(2) as [BackendName, string]
 const task: Task = JSON.parse(json)
 await useBackend(backend, { threads: 1 })
-const config = parseConfig({
+const config = await parseConfig({
   model_type: 'llama',
   vocab_size: task.vocabulary,
   hidden_size: task.hidden,

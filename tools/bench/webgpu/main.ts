@@ -84,7 +84,7 @@ for (const shape of values.shapes.split(',').filter(Boolean) as ShapeName[]) {
   for (const stateBits of numbers(values.states)) {
     await attempt(`${shape} L=${stateBits}`, async () => {
       const backend = new WebGpuBackend(device)
-      const config = shapeConfig(shape, values.layers ? Number(values.layers) : undefined)
+      const config = await shapeConfig(shape, values.layers ? Number(values.layers) : undefined)
       const started = performance.now()
       const weights = await randomWeights(backend, config, { bits: Number(values.bits), stateBits })
       const loaded = performance.now()

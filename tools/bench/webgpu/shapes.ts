@@ -31,7 +31,7 @@ export const shapeNames = Object.keys(shapes) as ShapeName[]
 export function shapeConfig(
   name: ShapeName,
   layers: number = shapes[name].num_hidden_layers,
-): TransformerConfig {
+): Promise<TransformerConfig> {
   const config: HuggingFaceConfig = { ...llama, ...shapes[name], num_hidden_layers: layers }
   return parseConfig(config)
 }

@@ -3,7 +3,7 @@ import { attentionsOf, type FeedForward, type GatedMlp, type Mixer, mlpsOf } fro
 import type { TransformerConfig } from '@reallm/transformer'
 
 /** What may be called differently: families that share an architecture, and ids that come with the tokenizer. */
-const named = new Set(['source', 'modelType', 'bos', 'eos'])
+const named = new Set(['source', 'family', 'bos', 'eos'])
 
 /** Stored numbers have the precision of float32. */
 const tolerance = 1e-5

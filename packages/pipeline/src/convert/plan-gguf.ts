@@ -73,7 +73,7 @@ export async function planGguf(
   for (const [name, { length }] of Object.entries(ropeTensors))
     tensors[name] = { type: 'F32', shape: [length] }
   const plan = { metadata, tensors, ropeTensors }
-  requireHeld(config, tokenizer, plan)
+  await requireHeld(config, tokenizer, plan)
   return plan
 }
 
@@ -119,9 +119,14 @@ function refuseOtherTokenizers({ files }: ModelWeights, work: LongWork): void {
   })
 }
 
-function requireHeld(config: TransformerConfig, tokenizer: TextTokenizer | undefined, plan: GgufPlan): void {
+async function requireHeld(
+  config: TransformerConfig,
+  tokenizer: TextTokenizer | undefined,
+  plan: GgufPlan,
+): Promise<void> {
   const values = valuesOf(plan)
-  const found = parseConfig(configFromGguf(values, new Map(Object.entries(plan.tensors)), plan.ropeTensors))
+  const tensors = new Map(Object.entries(plan.tensors))
+  const found = await parseConfig(await configFromGguf(values, tensors, plan.ropeTensors))
   requireSameConfig(config, found, 'GGUF')
   if (tokenizer) {
     const read = createTokenizer(tokenizerFromGguf(values), endIdsOfGguf(values))

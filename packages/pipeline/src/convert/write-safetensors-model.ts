@@ -50,7 +50,7 @@ export async function writeSafetensorsModel(
     throw error
   }
   const folder = dirname(path)
-  const config = configStoredAs(model.config, torchName)
+  const config = await configStoredAs(model.config, torchName)
   await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`)
   for (const [name, contents] of await tokenizerFiles(model)) {
     await writeFileAtomic(join(folder, name), contents)
@@ -66,8 +66,11 @@ export async function writeSafetensorsModel(
 }
 
 /** The `config.json` with another dtype, except where a family's numbers depend on what it was trained in. */
-function configStoredAs({ source, embeddingScale }: TransformerConfig, dtype: string): HuggingFaceConfig {
+async function configStoredAs(
+  { source, embeddingScale }: TransformerConfig,
+  dtype: string,
+): Promise<HuggingFaceConfig> {
   const { quantization_config: _, ...rest } = source
   const changed = { ...rest, [rest.dtype ? 'dtype' : 'torch_dtype']: dtype }
-  return parseConfig(changed).embeddingScale === embeddingScale ? changed : rest
+  return (await parseConfig(changed)).embeddingScale === embeddingScale ? changed : rest
 }

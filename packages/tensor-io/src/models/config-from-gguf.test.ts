@@ -22,12 +22,12 @@ const file = (
   ),
   ...rest,
 })
-const read = (metadata: Record<string, unknown>, ...tensors: string[]) => {
+const read = async (metadata: Record<string, unknown>, ...tensors: string[]) => {
   const names = ['token_embd.weight', ...tensors]
-  return parseConfig(configFromGguf(metadata, new Map(names.map(name => [name, { shape: [100, 64] }]))))
+  return parseConfig(await configFromGguf(metadata, new Map(names.map(name => [name, { shape: [100, 64] }]))))
 }
-const windowsOf = (metadata: Record<string, unknown>) =>
-  attentionsOf(read(metadata).layerSpecs).map(({ window }) => window)
+const windowsOf = async (metadata: Record<string, unknown>) =>
+  attentionsOf((await read(metadata)).layerSpecs).map(({ window }) => window)
 
 describe('a configuration in GGUF', () => {
   it.each([
@@ -53,45 +53,45 @@ describe('a configuration in GGUF', () => {
       [8, undefined, 8, undefined],
     ],
     ['a Gemma 3 without windows', file('gemma3'), [undefined, undefined, undefined, undefined]],
-  ])('has the windows of %s', (_, metadata, windows) => {
-    expect(windowsOf(metadata)).toEqual(windows)
+  ])('has the windows of %s', async (_, metadata, windows) => {
+    expect(await windowsOf(metadata)).toEqual(windows)
   })
 
-  it('has the biases that are stored', () => {
-    const biases = (...tensors: string[]) => read(file('llama'), ...tensors).layerSpecs[0]
-    expect(mlpsOf(biases('blk.0.ffn_up.bias').ffn)[0].down.bias).toBe(true)
-    expect(biases('blk.0.attn_q.bias').mixer.output.bias).toBe(true)
-    expect(mlpsOf(biases().ffn)[0].up.module.bias).toBe(false)
+  it('has the biases that are stored', async () => {
+    const biases = async (...tensors: string[]) => (await read(file('llama'), ...tensors)).layerSpecs[0]
+    expect(mlpsOf((await biases('blk.0.ffn_up.bias')).ffn)[0].down.bias).toBe(true)
+    expect((await biases('blk.0.attn_q.bias')).mixer.output.bias).toBe(true)
+    expect(mlpsOf((await biases()).ffn)[0].up.module.bias).toBe(false)
   })
 
-  it('has Gemma’s own theta, soft cap and scales', () => {
+  it('has Gemma’s own theta, soft cap and scales', async () => {
     const windowed = { 'attention.sliding_window': 8, 'rope.freq_base': 1e6 }
-    const config = read(
+    const config = await read(
       file('gemma3', { ...windowed, 'rope.freq_base_swa': 100, final_logit_softcapping: 30 }),
     )
     expect(config.logitSoftcap).toBe(30)
     const frequency = ([first]: readonly LayerSpec[]) => attentionsOf([first])[0].rope!.inverseFrequencies[1]
     expect(frequency(config.layerSpecs)).toBeCloseTo(100 ** (-2 / 16), 12)
-    expect(frequency(read(file('gemma3', windowed)).layerSpecs)).toBeCloseTo(10_000 ** (-2 / 16), 12)
+    expect(frequency((await read(file('gemma3', windowed))).layerSpecs)).toBeCloseTo(10_000 ** (-2 / 16), 12)
     // Gemma's checkpoints are bfloat16; a file may say that √width is meant exactly.
-    expect(read(file('gemma3', { embedding_length: 72, 'attention.key_length': 18 })).embeddingScale).toBe(
-      8.5,
-    )
+    expect(
+      (await read(file('gemma3', { embedding_length: 72, 'attention.key_length': 18 }))).embeddingScale,
+    ).toBe(8.5)
     const exact = {
       embedding_length: 72,
       'attention.key_length': 18,
       embedding_scale: Math.fround(Math.sqrt(72)),
     }
-    expect(read(file('gemma3', exact)).embeddingScale).toBe(Math.sqrt(72))
+    expect((await read(file('gemma3', exact))).embeddingScale).toBe(Math.sqrt(72))
   })
 
-  it('has all ids that end a text', () => {
+  it('has all ids that end a text', async () => {
     const ids = {
       'tokenizer.ggml.bos_token_id': 1,
       'tokenizer.ggml.eos_token_id': 2,
       'tokenizer.ggml.eot_token_id': 7,
     }
-    expect(read(file('llama', {}, ids))).toMatchObject({ bos: 1, eos: [2, 7] })
-    expect(read(file('llama')).eos).toEqual([])
+    expect(await read(file('llama', {}, ids))).toMatchObject({ bos: 1, eos: [2, 7] })
+    expect((await read(file('llama'))).eos).toEqual([])
   })
 })

@@ -1,6 +1,6 @@
 import { ReallmError } from '../core/errors.ts'
 import type { HuggingFaceConfig } from './config-reader.ts'
-import { type Family, families } from './families/index.ts'
+import { allFamilies, type Family } from './families/index.ts'
 import { type RopeTensors, ropeScalingFromGguf } from './gguf-rope.ts'
 
 /** Metadata of a GGUF file, by key. */
@@ -13,13 +13,14 @@ export type GgufMetadata = Readonly<Record<string, unknown>>
  * @param ropeTensors contents of the tensors that are about rotary embeddings
  * @throws `unsupported` for another architecture, listing the known ones
  */
-export function configFromGguf(
+export async function configFromGguf(
   metadata: GgufMetadata,
   tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
   ropeTensors: RopeTensors = {},
-): HuggingFaceConfig {
+): Promise<HuggingFaceConfig> {
   const architecture = metadata['general.architecture']
   const get = (key: string) => metadata[`${architecture}.${key}`]
+  const families = await allFamilies()
   const candidates = families.filter(f => f.gguf.architecture === architecture)
   const windowed = Number(get('attention.sliding_window') ?? 0) > 0
   const family = candidates.find(f => windowed && f.gguf.windowed) ?? candidates[0]

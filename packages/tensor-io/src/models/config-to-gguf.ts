@@ -1,6 +1,5 @@
 import { ReallmError } from '../core/errors.ts'
 import type { GgufValue } from '../formats/gguf/values.ts'
-import { familyOf } from './config.ts'
 import { ConfigReader } from './config-reader.ts'
 import { recurrentMetadata } from './gguf-mixers.ts'
 import { type RopeTensors, ropeToGguf } from './gguf-rope.ts'
@@ -23,7 +22,7 @@ export interface GgufConfig {
  * @throws `unsupported` for a family or a rope that GGUF has no form for
  */
 export function configToGguf(config: TransformerConfig): GgufConfig {
-  const family = familyOf(config.source)
+  const { family } = config
   const {
     architecture: name,
     headsFill,

@@ -1,19 +1,18 @@
 import { ReallmError } from '../core/errors.ts'
 import { ConfigReader, type HuggingFaceConfig } from './config-reader.ts'
-import { type Family, families } from './families/index.ts'
+import { type Family, findFamily, modelTypes } from './families/index.ts'
 import { normsOf } from './layer-spec.ts'
 import type { TransformerConfig } from './transformer-config.ts'
 
 /** The family of a config.json. @throws `unsupported`, listing the known ones */
-export function familyOf(source: HuggingFaceConfig): Family {
-  const { model_type } = source
-  const family = families.find(f => f.modelType === model_type || f.within?.includes(String(model_type)))
+export async function familyOf(source: HuggingFaceConfig): Promise<Family> {
+  const family = await findFamily(String(source.model_type))
   if (family) return family
   throw new ReallmError(
     'unsupported',
     `config.json: the model family ${JSON.stringify(source.model_type ?? null)} is not supported`,
     {
-      hint: `supported model types: ${families.map(f => f.modelType).join(', ')}`,
+      hint: `supported model types: ${modelTypes.join(', ')}`,
     },
   )
 }
@@ -24,10 +23,10 @@ export function familyOf(source: HuggingFaceConfig): Family {
  * @throws `unsupported` for a family, rope type or activation that isn't there, listing those that are
  * @throws `bad-file` for a missing or impossible value, by its key
  * @example
- * const config = parseConfig(JSON.parse(await readFile('config.json', 'utf8')))
+ * const config = await parseConfig(JSON.parse(await readFile('config.json', 'utf8')))
  */
-export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
-  const family = familyOf(source)
+export async function parseConfig(source: HuggingFaceConfig): Promise<TransformerConfig> {
+  const family = await familyOf(source)
   const config = new ConfigReader(source, family)
   const { layers } = config
   const layerSpecs = Array.from({ length: layers }, (_, i) => family.layer(config, i))
@@ -39,7 +38,7 @@ export function parseConfig(source: HuggingFaceConfig): TransformerConfig {
   const bos = config.number('bos_token_id')
   const perLayerInputs = family.perLayerInputs?.(config)
   return {
-    modelType: family.modelType,
+    family,
     vocabSize: config.count('vocab_size'),
     hiddenSize,
     layers,

@@ -1,4 +1,3 @@
-import { familyOf } from './config.ts'
 import { recurrentTensors } from './gguf-mixers.ts'
 import type { StoredInGguf } from './gguf-values.ts'
 import type { Attention, ExpertStack, GatedMlp, LayerSpec, Norm, Projection } from './layer-spec.ts'
@@ -13,7 +12,7 @@ import type { TransformerConfig } from './transformer-config.ts'
  */
 export function ggufTensors(config: TransformerConfig): ReadonlyMap<string, StoredInGguf> {
   const tensors = new Map<string, StoredInGguf>()
-  const { permutes = false, norms = {}, apart = false } = familyOf(config.source).gguf
+  const { permutes = false, norms = {}, apart = false } = config.family.gguf
   const add = (module: string, name: string, heads = 0, kinds = ['weight', 'bias']) => {
     const interleavedHeads = permutes ? heads : 0
     for (const kind of kinds) {

@@ -18,7 +18,7 @@ const config = {
   num_local_experts: 3,
   num_experts_per_tok: 2,
 }
-const parsed = parseConfig(config)
+const parsed = await parseConfig(config)
 const experts = 'model.layers.0.mlp.experts'
 
 /** The tensors of the model as a directory stores them, and one by one. */
@@ -36,7 +36,7 @@ function stored(): { files: Tensors; single: Tensors } {
 describe('stacks of experts', () => {
   const { files, single } = stored()
 
-  it('are stored transposed, gate and up in turns', () => {
+  it('are stored transposed, gate and up in turns', async () => {
     const { shape, data } = files[`${experts}.gate_up_proj`]
     expect(shape).toEqual([3, 32, 128])
     const at = (name: string, row: number, col: number) => single[`${name}.weight`].data[row * 32 + col]
@@ -109,11 +109,11 @@ describe('a configuration with experts', () => {
     [{ num_local_experts: 1e9 }, 'num_local_experts is 1000000000'],
     [{ num_local_experts: 0 }, 'num_local_experts must be a positive integer'],
     [{ swiglu_limit: -1 }, 'swiglu_limit must be a positive number'],
-  ])('%o is refused', (change, message) => {
-    expect(() => parseConfig({ ...config, ...change })).toThrow(message)
+  ])('%o is refused', async (change, message) => {
+    await expect(parseConfig({ ...config, ...change })).rejects.toThrow(message)
   })
 
-  it('may have layers without any', () => {
+  it('may have layers without any', async () => {
     const qwen = {
       ...config,
       model_type: 'qwen3_moe',
@@ -122,7 +122,7 @@ describe('a configuration with experts', () => {
       decoder_sparse_step: 2,
       mlp_only_layers: [1],
     }
-    const kinds = parseConfig(qwen).layerSpecs.map(({ ffn }) => ffn.kind)
+    const kinds = (await parseConfig(qwen)).layerSpecs.map(({ ffn }) => ffn.kind)
     expect(kinds).toEqual(['gated-mlp', 'gated-mlp', 'gated-mlp', 'experts'])
   })
 })

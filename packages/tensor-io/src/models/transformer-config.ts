@@ -1,4 +1,5 @@
 import type { HuggingFaceConfig } from './config-reader.ts'
+import type { Family } from './families/family.ts'
 import {
   attentionsOf,
   type LayerSpec,
@@ -12,7 +13,7 @@ import {
 
 /** A decoder as data, the same for every family and source: embedding, layers, a norm, output head. */
 export interface TransformerConfig {
-  readonly modelType: string
+  readonly family: Family
   readonly vocabSize: number
   readonly hiddenSize: number
   /** How many layers there are; `layerSpecs` has them one by one. */

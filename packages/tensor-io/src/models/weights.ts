@@ -57,7 +57,7 @@ export async function openWeights(
 
 async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<ModelWeights> {
   const { config, wrapper, unknown } = await readConfig(files)
-  const { modelType } = config
+  const { modelType } = config.family
   const gguf = files.kind === 'gguf' ? await import('./gguf.ts') : undefined
   const inGguf = gguf?.ggufTensors(config)
   const nameOf = storedNames(files, { tied: config.tiedHead })

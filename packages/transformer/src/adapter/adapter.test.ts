@@ -19,7 +19,7 @@ let scratch: string
 beforeAll(async () => {
   await useBackend('wasm')
   const { source } = (base = await goldenModel('llama-gqa-tied')).config
-  base = { ...base, config: parseConfig(source) }
+  base = { ...base, config: await parseConfig(source) }
   ids = tf.tensor2d(base.ids, undefined, 'int32')
   scratch = await mkdtemp(join(tmpdir(), 'adapter-'))
 })

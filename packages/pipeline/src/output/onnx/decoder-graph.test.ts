@@ -35,7 +35,7 @@ async function configOf(family: string): Promise<HuggingFaceConfig> {
 
 /** A random model, quantised with zero points: its graph on disk, and its weights as they decode. */
 async function quantised(source: HuggingFaceConfig, bits: number, limit?: number) {
-  const config = parseConfig(source)
+  const config = await parseConfig(source)
   const tensors = await writeRandomModel(join(folder, 'model'), source)
   const modules = ['model.embed_tokens', ...(config.tiedHead ? [] : ['lm_head'])]
   for (let i = 0; i < config.layers; i++) modules.push(...linearModules(config, i).map(({ name }) => name))
@@ -159,7 +159,9 @@ describe('what a graph cannot express is named', () => {
     ['lfm2', /knows no mixer short-conv/],
     ['qwen3_moe', /knows no mixtures of experts/],
   ])('%s', async (family, message) => {
-    const config = parseConfig(JSON.parse(await readFile(fixture(`models/${family}/config.json`), 'utf8')))
+    const config = await parseConfig(
+      JSON.parse(await readFile(fixture(`models/${family}/config.json`), 'utf8')),
+    )
     const constants = { linear: () => 'y', embed: () => 'x', vector: () => 'v' }
     expect(() => decoderGraph(config, constants)).toThrow(message)
   })

@@ -1,19 +1,12 @@
-import {
-  type AttentionKernel,
-  attentionTokens,
-  BAND_ROWS,
-  partialFloats,
-  rotationMatrices,
-} from '@reallm/kernels/webgpu'
+import { type AttentionKernel, attentionTokens, BAND_ROWS, partialFloats } from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
-import type { Activation, Rope } from '@reallm/tensor-io/models'
+import type { Activation } from '@reallm/tensor-io/models'
 import type { NormOp, Op, Slot } from '../op.ts'
 import type { Vector } from '../weight.ts'
-import { Arena, type Constants, type Region } from './arena.ts'
-import { floatWord, type Product, type Role, type RopePlace, type Stage, type VectorStep } from './stage.ts'
-import type { Tables } from './tables.ts'
-import type { GpuVector } from './vector.ts'
-import { type GpuWeight, isTrellis, type LowRankStep, type Step } from './weight.ts'
+import { Arena, type Region } from './arena.ts'
+import { floatWord, type Product, type Role, type Stage, type VectorStep } from './stage.ts'
+import { type Shared, Steps } from './steps.ts'
+import { type GpuWeight, isTrellis, type Step } from './weight.ts'
 
 /** Workgroups that keep a device busy. */
 const BUSY = 256
@@ -21,16 +14,6 @@ const BUSY = 256
 const [LEAST_COLUMNS, MOST_CHUNKS] = [8, 8]
 /** Parts that the keys of a text are split into at most. */
 export const MOST_PARTS = 64
-
-/** What programs for one token and for several have in common. */
-export interface Shared {
-  readonly constants: Constants
-  readonly tables: Tables
-  readonly ropes: RopePlace[]
-  readonly matrices: Map<number, Float32Array>
-  readonly cache: 'f16' | 'f32'
-  readonly batch: number
-}
 
 type OpOf<Kind extends Op['kind']> = Extract<Op, { readonly kind: Kind }>
 
@@ -56,12 +39,14 @@ export class Compiler {
   readonly activations = new Arena()
   readonly partials = new Arena()
   readonly #shared: Shared
+  readonly #steps: Steps
   readonly #tokens: number
   readonly #sources = new Map<Slot, Source>()
   #out = this.stages
 
   constructor(shared: Shared, tokens: number) {
     this.#shared = shared
+    this.#steps = new Steps(shared, this.x)
     this.#tokens = tokens
   }
 
@@ -121,8 +106,8 @@ export class Compiler {
     const load: VectorStep[] = [{ op: 'embed', words: [floatWord(scale), ...words], size: w.cols }]
     // A row of S T W' is a row of W' that goes through what an input goes through, backwards.
     for (const step of w.before.toReversed()) {
-      if (step.kind === 'scale') load.push(this.#scale(step.factors))
-      else if (step.kind === 'rotate') load.push(this.#rotate('rotateOutput', step))
+      if (step.kind === 'scale') load.push(this.#steps.scale(step.factors))
+      else if (step.kind === 'rotate') load.push(this.#steps.rotate('rotateOutput', step))
       else
         throw new ReallmError('unsupported', 'an embedding with a low-rank part cannot be looked up on a GPU')
     }
@@ -165,8 +150,8 @@ export class Compiler {
     const placed = (slot: Slot, norm: NormOp | undefined, isQuery: boolean): VectorStep[] => {
       const n = isQuery ? width : slot.width
       const picked = isQuery && spec.gated ? [pick(width, headDim, 0)] : []
-      const normed = norm ? [this.#norm(norm, n)] : []
-      const turned = rope ? [this.#rope(rope, isQuery, n, headDim)] : []
+      const normed = norm ? [this.#steps.norm(norm, n)] : []
+      const turned = rope ? [this.#steps.rope(rope, isQuery, n, headDim)] : []
       const steps = spec.qkNorm?.afterRope ? [...turned, ...normed] : [...normed, ...turned]
       return [...this.#source(slot).load, ...picked, ...steps]
     }
@@ -247,7 +232,7 @@ export class Compiler {
       role: 'enter',
       load: [
         ...load,
-        ...(norm ? [this.#norm(norm, width)] : []),
+        ...(norm ? [this.#steps.norm(norm, width)] : []),
         { op: 'residual', words: [width, base.at, floatWord(scale)], size: width },
       ],
       isHidden: true,
@@ -271,8 +256,8 @@ export class Compiler {
       slots: [
         [
           ...source.load,
-          ...(norm ? [this.#norm(norm, from.width)] : []),
-          ...this.#before(w, taps),
+          ...(norm ? [this.#steps.norm(norm, from.width)] : []),
+          ...this.#steps.before(w, taps),
           this.#input(w.cols, input, 0),
         ],
       ],
@@ -289,7 +274,11 @@ export class Compiler {
       place = finished.at
       const loaded: VectorStep = { op: 'product', words: [w.rows, output.at, 0, 1, 0], size: w.rows }
       const stored: VectorStep = { op: 'input', words: [w.rows, w.rows, place, 0], size: w.rows }
-      this.#out.push({ kind: 'vector', role: 'logits', slots: [[loaded, ...this.#after(w, taps), stored]] })
+      this.#out.push({
+        kind: 'vector',
+        role: 'logits',
+        slots: [[loaded, ...this.#steps.after(w, taps), stored]],
+      })
     }
     const words = [w.rows, place, floatWord(scale), floatWord(softcap ?? 0)]
     this.#out.push({ kind: 'logits', count: w.rows, from: w.after.length > 0 ? 'x' : 'y', words })
@@ -312,8 +301,8 @@ export class Compiler {
         slots.push([
           ...source.load,
           ...store,
-          ...(norm ? [this.#norm(norm, from.width)] : []),
-          ...this.#before(weight, input.taps),
+          ...(norm ? [this.#steps.norm(norm, from.width)] : []),
+          ...this.#steps.before(weight, input.taps),
           this.#input(weight.cols, input.region, step),
         ])
       }
@@ -342,82 +331,11 @@ export class Compiler {
     return {
       load: [
         { op: 'product', words: [rows, output.at, tokenStep, chunks, rows], size: rows },
-        ...this.#after(weight, taps),
-        ...(bias ? [{ op: 'bias', words: [rows, this.#vector(bias)], size: rows } as const] : []),
+        ...this.#steps.after(weight, taps),
+        ...(bias ? [{ op: 'bias', words: [rows, this.#steps.vector(bias)], size: rows } as const] : []),
       ],
       release: () => this.y.give(output),
     }
-  }
-
-  #before(weight: GpuWeight, taps: Map<Step, number>): VectorStep[] {
-    return weight.before.map(step => {
-      if (step.kind === 'scale') return this.#scale(step.factors)
-      if (step.kind === 'rotate') return this.#rotate('rotateInput', step)
-      return this.#lowRank('lowRankInput', step, weight.cols, step.right, taps)
-    })
-  }
-
-  #after(weight: GpuWeight, taps: Map<Step, number>): VectorStep[] {
-    return weight.after.map(step => {
-      if (step.kind === 'scale') return this.#scale(step.factors)
-      if (step.kind === 'rotate') return this.#rotate('rotateOutput', step)
-      return this.#lowRank('lowRankOutput', step, weight.rows, step.left, taps)
-    })
-  }
-
-  #scale(factors: Float32Array): VectorStep {
-    const size = factors.length
-    return { op: 'scale', words: [size, this.#shared.constants.place(factors)], size }
-  }
-
-  #rotate(
-    op: 'rotateInput' | 'rotateOutput',
-    { signs, width }: { signs: Uint32Array; width: number },
-  ): VectorStep {
-    const { constants, matrices } = this.#shared
-    const known = matrices.get(width)
-    const joined = known ?? Float32Array.from(rotationMatrices(width).flatMap(m => [...m]))
-    if (!known) matrices.set(width, joined)
-    return { op, words: [width, constants.place(signs), constants.place(joined)], size: width }
-  }
-
-  #lowRank(
-    op: 'lowRankInput' | 'lowRankOutput',
-    step: LowRankStep,
-    n: number,
-    factor: Float32Array,
-    taps: Map<Step, number>,
-  ): VectorStep {
-    let at = taps.get(step)
-    if (at === undefined) {
-      at = this.x.take(step.rank * this.#shared.batch).at
-      taps.set(step, at)
-    }
-    return { op, words: [n, step.rank, this.#shared.constants.place(factor), at], size: n }
-  }
-
-  #norm({ weight, eps }: NormOp, n: number): VectorStep {
-    return { op: 'norm', words: [n, weight.length, this.#vector(weight), floatWord(eps)], size: n }
-  }
-
-  #vector(vector: Vector): number {
-    return this.#shared.constants.place((vector as GpuVector).values)
-  }
-
-  #rope(rope: Rope, isQuery: boolean, n: number, headDim: number): VectorStep {
-    const { ropes, batch } = this.#shared
-    const own = isQuery && rope.temperature !== undefined
-    const pairs = rope.inverseFrequencies.length
-    let place = ropes.find(other => other.rope === rope && other.isQuery === own)
-    if (!place) {
-      const at = ropes.reduce(
-        (end, other) => Math.max(end, other.sin + batch * other.rope.inverseFrequencies.length),
-        0,
-      )
-      place = { rope, isQuery: own, cos: at, sin: at + batch * pairs }
-      ropes.push(place)
-    }
-    return { op: 'rope', words: [n, headDim, pairs, Number(rope.interleaved), place.cos, place.sin], size: n }
   }
 
   #input(n: number, region: Region, step: number): VectorStep {

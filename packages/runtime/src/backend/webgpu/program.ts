@@ -5,13 +5,14 @@ import type { Batch, Choice, Program } from '../backend.ts'
 import type { Op } from '../op.ts'
 import { Constants } from './arena.ts'
 import { type Buffers, type Dispatch, type Prepared, prepare, roleKernels, WordList } from './build.ts'
-import { Compiler, MOST_PARTS, type Shared } from './compiler.ts'
+import { Compiler, MOST_PARTS } from './compiler.ts'
 import type { Device } from './device.ts'
+import { bindGroup, build, encode } from './dispatch.ts'
 import type { Sampler } from './sampler.ts'
 import type { RopePlace, Stage } from './stage.ts'
 import type { GpuState } from './state.ts'
-import { Tables } from './tables.ts'
-import { type GpuWeight, isTrellis } from './weight.ts'
+import type { Shared } from './steps.ts'
+import { padded, Tables, tableCountsOf } from './tables.ts'
 
 /** Tokens chosen at most in one call. */
 const MOST_CHOSEN = 64
@@ -329,81 +330,4 @@ function partsOf(positions: number, tokens: number): { count: number; keys: numb
   if (tokens > 1) return { count: 1, keys: 2 ** 30 }
   const keys = Math.max(64, 32 * Math.ceil(positions / MOST_PARTS / 32))
   return { count: Math.ceil(positions / keys), keys }
-}
-
-function encode(
-  encoder: GPUCommandEncoder,
-  dispatches: readonly Dispatch[],
-  state: GpuState,
-  tokens: number,
-  parts: number,
-): void {
-  const pass = encoder.beginComputePass()
-  for (const dispatch of dispatches) {
-    pass.setPipeline(dispatch.pipeline)
-    pass.setBindGroup(0, dispatch.group(state))
-    pass.dispatchWorkgroups(...dispatch.workgroups(tokens, parts))
-  }
-  pass.end()
-}
-
-async function build(device: Device, prepared: Prepared, buffers: Buffers): Promise<Dispatch> {
-  const { code, name, traffic, bind, needsState, workgroups } = prepared
-  const pipeline = await device.pipeline(code)
-  const make = (state: GpuState) => bindGroup(device, pipeline, bind(buffers, state))
-  if (!needsState) {
-    const whole = bindGroup(device, pipeline, bind(buffers, undefined!))
-    return { name, pipeline, traffic, workgroups, group: () => whole }
-  }
-  const groups = new WeakMap<GpuState, { buffers: readonly GPUBuffer[]; group: GPUBindGroup }>()
-  const group = (state: GpuState) => {
-    const known = groups.get(state)
-    if (known?.buffers === state.buffers) return known.group
-    const made = { buffers: state.buffers, group: make(state) }
-    groups.set(state, made)
-    return made.group
-  }
-  return { name, pipeline, traffic, workgroups, group }
-}
-
-function bindGroup(
-  { gpu }: Device,
-  pipeline: GPUComputePipeline,
-  bindings: readonly (readonly [binding: number, buffer: GPUBuffer, offset?: number, size?: number])[],
-): GPUBindGroup {
-  const entries = bindings.map(([binding, buffer, offset = 0, size = buffer.size - offset]) => ({
-    binding,
-    resource: { buffer, offset, size: Math.min(size, buffer.size - offset) },
-  }))
-  return gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries })
-}
-
-/** Tables at most of a matrix, by state bits. */
-function tableCountsOf(ops: readonly Op[]): Map<number, number> {
-  const counts = new Map<number, number>()
-  for (const weight of ops.flatMap(weightsOf)) {
-    for (const { blob } of weight.pieces) {
-      if (isTrellis(blob))
-        counts.set(blob.stateBits, Math.max(counts.get(blob.stateBits) ?? 0, blob.tables.length))
-    }
-  }
-  return counts
-}
-
-const weightsOf = (op: Op): GpuWeight[] =>
-  op.kind === 'project'
-    ? op.members.map(({ weight }) => weight as GpuWeight)
-    : 'weight' in op
-      ? [op.weight as GpuWeight]
-      : []
-
-/** Tables with room after them: kernels load as many as the matrix with the most has. */
-function padded(
-  words: Uint32Array<ArrayBuffer>,
-  counts: ReadonlyMap<number, number>,
-): Uint32Array<ArrayBuffer> {
-  const most = Math.max(0, ...[...counts].map(([bits, count]) => (count * 2 ** bits) / 4))
-  const all = new Uint32Array(words.length + most)
-  all.set(words)
-  return all
 }

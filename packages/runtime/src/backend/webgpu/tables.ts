@@ -1,4 +1,6 @@
 import type { IntegerTable } from '@reallm/kernels/webgpu'
+import type { Op } from '../op.ts'
+import { type GpuWeight, isTrellis } from './weight.ts'
 
 /** The tables of values of all trellis codes of a program, those of a matrix one after another; in bytes. */
 export class Tables {
@@ -36,4 +38,34 @@ function digest(codes: Int8Array): string {
     b = (Math.imul(b, 31) + code) | 0
   }
   return `${a} ${b}`
+}
+
+/** Tables at most of a matrix, by state bits. */
+export function tableCountsOf(ops: readonly Op[]): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const weight of ops.flatMap(weightsOf)) {
+    for (const { blob } of weight.pieces) {
+      if (isTrellis(blob))
+        counts.set(blob.stateBits, Math.max(counts.get(blob.stateBits) ?? 0, blob.tables.length))
+    }
+  }
+  return counts
+}
+
+const weightsOf = (op: Op): GpuWeight[] =>
+  op.kind === 'project'
+    ? op.members.map(({ weight }) => weight as GpuWeight)
+    : 'weight' in op
+      ? [op.weight as GpuWeight]
+      : []
+
+/** Tables with room after them: kernels load as many as the matrix with the most has. */
+export function padded(
+  words: Uint32Array<ArrayBuffer>,
+  counts: ReadonlyMap<number, number>,
+): Uint32Array<ArrayBuffer> {
+  const most = Math.max(0, ...[...counts].map(([bits, count]) => (count * 2 ** bits) / 4))
+  const all = new Uint32Array(words.length + most)
+  all.set(words)
+  return all
 }

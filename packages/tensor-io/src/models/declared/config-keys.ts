@@ -1,7 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
-import { familyOf } from '../config.ts'
 import type { GgufMetadata } from '../config-from-gguf.ts'
-import type { HuggingFaceConfig } from '../config-reader.ts'
+import type { TransformerConfig } from '../transformer-config.ts'
 import {
   fixedKeys,
   ggufSections,
@@ -18,13 +17,16 @@ import { isOff } from './off.ts'
  * @param unread keys that the family did not read
  * @throws `unsupported` for a value that is known to change what is computed, and for what is not known of a rope
  */
-export function unknownConfigKeys(source: HuggingFaceConfig, unread: readonly string[]): string[] {
+export function unknownConfigKeys(
+  { source, family }: Pick<TransformerConfig, 'source' | 'family'>,
+  unread: readonly string[],
+): string[] {
   for (const key of ['rope_parameters', 'rope_scaling']) checkRope(key, source[key])
   for (const key of unread) {
     const fine = fixedKeys[key]
     if (fine && !isOff(source[key]) && !fine.includes(source[key])) throw refuse(key, source[key])
   }
-  const { ignores = [] } = familyOf(source)
+  const { ignores = [] } = family
   const isKnown = (key: string) => harmlessKeys.has(key) || key in fixedKeys || ignores.includes(key)
   return unread.filter(key => !isKnown(key) && !isOff(source[key]))
 }

@@ -35,15 +35,15 @@ export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
     })
   }
   await refuseQuantised(files)
-  const { source, wrapper } = decoderOf(files.config)
+  const { source, wrapper } = await decoderOf(files.config)
   checkSizes(source, files)
-  const { config, unknown } = parsed(source)
+  const { config, unknown } = await parsed(source)
   const nameOf = storedNames(files)
   const embedding = nameOf('model.embed_tokens.weight')
   if (!config.tiedHead || !(await hasOwnHead(files, nameOf('lm_head.weight'), embedding))) {
     return { config, wrapper, unknown: keysOf('config.json', unknown) }
   }
-  const untied = parsed({ ...source, tie_word_embeddings: false })
+  const untied = await parsed({ ...source, tie_word_embeddings: false })
   return {
     config: untied.config,
     wrapper,
@@ -60,9 +60,9 @@ async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
   const found = ropeTensors.filter(name => files.tensors.has(name))
   const values = await Promise.all(found.map(async name => [name, (await files.readFloat32(name)).data]))
   const metadata = recorded(files.metadata)
-  const source = configFromGguf(metadata.source, files.tensors, Object.fromEntries(values))
+  const source = await configFromGguf(metadata.source, files.tensors, Object.fromEntries(values))
   checkSizes(source, files)
-  const config = parseConfig(source)
+  const config = await parseConfig(source)
   const unread = metadata.unread()
   const attentions = attentionsOf(config.layerSpecs)
   const { headDim } = attentions.find(({ window }) => window === undefined) ?? attentions[0] ?? {}
@@ -71,17 +71,17 @@ async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
 }
 
 /** The configuration of the decoder, by its family's name for it. */
-function decoderOf(config: HuggingFaceConfig): TextDecoder {
+async function decoderOf(config: HuggingFaceConfig): Promise<TextDecoder> {
   const { source, wrapper } = textDecoder(config)
   if (wrapper === undefined) return { source, wrapper }
-  const { modelType, architecture } = familyOf(source)
+  const { modelType, architecture } = await familyOf(source)
   return { source: { ...source, model_type: modelType, architectures: [architecture] }, wrapper }
 }
 
-function parsed(source: HuggingFaceConfig): { config: TransformerConfig; unknown: string[] } {
+async function parsed(source: HuggingFaceConfig): Promise<{ config: TransformerConfig; unknown: string[] }> {
   const keys = recorded(source)
-  const config = { ...parseConfig(keys.source), source }
-  return { config, unknown: unknownConfigKeys(source, keys.unread()) }
+  const config = { ...(await parseConfig(keys.source)), source }
+  return { config, unknown: unknownConfigKeys(config, keys.unread()) }
 }
 
 const keysOf = (where: string, keys: readonly string[]) =>

@@ -8,8 +8,6 @@ import type { RopeParameters } from '../rope.ts'
 export interface Family extends ConfigDefaults {
   /** `model_type` of its config.json. */
   readonly modelType: string
-  /** What `model_type` calls it as the text decoder of multimodal models, where otherwise. */
-  readonly within?: readonly string[]
   /** Its models, as people name them. */
   readonly models: string
   /** What sets its layers apart from Llama's, in a few words. */

@@ -12,7 +12,6 @@ const windowed = { use_sliding_window: true, max_window_layers: 0 }
 
 export const qwen2: Family = {
   modelType: 'qwen2',
-  within: ['qwen2_vl', 'qwen2_vl_text', 'qwen2_5_vl', 'qwen2_5_vl_text'],
   models: 'Qwen2, Qwen2.5',
   differs: 'biases of q, k and v',
   architecture: 'Qwen2ForCausalLM',
@@ -22,7 +21,6 @@ export const qwen2: Family = {
 
 export const qwen3: Family = {
   modelType: 'qwen3',
-  within: ['qwen3_vl_text'],
   models: 'Qwen3, dense',
   differs: 'norms of queries and keys',
   architecture: 'Qwen3ForCausalLM',
@@ -108,7 +106,6 @@ const isDense = (c: ConfigReader, i: number) => {
 
 export const qwen3Moe: Family = {
   modelType: 'qwen3_moe',
-  within: ['qwen3_vl_moe_text'],
   models: 'Qwen3, mixtures of experts',
   differs: 'as Qwen3; mixtures of experts',
   architecture: 'Qwen3MoeForCausalLM',
