@@ -21,33 +21,44 @@ function isWholeOrNone(now: ReadonlyMap<string, string>, wanted: Untouched['cont
   return !now.has(head) || same(now, wanted)
 }
 
-/**
- * Runs a command with a fault, possibly with another one while it goes on, then to its end.
- *
- * @returns what is wrong; undefined when the output is that of an untouched run
- */
+/** How a command came through faults. */
+export interface Outcome {
+  /**
+   * `survived`: gone on with, it ended in the files of an untouched run. `lost`: its output was deleted on the way, and it says that
+   * what is left has to be deleted too.
+   */
+  readonly end: 'survived' | 'lost' | 'wrong'
+  readonly why?: string
+}
+
+const wrong = (why: string): Outcome => ({ end: 'wrong', why })
+
+/** Runs a command with a fault, possibly with another one while it goes on, then to its end. */
 export async function afterFaults(
   at: Folder,
   command: FaultCommand,
   wanted: Untouched,
   faults: readonly string[],
-): Promise<string | undefined> {
+): Promise<Outcome> {
   const args = command.args(at.models, await at.fresh())
   for (const [i, fault] of faults.entries()) {
     const { end, err } = await at.run(i === 0 ? args : [...args, command.again], fault)
-    if (!isWholeOrNone(await at.contents(command), wanted.contents)) return `${fault}: half a result`
-    if (fault.startsWith('kill')) continue
-    if (end === 0) continue
+    const now = await at.contents(command)
+    if (!isWholeOrNone(now, wanted.contents)) return wrong(`${fault}: half a result`)
+    if (fault.startsWith('kill') || end === 0) continue
     const said = /^reallm: (.*)$/m.exec(err)?.[1] ?? err
     const named = said.includes('/') && / {2}hint: /.test(err)
-    if (end !== 1 || !named) return `${fault}: it ends with ${end} and says: ${err.slice(-300)}`
+    if (end !== 1 || !named) return wrong(`${fault}: it ends with ${end} and says: ${err.slice(-300)}`)
+    if (fault.startsWith('changed') && now.size > 0) return wrong(`${fault}: it fails and leaves a result`)
   }
+  await at.restore()
   const last = await at.run([...args, command.again])
   // what is left of a directory that was deleted on the way is its owner's to remove, and is said to be
   const wasDeleted = faults.some(fault => fault.startsWith('gone'))
-  if (wasDeleted && last.end === 1 && / {2}hint: .*delete that directory/.test(last.err)) return undefined
-  if (last.end !== 0) return `${faults}: goes on with ${last.end}: ${last.err.slice(-300)}`
-  if (!same(await at.contents(command), wanted.contents)) return `${faults}: another result`
+  if (wasDeleted && last.end === 1 && / {2}hint: .*delete that directory/.test(last.err))
+    return { end: 'lost' }
+  if (last.end !== 0) return wrong(`${faults}: goes on with ${last.end}: ${last.err.slice(-300)}`)
+  if (!same(await at.contents(command), wanted.contents)) return wrong(`${faults}: another result`)
   const left = (await readdir(at.outputs)).filter(name => /\.work|\.removed|\.partial/.test(name))
-  return left.length > 0 ? `${faults}: leaves ${left}` : undefined
+  return left.length > 0 ? wrong(`${faults}: leaves ${left}`) : { end: 'survived' }
 }

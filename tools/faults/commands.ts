@@ -12,7 +12,7 @@ const inject = pathToFileURL(join(import.meta.dirname, 'inject.mjs')).href
 /** A command that writes, as a user calls it. */
 export interface FaultCommand {
   readonly name: string
-  /** Its arguments, given the folder of the models and the output. */
+  /** Its arguments, the model second, given the folder of the models and the output. */
   args(models: string, out: string): string[]
   /** What is added to go on after a fault. */
   readonly again: '--resume' | '--force'
@@ -74,6 +74,11 @@ export async function faultFolder() {
   const outputs = join(folder, 'outputs')
   const count = join(folder, 'count')
 
+  const kept = join(folder, 'kept')
+
+  /** Puts back the weights that a fault has changed. */
+  const restore = () => cp(kept, models, { recursive: true })
+
   async function run(args: readonly string[], fault = 'none@0'): Promise<Ended> {
     const env = {
       ...process.env,
@@ -81,6 +86,7 @@ export async function faultFolder() {
       REALLM_FAULT: fault,
       REALLM_FAULT_ROOT: outputs,
       REALLM_FAULT_COUNT: count,
+      REALLM_FAULT_SOURCE: join(args[1], 'model.safetensors'),
     }
     const cli = join(root, 'packages/reallm/dist/cli.js')
     const child = spawn(process.execPath, ['--import', inject, cli, ...args], { env })
@@ -119,5 +125,6 @@ export async function faultFolder() {
   await writeFile(join(models, 'data.txt'), 'the sea and the whale and the boat. '.repeat(60))
   const base = await run(['compress', model, '-o', join(models, 'base'), ...compressed])
   if (base.end !== 0) throw new Error(base.err)
-  return { folder, outputs, run, fresh, contents, models }
+  await cp(models, kept, { recursive: true })
+  return { folder, outputs, run, fresh, contents, restore, models }
 }

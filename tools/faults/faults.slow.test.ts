@@ -20,11 +20,14 @@ test.each(commands)(
     for (const faults of [
       [`kill@${change(0.4)}`, `kill@${change(0.2)}`],
       [`kill@${wanted.changes - 2}`],
+      [`kill@${wanted.changes}`],
+      [`changed@${change(0.5)}`],
       [`full@${change(0.6)}`],
       [`gone@${change(0.7)}`],
       ['read-only@1'],
     ]) {
-      expect(await afterFaults(at, command, wanted, faults)).toBeUndefined()
+      const { end, why } = await afterFaults(at, command, wanted, faults)
+      expect(end, why).not.toBe('wrong')
     }
   },
 )

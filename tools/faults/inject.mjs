@@ -1,11 +1,12 @@
 // Preloaded into a command (`node --import`), counts what it changes below REALLM_FAULT_ROOT and does at change number N what
-// REALLM_FAULT says: `kill@N` ends the process there (inside a write: after half of it), `full@N` and `read-only@N` let this and
-// all later changes fail as on a full or a read-only disk, `gone@N` deletes all of it. The number of
-// changes is written to REALLM_FAULT_COUNT at the end.
+// REALLM_FAULT says: `kill@N` ends the process there (inside a write or a removal: after half of it), `full@N` and `read-only@N` let this and
+// all later changes fail as on a full or a read-only disk, `gone@N` deletes all of it, `changed@N` writes the weights of the
+// model at REALLM_FAULT_SOURCE anew with one bit flipped. The number of changes is written to REALLM_FAULT_COUNT at the end.
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 
 const root = process.env.REALLM_FAULT_ROOT
+const source = process.env.REALLM_FAULT_SOURCE
 const [kind, number] = (process.env.REALLM_FAULT ?? 'none@0').split('@')
 const at = Number(number)
 const real = { ...fs, promises: { ...fs.promises } }
@@ -27,6 +28,11 @@ function change(what, path, half) {
     for (const name of real.readdirSync(root))
       real.rmSync(`${root}/${name}`, { recursive: true, force: true })
   }
+  if (kind === 'changed') {
+    const bytes = real.readFileSync(source)
+    bytes[bytes.length - 5] ^= 64
+    real.writeFileSync(source, bytes)
+  }
   if (kind === 'kill') {
     half?.()
     process.kill(process.pid, 'SIGKILL')
@@ -34,10 +40,17 @@ function change(what, path, half) {
   }
 }
 
+/** Deletes the first half of what lies in a directory, in the order in which it is listed. */
+function removeHalf(path) {
+  const names = real.existsSync(path) && real.statSync(path).isDirectory() ? real.readdirSync(path) : []
+  for (const name of names.slice(0, Math.ceil(names.length / 2)))
+    real.rmSync(`${path}/${name}`, { recursive: true, force: true })
+}
+
 for (const name of ['rename', 'rm', 'rmdir', 'unlink', 'mkdir', 'mkdtemp', 'writeFile', 'copyFile']) {
   fs.promises[name] = async (...args) => {
     const target = name === 'rename' || name === 'copyFile' ? args[1] : args[0]
-    change(name, target)
+    change(name, target, name === 'rm' ? () => removeHalf(target) : undefined)
     return real.promises[name](...args)
   }
   const sync = `${name}Sync`

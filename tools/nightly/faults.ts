@@ -1,42 +1,63 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command]
+// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command] [--record]
 // Kills every writing command at so many of its changes to the file system, a third of them again while it goes on; fills its
-// disk, makes it read-only and deletes its output on the way. Runs the built packages (npm run build).
+// disk, makes it read-only, deletes its output and changes its model on the way. Runs the built packages (npm run build).
 import { rm } from 'node:fs/promises'
 import { afterFaults, untouched } from '../faults/check.ts'
 import { commands, faultFolder } from '../faults/commands.ts'
+import { compression, packages, startBench } from '../results/record.ts'
 
 const [kills = '50', only] = process.argv.slice(2)
-const at = await faultFolder()
+const tried = { unit: 'tries' }
+const record = startBench({
+  name: 'faults',
+  what: 'Commands that were interrupted at one of their changes to the file system, spread over all of them, and then gone on with.',
+  sources: [...compression, ...packages('reallm'), 'tools/faults'],
+  columns: {
+    command: { label: 'command' },
+    fault: { label: 'what happens' },
+    tries: { label: 'tries', ...tried },
+    survived: { label: 'the same files in the end', ...tried },
+    lost: { label: 'to be begun anew', ...tried },
+    wrong: { label: 'wrong', ...tried },
+  },
+  key: ['command', 'fault'],
+  seed: 0,
+})
 
 /** `count` changes spread evenly over all, the last ones among them: there are the final rename and the removal. */
-const spread = (changes: number, count: number) => [
-  ...new Set(Array.from({ length: count }, (_, i) => Math.max(1, Math.round(((i + 1) * changes) / count)))),
-]
+function spread(changes: number, count: number): number[] {
+  const ends = Math.min(changes, Math.ceil(count / 5))
+  const even = Array.from({ length: count - ends }, (_, i) =>
+    Math.max(1, Math.round(((i + 1) * (changes - ends)) / (count - ends))),
+  )
+  return [...even, ...Array.from({ length: ends }, (_, i) => changes - ends + i + 1)]
+}
 
+const at = await faultFolder()
 for (const command of commands) {
   if (only !== undefined && command.name !== only) continue
   const wanted = await untouched(at, command)
-  const at50 = spread(wanted.changes, Number(kills))
+  const killed = spread(wanted.changes, Number(kills))
   const few = spread(wanted.changes, Math.ceil(Number(kills) / 5))
   const tries = {
-    killed: at50.map((n, i) =>
-      i % 3 === 2 ? [`kill@${n}`, `kill@${at50[(7 * i) % at50.length]}`] : [`kill@${n}`],
+    killed: killed.map((n, i) =>
+      i % 3 === 2 ? [`kill@${n}`, `kill@${killed[(7 * i) % killed.length]}`] : [`kill@${n}`],
     ),
     'full disk': few.map(n => [`full@${n}`]),
     'read-only disk': few.map(n => [`read-only@${n}`]),
     'output deleted': few.map(n => [`gone@${n}`]),
+    'model changed': few.map(n => [`changed@${n}`]),
   }
-  for (const [what, all] of Object.entries(tries)) {
-    const wrong: string[] = []
+  for (const [fault, all] of Object.entries(tries)) {
+    const ends = { survived: 0, lost: 0, wrong: 0 }
     for (const faults of all) {
-      const found = await afterFaults(at, command, wanted, faults)
-      if (found !== undefined) wrong.push(found)
+      const { end, why } = await afterFaults(at, command, wanted, faults)
+      ends[end]++
+      if (why) console.log(`  ${why}`)
     }
-    console.log(
-      `${wrong.length > 0 ? 'FAULT' : 'ok'} ${command.name}, ${what}: ${all.length} tries, ${wrong.length} wrong`,
-    )
-    for (const each of wrong) console.log(`  ${each}`)
-    if (wrong.length > 0) process.exitCode = 1
+    console.log(`${ends.wrong > 0 ? 'FAULT' : 'ok'} ${command.name}, ${fault}:`)
+    record([{ command: command.name, fault, tries: all.length, ...ends }])
+    if (ends.wrong > 0) process.exitCode = 1
   }
 }
 await rm(at.folder, { recursive: true, force: true })

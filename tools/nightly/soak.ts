@@ -1,4 +1,4 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/soak.ts [share=1]
+// usage: npx tsx --conditions=@reallm/source tools/nightly/soak.ts [share=1] [--record]
 // Ten thousand generations, a thousand loads and a thousand training steps (or that share of them): prints what memory is held
 // after each tenth, garbage collected, and fails when the second half holds more than the first.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -8,7 +8,26 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { compress, finetune } from '../../packages/pipeline/src/index.ts'
 import { load } from '../../packages/runtime/src/index.ts'
+import { packages, startBench } from '../results/record.ts'
 
+const bytes = { unit: 'bytes', scale: 1e-6, digits: 1 }
+const record = startBench({
+  name: 'soak',
+  what: 'What a process holds, garbage collected, while it does the same work over and over.',
+  sources: [
+    ...packages('tensor-io', 'kernels', 'transformer', 'runtime', 'finetune', 'pipeline'),
+    'tools/nightly/soak.ts',
+  ],
+  columns: {
+    work: { label: 'work' },
+    times: { label: 'times', unit: 'times' },
+    tenth: { label: 'MB held after a tenth', ...bytes },
+    half: { label: 'after half', ...bytes },
+    end: { label: 'at the end', ...bytes },
+  },
+  key: ['work'],
+  seed: 0,
+})
 const share = Number(process.argv[2] ?? 1)
 setFlagsFromString('--expose_gc')
 const collect = runInNewContext('gc') as () => void
@@ -46,6 +65,7 @@ async function soak(
   const megabytes = held.map(bytes => (bytes / 1e6).toFixed(1)).join(' ')
   console.log(`${grown ? 'FAULT' : 'ok'} ${times} ${what}: MB held ${megabytes}`)
   if (grown) process.exitCode = 1
+  record([{ work: what, times, tenth: held[0], half, end }])
 }
 
 const generations = Math.ceil(10_000 * share)

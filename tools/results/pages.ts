@@ -8,7 +8,7 @@ import { views } from './views.ts'
 /** Pages that hold tables, by their paths. */
 export function pages(): string[] {
   const packages = readdirSync(join(root, 'packages')).map(name => `packages/${name}/README.md`)
-  return ['README.md', 'ARCHITECTURE.md', ...packages, ...markdownIn('docs')]
+  return ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', ...packages, ...markdownIn('docs')]
     .filter(path => existsSync(join(root, path)))
     .sort()
 }

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { basename, relative } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import {
   type Column,
   pathOf,
@@ -41,19 +42,19 @@ export const compression = packages(
 
 const flag = '--record'
 /** Whether this process was asked to write docs/results; the flag is taken off the command line. */
-const wanted = process.argv.includes(flag)
+export const recording = process.argv.includes(flag)
 process.argv = process.argv.filter(arg => arg !== flag)
 
 /**
  * Begins a bench; what it returns takes the rows and prints them as a table. With `--record` on the command line they are
  * also put into the bench's file of docs/results, in place of earlier rows of the same key. Only committed code can be
- * recorded.
+ * recorded. It may be called again with more rows.
  *
  * @throws Error before anything is measured when `--record` is given and the sources differ from the last commit
  */
 export function startBench(bench: Bench): (measured: readonly Cells[]) => void {
   const { columns, name, sources } = bench
-  const digest = wanted ? committedDigest(sources) : undefined
+  const digest = recording ? committedDigest(sources) : undefined
   return measured => {
     const rows = measured.map(cells => filled(cells))
     console.log(rowsTable(columns, rows))
@@ -85,14 +86,29 @@ function newRun({ sources, seed }: Bench, digest: string, rows: readonly Row[]):
   return { ...about, date: new Date().toISOString().slice(0, 10), machine: machine(), rows: [...rows] }
 }
 
-/** A bench's file with a newer run, which replaces earlier rows of the same key. */
+/**
+ * A bench's file with a newer run, which replaces earlier rows of the same key, and is put to an earlier run that says the same of
+ * itself: benches that take hours record row by row.
+ */
 export function withRun({ what, columns, key }: Bench, before: readonly Run[], run: Run): ResultsFile {
   const idOf = (row: Row) => JSON.stringify(key.map(column => row[column]))
   const measured = new Set(run.rows.map(idOf))
-  const kept = before
-    .map(earlier => ({ ...earlier, rows: earlier.rows.filter(row => !measured.has(idOf(row))) }))
-    .filter(earlier => earlier.rows.length > 0)
-  return { what, columns, key: [...key], runs: [...kept, run] }
+  const kept = before.map(earlier => ({
+    ...earlier,
+    rows: earlier.rows.filter(row => !measured.has(idOf(row))),
+  }))
+  const about = ({ rows: _, ...rest }: Run) => rest
+  const same = kept.find(earlier => isDeepStrictEqual(about(earlier), about(run)))
+  const newest = { ...run, rows: [...(same?.rows ?? []), ...run.rows] }
+  const others = kept.filter(earlier => earlier !== same && earlier.rows.length > 0)
+  return { what, columns, key: [...key], runs: [...others, newest] }
+}
+
+/** Rows of a bench that were recorded with the code that lies here. */
+export function recordedHere({ name, sources }: Pick<Bench, 'name' | 'sources'>): readonly Row[] {
+  if (!existsSync(pathOf(name))) return []
+  const digest = digestHere(sources)
+  return readResults(name).runs.flatMap(run => (run.digest === digest ? run.rows : []))
 }
 
 /** How this process was called, files by their names alone. */

@@ -90,6 +90,17 @@ test('a newer run replaces the rows that it measured again, and runs that have n
   expect(runs).toEqual([{ ...second, rows: [b] }, newest])
 })
 
+test('rows that one run records after each other stay together', () => {
+  const columns = { name: { label: 'name' } }
+  const bench = { name: 'x', what: 'an example', sources: [], columns, key: ['name'], seed: 1 }
+  const run = (name: string, seed = 1) => ({
+    ...{ command: 'x', commit: '1234567', sources: [], digest: digestHere([]), machine: 'a machine' },
+    ...{ seed, date: '2026-01-01', rows: [{ name }] },
+  })
+  const { runs } = withRun(bench, [run('other', 2), run('a')], run('b'))
+  expect(runs).toEqual([run('other', 2), { ...run('a'), rows: [{ name: 'a' }, { name: 'b' }] }])
+})
+
 test('a figure in a table without markers is found; settings, names and generated tables are not', () => {
   const table = (heading: string, cell: string) => `| a | ${heading} |\n|---|---|\n| b | ${cell} |\n`
   for (const cell of ['24.63', '93.5 MB', '1.6 · 10^4', '**0.05**', '88 %'])
