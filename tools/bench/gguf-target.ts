@@ -1,95 +1,124 @@
 /**
- * What error feedback and the search over types gain in GGUF's own types, each alone and together: compresses a model to
- * GGUF files of some sizes, and measures them with the validation sequences of `compress`.
+ * GGUF files of one model by `compress --target gguf` and by llama.cpp's own types with an importance matrix, all scored by
+ * llama.cpp's inference. Nothing that lies in the work folder is made or scored again, so that a stopped run goes on.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/gguf-target.ts [--model npm:@reallm/tiny] [--bits 4.7,5.5]
- *     [--effort fast] [--backend wasm] [--record]
+ *   npx tsx --conditions=@reallm/source tools/bench/gguf-target.ts MODEL --text FILE --calib FILE --sizes 70,80,90
+ *     [--types Q4_K_M,Q3_K_M,…] [--effort fast] [--windows 24] [--ctx 512] [--name NAME] [--work DIR]
+ *     [--python PYTHON] [--backend native] [--record]
+ *
+ * MODEL is a GGUF file or a directory. A size is in MB; `match` stands for the sizes of llama.cpp's files. llama_cpp.py says
+ * what PYTHON and the environment need.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import {
-  builtInRecipe,
-  type CompressOptions,
-  type Configuration,
-  compress,
-  configuration,
-  configurationsFor,
-  type MatrixModule,
-  type Objective,
-  type Recipe,
-  recipe,
-} from '../../packages/pipeline/src/index.ts'
-import { type GgufParams, gguf } from '../../packages/vq/src/index.ts'
+import { type CompressOptions, compress, convertModel } from '../../packages/pipeline/src/index.ts'
+import { openWeights } from '../../packages/transformer/src/index.ts'
 import { compression, startBench } from '../results/record.ts'
+import { llamaCpp, type Score } from './gguf-target/llama-cpp.ts'
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    model: { type: 'string', default: 'npm:@reallm/tiny' },
-    bits: { type: 'string', default: '4.7,5.5' },
+    text: { type: 'string' },
+    calib: { type: 'string' },
+    sizes: { type: 'string', default: 'match' },
+    types: { type: 'string', default: 'Q4_K_M,Q3_K_M,Q4_0,IQ4_XS,Q2_K,IQ3_XXS,IQ2_M' },
     effort: { type: 'string', default: 'fast' },
+    windows: { type: 'string', default: '24' },
+    ctx: { type: 'string', default: '512' },
+    name: { type: 'string' },
+    work: { type: 'string', default: 'tmp/gguf-target' },
+    python: { type: 'string', default: 'python3' },
     backend: { type: 'string', default: 'wasm' },
   },
 })
+const [spec] = positionals
+const { text, calib, work } = values
+if (!spec || !text || !calib) throw new Error('needs MODEL, --text and --calib')
+mkdirSync(work, { recursive: true })
 
 const finish = startBench({
   name: 'gguf-target',
-  what: "A model in GGUF's own types: rounded to nearest or with error feedback, one type for all layers or one for each matrix by search.",
+  what: 'GGUF files by compress --target gguf and by llama.cpp with an importance matrix, scored by llama.cpp.',
   sources: compression,
   columns: {
     model: { label: 'model' },
-    asked: { label: 'bits per weight, at most' },
-    how: { label: 'how' },
-    bitsPerWeight: { label: 'bits per weight', unit: 'bits', digits: 2 },
+    made: { label: 'made by' },
+    name: { label: 'file' },
+    bytes: { label: 'whole file, MB', unit: 'bytes', scale: 1e-6, digits: 2 },
+    original: { label: 'perplexity of the original', unit: '', digits: 2 },
     perplexity: { label: 'perplexity', unit: '', digits: 2 },
     kl: { label: 'KL, nats/token', unit: 'nats per token', digits: 4 },
+    top1: { label: 'same top token, %', unit: 'share', scale: 100, digits: 1 },
+    oursBytes: { label: 'ours at this size or below, MB', unit: 'bytes', scale: 1e-6, digits: 2 },
+    oursKl: { label: 'its KL', unit: 'nats per token', digits: 4 },
+    less: { label: 'less KL, %', unit: 'share', scale: 100, digits: 0 },
   },
-  key: ['model', 'asked', 'how'],
+  key: ['model', 'made', 'name'],
   seed: 0,
 })
 
-const full = builtInRecipe('gguf')
-/** Types that no search combines: one for all matrices of the layers. */
-const nearest = (module: MatrixModule): Configuration[] =>
-  configurationsFor(full, module, 'fast').map(({ id, label, params }) =>
-    configuration({ id: `${id}-nearest`, label, codec: gguf, params: params as GgufParams }),
-  )
-const weights: Objective = { kind: 'weights' }
-const variants: Readonly<Record<string, Recipe>> = {
-  'rounded to nearest, one type': recipe({
-    ...full,
-    ...{ name: 'gguf-nearest', layers: nearest, embeddings: nearest },
-    ...{ objective: weights, quantise: { kind: 'perMatrix' }, allocate: 'uniform' },
-  }),
-  'types by search': recipe({
-    ...full,
-    ...{ name: 'gguf-search', layers: nearest, embeddings: nearest },
-    ...{ objective: weights, quantise: { kind: 'perMatrix' } },
-  }),
-  'error feedback': recipe({ ...full, name: 'gguf-feedback', allocate: 'uniform' }),
-  'error feedback, types by search': full,
+type Row = Score & {
+  readonly model: string
+  readonly made: 'llama.cpp' | 'reallm'
+  readonly name: string
+  readonly bytes: number
 }
+const model = values.name ?? basename(spec, '.gguf')
+const judge = llamaCpp({
+  ...{ python: values.python, work, text, calibration: calib },
+  ...{ windows: Number(values.windows), ctx: Number(values.ctx) },
+})
+const original = await judge.f16(await asGguf(spec))
+const imatrix = await judge.imatrix(spec)
 
-const folder = await mkdtemp(join(tmpdir(), 'gguf-target-'))
-const rows = []
-try {
-  for (const asked of values.bits.split(',')) {
-    for (const [how, recipe] of Object.entries(variants)) {
-      const to = join(folder, `${asked}-${recipe.name}.gguf`)
-      const options = { to, recipe, target: 'gguf', bits: Number(asked), ...common() } as const
-      const { size, quality } = await compress(values.model, options)
-      const { perplexity, kl } = quality!.compressed
-      const model = values.model.split('/').at(-1)!
-      rows.push({ model, asked, how, bitsPerWeight: size.bitsPerWeight, perplexity, kl })
-      console.error(`${asked} ${how}: KL ${kl.toFixed(4)}`)
+const theirs: Row[] = []
+for (const name of values.types.split(',')) {
+  const file = await judge.quantised(original, name, imatrix)
+  theirs.push(await rowOf('llama.cpp', name, file))
+}
+const sizes = values.sizes
+  .split(',')
+  .flatMap(size => (size === 'match' ? theirs.map(({ bytes }) => bytes) : [Number(size) * 1e6]))
+const ours: Row[] = []
+for (const effort of values.effort.split(',') as NonNullable<CompressOptions['effort']>[]) {
+  for (const targetSize of sizes) {
+    const name = `${targetSize / 1e6} MB, \`${effort}\``
+    const to = join(work, `reallm-${targetSize}-${effort}.gguf`)
+    if (!existsSync(to)) {
+      console.error(`making ${name} …`)
+      const backend = values.backend as CompressOptions['backend']
+      const about = { target: 'gguf', targetSize, effort, backend, calibration: calib } as const
+      await compress(spec, { ...about, to, evaluate: false, seed: 0, resume: existsSync(`${to}.work`) })
     }
+    ours.push(await rowOf('reallm', name, to))
   }
-} finally {
-  await rm(folder, { recursive: true })
 }
-finish(rows)
+finish([...theirs.map(row => ({ ...row, ...bestWithin(row) })), ...ours])
+process.exit(0)
 
-function common(): Pick<CompressOptions, 'effort' | 'backend'> {
-  return { effort: values.effort, backend: values.backend } as Pick<CompressOptions, 'effort' | 'backend'>
+/** The model in one GGUF file, as llama.cpp needs it. */
+async function asGguf(place: string): Promise<string> {
+  if (place.endsWith('.gguf')) return place
+  const to = join(work, 'converted.gguf')
+  if (existsSync(to)) return to
+  const opened = await openWeights(place)
+  await convertModel(opened, { to, dtype: 'f32' })
+  await opened.close()
+  return to
+}
+
+async function rowOf(made: Row['made'], name: string, file: string): Promise<Row> {
+  const row = { model, made, name, bytes: statSync(file).size, ...(await judge.score(original, file)) }
+  console.error(`${made} ${name}: ${(row.bytes / 1e6).toFixed(2)} MB, KL ${row.kl.toFixed(4)}`)
+  return row
+}
+
+/** Our file with the least KL among those that are no larger. */
+function bestWithin({ bytes, kl }: Row) {
+  const fitting = ours.filter(row => row.bytes <= bytes)
+  if (fitting.length === 0) return {}
+  const best = fitting.reduce((a, b) => (b.kl < a.kl ? b : a))
+  return { oursBytes: best.bytes, oursKl: best.kl, less: 1 - best.kl / kl }
 }

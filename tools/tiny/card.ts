@@ -1,4 +1,6 @@
-import { config, run } from './settings.ts'
+import { models } from './settings.ts'
+
+const { config, run } = models.tiny
 
 export interface Measured {
   readonly step: number

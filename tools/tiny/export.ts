@@ -1,7 +1,7 @@
 /**
- * Writes the model folder from a checkpoint: weights in bf16, configuration, training log and card.
+ * Writes the model folder from a checkpoint: weights in bf16, configuration, training log and, of the embedded model, the card.
  *
- *     npx tsx --conditions=@reallm/source tools/tiny/export.ts out/tiny packages/tiny/model
+ *     npx tsx --conditions=@reallm/source tools/tiny/export.ts out/tiny packages/tiny/model [tiny|wide]
  */
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,9 +15,10 @@ import {
 } from '@reallm/tensor-io'
 import { loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
 import { card } from './card.ts'
-import { config, run } from './settings.ts'
+import { settingsOf } from './settings.ts'
 
-const [work = 'out/tiny', model = 'packages/tiny/model'] = process.argv.slice(2)
+const [work = 'out/tiny', model = 'packages/tiny/model', name = 'tiny'] = process.argv.slice(2)
+const { config, run } = settingsOf(name)
 const file = await openSafetensors(await openFileSource(join(work, 'checkpoint.safetensors')))
 const { step } = JSON.parse(file.metadata.state) as { step: number }
 const tensors: Record<string, Tensor> = {}
@@ -61,5 +62,6 @@ await stored.close()
 
 const bytes = statSync(join(model, 'model.safetensors')).size
 const parameters = Object.values(tensors).reduce((n, t) => n + t.data.length, 0)
-writeFileSync(join(model, 'README.md'), card({ step, half, full, bytes, parameters, tokens: ids.length }))
+if (name === 'tiny')
+  writeFileSync(join(model, 'README.md'), card({ step, half, full, bytes, parameters, tokens: ids.length }))
 console.log(JSON.stringify({ step, half, full, bytes, parameters }))

@@ -1,16 +1,17 @@
 /**
- * Trains the embedded model; killed at any moment it goes on where it was. Start it again to resume.
+ * Trains the embedded model, or another of settings.ts; killed at any moment it goes on where it was. Start it again to resume.
  *
- *     npx tsx --conditions=@reallm/source tools/tiny/train.ts out/tiny [steps to stop after, for timing]
+ *     npx tsx --conditions=@reallm/source tools/tiny/train.ts out/tiny [tiny|wide] [steps to stop after, for timing]
  */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { collate, fileStore, meanLoss, sequencesOf, shuffled, summedLoss, train } from '@reallm/finetune'
 import { allTensors, parseConfig, tf, useBackend } from '@reallm/transformer'
 import { initialWeights } from './initial.ts'
-import { config, run } from './settings.ts'
+import { settingsOf } from './settings.ts'
 
-const [work = 'out/tiny', stopAfter = String(run.steps)] = process.argv.slice(2)
+const [work = 'out/tiny', name = 'tiny', stopAfter = ''] = process.argv.slice(2)
+const { config, run } = settingsOf(name)
 const log = join(work, 'training-log.jsonl')
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(signal))
@@ -60,7 +61,7 @@ await train({
       lossSum = 0
       previous = now
     }
-    if (done >= Number(stopAfter) && done < run.steps) stop.abort('enough')
+    if (stopAfter && done >= Number(stopAfter) && done < run.steps) stop.abort('enough')
   },
 }).catch((error: Error) => {
   console.error(error.message)
