@@ -1,6 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -81,6 +92,29 @@ test('npm packs and installs it, Node loads it from node_modules and a page from
     server.close()
     server.closeAllConnections()
   }
+})
+
+test('cuts weight files for hosts that refuse large ones', async () => {
+  const to = join(folder, 'cut')
+  const { files } = await pack(artifact, { name, to, maxFileBytes: 1e6 })
+  const parts = files.filter(file => file.startsWith('model-part-'))
+  expect(parts.length).toBeGreaterThan(1)
+  expect(files).not.toContain('model.safetensors')
+  for (const file of await readdir(to)) expect((await stat(join(to, file))).size, file).toBeLessThan(1.1e6)
+  expect(await textOf(to)).toBe(await textOf(artifact))
+  const again = join(folder, 'cut-again')
+  expect((await pack(to, { name, to: again, maxFileBytes: 1e6 })).files).toEqual(files)
+  await truncate(join(to, parts[0]), 10)
+  await expect(textOf(to)).rejects.toThrow(`its part ${parts[0]} has 10 bytes instead of 1000000`)
+})
+
+test('leaves out the adapter beside a fine-tuned artifact, which is in its weights', async () => {
+  const tuned = join(folder, 'tuned')
+  await cp(artifact, tuned, { recursive: true })
+  await writeFile(join(tuned, 'adapter_config.json'), '{}')
+  await writeFile(join(tuned, 'adapter_model.safetensors'), '')
+  const { files } = await pack(tuned, { name, to: join(folder, 'tuned-npm') })
+  expect(files.filter(file => file.startsWith('adapter'))).toEqual([])
 })
 
 test('signs a package for whoever has the public key', async () => {

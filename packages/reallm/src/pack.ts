@@ -11,6 +11,7 @@ import {
 } from '@reallm/tensor-io'
 import { openTokenizer } from '@reallm/tensor-io/models'
 import validateName from 'validate-npm-package-name'
+import { splitWeights } from './split-weights.ts'
 
 export interface PackOptions {
   /** The package's name on npm: `@you/model`. */
@@ -21,6 +22,8 @@ export interface PackOptions {
   readonly version?: string | undefined
   /** SPDX identifier. Default: what the model card says. */
   readonly license?: string | undefined
+  /** Weight files that are larger than this, in bytes, are cut: some hosts refuse large files. Default: none is. */
+  readonly maxFileBytes?: number | undefined
   /** Ed25519 in PEM (PKCS #8): the package is signed with it, for `load` with the public key. */
   readonly privateKey?: string | undefined
   /** Replaces what an earlier run wrote to `to`. */
@@ -75,16 +78,30 @@ async function writePackage(
   const entries = await readdir(artifact, { withFileTypes: true })
   const files = entries
     .map(entry => entry.name)
-    // a package has a manifest and a signature of its own
+    // a package has a manifest and a signature of its own; an adapter beside a fine-tuned artifact is part of its weights
     .filter(
-      (name, i) => !entries[i].isDirectory() && !/^\.|^package\.json$/.test(name) && name !== signatureName,
+      (name, i) =>
+        !entries[i].isDirectory() &&
+        !/^\.|^package\.json$|^adapter_(config\.json|model\.safetensors)$/.test(name) &&
+        name !== signatureName,
     )
     .sort()
   const card = files.includes('README.md')
     ? await readFile(join(artifact, 'README.md'), 'utf8')
     : `# ${name}\n`
   const license = options.license ?? licenseOf(card)
-  const listed = options.privateKey === undefined ? files : [...files, signatureName]
+  const text = `${card.split(`\n${usageTitle}\n`)[0].trimEnd()}\n\n${usage(name, version)}`
+  for (const file of files) {
+    throwIfAborted(options.signal)
+    await copyFile(join(artifact, file), join(folder, file))
+  }
+  await writeFile(join(folder, 'README.md'), text)
+  const packed = await splitWeights(folder, files, options.maxFileBytes ?? Number.POSITIVE_INFINITY)
+  if (options.privateKey !== undefined) {
+    const signed = packed.filter(file => file !== 'README.md')
+    await signDirectory(folder, signed, options.privateKey)
+  }
+  const listed = options.privateKey === undefined ? packed : [...packed, signatureName]
   const manifest = {
     name,
     version,
@@ -97,24 +114,9 @@ async function writePackage(
     exports: { './*': './*' },
     publishConfig: { access: 'public' },
   }
-  const written: Record<string, string> = {
-    'package.json': `${JSON.stringify(manifest, null, 2)}\n`,
-    'README.md': `${card.split(`\n${usageTitle}\n`)[0].trimEnd()}\n\n${usage(name, version)}`,
-  }
-
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   let bytes = 0
-  for (const file of new Set([...files, ...Object.keys(written)])) {
-    throwIfAborted(options.signal)
-    const path = join(folder, file)
-    if (file in written) await writeFile(path, written[file])
-    else await copyFile(join(artifact, file), path)
-    bytes += (await stat(path)).size
-  }
-  if (options.privateKey !== undefined) {
-    const signed = files.filter(file => !(file in written))
-    await signDirectory(folder, signed, options.privateKey)
-    bytes += (await stat(join(folder, signatureName))).size
-  }
+  for (const file of await readdir(folder)) bytes += (await stat(join(folder, file))).size
   await checkCopy(model, folder)
   return { name, version, license, bytes, files: listed }
 }

@@ -32,6 +32,8 @@ export interface LoadOptions extends LongWork {
    * In Node they are looked for in `node_modules` without it.
    */
   readonly base?: string | undefined
+  /** Names of the files in a directory behind a URL, see `openModel`; artifacts list theirs. */
+  readonly files?: readonly string[] | undefined
   /**
    * Loads only what `reallm pack --sign` signed with the private key of this one: Ed25519, in PEM or base64. All that is
    * read is compared with the signature.

@@ -15,6 +15,7 @@ export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
 export interface LocationOptions {
   /** Opens the adapter, also where a model lies beside it. */
   readonly adapter?: boolean | undefined
+  readonly files?: readonly string[] | undefined
   readonly base?: string | undefined
   readonly cache?: boolean | string | undefined
   readonly registry?: Registry | undefined
@@ -24,11 +25,12 @@ export interface LocationOptions {
 
 /** Opens it; a page keeps what it fetches unless `cache` is false. */
 export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
-  const { adapter, base, cache = true, publicKey, registry, signal } = options
+  const { adapter, base, files, cache = true, publicKey, registry, signal } = options
   const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
   const opening: OpenOptions = {
     adapter,
     base,
+    files,
     publicKey,
     registry,
     signal,

@@ -2,6 +2,7 @@ import { bytesText, counted } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { type Io, print } from '../io.ts'
 import { readKey } from '../key-file.ts'
+import { parseSize } from '../options.ts'
 
 interface Options {
   name: string
@@ -9,6 +10,7 @@ interface Options {
   packageVersion: string
   license?: string | undefined
   sign?: string | undefined
+  maxFile?: number | undefined
   force?: boolean | undefined
   json?: boolean | undefined
 }
@@ -25,6 +27,11 @@ export const packCommand = (io: Io): Command =>
     .option('-o, --output <dir>', 'directory to write, new or empty (default: <artifact>-npm)')
     .option('--package-version <version>', 'version of the package', '1.0.0')
     .option('--license <spdx>', 'licence of the weights, like Apache-2.0 (default: what the model card says)')
+    .option(
+      '--max-file <size>',
+      'cut weight files that are larger, like 8MB, for hosts that refuse them',
+      parseSize,
+    )
     .option('--sign <file>', 'private key to sign the package with: Ed25519 in PEM')
     .option('--force', 'replace what an earlier run wrote to the output')
     .option('--json', 'one JSON object on stdout')
@@ -54,6 +61,7 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
         version: options.packageVersion,
         signal: io.signal,
         license: options.license,
+        maxFileBytes: options.maxFile,
         privateKey: await readKey(options.sign),
         force: options.force,
       })

@@ -44,6 +44,11 @@ export interface OpenOptions {
    * read is compared with the signature.
    */
   readonly publicKey?: string | undefined
+  /**
+   * Names of the files in a directory behind a URL: nothing else is asked for. Artifacts list theirs; of other models the usual
+   * names are tried without it.
+   */
+  readonly files?: readonly string[] | undefined
   /** Opens the adapter in PEFT's layout, also where a model lies beside it. */
   readonly adapter?: boolean | undefined
   /** Stops opening and downloading. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -357,21 +357,32 @@ const patched = (q: Json, change: object) => ({
 })
 
 describe('an artifact behind HTTP', () => {
-  it('is refused when a block of it was altered, unless it shall not be looked at', async () => {
+  const missed: string[] = []
+  let server: Server
+  let url: string
+  beforeEach(async () => {
     await write(dir, false)
-    const weights = await readFile(join(dir, 'model.safetensors'))
-    weights[weights.length - 1] ^= 1
-    await writeFile(join(dir, 'model.safetensors'), weights)
-    const server = createServer(async (req, res) => {
+    missed.length = 0
+    server = createServer(async (req, res) => {
       const body = await readFile(join(dir, req.url!)).catch(() => undefined)
-      if (!body) return void res.writeHead(404).end()
+      if (!body) {
+        missed.push(req.url!)
+        return void res.writeHead(404).end()
+      }
       const [from, last] = /(\d+)-(\d+)/.exec(req.headers.range!)!.slice(1).map(Number)
       const to = Math.min(last + 1, body.length)
       const headers = { 'content-range': `bytes ${from}-${to - 1}/${body.length}`, etag: '"1"' }
       res.writeHead(206, headers).end(body.subarray(from, to))
     })
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  })
+  afterEach(() => server.close())
+
+  it('is refused when a block of it was altered, unless it shall not be looked at', async () => {
+    const weights = await readFile(join(dir, 'model.safetensors'))
+    weights[weights.length - 1] ^= 1
+    await writeFile(join(dir, 'model.safetensors'), weights)
     await expect(openModel(url, { registry })).rejects.toMatchObject({
       code: 'integrity',
       message: expect.stringContaining('model.safetensors was altered'),
@@ -379,7 +390,17 @@ describe('an artifact behind HTTP', () => {
     const unchecked = await openModel(url, { registry, verify: false })
     expect((await unchecked.read('embed.weight')).shape).toEqual([6, 10])
     await unchecked.close()
-    server.close()
+  })
+
+  it('is asked only for files that it lists', async () => {
+    const { files, close } = await openModel(url)
+    await close()
+    expect(files).toContain('config.json')
+    expect(missed).toEqual([])
+    await rm(join(dir, 'model.safetensors.index.json'))
+    const options = { files: ['config.json', 'model.safetensors'] }
+    await (await openModel(url, options)).close()
+    expect(missed).toEqual([])
   })
 })
 

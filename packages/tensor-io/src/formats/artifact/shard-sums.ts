@@ -1,4 +1,5 @@
 import { ReallmError } from '../../core/errors.ts'
+import type { FilePart } from '../source/joined-source.ts'
 import type { ByteSource } from '../source/source.ts'
 
 /** Sizes and checksums of shards, as the metadata of an artifact's index lists them. */
@@ -7,6 +8,8 @@ export interface ShardSums {
   readonly sha256: Readonly<Record<string, string>>
   /** Checksums of the pieces of each shard, for whoever reads some of it only. */
   readonly blocks?: { readonly size: number; readonly sha256: Readonly<Record<string, readonly string[]>> }
+  /** Of shards that lie in several files: these in order, with their sizes in bytes. */
+  readonly parts: Readonly<Record<string, readonly FilePart[]>>
 }
 
 /** Bytes of a block, in what this release writes. */
@@ -14,8 +17,8 @@ export const blockSize = 1 << 20
 
 /** What the metadata of an index says about shards; empty where it says nothing. */
 export function shardSums(metadata: Readonly<Record<string, unknown>>): ShardSums {
-  const { bytes, sha256, blocks } = metadata as { bytes?: unknown; sha256?: unknown; blocks?: unknown }
-  const sums = { bytes: Object(bytes), sha256: Object(sha256) }
+  const { bytes, sha256, blocks, parts } = metadata
+  const sums = { bytes: Object(bytes), sha256: Object(sha256), parts: Object(parts) }
   if (blocks === undefined) return sums
   const { size, sha256: digests } = Object(blocks) as { size?: unknown; sha256?: unknown }
   return { ...sums, blocks: { size: size as number, sha256: Object(digests) } }

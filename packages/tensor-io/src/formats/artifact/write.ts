@@ -124,10 +124,18 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         ? 'model.safetensors'
         : `model-${digits(i + 1)}-of-${digits(sums.length)}.safetensors`,
     )
+    const copies = (filesOf?.files ?? []).filter(name => companions.test(name))
+    const small = [
+      'config.json',
+      ...(report === undefined ? [] : ['reallm-report.json']),
+      ...(card === undefined ? [] : ['README.md']),
+    ]
     const texts: Record<string, string> = {
       'model.safetensors.index.json': json({
         metadata: {
           total_size: sums.reduce((sum, { bytes }) => sum + bytes, 0),
+          // for who cannot list a directory
+          files: [...small, ...copies].sort(),
           bytes: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].bytes])),
           sha256: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].sha256])),
           blocks: {
@@ -148,7 +156,6 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         },
       }),
     }
-    const copies = (filesOf?.files ?? []).filter(name => companions.test(name))
     for (const name of copies) await start(name, await filesOf!.readFile(name))
     for (const [name, text] of Object.entries(texts)) await start(name, new TextEncoder().encode(text))
 

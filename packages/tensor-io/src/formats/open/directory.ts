@@ -1,8 +1,6 @@
 import { ReallmError } from '../../core/errors.ts'
 import { onnxFolder, templateFolder } from '../model-files.ts'
-import type { UrlOptions } from '../source/fetch-range.ts'
 import type { ByteSource } from '../source/source.ts'
-import { openUrlSource, urlExists } from '../source/url-source.ts'
 import type { TensorStore } from '../store.ts'
 
 /** Files side by side: a directory on disk, behind a URL, or what was dropped on a page. */
@@ -28,44 +26,6 @@ export interface DirectoryWeights extends TensorStore {
 export interface NamedSource {
   readonly name: string
   readonly source: ByteSource
-}
-
-/** The files of a model that are looked for behind a URL, which has no listing. */
-const wellKnown = [
-  'adapter_config.json',
-  'adapter_model.safetensors',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'config.json',
-  'generation_config.json',
-  'merges.txt',
-  'model.safetensors',
-  'model.safetensors.index.json',
-  'reallm-report.json',
-  'reallm-signature.json',
-  'special_tokens_map.json',
-  'tokenizer.json',
-  'tokenizer.model',
-  'tokenizer_config.json',
-  'vocab.json',
-]
-
-/** A directory behind HTTP(S); of the well-known files of a model, those that are there. */
-export async function urlDirectory(url: string, options: UrlOptions): Promise<Directory> {
-  const base = new URL(url)
-  if (!base.pathname.endsWith('/')) base.pathname += '/'
-  const urlOf = (name: string) => {
-    const file = new URL(encodeURIComponent(name), base)
-    file.search = base.search
-    return file.href
-  }
-  const there = await Promise.all(wellKnown.map(name => urlExists(urlOf(name), options)))
-  return {
-    name: url,
-    names: wellKnown.filter((_, i) => there[i]),
-    local: false,
-    open: name => openUrlSource(urlOf(name), options),
-  }
 }
 
 /** Sources that lie in memory or were dropped on a page; folders in their names are left out, except those that are looked into. */

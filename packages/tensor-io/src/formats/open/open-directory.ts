@@ -1,9 +1,7 @@
 import { parseJson } from '../../core/json.ts'
 import { isArtifact } from '../artifact/is-artifact.ts'
-import { blocksOf, checkSize, shardSums } from '../artifact/shard-sums.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import { openSafetensors } from '../safetensors/open.ts'
-import { openShards, parseShardIndex } from '../safetensors/shards.ts'
 import { readAll } from '../source/source.ts'
 import { chooseWeights, indexName, passedOver } from './choose-weights.ts'
 import type { Directory, DirectoryWeights } from './directory.ts'
@@ -85,28 +83,6 @@ async function openWeights(dir: Directory, chosen: string, options: OpenOptions)
     const { source, ...file } = await openSafetensors(await dir.open(chosen), options)
     return { ...file, bytes: source.size, sources: new Map([[chosen, source]]) }
   }
-  const name = `${dir.name}: ${indexName}`
-  const source = await dir.open(indexName)
-  const index = parseShardIndex(name, parseJson(name, await readAll(source, options)))
-  await source.close()
-  const sums = shardSums(index.metadata)
-  // WebCrypto is there in Node and in pages that came over HTTPS
-  const checks = !dir.local && options.verify !== false && globalThis.crypto?.subtle !== undefined
-  const open = async (file: string) => {
-    const shard = await dir.open(file)
-    try {
-      checkSize(dir.name, file, shard, sums)
-      const blocks = checks && blocksOf(dir.name, file, shard.size, sums)
-      if (!blocks) return shard
-      const { checkedSource } = await import('../artifact/checked-source.ts')
-      return checkedSource(dir.name, file, shard, blocks)
-    } catch (error) {
-      await shard.close()
-      throw error
-    }
-  }
-  const shards = await openShards(name, index, open, options)
-  const { files, ...store } = shards
-  const sources = new Map([...files].map(([file, { source }]) => [file, source]))
-  return { ...store, metadata: index.metadata, sources }
+  const { openIndexed } = await import('./open-indexed.ts')
+  return openIndexed(dir, options)
 }

@@ -2,11 +2,11 @@ import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import { hasNode } from '../source/node.ts'
 import { urlExists } from '../source/url-source.ts'
-import { urlDirectory } from './directory.ts'
 import { diskDirectory } from './disk-directory.ts'
 import { openDirectory } from './open-directory.ts'
 import { packageDirectory } from './package-directory.ts'
 import { type PackageSpec, parsePackageSpec } from './parse-package-spec.ts'
+import { urlDirectory } from './url-directory.ts'
 
 /** Opens the model of an npm package: behind `options.base` when that is given, else in `node_modules`. */
 export async function openNpm(spec: string, options: OpenOptions): Promise<ModelFiles> {

@@ -1,6 +1,6 @@
 import type { ModelFiles, OpenOptions } from '../model-files.ts'
 import { openUrlSource } from '../source/url-source.ts'
-import { type Directory, urlDirectory } from './directory.ts'
+import type { Directory } from './directory.ts'
 import { openDirectory } from './open-directory.ts'
 
 /**
@@ -13,6 +13,7 @@ import { openDirectory } from './open-directory.ts'
 export async function openUrl(url: string, options: OpenOptions = {}): Promise<ModelFiles> {
   const { pathname, href } = new URL(url)
   const file = /[^/]*\.(gguf|safetensors)$/.exec(pathname)?.[0]
+  const { urlDirectory } = await import('./url-directory.ts')
   if (file === undefined) return openDirectory(await urlDirectory(href, options), url, options)
   const folder = pathname.slice(0, -file.length)
   const beside = (name: string) => {

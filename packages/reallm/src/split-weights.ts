@@ -1,0 +1,71 @@
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const INDEX = 'model.safetensors.index.json'
+const CHUNK = 1 << 22
+
+/** A file that holds a part of a weight file, as the index lists it. */
+interface Part {
+  readonly file: string
+  readonly bytes: number
+}
+
+/**
+ * Cuts the weight files of an artifact that are larger than `most` bytes, and writes into its index what its files are. Checksums
+ * stay those of the whole files.
+ *
+ * @param files names of what is in the folder
+ * @returns the names of what is in it afterwards
+ */
+export async function splitWeights(
+  folder: string,
+  files: readonly string[],
+  most: number,
+): Promise<string[]> {
+  const index = JSON.parse(await readFile(join(folder, INDEX), 'utf8'))
+  const { metadata } = index
+  const shards = Object.keys(metadata.bytes).sort()
+  const parts: Record<string, Part[]> = { ...metadata.parts }
+  const small = files.filter(file => file !== INDEX && !/\.(safetensors|bin)$/.test(file))
+  const weights: string[] = []
+  for (const shard of shards) {
+    const { size } = shard in parts ? { size: 0 } : await stat(join(folder, shard))
+    if (size > most) {
+      parts[shard] = await cut(folder, shard, size, most)
+      await rm(join(folder, shard))
+    }
+    weights.push(...(parts[shard]?.map(({ file }) => file) ?? [shard]))
+  }
+  metadata.files = small
+  if (Object.keys(parts).length > 0) metadata.parts = parts
+  await writeFile(join(folder, INDEX), `${JSON.stringify(index, null, 2)}\n`)
+  return [...small, INDEX, ...weights].sort()
+}
+
+async function cut(folder: string, shard: string, size: number, most: number): Promise<Part[]> {
+  const count = Math.ceil(size / most)
+  const parts: Part[] = []
+  const source = await open(join(folder, shard))
+  try {
+    for (let i = 0; i < count; i++) {
+      const [from, to] = [i * most, Math.min(size, (i + 1) * most)]
+      const file = `${shard.replace(/\.safetensors$/, '')}-part-${i + 1}-of-${count}.bin`
+      const target = await open(join(folder, file), 'w')
+      try {
+        for (let at = from; at < to; at += CHUNK) {
+          const { buffer, bytesRead } = await source.read({
+            buffer: new Uint8Array(Math.min(CHUNK, to - at)),
+            position: at,
+          })
+          await target.write(buffer, 0, bytesRead)
+        }
+      } finally {
+        await target.close()
+      }
+      parts.push({ file, bytes: to - from })
+    }
+  } finally {
+    await source.close()
+  }
+  return parts
+}

@@ -1,0 +1,74 @@
+import { ReallmError } from '../../core/errors.ts'
+import { type ByteSource, checkRange } from './source.ts'
+
+/** A file that holds a part of another one. */
+export interface FilePart {
+  readonly file: string
+  readonly bytes: number
+}
+
+/**
+ * A file whose bytes lie in several files, one after the other; each is opened when it is first read.
+ *
+ * @throws `bad-file` for a list of parts that is none; from `read`, `integrity` naming the part whose size differs from the listed one
+ */
+export function joinedSource(
+  name: string,
+  parts: readonly FilePart[],
+  open: (file: string) => Promise<ByteSource>,
+): ByteSource {
+  if (!Array.isArray(parts) || parts.length === 0 || !parts.every(isPart)) {
+    throw new ReallmError('bad-file', `${name}: the list of its parts is damaged`, {
+      hint: 'copy or download it again',
+    })
+  }
+  const starts: number[] = []
+  let size = 0
+  for (const { bytes } of parts) {
+    starts.push(size)
+    size += bytes
+  }
+  const opened = new Map<number, Promise<ByteSource>>()
+
+  async function openPart(i: number): Promise<ByteSource> {
+    const { file, bytes } = parts[i]
+    const source = await open(file)
+    if (source.size === bytes) return source
+    await source.close()
+    throw new ReallmError(
+      'integrity',
+      `${name}: its part ${file} has ${source.size} bytes instead of ${bytes}`,
+      { hint: 'copy or download it again' },
+    )
+  }
+
+  return {
+    name,
+    size,
+    async read(start, end, options) {
+      checkRange(name, size, start, end)
+      const result = new Uint8Array(end - start)
+      for (const [i, from] of starts.entries()) {
+        const low = Math.max(start, from)
+        const high = Math.min(end, from + parts[i].bytes)
+        if (low >= high) continue
+        const source = opened.get(i) ?? openPart(i)
+        opened.set(i, source)
+        result.set(await (await source).read(low - from, high - from, options), low - start)
+      }
+      return result
+    },
+    async close() {
+      for (const source of await Promise.allSettled(opened.values())) {
+        if (source.status === 'fulfilled') await source.value.close()
+      }
+    },
+  }
+}
+
+const isPart = (part: unknown): boolean => {
+  const { file, bytes } = Object(part) as { file?: unknown; bytes?: unknown }
+  return (
+    typeof file === 'string' && /^[^/\\]+$/.test(file) && Number.isSafeInteger(bytes) && (bytes as number) > 0
+  )
+}
