@@ -5,26 +5,23 @@ import { OpWriter } from './op-writer.ts'
 import type { DecoderWeights } from './weights.ts'
 
 /** The forward pass of a model: its layers as data become ops. */
-export function decoderOps(config: TransformerConfig, weights: DecoderWeights): Op[] {
-  const { hiddenSize, embeddingScale, layerSpecs, norm, logitScale, logitSoftcap } = config
+export async function decoderOps(config: TransformerConfig, weights: DecoderWeights): Promise<Op[]> {
+  const { hiddenSize, embeddingScale, layerSpecs, perLayerInputs, norm, logitScale, logitSoftcap } = config
   const writer = new OpWriter(weights, hiddenSize)
   const { hidden } = writer
-  return [
-    { kind: 'embed', weight: weights.embedding, scale: embeddingScale, to: hidden },
-    ...layerSpecs.flatMap((spec, i) => [...mixer(writer, spec, i), ...feedForward(writer, spec)]),
-    {
-      kind: 'head',
-      from: hidden,
-      norm: writer.norm(norm),
-      weight: weights.head,
-      scale: logitScale,
-      softcap: logitSoftcap,
-    },
-  ]
+  const layered = () => import('./layered-ops.ts')
+  const ops: Op[] = [{ kind: 'embed', weight: weights.embedding, scale: embeddingScale, to: hidden }]
+  if (perLayerInputs) ops.push((await layered()).perLayerInputs(writer, perLayerInputs, config))
+  for (const [i, spec] of layerSpecs.entries()) {
+    ops.push(...(await mixer(writer, spec, i)), ...feedForward(writer, spec))
+    if (spec.perLayerInput || spec.scales.layer) ops.push(...(await layered()).ending(writer, spec, i))
+  }
+  const head = { weight: weights.head, scale: logitScale, softcap: logitSoftcap }
+  return [...ops, { kind: 'head', from: hidden, norm: writer.norm(norm), ...head }]
 }
 
-function mixer(w: OpWriter, { mixer, norms, scales }: LayerSpec, layer: number): Op[] {
-  const { inputs, op } = mixerOp(w, mixer, layer)
+async function mixer(w: OpWriter, { mixer, norms, scales }: LayerSpec, layer: number): Promise<Op[]> {
+  const { inputs, op } = await mixerOp(w, mixer, layer)
   return [
     w.project(norms.beforeMixer, inputs),
     op,

@@ -1,5 +1,5 @@
 import { openWeights } from '@reallm/tensor-io/models'
-import { fixture, goldenConfig, goldenModelsInRuntime } from '@reallm/testing'
+import { fixture, goldenConfig, goldenModels } from '@reallm/testing'
 import { describe, expect, it } from 'vitest'
 import { golden } from '../test/golden.ts'
 import type { Backend } from './backend/backend.ts'
@@ -40,7 +40,7 @@ const slack: Readonly<Record<string, number>> = { qwen3_5_text: 5 }
 /** Hidden states that are rounded may choose another expert. */
 const ofExperts = ['qwen3_moe', 'gpt_oss']
 
-describe.each(goldenModelsInRuntime)('%s', family => {
+describe.each(goldenModels)('%s', family => {
   it.each([
     ['f32', 'wasm', 1e-5],
     ['f32', 'wasm without SIMD', 1e-5],

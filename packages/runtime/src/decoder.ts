@@ -27,7 +27,7 @@ export class Decoder {
     config: TransformerConfig,
     weights: DecoderWeights,
   ): Promise<Decoder> {
-    return new Decoder(backend, config, weights, await backend.program(decoderOps(config, weights)))
+    return new Decoder(backend, config, weights, await backend.program(await decoderOps(config, weights)))
   }
 
   get weights(): DecoderWeights {
@@ -41,7 +41,7 @@ export class Decoder {
   /** Exchanges the weights, for the same ones with an adapter. */
   async use(weights: DecoderWeights): Promise<void> {
     const before = this.#program
-    this.#program = await this.backend.program(decoderOps(this.config, weights))
+    this.#program = await this.backend.program(await decoderOps(this.config, weights))
     this.#weights = weights
     before[Symbol.dispose]()
   }

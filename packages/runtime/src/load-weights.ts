@@ -77,7 +77,7 @@ export async function loadWeights(
     }
   }
 
-  const { hiddenSize, vocabSize, tiedHead, norm } = config
+  const { hiddenSize, vocabSize, tiedHead, norm, perLayerInputs } = config
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
   const modules = new Map<string, LoadedModule>()
   const routers = new Map<string, LoadedModule>()
@@ -97,11 +97,22 @@ export async function loadWeights(
       routers.set(name, { weight, bias: bias ? await vector(`${name}.bias`) : undefined })
     }
     for (const norm of normsOf(spec)) await addNorm(norm)
-    for (const { name } of mixerParameters(spec.mixer)) parameters.set(name, await vector(name))
+    const ofLayer = spec.scales.layer ? [spec.scales.layer] : []
+    for (const { name } of [...mixerParameters(spec.mixer), ...ofLayer])
+      parameters.set(name, await vector(name))
+  }
+  let perLayerTable: Weight | undefined
+  if (perLayerInputs) {
+    const { table, projection, norm } = perLayerInputs
+    const [rows, cols] = table.shape
+    perLayerTable = await matrix(table.name, rows, cols)
+    const weight = await matrix(`${projection.name}.weight`, ...projection.shape)
+    modules.set(projection.name, { weight, bias: undefined })
+    await addNorm(norm)
   }
   await addNorm(norm)
   const head = tiedHead ? embedding : await matrix('lm_head.weight', vocabSize, hiddenSize)
-  return { embedding, head, modules, routers, norms, parameters }
+  return { embedding, head, modules, perLayerTable, routers, norms, parameters }
 }
 
 const codecsOf = (e: Described): string => (e.inner ? `${e.codec} of ${codecsOf(e.inner)}` : e.codec)

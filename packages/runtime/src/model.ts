@@ -167,7 +167,7 @@ export class Model implements Disposable {
 
   #checkDraft({ config }: Model): void {
     for (const { mixer } of [...config.layerSpecs, ...this.config.layerSpecs]) {
-      if (mixer.kind === 'attention') continue
+      if (mixer.kind === 'attention' || mixer.kind === 'shared-attention') continue
       throw new ReallmError('unsupported', `${mixer.output.name}: a ${mixer.kind} cannot take tokens back`, {
         hint: 'draft for models, and with models, whose layers all attend',
       })

@@ -16,11 +16,11 @@ type Placed = readonly [Projection, Slot]
 /** Finds the weights of ops, and gives layers the same slots. */
 export class OpWriter {
   readonly hidden: Slot
-  readonly #weights: DecoderWeights
+  readonly weights: DecoderWeights
   readonly #slots = new Map<string, Slot>()
 
   constructor(weights: DecoderWeights, hiddenSize: number) {
-    this.#weights = weights
+    this.weights = weights
     this.hidden = this.slot('hidden', hiddenSize)
   }
 
@@ -32,12 +32,22 @@ export class OpWriter {
     return slot
   }
 
+  /** Projections of a mixer, each with a slot of its purpose and width. */
+  slots<Name extends string>(
+    mixer: Readonly<Record<Name, Projection>>,
+    names: readonly Name[],
+  ): Record<Name, Placed> {
+    const found = {} as Record<Name, Placed>
+    for (const name of names) found[name] = [mixer[name], this.slot(name, mixer[name].to - mixer[name].from)]
+    return found
+  }
+
   vector({ name }: Parameter): Vector {
-    return this.#weights.parameters.get(name)!
+    return this.weights.parameters.get(name)!
   }
 
   norm({ name, eps }: Norm): NormOp {
-    return { weight: this.#weights.norms.get(name)!, eps }
+    return { weight: this.weights.norms.get(name)!, eps }
   }
 
   /** Projections of the normed hidden states; those of one fused matrix become its parts. */
@@ -53,7 +63,7 @@ export class OpWriter {
     return [...names].map((name): GroupMember => {
       const own = projections.filter(([{ module }]) => module.name === name)
       const parts = own.map(([{ from }, to]) => ({ row: from, to }))
-      return { ...this.#weights.modules.get(name)!, parts }
+      return { ...this.weights.modules.get(name)!, parts }
     })
   }
 
@@ -64,7 +74,7 @@ export class OpWriter {
       ...{ kind: 'experts', spec, scale, hidden: this.hidden },
       norm: before && this.norm(before),
       after: after && this.norm(after),
-      router: this.#weights.routers.get(spec.router.name)!,
+      router: this.weights.routers.get(spec.router.name)!,
       experts: spec.experts.map(expert => this.#expert(expert)),
       shared: spec.shared && this.#expert(spec.shared),
     }
@@ -77,11 +87,11 @@ export class OpWriter {
       [spec.gate, gate],
       [spec.up, up],
     ])
-    return { members, gate, up, spec, ...this.#weights.modules.get(spec.down.name)! }
+    return { members, gate, up, spec, ...this.weights.modules.get(spec.down.name)! }
   }
 
   residual({ name }: LinearModule, from: Slot, norm: Norm | undefined, scale: number): Op {
-    const module = this.#weights.modules.get(name)!
+    const module = this.weights.modules.get(name)!
     return { kind: 'residual', from, ...module, norm: norm && this.norm(norm), scale, hidden: this.hidden }
   }
 }

@@ -80,3 +80,25 @@ it.each(['lfm2', 'granitemoehybrid', 'qwen3_5_text'])(
     expect(distance(await session.feed(unread), await fresh(other))).toBeLessThan(1e-4)
   },
 )
+
+it.each(['f32', 'int8'] as const)(
+  'goes on from a prefix, keys and values of %s being shared by layers',
+  async kvCache => {
+    const model = await openWeights(fixture('models/gemma4_text'))
+    using backend = await openBackend({ kvCache })
+    const weights = await loadWeights(backend, model, { form: 'f32' })
+    const decoder = await Decoder.create(backend, model.config, weights)
+    await model.close()
+    const fresh = async (ids: readonly number[]) => {
+      using session = new Session(decoder)
+      return await session.feed(ids)
+    }
+    using session = new Session(decoder)
+    const written = await session.feed(ids)
+    expect(distance(written, await fresh(ids))).toBe(0)
+    const other = [...ids.slice(0, 9), 30, 31, 32]
+    const unread = session.resume(other)
+    expect(unread).toEqual([30, 31, 32])
+    expect(distance(await session.feed(unread), await fresh(other))).toBeLessThan(1e-4)
+  },
+)

@@ -12,10 +12,12 @@ export interface DecoderWeights {
   /** The embedding itself when they are tied. */
   readonly head: Weight
   readonly modules: ReadonlyMap<string, LoadedModule>
+  /** The tokens' second embedding, `[vocabulary, layers · width]`, of models with per-layer inputs. */
+  readonly perLayerTable?: Weight | undefined
   /** Routers of mixtures of experts, whatever the form of the others in full precision. */
   readonly routers: ReadonlyMap<string, LoadedModule>
   /** Factors of each norm, its offset added. */
   readonly norms: ReadonlyMap<string, Vector>
-  /** What mixers have beside linear layers and norms, by whole name. */
+  /** What layers have beside linear layers and norms, by whole name. */
   readonly parameters: ReadonlyMap<string, Vector>
 }

@@ -25,10 +25,6 @@ export const goldenModels = [
   'qwen3_5_text',
 ]
 
-const notInRuntime = ['gemma4_text']
-/** Those that the runtime runs. */
-export const goldenModelsInRuntime = goldenModels.filter(name => !notInRuntime.includes(name))
-
 /** Those that GGUF can hold: llama.cpp has no windows for Mistral, and for EXAONE only in a model of 64 layers. */
 export const goldenModelsInGguf = goldenModels.filter(name => !['mistral-untied', 'exaone4'].includes(name))
 
@@ -46,7 +42,7 @@ export const goldenTests = {
   /** Converted to GGUF, read back, and computed by llama.cpp. */
   gguf: goldenModelsInGguf,
   /** Logits and greedy tokens of the runtime. */
-  runtime: goldenModelsInRuntime,
+  runtime: goldenModels,
   /** Every linear matrix compressed, the artifact run. */
   compress: goldenModels,
   /** Adapters trained on every projection. */

@@ -4,7 +4,6 @@ export {
   goldenConfig,
   goldenModels,
   goldenModelsInGguf,
-  goldenModelsInRuntime,
   goldenTests,
 } from './golden-models.ts'
 export { type LlamaCpp, openLlamaCpp } from './llama-cpp.ts'

@@ -88,7 +88,7 @@ for (const shape of values.shapes.split(',').filter(Boolean) as ShapeName[]) {
       const started = performance.now()
       const weights = await randomWeights(backend, config, { bits: Number(values.bits), stateBits })
       const loaded = performance.now()
-      using program = await backend.program(decoderOps(config, weights))
+      using program = await backend.program(await decoderOps(config, weights))
       const compiled = performance.now()
       const speed = await measureSpeed(
         backend,

@@ -1,4 +1,5 @@
 import type { Activation, Attention, GatedMlp, MixtureOfExperts } from '@reallm/tensor-io/models'
+import type { LayeredOp } from './layered-op.ts'
 import type { RecurrentOp } from './recurrent-op.ts'
 import type { NormOp, Slot } from './slot.ts'
 import type { Vector, Weight } from './weight.ts'
@@ -113,4 +114,4 @@ export interface Head {
 /**
  * A step of a forward pass, coarse enough for a backend to fuse what is in it, and with its neighbours. Ops run in order.
  */
-export type Op = Embed | Project | Attend | RecurrentOp | GatedProduct | Experts | Residual | Head
+export type Op = Embed | Project | Attend | LayeredOp | RecurrentOp | GatedProduct | Experts | Residual | Head

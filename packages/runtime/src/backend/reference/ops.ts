@@ -1,5 +1,5 @@
 import { erf } from '@reallm/kernels/reference'
-import { type Activation, type GatedMlp, rotations } from '@reallm/tensor-io/models'
+import { type Activation, type Attention, type GatedMlp, rotations } from '@reallm/tensor-io/models'
 import { clampedProduct } from '../clamped-product.ts'
 import type { Attend, NormOp } from '../op.ts'
 import type { Vector, Weight } from '../weight.ts'
@@ -83,14 +83,18 @@ export function linear(x: Float32Array, w: Weight, bias: Vector | undefined): Fl
 
 /** RMS norm of each `weight.length` values. */
 export function rmsNorm(x: Float32Array, { weight, eps }: NormOp): Float32Array {
-  const width = weight.length
   const factors = dataOf(weight)
+  return plainNorm(x, weight.length, eps).map((v, i) => v * factors[i % weight.length])
+}
+
+/** Each `width` values divided by their root mean square. */
+function plainNorm(x: Float32Array, width: number, eps: number): Float32Array {
   const y = new Float32Array(x.length)
   for (let from = 0; from < x.length; from += width) {
     let squares = 0
     for (let i = 0; i < width; i++) squares += x[from + i] ** 2
     const scale = 1 / Math.sqrt(squares / width + eps)
-    for (let i = 0; i < width; i++) y[from + i] = x[from + i] * scale * factors[i]
+    for (let i = 0; i < width; i++) y[from + i] = x[from + i] * scale
   }
   return y
 }
@@ -130,7 +134,7 @@ export function attend(
   cache: LayerCache,
   { first, length }: Place,
 ): Float32Array {
-  const { heads, kvHeads, headDim, window, softcap, scale } = spec
+  const { heads, kvHeads, headDim, valueNormEps } = spec
   const [asked, gate] = spec.gated ? apart(query, headDim) : [query, undefined]
   const place = (x: Float32Array, count: number, norm: NormOp | undefined, queries: boolean) => {
     const before = norm && !spec.qkNorm?.afterRope ? rmsNorm(x, norm) : x
@@ -139,12 +143,29 @@ export function attend(
   }
   const q = place(asked, heads, norms?.query, true)
   const k = place(key, kvHeads, norms?.key, false)
+  const v = valueNormEps === undefined ? value : plainNorm(value, headDim, valueNormEps)
   const width = kvHeads * headDim
+  for (let at = 0; at < k.length; at += width) {
+    cache.keys.push(k.slice(at, at + width))
+    cache.values.push(v.slice(at, at + width))
+  }
+  const out = readCache(spec, q, cache, first, sinks && dataOf(sinks))
+  return gate ? out.map((v, i) => v / (1 + Math.exp(-gate[i]))) : out
+}
+
+/** What queries that have their places read of keys and values, the first being that of position `first`. */
+export function readCache(
+  spec: Pick<Attention, 'heads' | 'kvHeads' | 'headDim' | 'window' | 'scale'> &
+    Partial<Pick<Attention, 'softcap'>>,
+  q: Float32Array,
+  cache: LayerCache,
+  first: number,
+  sinks?: Float32Array,
+): Float32Array {
+  const { heads, kvHeads, headDim, window, softcap, scale } = spec
   const tokens = q.length / (heads * headDim)
   const out = new Float32Array(q.length)
   for (let t = 0; t < tokens; t++) {
-    cache.keys.push(k.slice(t * width, (t + 1) * width))
-    cache.values.push(value.slice(t * width, (t + 1) * width))
     const last = first + t
     const from = window === undefined ? 0 : Math.max(0, last - window + 1)
     for (let h = 0; h < heads; h++) {
@@ -156,7 +177,7 @@ export function attend(
         for (let i = 0; i < headDim; i++) dot += q[at + i] * cache.keys[p][kv + i]
         scores.push(softcap === undefined ? scale * dot : softcap * Math.tanh((scale * dot) / softcap))
       }
-      const sink = sinks ? dataOf(sinks)[h] : -Infinity
+      const sink = sinks ? sinks[h] : -Infinity
       const most = Math.max(...scores, sink)
       const weights = scores.map(score => Math.exp(score - most))
       const total = weights.reduce((sum, weight) => sum + weight, Math.exp(sink - most))
@@ -166,7 +187,7 @@ export function attend(
       }
     }
   }
-  return gate ? out.map((v, i) => v / (1 + Math.exp(-gate[i]))) : out
+  return out
 }
 
 /** Every other `width` values, and those between them. */
@@ -185,9 +206,9 @@ interface Turning extends Place {
 }
 
 /** Rotary embedding of each head. */
-function rope(
+export function rope(
   x: Float32Array,
-  { rope, headDim }: Attend['spec'],
+  { rope, headDim }: Pick<Attention, 'rope' | 'headDim'>,
   { first, length, heads, queries }: Turning,
 ): Float32Array {
   if (!rope) return x

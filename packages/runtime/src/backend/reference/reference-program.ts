@@ -3,7 +3,8 @@ import type { Mixer } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program, State } from '../backend.ts'
 import type { Head, Op, Slot } from '../op.ts'
 import { experts } from './experts.ts'
-import { attend, gatedProduct, type LayerCache, linear, rmsNorm, row } from './ops.ts'
+import { attendShared, perLayerInputs } from './layered.ts'
+import { attend, dataOf, gatedProduct, type LayerCache, linear, rmsNorm, row } from './ops.ts'
 import { deltaRule, emptyMemory, type RecurrentMemory, scan, shortConv } from './recurrent.ts'
 
 /** Keys and values of each layer, or what it keeps in place of them. */
@@ -18,7 +19,7 @@ export class ReferenceState implements State {
     this.#holding = holding.add(this)
     this.layers = mixers.map(() => ({ keys: [], values: [] }))
     this.recurrent = mixers.map(emptyMemory)
-    this.#goesBack = mixers.every(({ kind }) => kind === 'attention')
+    this.#goesBack = mixers.every(({ kind }) => kind === 'attention' || kind === 'shared-attention')
   }
 
   get bytes(): number {
@@ -31,7 +32,7 @@ export class ReferenceState implements State {
     if (length >= this.length) return this.length
     this.length = this.#goesBack ? length : 0
     for (const memory of this.recurrent) Object.assign(memory, emptyMemory())
-    for (const { keys, values } of this.layers) keys.length = values.length = this.length
+    for (const { keys, values } of this.layers) for (const rows of [keys, values]) rows.splice(this.length)
     return this.length
   }
 
@@ -108,6 +109,21 @@ export class ReferenceProgram implements Program {
       case 'attend': {
         const inputs = [slots.get(op.query)!, slots.get(op.key)!, slots.get(op.value)!] as const
         slots.set(op.to, attend(op, inputs, state.layers[op.layer], place))
+        break
+      }
+      case 'attend-shared':
+        slots.set(op.to, attendShared(op, slots.get(op.query)!, state.layers[op.spec.layer], place))
+        break
+      case 'per-layer-inputs':
+        for (const [i, values] of perLayerInputs(op, ids, slots.get(op.from)!).entries())
+          slots.set(op.to[i], values)
+        break
+      case 'times': {
+        const [factor] = dataOf(op.factor)
+        slots.set(
+          op.hidden,
+          slots.get(op.hidden)!.map(h => factor * h),
+        )
         break
       }
       case 'short-conv': {

@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import { type Rope, rotations } from '@reallm/tensor-io/models'
+import { type Attention, type Rope, rotations } from '@reallm/tensor-io/models'
 import type { Attend, NormOp } from '../op.ts'
 import { BATCH, type Engine } from './engine.ts'
 import { addressOf } from './held.ts'
@@ -10,40 +10,50 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
   const { engine } = compiler
   const { kernels } = engine
   const { spec, layer, norms } = op
-  const { heads, kvHeads, headDim, rope } = spec
+  const { heads, kvHeads, headDim, rope, valueNormEps: eps } = spec
   const [asked, k, v, out] = [op.query, op.key, op.value, op.to].map(slot => compiler.activations(slot))
   const q = spec.gated ? engine.scratch('gated queries', heads * headDim) : asked
   const turning = rope && angles.of(rope)
   const sinks = op.sinks && addressOf(op.sinks)
-
-  /** Norm and rotary embedding of queries or keys. */
-  function place(
-    x: Pointer,
-    heads: number,
-    norm: NormOp | undefined,
-    at: Angles | undefined,
-    tokens: number,
-  ) {
-    const floats = tokens * heads * headDim
-    const afterRope = spec.qkNorm?.afterRope
-    if (norm && !afterRope) normalise(engine, norm, x, x, floats)
-    if (rope && at) {
-      const pairs = rope.inverseFrequencies.length
-      kernels.rope(x, at.cos, at.sin, tokens, heads, headDim, pairs, Number(rope.interleaved))
-    }
-    if (norm && afterRope) normalise(engine, norm, x, x, floats)
-  }
+  const placing = { engine, spec, afterRope: spec.qkNorm?.afterRope ?? false }
+  const ones = eps && engine.constant(`ones ${headDim}`, () => new Float32Array(headDim).fill(1))
 
   return ({ tokens, state }) => {
     for (let n = 0; spec.gated && n < tokens * heads; n++) {
       kernels.copy(q.at + 4 * n * headDim, asked.at + 8 * n * headDim, headDim)
     }
-    place(q.at, heads, norms?.query, turning?.queries, tokens)
-    place(k.at, kvHeads, norms?.key, turning?.keys, tokens)
-    const at = { query: q.at, key: k.at, value: v.at, to: out.changed().at, sinks }
+    place(placing, q.at, heads, norms?.query, turning?.queries, tokens)
+    place(placing, k.at, kvHeads, norms?.key, turning?.keys, tokens)
+    if (ones) kernels.rmsNorm(v.at, ones, v.changed().at, tokens * kvHeads, headDim, eps)
+    const own = { keys: k.at, values: v.at }
+    const at = { spec, query: q.at, own, to: out.changed().at, sinks }
     state.cache(layer).attend({ ...at, tokens, position: state.length })
     if (spec.gated) applyGates(engine, asked.at, out.at, tokens * heads, headDim)
   }
+}
+
+interface Placing {
+  readonly engine: Engine
+  readonly spec: Pick<Attention, 'rope' | 'headDim'>
+  readonly afterRope: boolean
+}
+
+/** Norm and rotary embedding of queries or keys. */
+export function place(
+  { engine, spec: { rope, headDim }, afterRope }: Placing,
+  x: Pointer,
+  heads: number,
+  norm: NormOp | undefined,
+  at: Angles | undefined,
+  tokens: number,
+): void {
+  const floats = tokens * heads * headDim
+  if (norm && !afterRope) normalise(engine, norm, x, x, floats)
+  if (rope && at) {
+    const pairs = rope.inverseFrequencies.length
+    engine.kernels.rope(x, at.cos, at.sin, tokens, heads, headDim, pairs, Number(rope.interleaved))
+  }
+  if (norm && afterRope) normalise(engine, norm, x, x, floats)
 }
 
 /** What each of some heads reads counts `sigmoid(gate)` times; its gate lies behind its query. */

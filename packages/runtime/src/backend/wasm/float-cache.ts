@@ -8,16 +8,18 @@ const FIRST_CAPACITY = 256
 /** Keys and values `[positions, kvHeads · headDim]` in float32. */
 export class FloatCache implements KvCache {
   readonly #engine: Engine
-  readonly #spec: Attention
+  readonly #kvHeads: number
+  readonly #headDim: number
   readonly #width: number
   #capacity = FIRST_CAPACITY
   #keys: Pointer
   #values: Pointer
 
-  constructor(engine: Engine, spec: Attention) {
+  constructor(engine: Engine, { kvHeads, headDim }: Pick<Attention, 'kvHeads' | 'headDim'>) {
     this.#engine = engine
-    this.#spec = spec
-    this.#width = spec.kvHeads * spec.headDim
+    this.#kvHeads = kvHeads
+    this.#headDim = headDim
+    this.#width = kvHeads * headDim
     this.#keys = this.#allocate()
     this.#values = this.#allocate()
   }
@@ -33,13 +35,15 @@ export class FloatCache implements KvCache {
     this.#values = this.#moved(this.#values, filled)
   }
 
-  attend({ query, key, value, to, tokens, position, sinks = 0 }: Attending): void {
+  attend({ query, spec, own, to, tokens, position, sinks = 0 }: Attending): void {
     const { kernels, inference } = this.#engine
-    const { heads, kvHeads, headDim, window = 0, scale, softcap = 0 } = this.#spec
-    const floats = tokens * this.#width
-    kernels.copy(this.#keys + 4 * position * this.#width, key, floats)
-    kernels.copy(this.#values + 4 * position * this.#width, value, floats)
-    const sizes = [tokens, heads, kvHeads, headDim, position, window, scale, softcap] as const
+    const { heads, window = 0, scale, softcap = 0 } = spec
+    if (own) {
+      const floats = tokens * this.#width
+      kernels.copy(this.#keys + 4 * position * this.#width, own.keys, floats)
+      kernels.copy(this.#values + 4 * position * this.#width, own.values, floats)
+    }
+    const sizes = [tokens, heads, this.#kvHeads, this.#headDim, position, window, scale, softcap] as const
     const stride = position + tokens + 4
     const scores = this.#engine.scratchBytes('scores', 4 * inference.threads * stride)
     kernels.attention(query, this.#keys, this.#values, to, ...sizes, scores, stride, sinks)

@@ -35,7 +35,7 @@ it('reads thousands of positions as the exact cache does, moves nothing and give
       [exact, want],
     ] as const) {
       cache.reserve(position + batch, position)
-      cache.attend({ query: q, key: k, value: v, to, tokens: batch, position })
+      cache.attend({ spec, query: q, own: { keys: k, values: v }, to, tokens: batch, position })
     }
     sizes.push(paged.bytes)
     const [a, b] = [engine.arena.floats(got, 32 * batch), engine.arena.floats(want, 32 * batch)]

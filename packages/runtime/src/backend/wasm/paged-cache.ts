@@ -8,17 +8,19 @@ const FIRST_LIST = 16
 /** Keys and values of 8 bits, in pages: a text that grows takes pages, and nothing is moved. */
 export class PagedCache implements KvCache {
   readonly #engine: Engine
-  readonly #spec: Attention
+  readonly #kvHeads: number
+  readonly #headDim: number
   readonly #pageBytes: number
   readonly #pages: Pointer[] = []
   /** The pages' addresses, where the kernels find them. */
   #list: Pointer
   #listed = FIRST_LIST
 
-  constructor(engine: Engine, spec: Attention) {
+  constructor(engine: Engine, { kvHeads, headDim }: Pick<Attention, 'kvHeads' | 'headDim'>) {
     this.#engine = engine
-    this.#spec = spec
-    this.#pageBytes = pageBytes(spec.kvHeads, spec.headDim)
+    this.#kvHeads = kvHeads
+    this.#headDim = headDim
+    this.#pageBytes = pageBytes(kvHeads, headDim)
     this.#list = engine.arena.allocate(4 * FIRST_LIST)
   }
 
@@ -40,10 +42,11 @@ export class PagedCache implements KvCache {
     arena.bytes(this.#list, addresses.byteLength).set(new Uint8Array(addresses.buffer))
   }
 
-  attend({ query, key, value, to, tokens, position }: Attending): void {
+  attend({ query, spec, own, to, tokens, position }: Attending): void {
     const { kernels, inference } = this.#engine
-    const { heads, kvHeads, headDim, window = 0, scale, softcap = 0 } = this.#spec
-    kernels.appendToPages(key, value, this.#list, tokens, kvHeads, headDim, position)
+    const { heads, window = 0, scale, softcap = 0 } = spec
+    const [kvHeads, headDim] = [this.#kvHeads, this.#headDim]
+    if (own) kernels.appendToPages(own.keys, own.values, this.#list, tokens, kvHeads, headDim, position)
     const scratch = this.#engine.scratchBytes('pages', inference.threads * kernels.pagedScratch(headDim))
     const sizes = [tokens, heads, kvHeads, headDim, position, window, scale, softcap] as const
     kernels.pagedAttention(query, this.#list, to, ...sizes, scratch)

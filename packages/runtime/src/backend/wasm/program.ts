@@ -1,5 +1,6 @@
 import { ReallmError, sample } from '@reallm/tensor-io'
 import type { Batch, Choice, Program } from '../backend.ts'
+import { isLayered, type LayeredOp } from '../layered-op.ts'
 import type { Experts, Head, Op, Slot } from '../op.ts'
 import { isRecurrent, type RecurrentOp } from '../recurrent-op.ts'
 import { attend, RopeAngles } from './attend.ts'
@@ -17,6 +18,8 @@ export interface RareOps {
   /** Layers that keep a state. */
   readonly recurrent: ((compiler: Compiler, op: RecurrentOp) => Step) | undefined
   readonly experts: ((compiler: Compiler, op: Experts) => Step) | undefined
+  /** What layers read beside the hidden states. */
+  readonly layered: ((compiler: Compiler, angles: RopeAngles, op: LayeredOp) => Step) | undefined
 }
 
 /** Tokens whose logits are computed together: vocabularies are large. */
@@ -42,9 +45,11 @@ export class WasmProgram implements Program {
       .map(op =>
         isRecurrent(op)
           ? rare.recurrent!(compiler, op)
-          : op.kind === 'experts'
-            ? rare.experts!(compiler, op)
-            : compile(compiler, this.#angles, op as Exclude<Op, Head | RecurrentOp | Experts>),
+          : isLayered(op)
+            ? rare.layered!(compiler, this.#angles, op)
+            : op.kind === 'experts'
+              ? rare.experts!(compiler, op)
+              : compile(compiler, this.#angles, op as Common),
       )
     this.#logitsOf = head(compiler, last)
     this.#vocabSize = last.weight.rows
@@ -102,11 +107,10 @@ export class WasmProgram implements Program {
   }
 }
 
-function compile(
-  compiler: Compiler,
-  angles: RopeAngles,
-  op: Exclude<Op, Head | RecurrentOp | Experts>,
-): Step {
+/** Ops that most models have. */
+type Common = Exclude<Op, Head | RecurrentOp | LayeredOp | Experts>
+
+function compile(compiler: Compiler, angles: RopeAngles, op: Common): Step {
   switch (op.kind) {
     case 'embed': {
       const [linear, to] = [linearOf(op.weight), compiler.activations(op.to)]

@@ -30,7 +30,7 @@ export function memberProduct(compiler: Compiler, { weight, bias, parts }: Group
   const slots = parts.map(({ row, to }) => ({ row, to: compiler.activations(to), width: to.width }))
   const biasAt = bias && addressOf(bias)
   const [{ to, width }] = slots
-  if (width === rows) {
+  if (slots.length === 1 && width === rows) {
     return (x, tokens) => {
       linear.apply(x, to.changed().at, rows, tokens, false)
       if (biasAt !== undefined) kernels.addBias(to.at, biasAt, tokens, rows)

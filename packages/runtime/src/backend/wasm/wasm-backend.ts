@@ -1,5 +1,6 @@
 import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
 import type { Backend, Program, State } from '../backend.ts'
+import { isLayered } from '../layered-op.ts'
 import type { Op } from '../op.ts'
 import { isRecurrent } from '../recurrent-op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
@@ -87,7 +88,8 @@ class WasmBackend implements Backend {
     const recurrent = ops.some(isRecurrent) ? (await import('./recurrent.ts')).recurrent : undefined
     const hasExperts = ops.some(({ kind }) => kind === 'experts')
     const experts = hasExperts ? (await import('./experts.ts')).experts : undefined
-    return new WasmProgram(this.#engine, ops, { recurrent, experts })
+    const layered = ops.some(isLayered) ? (await import('./layered.ts')).layered : undefined
+    return new WasmProgram(this.#engine, ops, { recurrent, experts, layered })
   }
 
   /** Ends the helper threads; the memory goes when nothing refers to it any more. */

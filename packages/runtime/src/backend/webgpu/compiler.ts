@@ -139,8 +139,13 @@ export class Compiler {
   #attend(op: OpOf<'attend'>): void {
     const { spec, layer, norms, query, key, value, to } = op
     const { heads, kvHeads, headDim, rope, window, softcap, scale } = spec
-    if (spec.sinks || headDim % 4 !== 0) {
-      const what = spec.sinks ? 'attention with sinks' : `heads of ${headDim} dimensions`
+    const normsValues = spec.valueNormEps !== undefined
+    if (spec.sinks || normsValues || headDim % 4 !== 0) {
+      const what = spec.sinks
+        ? 'attention with sinks'
+        : normsValues
+          ? 'norms of values'
+          : `heads of ${headDim} dimensions`
       throw new ReallmError('unsupported', `the WebGPU backend knows no ${what}`, {
         hint: "load the model with device: 'wasm'",
       })
