@@ -71,11 +71,9 @@ const judge = llamaCpp({
   ...{ windows: Number(values.windows), ctx: Number(values.ctx) },
 })
 const original = await judge.f16(await asGguf(spec))
-const imatrix = await judge.imatrix(spec)
-
 const theirs: Row[] = []
-for (const name of values.types.split(',')) {
-  const file = await judge.quantised(original, name, imatrix)
+for (const name of values.types.split(',').filter(Boolean)) {
+  const file = await judge.quantised(original, name, await judge.imatrix(spec))
   theirs.push(await rowOf('llama.cpp', name, file))
 }
 const sizes = values.sizes

@@ -8,11 +8,11 @@
 // FOLDER is one where `npm i --ignore-scripts @wllama/wllama node-llama-cpp playwright-core` was run; without it only
 // `node` runs. Ours runs the compressed model in DIR, or the GGUF when there is none; the others run the GGUF. After
 // `patience` seconds a contender is stopped; one that fails says why and has no row.
-import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packages, startBench } from '../results/record.ts'
+import { better, runContender } from './runtime/contender.ts'
 import type { Measured, Task } from './runtime/task.ts'
 
 const { values } = parseArgs({
@@ -47,56 +47,10 @@ const finish = startBench({
   key: ['contender'],
   seed: null,
 })
-const patience = Number(values.patience)
 const only = values.only.split(',').filter(name => name === 'node' || values.with)
 
 /** Contenders that run the compressed model. */
 const ours = ['node', 'page']
-
-/** Runs a contender once, with everything it starts. */
-function run(name: string, task: Task): Promise<Measured> {
-  const script = new URL(`runtime/${name}.ts`, import.meta.url).pathname
-  const child = spawn(process.execPath, [...process.execArgv, script, JSON.stringify(task)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  })
-  let [out, errors, late] = ['', '', false]
-  // what runs in Chromium gives up by itself a little earlier
-  const timer = setTimeout(
-    () => {
-      late = true
-      process.kill(-child.pid!, 'SIGKILL')
-    },
-    1000 * (patience + 20),
-  )
-  child.stdout.on('data', chunk => {
-    out += chunk
-  })
-  child.stderr.on('data', chunk => {
-    errors += chunk
-  })
-  return new Promise((resolve, reject) => {
-    child.on('close', code => {
-      clearTimeout(timer)
-      const line = out.trim().split('\n').at(-1) ?? ''
-      if (code === 0 && line.startsWith('{')) return resolve(JSON.parse(line))
-      const why = /\w*Error: .*$/m.exec(errors)?.[0] ?? errors.trim().split('\n').at(-1)
-      reject(new Error(late ? `nothing after ${patience} s` : (why ?? `it ended with code ${code}`)))
-    })
-  })
-}
-
-const best = (a: number | undefined, b: number | undefined) =>
-  a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
-
-/** The best of two turns. */
-const better = (a: Measured | undefined, b: Measured): Measured => ({
-  ...b,
-  prompt: best(a?.prompt, b.prompt)!,
-  decode: best(a?.decode, b.decode)!,
-  promptCpu: best(a?.promptCpu, b.promptCpu),
-  decodeCpu: best(a?.decodeCpu, b.decodeCpu),
-})
 
 const fileBytes = (name: string): number =>
   ours.includes(name) && values.artifact
@@ -116,7 +70,7 @@ for (const threads of values.threads.split(',').map(Number)) {
     threads,
     rounds: Number(values.rounds),
     weights: values.weights,
-    patience,
+    patience: Number(values.patience),
   }
   const measured = new Map<string, Measured>()
   const failed = new Map<string, string>()
@@ -124,7 +78,7 @@ for (const threads of values.threads.split(',').map(Number)) {
     for (const name of only) {
       console.error(`${name}, threads ${threads}, turn ${turn} …`)
       try {
-        measured.set(name, better(measured.get(name), await run(name, task)))
+        measured.set(name, better(measured.get(name), await runContender(name, task)))
       } catch (error) {
         failed.set(name, (error as Error).message)
       }
