@@ -5,6 +5,7 @@ import { tokenizerFiles } from '../open/tokenizer-files.ts'
 import type { Inputs } from '../output/inputs.ts'
 import { writeOutput } from '../output/write-output.ts'
 import { bytesPerWeight, type StoredAs } from './storable.ts'
+import { whatIsLost } from './what-is-lost.ts'
 import { writeGguf } from './write-gguf.ts'
 import { writeSafetensorsModel } from './write-safetensors-model.ts'
 
@@ -23,6 +24,13 @@ export interface ConvertOptions extends LongWork {
   readonly inputs?: Inputs | undefined
 }
 
+/** What was written. */
+export interface Converted {
+  readonly bytes: number
+  /** What the model had and the output has not, a sentence each. */
+  readonly lost: readonly string[]
+}
+
 /**
  * Writes a model's decoded weights as a Hugging Face directory or file, or as a GGUF file; one tensor in memory. What was
  * written is opened again and compared with the model before it appears: configuration, tokenizer, chat template, and the
@@ -31,7 +39,7 @@ export interface ConvertOptions extends LongWork {
  * @throws `bad-option` for an output that is or holds an input, or that reallm did not write; `io` when it cannot be written
  * @throws `unsupported` naming what the format cannot hold; `numeric` naming a weight that the dtype cannot
  */
-export async function convertModel(model: ModelWeights, options: ConvertOptions): Promise<{ bytes: number }> {
+export async function convertModel(model: ModelWeights, options: ConvertOptions): Promise<Converted> {
   const { to } = options
   const format = options.format ?? (to.endsWith('.gguf') ? 'gguf' : 'safetensors')
   const dtype = options.dtype ?? (format === 'gguf' ? 'f16' : 'bf16')
@@ -45,9 +53,10 @@ export async function convertModel(model: ModelWeights, options: ConvertOptions)
     bytes: bytesPerWeight[dtype] * weightsIn(model),
     ...(isFile && { file: { beside } }),
   }
-  return writeOutput(to, output, (folder, place) =>
+  const { bytes } = await writeOutput(to, output, (folder, place) =>
     write(model, join(folder, isFile ? basename(place) : `model.${format}`), options),
   )
+  return { bytes, lost: whatIsLost(model.files, dtype, bytes) }
 }
 
 type Write = (model: ModelWeights, path: string, work: LongWork) => Promise<{ bytes: number }>

@@ -60,11 +60,8 @@ Examples:
           force: options.force,
         })
         progress.end()
-        print(
-          io,
-          options,
-          { output: options.output, ...result },
-          () => `${options.output}: ${bytesText(result.bytes)}\n`,
+        print(io, options, { output: options.output, ...result }, () =>
+          [`${options.output}: ${bytesText(result.bytes)}`, ...result.lost, ''].join('\n'),
         )
       } finally {
         progress.end()

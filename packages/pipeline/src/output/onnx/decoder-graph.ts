@@ -139,10 +139,10 @@ function attend(
     })
   }
   if (headDim % headUnit !== 0 || (rope && rope.inverseFrequencies.length % pairUnit !== 0)) {
-    const turned = rope ? `, ${2 * rope.inverseFrequencies.length} of them turned,` : ''
+    const rotated = rope ? `, ${2 * rope.inverseFrequencies.length} of them rotated` : ''
     throw new ReallmError(
       'unsupported',
-      `${spec.output.name}: ONNX Runtime knows no heads of ${headDim} values${turned}`,
+      `${spec.output.name}: ONNX Runtime knows no heads of ${headDim} values${rotated}`,
       { hint: 'use the target reallm or gguf' },
     )
   }

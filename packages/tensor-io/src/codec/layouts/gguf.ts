@@ -32,7 +32,10 @@ export const ggufLayout: StoredLayout<typeof params> = {
         'bad-option',
         `${type} ${shapeText([rows, cols])}: ${block} does not divide ${cols}`,
         {
-          hint: `its blocks hold ${block} weights of a row; use a type with smaller blocks, like Q4_0 with 32`,
+          hint:
+            cols % 32 === 0
+              ? `its blocks hold ${block} weights of a row; use a type with smaller blocks, like Q4_0 with 32`
+              : 'no type of GGUF has smaller blocks than 32 weights of a row; use the target reallm',
         },
       )
     }
