@@ -1,7 +1,6 @@
 import type { LayerSpec, PerLayerInputs, SharedAttention, TransformerConfig } from '@reallm/tensor-io/models'
 import type { Op } from './backend/op.ts'
-import type { MixerOp } from './mixer-op.ts'
-import type { OpWriter } from './op-writer.ts'
+import type { MixerOp, OpWriter } from './op-writer.ts'
 
 /** The tokens' second embedding. */
 export function perLayerInputs(

@@ -1,14 +1,5 @@
-import type { Attention, Mixer, Projection } from '@reallm/tensor-io/models'
-import type { AttendShared } from './backend/layered-op.ts'
-import type { Attend, Slot } from './backend/op.ts'
-import type { RecurrentOp } from './backend/recurrent-op.ts'
-import type { OpWriter } from './op-writer.ts'
-
-/** The op of a mixer, and the projections that it takes in. */
-export interface MixerOp {
-  readonly inputs: readonly (readonly [Projection, Slot])[]
-  readonly op: Attend | AttendShared | RecurrentOp
-}
+import type { Attention, Mixer } from '@reallm/tensor-io/models'
+import type { MixerOp, OpWriter } from './op-writer.ts'
 
 /** What writes ops of mixers that few models have is fetched for those. */
 export async function mixerOp(w: OpWriter, mixer: Mixer, layer: number): Promise<MixerOp> {

@@ -7,11 +7,19 @@ import type {
   Parameter,
   Projection,
 } from '@reallm/tensor-io/models'
-import type { Expert, GroupMember, NormOp, Op, Slot } from './backend/op.ts'
+import type { AttendShared } from './backend/layered-op.ts'
+import type { Attend, Expert, GroupMember, NormOp, Op, Slot } from './backend/op.ts'
+import type { RecurrentOp } from './backend/recurrent-op.ts'
 import type { Vector } from './backend/weight.ts'
 import type { DecoderWeights } from './weights.ts'
 
 type Placed = readonly [Projection, Slot]
+
+/** The op of a mixer, and the projections that it takes in. */
+export interface MixerOp {
+  readonly inputs: readonly Placed[]
+  readonly op: Attend | AttendShared | RecurrentOp
+}
 
 /** Finds the weights of ops, and gives layers the same slots. */
 export class OpWriter {

@@ -1,7 +1,6 @@
 import type { CausalConv, GatedDeltaNet, Mamba2, ShortConv } from '@reallm/tensor-io/models'
 import type { ConvWeights } from './backend/recurrent-op.ts'
-import type { MixerOp } from './mixer-op.ts'
-import type { OpWriter } from './op-writer.ts'
+import type { MixerOp, OpWriter } from './op-writer.ts'
 
 /** The op of a mixer that keeps a state of fixed size. */
 export function recurrentMixerOp(
