@@ -54,15 +54,12 @@ export async function loadWeights(
   }
 
   async function sourceOf(name: string, rows: number, cols: number): Promise<WeightSource> {
-    const module = name.replace(/\.weight$/, '')
-    const stored = model.files.artifact?.modules.get(module)
-    if (stored && backend.runs(stored)) {
-      return { kind: 'stored', stored: await model.files.artifact!.readEncoded(module) }
-    }
-    if (stored && !model.files.tensors.has(name)) {
+    const stored = model.stored(name)
+    if (stored && backend.runs(stored)) return { kind: 'stored', stored: await stored.read() }
+    if (stored && model.files.artifact && !model.files.tensors.has(name)) {
       throw new ReallmError(
         'unsupported',
-        `${module}: the codec ${codecsOf(stored)} cannot be run by itself`,
+        `${name.replace(/\.weight$/, '')}: the codec ${codecsOf(stored)} cannot be run by itself`,
         { hint: 'pass load a registry that has it' },
       )
     }

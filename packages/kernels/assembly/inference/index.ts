@@ -4,7 +4,7 @@
 import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
 import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
-import { announce, awaitOperation, currentOperation, finished, join, put } from './job'
+import { announce, awaitOperation, currentOperation, finished, forget, join, put } from './job'
 import { nervPart, putNerv } from './nerv'
 import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
@@ -36,6 +36,11 @@ const EXPAND_TRELLIS: i32 = 13
 const NERV: i32 = 14
 const PAGED_ATTENTION: i32 = 15
 const RECURRENCE: i32 = 16
+
+/** Operations of another module on this memory, which helper threads have loaded as well. */
+// @ts-expect-error: decorator
+@external("env", "other")
+declare function other(operation: i32, part: i32, parts: i32): void
 
 function execute(operation: i32, part: i32, parts: i32): void {
   switch (operation) {
@@ -71,6 +76,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return pagedAttentionPart(part, parts)
     case RECURRENCE:
       return recurrencePart(part, parts)
+    default:
+      return other(operation, part, parts)
   }
 }
 
@@ -93,9 +100,11 @@ export function work(part: i32, parts: i32): void {
   }
 }
 
-/** Ends the helper threads. */
+/** Ends the helper threads; others may start afterwards. */
 export function stop(): void {
-  join(announce(STOP, i64.MAX_VALUE))
+  const parts = announce(STOP, i64.MAX_VALUE)
+  join(parts)
+  forget(parts)
 }
 
 export function matmulInteger(

@@ -161,19 +161,26 @@ function matmul<T>(part: i32, parts: i32): void {
     const row = <usize>q << 2
     const wq = w + row * stride * sizeof<T>()
     const sq = scales + row * groups
-    const count = rows - (q << 2)
-    let t = 0
-    for (; t + 2 <= tokens; t += 2) {
-      fourByTwo<T>(
-        wq, stride, sq, groups, group, x + <usize>t * (stride << 1), xs + (<usize>t << 2),
-        y + <usize>t * ldy + (row << 2), ldy, count, accumulate,
-      )
-    }
-    if (t < tokens) {
-      const f = fourByOne<T>(wq, stride, sq, groups, group, x + <usize>t * (stride << 1))
-      const scale = v128.load_splat<f32>(xs + (<usize>t << 2))
-      storeRows(y + <usize>t * ldy + (row << 2), f32x4.mul(f, scale), count, accumulate)
-    }
+    fourRows<T>(
+      wq, stride, sq, groups, group, x, xs, y + (row << 2), ldy, rows - (q << 2), tokens, accumulate,
+    )
+  }
+}
+
+/** Four rows, `count` of which are stored, by all tokens; `groups` and `ldy` are bytes, `y` is where the first row goes. */
+export function fourRows<T>(
+  w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize, xs: usize,
+  y: usize, ldy: usize, count: i32, tokens: i32, accumulate: bool,
+): void {
+  for (; tokens >= 2; tokens -= 2) {
+    fourByTwo<T>(w, stride, scales, groups, group, x, xs, y, ldy, count, accumulate)
+    x += stride << 2
+    xs += 8
+    y += ldy << 1
+  }
+  if (tokens > 0) {
+    const f = fourByOne<T>(w, stride, scales, groups, group, x)
+    storeRows(y, f32x4.mul(f, v128.load_splat<f32>(xs)), count, accumulate)
   }
 }
 

@@ -76,6 +76,12 @@ export function join(parts: i32): void {
   }
 }
 
+/** Starts to count operations anew; no helper is left of `parts` threads. */
+export function forget(parts: i32): void {
+  atomic.store<i32>(SEQUENCE, 0)
+  for (let part = 1; part < parts; part++) atomic.store<i32>(FINISHED + (<usize>part << 6), 0)
+}
+
 export function currentOperation(): i32 {
   return load<i32>(OPERATION)
 }

@@ -1,6 +1,7 @@
 import { plain, relaxed } from '../wasm/inference.ts'
 import { type KernelBuild, moduleBytes, reserveMemory } from '../wasm-module.ts'
 import { Arena } from './arena.ts'
+import type { BlockKernels } from './blocks.ts'
 import type { InferenceKernels } from './kernels.ts'
 import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts'
 
@@ -17,6 +18,8 @@ export interface Inference {
   readonly arena: Arena
   readonly threads: number
   readonly build: KernelBuild
+  /** Loads the products with GGUF's blocks; no operation may be under way. */
+  blocks(): Promise<BlockKernels>
   /** Ends the helper threads. */
   dispose(): void
 }
@@ -45,28 +48,54 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   if (!started) {
     const { referenceInference } = await import('../reference/inference.ts')
     const arena = new Arena(reserveMemory(MOST_PAGES, false))
-    return { kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', dispose() {} }
+    const blocks = async () => (await import('../reference/blocks.ts')).referenceBlocks(arena.memory)
+    return {
+      ...{ kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', blocks },
+      dispose() {},
+    }
   }
   const { module, kernels, arena, build } = started
   const { memory } = arena
 
   const helpers: Helper[] = []
-  if (shared) {
+  async function startHelpers(other?: WebAssembly.Module): Promise<void> {
     const starts = Array.from({ length: wanted - 1 }, (_, i) =>
-      startHelper({ module, memory, part: i + 1, parts: wanted }),
+      startHelper({ module, other, memory, part: i + 1, parts: wanted }),
     )
     const settled = await Promise.allSettled(starts)
     for (const result of settled) if (result.status === 'fulfilled') helpers.push(result.value)
     if (helpers.length < wanted - 1) for (const helper of helpers.splice(0)) helper.terminate()
+    kernels.setThreads(helpers.length + 1, +canSleep())
   }
-  const threads = helpers.length + 1
-  kernels.setThreads(threads, +canSleep())
   const dispose = () => {
     if (helpers.length > 0) kernels.stop()
     kernels.setThreads(1, 0)
     for (const helper of helpers.splice(0)) helper.terminate()
   }
-  return { kernels, arena, threads, build, dispose }
+  let blocks: Promise<BlockKernels> | undefined
+  async function startBlocks(): Promise<BlockKernels> {
+    const { plain } = await import('../wasm/blocks.ts')
+    const other = await WebAssembly.compile(moduleBytes(plain, shared))
+    const { exports } = await WebAssembly.instantiate(other, { env: { memory } })
+    const products = exports as typeof exports & Pick<Exports, 'setThreads'> & BlockKernels
+    if (helpers.length > 0) {
+      dispose()
+      await startHelpers(other)
+    }
+    products.setThreads(helpers.length + 1, +canSleep())
+    return products
+  }
+  if (shared) await startHelpers()
+  return {
+    ...{ kernels, arena, build, dispose },
+    get threads() {
+      return helpers.length + 1
+    },
+    blocks() {
+      blocks ??= startBlocks()
+      return blocks
+    },
+  }
 }
 
 interface Started {
@@ -83,7 +112,8 @@ async function start(wanted: KernelBuild | undefined, shared: boolean): Promise<
     if (wanted ? wanted !== build : !WebAssembly.validate(bytes)) continue
     const arena = new Arena(reserveMemory(MOST_PAGES, shared))
     const module = await WebAssembly.compile(bytes)
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory } })
+    // what other modules bring is called on this thread by themselves
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory, other() {} } })
     const kernels = exports as typeof exports & Exports
     if (wanted || knowsAnswer(kernels, arena)) return { module, kernels, arena, build }
   }

@@ -5,14 +5,20 @@ export interface Helper {
 
 interface Start {
   readonly module: WebAssembly.Module
+  /** It runs the operations that `module` does not know. */
+  readonly other?: WebAssembly.Module | undefined
   readonly memory: WebAssembly.Memory
   readonly part: number
   readonly parts: number
 }
 
-/** Instantiates the module on the shared memory and runs its `work` loop until it is told to stop. */
-const helperSource = (receive: string, send: string) => `${receive}(({ module, memory, part, parts }) => {
-  const { work } = new WebAssembly.Instance(module, { env: { memory } }).exports
+/** Instantiates the modules on the shared memory and runs the `work` loop of the first until it is told to stop. */
+const helperSource = (
+  receive: string,
+  send: string,
+) => `${receive}(({ module, other, memory, part, parts }) => {
+  const start = (module, other) => new WebAssembly.Instance(module, { env: { memory, other } }).exports
+  const { work } = start(module, other ? start(other).execute : start)
   ${send}('ready')
   work(part, parts)
 })`
@@ -53,6 +59,4 @@ async function inPage(start: Start): Promise<Helper> {
 }
 
 const isNode = (): boolean =>
-  typeof process !== 'undefined' &&
-  typeof process.getBuiltinModule === 'function' &&
-  !('window' in globalThis)
+  typeof process !== 'undefined' && typeof process.getBuiltinModule === 'function' && canSleep()

@@ -13,6 +13,8 @@ export interface ConformanceOptions {
   readonly tolerance: number
   /** The same of products with stored matrices, in each form that is tested. */
   readonly forms: Readonly<Partial<Record<WeightForm, number>>>
+  /** The same of GGUF's blocks in the form `packed`, where it does not hold them as they are stored. */
+  readonly packedBlocks?: number
   /** Default all; models take longest. */
   readonly parts?: readonly ('ops' | 'layouts' | 'models')[]
   /** Whether it has recurrent layers, experts and sinks; default true. */
@@ -23,7 +25,14 @@ export interface ConformanceOptions {
 export function backendConformance(
   name: string,
   start: () => Promise<Backend>,
-  { exact, tolerance, forms, parts = ['ops', 'layouts', 'models'], allLayers = true }: ConformanceOptions,
+  {
+    exact,
+    tolerance,
+    forms,
+    packedBlocks = forms.packed,
+    parts = ['ops', 'layouts', 'models'],
+    allLayers = true,
+  }: ConformanceOptions,
 ): void {
   describe(`${name} conforms`, () => {
     let backend: Backend
@@ -35,7 +44,9 @@ export function backendConformance(
 
     const has = (part: (typeof parts)[number]) => describe.skipIf(!parts.includes(part))
     has('ops')('ops', () => opConformance(() => ({ reference, backend, form: exact, tolerance }), allLayers))
-    has('layouts')('stored layouts', () => layoutConformance(() => ({ reference, backend, exact }), forms))
+    has('layouts')('stored layouts', () =>
+      layoutConformance(() => ({ reference, backend, exact }), forms, packedBlocks),
+    )
     has('models')('models', () =>
       modelConformance(() => ({ reference, backend, exact }), tolerance, allLayers),
     )

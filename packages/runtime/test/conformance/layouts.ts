@@ -11,8 +11,8 @@ const ids = [5, 17, 0, 39, 22]
 export function layoutConformance(
   open: () => { readonly reference: Backend; readonly backend: Backend; readonly exact: WeightForm },
   tolerances: Readonly<Partial<Record<WeightForm, number>>>,
+  packedBlocks: number | undefined,
 ): void {
-  const forms = Object.entries(tolerances) as [WeightForm, number][]
   it.each(storedMatrices)('multiplies by %s', async (_, stored) => {
     const { reference, backend, exact } = open()
     const [rows, cols] = stored.shape
@@ -40,6 +40,8 @@ export function layoutConformance(
 
     expect(backend.runs(stored)).toBe(true)
     const want = await products(reference, 'f32')
+    const blocks = stored.codec === 'gguf' && packedBlocks ? { packed: packedBlocks } : {}
+    const forms = Object.entries({ ...tolerances, ...blocks }) as [WeightForm, number][]
     for (const [form, tolerance] of forms) {
       expect(distance(await products(backend, form), want), form).toBeLessThan(tolerance)
     }

@@ -28,6 +28,7 @@ import {
   trellisLayout,
 } from '@reallm/tensor-io/layouts'
 import { evenRates, trellisBudget } from '@reallm/tensor-io/layouts/trellis-segments'
+import { randomBlocks, typesOfBlocks } from './random-blocks.ts'
 
 const shape = [48, 96] as const
 const trellis = stored(trellisLayout, { bits: 3, stateBits: 8 })
@@ -71,6 +72,7 @@ export const storedMatrices: readonly (readonly [name: string, stored: EncodedMa
   ['Monarch', stored(monarchLayout, { rank: 2, bits: 8 })],
   ['Monarch of uneven blocks', stored(monarchLayout, { inBlocks: 32, outBlocks: 2 })],
   ['Monarch + trellis', stored(monarchResidualLayout, {}, trellis)],
+  ...typesOfBlocks.map(type => [`GGUF’s ${type}`, randomBlocks(type)] as const),
 ]
 
 /** A stored matrix of random parts. */

@@ -1,7 +1,7 @@
 import type { Registry } from '../codec/registry.ts'
 import type { OnProgress } from '../core/progress.ts'
 import type { Artifact } from './artifact/artifact.ts'
-import type { TensorStore } from './store.ts'
+import type { Rows, TensorStore } from './store.ts'
 
 /** Beside a model: the folder of its chat templates besides the default one. */
 export const templateFolder = 'additional_chat_templates'
@@ -28,6 +28,8 @@ export interface ModelFiles extends TensorStore {
   readonly quantised?: string | undefined
   /** Of an artifact: its matrices as they are stored. */
   readonly artifact?: Artifact | undefined
+  /** Of GGUF: the bytes of a tensor as they are stored, or those of rows `from` to `to` (exclusive) of its first axis. */
+  readonly readBlocks?: ((name: string, rows?: Rows) => Promise<Uint8Array<ArrayBuffer>>) | undefined
 }
 
 export interface OpenOptions {

@@ -1,5 +1,6 @@
 export { configFromGguf, endIdsOfGguf, type GgufMetadata } from './config-from-gguf.ts'
 export { configToGguf, type GgufConfig } from './config-to-gguf.ts'
+export { blocksInGguf } from './gguf-blocks.ts'
 export type { RopeTensors } from './gguf-rope.ts'
 export { ggufStacks, ggufTensors } from './gguf-tensors.ts'
 export { ggufValues, partsToWrite, permuteHeads, type StoredInGguf, storedParts } from './gguf-values.ts'

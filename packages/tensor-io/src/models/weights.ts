@@ -1,3 +1,4 @@
+import type { EncodedMatrix } from '../codec/encoded-matrix.ts'
 import { ReallmError } from '../core/errors.ts'
 import { warn } from '../core/progress.ts'
 import { sizeOf, type Tensor } from '../core/tensor.ts'
@@ -13,6 +14,14 @@ import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
 import { allTensors, type TransformerConfig } from './transformer-config.ts'
 
+/** A matrix that is stored by a codec, read when it is asked for. */
+export interface StoredMatrix {
+  readonly codec: string
+  /** The matrix that it wraps. */
+  readonly inner?: Pick<StoredMatrix, 'codec' | 'inner'> | undefined
+  read(): Promise<EncodedMatrix>
+}
+
 /** A model whose tensors have Hugging Face's names, order and meaning, wherever they come from. */
 export interface ModelWeights {
   readonly config: TransformerConfig
@@ -22,6 +31,8 @@ export interface ModelWeights {
   readonly shapes: ReadonlyMap<string, readonly number[]>
   /** Reads one tensor in float32; `rows` reads rows `from` to `to` (exclusive) of its first axis. */
   read(name: string, rows?: readonly [from: number, to: number]): Promise<Tensor<'F32'>>
+  /** A matrix as the files hold it, where that is by a codec: an artifact's, or blocks of GGUF. */
+  stored(name: string): StoredMatrix | undefined
   /** Bytes that a tensor takes in the files, all parts of a compressed one counted. */
   bytesOf(name: string): number
   /** In one line, what the files hold and say that nothing here uses. */
@@ -86,12 +97,23 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     return gguf.readStored(files, stored, wanted, rows)
   }
 
+  function matrixOf(name: string): StoredMatrix | undefined {
+    const inArtifact = files.artifact?.modules.get(name.replace(/\.weight$/, ''))
+    if (inArtifact) {
+      const read = () => files.artifact!.readEncoded(name.replace(/\.weight$/, ''))
+      return { codec: inArtifact.codec, inner: inArtifact.inner, read }
+    }
+    const [stored, shape] = [inGguf?.get(name), shapes.get(name)]
+    return stored && shape && gguf?.blocksInGguf(files, stored, shape)
+  }
+
   return {
     config,
     files,
     names: [...shapes.keys()],
     shapes,
     read,
+    stored: matrixOf,
     bytesOf: name => {
       const wanted = shapes.get(name)
       const place = inStack(name)

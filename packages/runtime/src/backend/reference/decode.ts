@@ -5,6 +5,7 @@ import { checkParts, type EncodedMatrix, type Matrix, ReallmError, zeroMatrix } 
 import { autoencoderLayout } from '@reallm/tensor-io/layouts/autoencoder'
 import { decodeCoded } from '@reallm/tensor-io/layouts/coded-rows'
 import type { LowRank } from '@reallm/tensor-io/layouts/factors'
+import { ggufLayout, readGguf } from '@reallm/tensor-io/layouts/gguf'
 import { gridLayout, readGrid } from '@reallm/tensor-io/layouts/grid'
 import { kmeansLayout, readKmeans } from '@reallm/tensor-io/layouts/kmeans'
 import { lowRankResidualLayout, lowrankLayout, readLowRankFactors } from '@reallm/tensor-io/layouts/lowrank'
@@ -25,6 +26,7 @@ import type { Described } from '../weight.ts'
 
 const decoders: Readonly<Record<string, (e: EncodedMatrix) => Matrix>> = {
   autoencoder: e => decodeNerv(checkParts(autoencoderLayout, e), nervForward),
+  gguf: e => readGguf(checkParts(ggufLayout, e), 0, e.shape[0]),
   grid: e => decodeCoded(readGrid(checkParts(gridLayout, e))),
   kmeans: e => decodeCoded(readKmeans(checkParts(kmeansLayout, e))),
   lowrank: e => product(readLowRankFactors(checkParts(lowrankLayout, e))),

@@ -70,7 +70,7 @@ export class WebGpuBackend implements Backend {
   async weight(source: WeightSource, form: WeightForm): Promise<Weight> {
     if (source.kind === 'stored') {
       const [rows, cols] = source.stored.shape
-      return this.#place(rows, cols, await readStored(source.stored, form === 'f32' ? 32 : 16))
+      return this.#place(rows, cols, await readStored(source.stored, form))
     }
     const [rows, cols] = source.shape
     const bits = form === 'f32' ? 32 : form === 'int8' ? 8 : 16

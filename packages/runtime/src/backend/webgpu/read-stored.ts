@@ -13,7 +13,7 @@ import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
 import { readRowScales, rowScaledLayout } from '@reallm/tensor-io/layouts/row-scaled'
 import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts/scaling'
 import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
-import type { Described } from '../weight.ts'
+import type { Described, WeightForm } from '../weight.ts'
 import { expanded, type RowsOf } from './expand.ts'
 import type { Step } from './weight.ts'
 
@@ -30,6 +30,7 @@ const packed = [
   'kmeans',
   'normalfloat',
   'trellis',
+  'gguf',
   'lowrank-residual',
   'rotation',
   'row-scaled',
@@ -42,18 +43,21 @@ export const isRun = ({ codec, inner }: Described): boolean =>
   (packed.includes(codec) || decoded.includes(codec)) && (inner === undefined || isRun(inner))
 
 /**
- * @param bits of the floats of matrices that are not run packed
+ * What is not run packed is held as floats of 16 bits, or 32 in the form `f32`; GGUF's blocks, which `packed` is to keep small, as
+ * whole numbers of 8.
+ *
  * @throws what `checkParts` of its layouts throws; `unsupported` for other codecs
  */
-export async function readStored(e: EncodedMatrix, bits: 16 | 32): Promise<ReadMatrix> {
+export async function readStored(e: EncodedMatrix, form: WeightForm): Promise<ReadMatrix> {
   const [rows, cols] = e.shape
+  const bits = form === 'f32' ? 32 : 16
   if (decoded.includes(e.codec)) {
     const { decode } = await import('../reference/decode.ts')
     const { data } = decode(e)
     return floats(cols, bits, (from, to, out) => out.set(data.subarray(from * cols, to * cols)))
   }
   const wrapped = async (before: Step | undefined, after: Step | undefined): Promise<ReadMatrix> => {
-    const inner = await readStored(e.inner!, bits)
+    const inner = await readStored(e.inner!, form)
     return {
       ...inner,
       before: [...(before ? [before] : []), ...inner.before],
@@ -67,6 +71,12 @@ export async function readStored(e: EncodedMatrix, bits: 16 | 32): Promise<ReadM
         return floats(cols, bits, (from, to, out) => decodeTrellisRows(m, from, to, out))
       }
       return plain((from, to) => trellisBlob(trellisRows(m, from, to))!)
+    }
+    case 'gguf': {
+      const { ggufLayout, readGguf } = await import('@reallm/tensor-io/layouts/gguf')
+      const stored = checkParts(ggufLayout, e)
+      const isSmall = form === 'packed' || form === 'int8'
+      return floats(cols, isSmall ? 8 : bits, (from, to, out) => out.set(readGguf(stored, from, to).data))
     }
     case 'grid': {
       const { gridLayout, readGrid } = await import('@reallm/tensor-io/layouts/grid')
@@ -116,7 +126,7 @@ export async function readStored(e: EncodedMatrix, bits: 16 | 32): Promise<ReadM
 const plain = (rows: ReadMatrix['rows']): ReadMatrix => ({ before: [], after: [], rows })
 
 /** What rows decode to; `rowsOf` writes rows of the matrix. */
-const floats = (cols: number, bits: 16 | 32, rowsOf: RowsOf): ReadMatrix =>
+const floats = (cols: number, bits: 8 | 16 | 32, rowsOf: RowsOf): ReadMatrix =>
   plain((from, to) => expanded(to - from, cols, bits, (a, b, out) => rowsOf(from + a, from + b, out)))
 
 /** Codes in rows, or what they decode to where their columns are in another order. */

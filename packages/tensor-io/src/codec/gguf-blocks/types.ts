@@ -45,3 +45,8 @@ export const ggufTypes: ReadonlyMap<number, GgufType> = /* @__PURE__ */ new Map(
     ] as const
   ).map(([id, name, block, bytes]) => [id, { name, block, bytes }]),
 )
+
+/** The types whose weights are stored in blocks, by name. */
+export const blockTypes: ReadonlyMap<string, GgufType> = /* @__PURE__ */ new Map(
+  [...ggufTypes.values()].filter(({ block }) => block > 1).map(type => [type.name, type]),
+)

@@ -4,13 +4,8 @@ import type { Matrix } from '../../core/tensor.ts'
 import type { Fields } from '../field.ts'
 import { decodeBlocks } from '../gguf-blocks/decode.ts'
 import { iq1Grid, iq2sGrid, iq2xsGrid, iq2xxsGrid, iq3sGrid, iq3xxsGrid } from '../gguf-blocks/grids.ts'
-import { type GgufType, ggufTypes } from '../gguf-blocks/types.ts'
+import { blockTypes, type GgufType } from '../gguf-blocks/types.ts'
 import type { Stored, StoredLayout } from '../layout.ts'
-
-/** The block types of GGUF, without those of single weights. */
-const blockTypes: ReadonlyMap<string, GgufType> = /* @__PURE__ */ new Map(
-  [...ggufTypes.values()].filter(({ block }) => block > 1).map(type => [type.name, type]),
-)
 
 const params = {
   /** Name of the block type: `Q4_K`. */

@@ -42,6 +42,7 @@ export async function openGgufNamed(
       bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
       tensors: new Map(parts.flatMap(part => [...part.tensors])),
       read: async (tensor, rows) => home(tensor).read(tensor, rows),
+      readBlocks: async (tensor, rows) => home(tensor).readBlocks(tensor, rows),
       readFloat32: async (tensor, rows) => home(tensor).readFloat32(tensor, rows),
       close,
     }

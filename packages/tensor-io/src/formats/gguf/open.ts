@@ -16,6 +16,7 @@ export interface GgufFile extends ModelFiles {
   readonly tensors: GgufHeader['tensors']
   /** One tensor, or rows `from` to `to` (exclusive) of its first axis; blocks come decoded to F32. */
   read(name: string, rows?: Rows): Promise<Tensor>
+  readBlocks(name: string, rows?: Rows): Promise<Uint8Array<ArrayBuffer>>
 }
 
 export type GgufOptions = Pick<OpenOptions, 'signal'> & { readonly spec?: string }
@@ -45,12 +46,18 @@ export async function openGgufPart(source: ByteSource, options: GgufOptions = {}
     throw error
   })
 
+  async function readBlocks(name: string, rows?: Rows): Promise<Uint8Array<ArrayBuffer>> {
+    const entry = findTensor(header.tensors, name, source.name)
+    if (rows) rowShape(name, entry, rows)
+    const rowBytes = entry.shape[0] > 0 ? entry.bytes / entry.shape[0] : 0
+    const [from, to] = rows ? [rows[0] * rowBytes, rows[1] * rowBytes] : [0, entry.bytes]
+    return source.read(entry.start + from, entry.start + to, options)
+  }
+
   async function read(name: string, rows?: Rows): Promise<Tensor> {
     const entry = findTensor(header.tensors, name, source.name)
     const shape = rows ? rowShape(name, entry, rows) : entry.shape
-    const rowBytes = entry.shape[0] > 0 ? entry.bytes / entry.shape[0] : 0
-    const [from, to] = rows ? [rows[0] * rowBytes, rows[1] * rowBytes] : [0, entry.bytes]
-    const bytes = await source.read(entry.start + from, entry.start + to, options)
+    const bytes = await readBlocks(name, rows)
     if (entry.type.block > 1) {
       const { decodeBlocks } = await import('../../codec/gguf-blocks/decode.ts')
       return tensor('F32', shape, decodeBlocks(entry.type, bytes))
@@ -67,6 +74,7 @@ export async function openGgufPart(source: ByteSource, options: GgufOptions = {}
     config: {},
     files: [],
     read,
+    readBlocks,
     async readFloat32(name, rows) {
       const stored = await read(name, rows)
       return tensor('F32', stored.shape, toFloat32(stored))

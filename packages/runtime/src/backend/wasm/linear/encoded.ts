@@ -6,6 +6,7 @@ import type { EncodedForm, Runner } from './runner.ts'
 /** Codecs that this package runs by itself. A page fetches the code of those that its model has. */
 const runners = new Map<string, () => Promise<Runner>>([
   ['autoencoder', async () => (await import('./neural.ts')).autoencoder],
+  ['gguf', async () => (await import('./gguf.ts')).gguf],
   ['grid', async () => (await import('./grid.ts')).grid],
   ['kmeans', async () => (await import('./kmeans.ts')).kmeans],
   ['lowrank', async () => (await import('./low-rank.ts')).lowrank],

@@ -1,0 +1,38 @@
+// Products with matrices in GGUF's blocks, beside the module `inference` and on its memory: helper threads of that call `execute`
+// for operations which it does not know. No data of its own lies in the memory.
+import { announce, join, put } from '../inference/job'
+import { matmulBlocksPart } from './product'
+
+export { setThreads } from '../inference/job'
+export { groupSums } from './product'
+
+/** The number of its operation, beyond those of `inference`. */
+const MATMUL_BLOCKS: i32 = 32
+
+export function execute(operation: i32, part: i32, parts: i32): void {
+  if (operation === MATMUL_BLOCKS) matmulBlocksPart(part, parts)
+}
+
+export function matmulBlocks(
+  type: i32, blocks: usize, rowBytes: i32, x: usize, xScales: usize, sums: usize, y: usize, rows: i32, cols: i32,
+  group: i32, tokens: i32, ldy: i32, accumulate: i32, panel: usize, table: usize,
+): void {
+  put(0, type)
+  put(1, blocks)
+  put(2, rowBytes)
+  put(3, x)
+  put(4, xScales)
+  put(5, sums)
+  put(6, y)
+  put(7, rows)
+  put(8, cols)
+  put(9, group)
+  put(10, tokens)
+  put(11, ldy)
+  put(12, accumulate)
+  put(13, panel)
+  put(14, table)
+  const parts = announce(MATMUL_BLOCKS, <i64>rows * cols * tokens)
+  execute(MATMUL_BLOCKS, 0, parts)
+  join(parts)
+}

@@ -1,0 +1,54 @@
+import { type BlockKernels, blockTypes } from '@reallm/kernels/blocks'
+import { checkParts, type Stored } from '@reallm/tensor-io'
+import { ggufLayout, readGguf } from '@reallm/tensor-io/layouts/gguf'
+import type { Engine } from '../engine.ts'
+import type { Linear } from './linear.ts'
+import { type Runner, written } from './runner.ts'
+
+/** GGUF's blocks: multiplied as they are, or written anew. */
+export const gguf: Runner = async (engine, e, options) => {
+  const stored = checkParts(ggufLayout, e)
+  if (options.form === 'packed') return blocksLinear(engine, stored, await engine.inference.blocks())
+  return written(engine, e.shape, (from, to, out) => out.set(readGguf(stored, from, to).data), options)
+}
+
+/** Bytes that a kernel may read beyond the last block. */
+const BEYOND = 16
+
+/** Products with blocks, which are copied: `stored` is not held. */
+function blocksLinear(
+  engine: Engine,
+  { shape, params, parts }: Stored<typeof ggufLayout>,
+  { matmulBlocks, groupSums }: BlockKernels,
+): Linear {
+  const { arena, inference } = engine
+  const { id, group, hasOffsets, points } = blockTypes.get(params.type)!
+  const [rows, cols] = shape
+  const bytes = parts.blocks.data.byteLength
+  const rowBytes = bytes / rows
+  const blocks = arena.allocate(bytes + BEYOND)
+  arena.bytes(blocks, bytes).set(parts.blocks.data as Uint8Array)
+  const table = points ? engine.constant(`points of ${id}`, () => new Float32Array(points().buffer)) : 0
+
+  return {
+    rows,
+    cols,
+    bytes,
+    multiplyAdds: rows * cols,
+    apply(x, y, ldy, tokens, accumulate) {
+      const { values, scales } = x.quantised(tokens)
+      const panel = engine.scratchBytes('panel', 8 * cols * inference.threads)
+      const sums = hasOffsets ? engine.scratchBytes('sums', (4 * tokens * cols) / group) : 0
+      if (hasOffsets) groupSums(values, sums, tokens, cols, group)
+      const sizes = [rows, cols, group, tokens, ldy, accumulate ? 1 : 0] as const
+      matmulBlocks(id, blocks, rowBytes, values, scales, sums, y, ...sizes, panel, table)
+    },
+    row(index, out, factor) {
+      const data = arena.bytes(blocks + index * rowBytes, rowBytes)
+      const one = { dtype: 'U8' as const, shape: [1, rowBytes], data }
+      const row = readGguf({ codec: 'gguf', params, shape: [1, cols], parts: { blocks: one } }, 0, 1).data
+      arena.floats(out, cols).set(factor === 1 ? row : row.map(w => w * factor))
+    },
+    dispose: () => arena.free(blocks),
+  }
+}
