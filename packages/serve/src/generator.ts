@@ -47,7 +47,7 @@ export interface Ending {
 }
 
 export interface GeneratorOptions {
-  /** Texts that are written at a time, each a token in turn. */
+  /** Texts that are written at a time, a token of each in one pass. */
   readonly parallel: number
   /** Texts that may wait. */
   readonly waiting: number
@@ -55,7 +55,7 @@ export interface GeneratorOptions {
   readonly context: number
 }
 
-/** Takes up as many texts as it may, and has the model write them token by token in turn. */
+/** Takes up as many texts as it may, and has the model write them at a time. */
 export class Generator {
   readonly model: Model
   readonly tokenizer: TextTokenizer

@@ -19,7 +19,7 @@ export interface ServeOptions {
   readonly apiKey?: string | undefined
   /** What the API calls the model; default `model`. */
   readonly name?: string | undefined
-  /** Texts that are written at a time, a token each in turn; default 4. */
+  /** Texts that are written at a time, a token of each in one pass through the layers; default 4. */
   readonly parallel?: number | undefined
   /** Texts that may wait for their turn, before requests are refused with status 429; default 64. */
   readonly waiting?: number | undefined

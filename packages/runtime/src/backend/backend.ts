@@ -37,7 +37,7 @@ export interface Choice {
 
 /**
  * The ops of a model, compiled once for its weights. It runs any number of tokens up to the backend's `batch`. Calls are
- * carried out one after another, in the order in which they are made, whatever their states are.
+ * carried out in the order in which they are made; those of different states may go through the layers together.
  */
 export interface Program extends Disposable {
   /** Reads tokens; the head does not run. */

@@ -57,6 +57,25 @@ export function modelConformance(
     })
   })
 
+  it.each(families)('%s: texts that are read at a time give what each gives alone', async family => {
+    const { backend, exact } = open()
+    const { rows } = await golden(family)
+    const decoder = await decoderOf(backend, fixture(`models/${family}`), exact, family)
+    // of different lengths, so that one reads a prompt while others read a token
+    const texts = [...rows, rows[0].slice(3)]
+    const read = async (ids: readonly number[]): Promise<Float32Array[]> => {
+      using session = new Session(decoder)
+      const logits = [await session.feed(ids.slice(0, 4))]
+      for (const id of ids.slice(4)) logits.push(await session.next(id))
+      return logits
+    }
+    const together = await Promise.all(texts.map(read))
+    for (const [i, ids] of texts.entries()) {
+      const alone = await read(ids)
+      for (const [t, want] of alone.entries()) expect(distance(together[i][t], want)).toBeLessThan(tolerance)
+    }
+  })
+
   describe('the embedded model', () => {
     const prompt = [53, 411, 287, 300, 12, 1000]
 

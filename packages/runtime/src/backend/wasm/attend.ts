@@ -3,7 +3,7 @@ import { type Attention, type Rope, rotations } from '@reallm/tensor-io/models'
 import type { Attend, NormOp } from '../op.ts'
 import { BATCH, type Engine } from './engine.ts'
 import { addressOf } from './held.ts'
-import { type Compiler, normalise, type Pass, type Step } from './step.ts'
+import { type Compiler, normalise, type Part, type Pass, type Step } from './step.ts'
 
 /** Causal attention of a layer over what its cache holds. */
 export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step {
@@ -18,16 +18,20 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
   const placing = { engine, spec, afterRope: spec.qkNorm?.afterRope ?? false }
   const ones = eps && engine.constant(`ones ${headDim}`, () => new Float32Array(headDim).fill(1))
 
-  return ({ tokens, state }) => {
+  return ({ tokens, parts }) => {
     for (let n = 0; spec.gated && n < tokens * heads; n++) {
       kernels.copy(q.at + 4 * n * headDim, asked.at + 8 * n * headDim, headDim)
     }
     place(placing, q.at, heads, norms?.query, turning?.queries, tokens)
     place(placing, k.at, kvHeads, norms?.key, turning?.keys, tokens)
     if (ones) kernels.rmsNorm(v.at, ones, v.changed().at, tokens * kvHeads, headDim, eps)
-    const own = { keys: k.at, values: v.at }
-    const at = { spec, query: q.at, own, to: out.changed().at, sinks }
-    state.cache(layer).attend({ ...at, tokens, position: state.length })
+    const to = out.changed().at
+    for (const { first, tokens, state } of parts) {
+      const [asking, kept] = [4 * first * heads * headDim, 4 * first * kvHeads * headDim]
+      const own = { keys: k.at + kept, values: v.at + kept }
+      const at = { spec, query: q.at + asking, own, to: to + asking, sinks }
+      state.cache(layer).attend({ ...at, tokens, position: state.length })
+    }
     if (spec.gated) applyGates(engine, asked.at, out.at, tokens * heads, headDim)
   }
 }
@@ -94,13 +98,18 @@ export class RopeAngles {
   }
 
   /** Before a pass: the angles of its positions. */
-  prepare({ tokens, state, length }: Pass): void {
+  prepare({ parts }: Pass): void {
+    for (const part of parts) this.#prepare(part)
+  }
+
+  #prepare({ first, tokens, state, length }: Part): void {
     const { arena } = this.#engine
     for (const [rope, { queries, keys }] of this.#angles) {
-      const floats = tokens * rope.inverseFrequencies.length
+      const pairs = rope.inverseFrequencies.length
       const fill = ({ cos, sin }: Angles, queries: boolean) => {
         const place = { first: state.length, count: tokens, length, queries }
-        rotations(rope, place, arena.floats(cos, floats), arena.floats(sin, floats))
+        const [cosines, sines] = [cos, sin].map(at => arena.floats(at + 4 * first * pairs, tokens * pairs))
+        rotations(rope, place, cosines, sines)
       }
       fill(keys, false)
       if (queries !== keys) fill(queries, true)

@@ -2,8 +2,8 @@ import type { Head } from '../op.ts'
 import { linearOf } from './held.ts'
 import { type Compiler, normalise } from './step.ts'
 
-/** Logits `[count, vocabulary]` of tokens at hand from `first` on: a view that the next call overwrites. */
-export type LogitsOf = (first: number, count: number) => Float32Array
+/** Logits `[tokens, vocabulary]` of some of the tokens at hand: a view that the next call overwrites. */
+export type LogitsOf = (tokens: readonly number[]) => Float32Array
 
 /** `softcap(scale · W norm(from))`. */
 export function head(compiler: Compiler, { from, norm, weight, scale, softcap }: Head): LogitsOf {
@@ -13,11 +13,12 @@ export function head(compiler: Compiler, { from, norm, weight, scale, softcap }:
   const { width } = from
   const hidden = compiler.activations(from)
   const normed = engine.scratch('normed', width)
-  return (first, count) => {
+  return tokens => {
     const x = normed.changed()
-    const own = hidden.at + 4 * first * width
-    if (norm) normalise(engine, norm, own, x.at, count * width)
-    else engine.kernels.copy(x.at, own, count * width)
+    const count = tokens.length
+    for (const [i, t] of tokens.entries())
+      engine.kernels.copy(x.at + 4 * i * width, hidden.at + 4 * t * width, width)
+    if (norm) normalise(engine, norm, x.at, x.at, count * width)
     const at = engine.scratchBytes('logits', 4 * (count * rows + 4))
     linear.apply(x, at, rows, count, false)
     const logits = engine.arena.floats(at, count * rows)

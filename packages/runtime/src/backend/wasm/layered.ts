@@ -19,10 +19,14 @@ function attendShared(compiler: Compiler, angles: RopeAngles, { spec, query, nor
   const { engine } = compiler
   const [q, out] = [compiler.activations(query), compiler.activations(to)]
   const turning = spec.rope && angles.of(spec.rope)
-  return ({ tokens, state }) => {
+  return ({ tokens, parts }) => {
     place({ engine, spec, afterRope: false }, q.at, spec.heads, norm, turning?.queries, tokens)
-    const at = { spec, query: q.at, own: undefined, to: out.changed().at }
-    state.cache(spec.layer).attend({ ...at, tokens, position: state.length })
+    const allTo = out.changed().at
+    for (const { first, tokens, state } of parts) {
+      const from = 4 * first * spec.heads * spec.headDim
+      const at = { spec, query: q.at + from, own: undefined, to: allTo + from }
+      state.cache(spec.layer).attend({ ...at, tokens, position: state.length })
+    }
   }
 }
 

@@ -4,14 +4,15 @@ import { isLayered, type LayeredOp } from '../layered-op.ts'
 import type { Experts, Head, Op, Slot } from '../op.ts'
 import { isRecurrent, type RecurrentOp } from '../recurrent-op.ts'
 import { attend, RopeAngles } from './attend.ts'
-import type { Activations, Engine } from './engine.ts'
+import { type Call, CallQueue } from './call-queue.ts'
+import { type Activations, BATCH, type Engine } from './engine.ts'
 import { gatedProduct } from './gated-product.ts'
 import { head, type LogitsOf } from './head.ts'
 import { linearOf } from './held.ts'
 import { project } from './project.ts'
 import { residual } from './residual.ts'
 import type { WasmState } from './state.ts'
-import type { Compiler, Step } from './step.ts'
+import type { Compiler, Part, Step } from './step.ts'
 
 /** Compiles ops that few models have; fetched for those. */
 export interface RareOps {
@@ -32,6 +33,7 @@ export class WasmProgram implements Program {
   readonly #steps: readonly Step[]
   readonly #logitsOf: LogitsOf
   readonly #vocabSize: number
+  readonly #calls: CallQueue
 
   /** @param rare undefined what no op needs */
   constructor(engine: Engine, ops: readonly Op[], rare: RareOps) {
@@ -53,36 +55,37 @@ export class WasmProgram implements Program {
       )
     this.#logitsOf = head(compiler, last)
     this.#vocabSize = last.weight.rows
+    this.#calls = new CallQueue(engine.turns, BATCH, calls => this.#carryOut(calls))
   }
 
   read(batch: Batch): Promise<void> {
-    return this.#engine.turns.take(() => this.#run(batch))
+    return this.#calls.add(batch)
   }
 
-  logits(batch: Batch, of: 'last' | 'all'): Promise<Float32Array> {
-    return this.#engine.turns.take(async () => {
-      await this.#run(batch)
-      const tokens = batch.ids.length
-      if (of === 'last') return this.#logitsOf(tokens - 1, 1).slice()
-      const all = new Float32Array(tokens * this.#vocabSize)
-      for (let t = 0; t < tokens; t += HEAD_TOKENS) {
-        all.set(this.#logitsOf(t, Math.min(HEAD_TOKENS, tokens - t)), t * this.#vocabSize)
-        if (this.#engine.turns.isLong) await this.#engine.turns.pause()
-      }
-      return all
+  async logits(batch: Batch, of: 'last' | 'all'): Promise<Float32Array> {
+    if (of === 'all') return this.#engine.turns.take(() => this.#allLogits(batch))
+    let last: Float32Array | undefined
+    await this.#calls.add(batch, logits => {
+      last = logits.slice()
     })
+    return last!
   }
 
-  sample(batch: Batch, { options, previous, draws }: Choice): Promise<readonly number[]> {
+  async sample(batch: Batch, { options, previous, draws }: Choice): Promise<readonly number[]> {
+    const known = (options.repetitionPenalty ?? 1) === 1 ? [] : [...previous]
+    const chosen: number[] = []
+    const choose = (logits: Float32Array) => {
+      const draw = draws[chosen.length]
+      chosen.push(sample(logits, options, { uniform: () => draw }, [...known, ...chosen]))
+    }
+    if (draws.length === 1) {
+      await this.#calls.add(batch, choose)
+      return chosen
+    }
     return this.#engine.turns.take(async () => {
-      const chosen: number[] = []
-      let { ids } = batch
-      for (const draw of draws) {
-        await this.#run({ ...batch, ids })
-        const known = (options.repetitionPenalty ?? 1) === 1 ? [] : [...previous, ...chosen]
-        const id = sample(this.#logitsOf(ids.length - 1, 1), options, { uniform: () => draw }, known)
-        chosen.push(id)
-        ids = [id]
+      for (let { ids } = batch; chosen.length < draws.length; ids = chosen.slice(-1)) {
+        await this.#run([{ ...batch, ids }])
+        choose(this.#logitsOf([ids.length - 1]))
       }
       return chosen
     })
@@ -92,18 +95,55 @@ export class WasmProgram implements Program {
     this.#engine.turns.afterwards(() => this.#angles.dispose())
   }
 
-  async #run({ ids, state, length }: Batch): Promise<void> {
+  async #allLogits(batch: Batch): Promise<Float32Array> {
     const { turns } = this.#engine
-    const own = state as WasmState
-    const tokens = ids.length
-    own.reserve(own.length + tokens)
-    const pass = { ids, tokens, state: own, length }
+    await this.#run([batch])
+    const tokens = batch.ids.length
+    const all = new Float32Array(tokens * this.#vocabSize)
+    for (let t = 0; t < tokens; t += HEAD_TOKENS) {
+      const some = Array.from({ length: Math.min(HEAD_TOKENS, tokens - t) }, (_, i) => t + i)
+      all.set(this.#logitsOf(some), t * this.#vocabSize)
+      if (turns.isLong) await turns.pause()
+    }
+    return all
+  }
+
+  /** Carries out calls of different states, and settles each. */
+  async #carryOut(calls: readonly Call[]): Promise<void> {
+    const parts = await this.#run(calls.map(({ batch }) => batch))
+    const asking = calls.flatMap(({ use }, i) => (use ? [{ call: calls[i], use, part: parts[i] }] : []))
+    for (let from = 0; from < asking.length; from += HEAD_TOKENS) {
+      const some = asking.slice(from, from + HEAD_TOKENS)
+      const logits = this.#logitsOf(some.map(({ part }) => part.first + part.tokens - 1))
+      for (const [i, { call, use }] of some.entries()) {
+        try {
+          use(logits.subarray(i * this.#vocabSize, (i + 1) * this.#vocabSize))
+        } catch (error) {
+          call.reject(error)
+        }
+      }
+    }
+    for (const { resolve } of calls) resolve()
+  }
+
+  async #run(batches: readonly Batch[]): Promise<readonly Part[]> {
+    const { turns } = this.#engine
+    const parts: Part[] = []
+    let tokens = 0
+    for (const { ids, state, length } of batches) {
+      const own = state as WasmState
+      own.reserve(own.length + ids.length)
+      parts.push({ first: tokens, tokens: ids.length, state: own, length })
+      tokens += ids.length
+    }
+    const pass = { ids: batches.flatMap(({ ids }) => ids), tokens, parts }
     this.#angles.prepare(pass)
     for (const step of this.#steps) {
       step(pass)
       if (turns.isLong) await turns.pause()
     }
-    own.length += tokens
+    for (const { state, tokens } of parts) state.length += tokens
+    return parts
   }
 }
 

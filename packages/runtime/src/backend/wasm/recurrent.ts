@@ -5,12 +5,17 @@ import type { Vector } from '../weight.ts'
 import { BATCH, type Engine } from './engine.ts'
 import { addressOf } from './held.ts'
 import type { RecurrentMemory } from './recurrent-memory.ts'
-import type { Compiler, Step } from './step.ts'
+import type { Compiler, Part, Step } from './step.ts'
 
 // The recurrences are kernels; what is of the size of activations is done in TypeScript on their memory.
 
 /** A layer that keeps a state. */
 export function recurrent(compiler: Compiler, op: RecurrentOp): Step {
+  const step = stepOfPart(compiler, op)
+  return ({ parts }) => parts.forEach(step)
+}
+
+function stepOfPart(compiler: Compiler, op: RecurrentOp): (part: Part) => void {
   switch (op.kind) {
     case 'short-conv':
       return shortConv(compiler, op)
@@ -52,15 +57,20 @@ function convolver(
   }
 }
 
-function shortConv({ engine, activations }: Compiler, op: ShortConvOp): Step {
+/** Where a part's tokens are in activations of so many floats a token. */
+const placeOf = (at: Pointer, { first }: Part, width: number): Pointer => at + 4 * first * width
+
+function shortConv({ engine, activations }: Compiler, op: ShortConvOp): (part: Part) => void {
   const slots = [op.before, op.after, op.value].map(slot => activations(slot))
   const to = activations(op.to)
   const { channels } = op.spec.conv
   const convolve = convolver(engine, op.spec.conv, op.conv, false)
-  return ({ tokens, state }) => {
+  return part => {
+    const { tokens, state } = part
     const floats = tokens * channels
-    const [before, after, value] = slots.map(({ at }) => engine.arena.floats(at, floats))
-    const y = engine.arena.floats(to.changed().at, floats)
+    const floatsAt = (at: Pointer) => engine.arena.floats(placeOf(at, part, channels), floats)
+    const [before, after, value] = slots.map(({ at }) => floatsAt(at))
+    const y = floatsAt(to.changed().at)
     for (let i = 0; i < floats; i++) y[i] = before[i] * value[i]
     convolve(y, tokens, state.memory(op.layer))
     for (let i = 0; i < floats; i++) y[i] *= after[i]
@@ -97,17 +107,19 @@ function factorer(
   }
 }
 
-function deltaRule({ engine, activations }: Compiler, op: DeltaRule): Step {
+function deltaRule({ engine, activations }: Compiler, op: DeltaRule): (part: Part) => void {
   const { keyHeads, heads, keyDim, valueDim, conv } = op.spec
   const [mixed, gate, beta, decay] = [op.mixed, op.gate, op.beta, op.decay].map(slot => activations(slot))
   const to = activations(op.to)
   const convolve = convolver(engine, conv, op.conv, true)
   const factors = factorer(engine, heads, op)
   const keys = keyHeads * keyDim
-  return ({ tokens, state }) => {
+  return part => {
+    const { tokens, state } = part
     const memory = state.memory(op.layer)
     const { arena, kernels } = engine
-    const x = arena.floats(mixed.at, tokens * conv.channels)
+    const mixedAt = placeOf(mixed.at, part, conv.channels)
+    const x = arena.floats(mixedAt, tokens * conv.channels)
     convolve(x, tokens, memory)
     for (let t = 0; t < tokens; t++) {
       for (let group = 0; group < keyHeads; group++) {
@@ -116,39 +128,44 @@ function deltaRule({ engine, activations }: Compiler, op: DeltaRule): Step {
         scaleToLength(x, query + keys, keyDim, 1)
       }
     }
-    const betas = arena.floats(beta.at, tokens * heads)
-    const { left, write } = factors(decay.at, tokens, (_, at) => sigmoid(betas[at]))
+    const betas = arena.floats(placeOf(beta.at, part, heads), tokens * heads)
+    const { left, write } = factors(placeOf(decay.at, part, heads), tokens, (_, at) => sigmoid(betas[at]))
     const places = [conv.channels, 2 * keys, keys, 0] as const
     const sizes = [tokens, heads, heads / keyHeads, keyDim, valueDim, 1] as const
-    kernels.recurrence(mixed.at, ...places, memory.matrices, left, write, to.changed().at, ...sizes)
-    kernels.rmsNorm(to.at, addressOf(op.norm.weight), to.at, tokens * heads, valueDim, op.norm.eps)
-    applyGate(arena.floats(to.at, tokens * op.to.width), arena.floats(gate.at, tokens * op.to.width))
+    const toAt = placeOf(to.changed().at, part, op.to.width)
+    kernels.recurrence(mixedAt, ...places, memory.matrices, left, write, toAt, ...sizes)
+    kernels.rmsNorm(toAt, addressOf(op.norm.weight), toAt, tokens * heads, valueDim, op.norm.eps)
+    const floats = tokens * op.to.width
+    applyGate(arena.floats(toAt, floats), arena.floats(placeOf(gate.at, part, op.to.width), floats))
   }
 }
 
-function scan({ engine, activations }: Compiler, op: Scan): Step {
+function scan({ engine, activations }: Compiler, op: Scan): (part: Part) => void {
   const { heads, headDim, groups, stateDim, conv } = op.spec
   const [mixed, gate, step] = [op.mixed, op.gate, op.step].map(slot => activations(slot))
   const to = activations(op.to)
   const convolve = convolver(engine, conv, op.conv, true)
   const factors = factorer(engine, heads, op)
   const width = heads * headDim
-  return ({ tokens, state }) => {
+  return part => {
+    const { tokens, state } = part
     const memory = state.memory(op.layer)
     const { arena, kernels } = engine
-    const x = arena.floats(mixed.at, tokens * conv.channels)
+    const mixedAt = placeOf(mixed.at, part, conv.channels)
+    const x = arena.floats(mixedAt, tokens * conv.channels)
     convolve(x, tokens, memory)
-    const { left, write } = factors(step.at, tokens, step => step)
+    const { left, write } = factors(placeOf(step.at, part, heads), tokens, step => step)
     const places = [conv.channels, 0, width, width + groups * stateDim] as const
     const sizes = [tokens, heads, heads / groups, stateDim, headDim, 0] as const
-    kernels.recurrence(mixed.at, ...places, memory.matrices, left, write, to.changed().at, ...sizes)
-    const y = arena.floats(to.at, tokens * width)
+    const toAt = placeOf(to.changed().at, part, width)
+    kernels.recurrence(mixedAt, ...places, memory.matrices, left, write, toAt, ...sizes)
+    const y = arena.floats(toAt, tokens * width)
     const skips = floatsOf(engine, op.skip)
     for (let t = 0; t < tokens; t++) {
       for (let i = 0; i < width; i++)
         y[t * width + i] += skips[Math.floor(i / headDim)] * x[t * conv.channels + i]
     }
-    applyGate(y, arena.floats(gate.at, tokens * width))
+    applyGate(y, arena.floats(placeOf(gate.at, part, width), tokens * width))
     normaliseGroups(y, floatsOf(engine, op.norm.weight), groups, op.norm.eps)
   }
 }

@@ -4,12 +4,19 @@ import type { Activations, Engine } from './engine.ts'
 import { addressOf } from './held.ts'
 import type { WasmState } from './state.ts'
 
-/** The tokens at hand: `tokens` of them, after those that the state holds, of a text of `length` positions. */
-export interface Pass {
-  readonly ids: readonly number[]
+/** `tokens` of the tokens at hand from `first` on: after those that the state holds, of a text of `length` positions. */
+export interface Part {
+  readonly first: number
   readonly tokens: number
   readonly state: WasmState
   readonly length: number
+}
+
+/** The tokens at hand, of one text or of several. */
+export interface Pass {
+  readonly ids: readonly number[]
+  readonly tokens: number
+  readonly parts: readonly Part[]
 }
 
 /** A compiled op. */
