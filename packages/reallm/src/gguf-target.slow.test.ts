@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { load } from '@reallm/runtime'
+import { random, seedFor, sizeOf } from '@reallm/tensor-io'
 import type { HuggingFaceConfig } from '@reallm/tensor-io/models'
 import { byteLevelTokenizer, fixture, openLlamaCpp, writeRandomModel } from '@reallm/testing'
 import { workFolder } from '@reallm/testing/work-folder'
@@ -81,6 +82,29 @@ test.skipIf(typeof llama === 'string').each<[string, HuggingFaceConfig | undefin
       ...{ linear_key_head_dim: 32, linear_value_head_dim: 32, full_attention_interval: 2 },
     },
   ],
+  [
+    'Qwen3 with experts',
+    {
+      ...{ ...config, model_type: 'qwen3_moe', head_dim: 32, moe_intermediate_size: 64 },
+      ...{ num_experts: 4, num_experts_per_tok: 2, norm_topk_prob: true },
+    },
+  ],
+  [
+    'gpt-oss',
+    {
+      ...{ ...config, model_type: 'gpt_oss', head_dim: 32, intermediate_size: 64 },
+      ...{ num_local_experts: 4, num_experts_per_tok: 2, rope_scaling: null, sliding_window: 16 },
+      tie_word_embeddings: false,
+    },
+  ],
+  [
+    'Granite 4 with experts',
+    {
+      ...{ ...recurrent, model_type: 'granitemoehybrid', intermediate_size: 64 },
+      ...{ num_local_experts: 4, num_experts_per_tok: 2, shared_intermediate_size: 128 },
+      ...{ mamba_n_heads: 8, mamba_d_state: 16, attention_multiplier: 0.2 },
+    },
+  ],
 ])('llama.cpp loads %s without a warning, and writes what the runtime writes', async (name, settings) => {
   if (typeof llama === 'string') return
   const source = settings ? join(folder, name) : fileURLToPath(new URL('../../tiny/model', import.meta.url))
@@ -94,13 +118,49 @@ test.skipIf(typeof llama === 'string').each<[string, HuggingFaceConfig | undefin
   const session = model.session()
   const wanted: number[] = []
   let next: readonly number[] = prompt
-  for (let i = 0; i < 12; i++) {
+  while (wanted.length < 12) {
     const logits = await session.feed(next)
     next = [logits.indexOf(Math.max(...logits))]
+    if (model.eos.includes(next[0])) break
     wanted.push(next[0])
   }
   model.dispose()
   expect(ids).toEqual(wanted)
+})
+
+test('experts of a stack in one type, those that are stored in MXFP4 as they are', async () => {
+  const source = join(folder, 'mxfp4')
+  const codes = [0, ...[0.5, 1, 1.5, 2, 3, 4, 6].flatMap(v => [v, -v])]
+  const inMxfp4 = (name: string, shape: readonly number[]) => {
+    if (!/experts.*proj\.weight/.test(name)) return undefined
+    const draw = random(seedFor(5, name))
+    const exponents = Array.from(
+      { length: sizeOf(shape) / 32 },
+      () => 2 ** (Math.floor(3 * draw.uniform()) - 5),
+    )
+    return Float32Array.from(
+      { length: sizeOf(shape) },
+      (_, i) => exponents[i >> 5] * (i % 32 === 0 ? 6 : codes[Math.floor(codes.length * draw.uniform())]),
+    )
+  }
+  await writeRandomModel(
+    source,
+    {
+      ...{ ...config, model_type: 'gpt_oss', head_dim: 32, intermediate_size: 64, num_hidden_layers: 1 },
+      ...{ num_local_experts: 3, num_experts_per_tok: 2, rope_scaling: null },
+    },
+    { tokenizer: byteLevelTokenizer(), values: inMxfp4 },
+  )
+  const to = join(folder, 'mxfp4.gguf')
+  const { matrices } = await compress(source, { ...options, to, bits: 9 })
+  const codecs = new Set(matrices.flatMap(({ name, codec }) => (name.includes('experts') ? [codec] : [])))
+  expect([...codecs]).toEqual(['MXFP4'])
+  const [original, written] = [await openWeights(source), await openWeights(to)]
+  for (const name of original.shapes.keys()) {
+    if (!name.includes('experts')) continue
+    expect((await written.read(name)).data).toEqual((await original.read(name)).data)
+  }
+  await Promise.all([original.close(), written.close()])
 })
 
 test('in parts, as llama.cpp splits a model', async () => {

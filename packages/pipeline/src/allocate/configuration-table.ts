@@ -39,7 +39,9 @@ export function listConfigurations(
     configurationsFor(recipe, module, effort).map(each => sized(module, each, sizes, sharedBytes)),
   )
   const groups =
-    recipe.allocate === 'uniform' ? uniformGroups(parts, configurations) : parts.matrices.map((_, i) => [i])
+    recipe.allocate === 'uniform'
+      ? uniformGroups(parts, configurations)
+      : groupsBy(parts, ({ name }) => sizes.stackOf?.(name) ?? name)
   return { parts, configurations, sharedBytes, groups, fixedBytes: sizes.fixedBytes }
 }
 
@@ -63,14 +65,18 @@ function sized(
 }
 
 /** The layers' matrices that have equally many configurations together, every other one by itself. */
-function uniformGroups(
-  { matrices }: ModelParts,
-  configurations: ConfigurationTable['configurations'],
-): number[][] {
+const uniformGroups = (parts: ModelParts, configurations: ConfigurationTable['configurations']): number[][] =>
+  groupsBy(parts, ({ name, layer }, i) =>
+    layer === undefined ? name : `${configurations[i].length} configurations`,
+  )
+
+/** Indices of matrices with the same key. */
+function groupsBy({ matrices }: ModelParts, key: (module: MatrixModule, i: number) => string): number[][] {
   const groups = new Map<string, number[]>()
-  for (const [i, { name, layer }] of matrices.entries()) {
-    const key = layer === undefined ? name : `${configurations[i].length} configurations`
-    groups.set(key, [...(groups.get(key) ?? []), i])
+  for (const [i, module] of matrices.entries()) {
+    const group = groups.get(key(module, i)) ?? []
+    groups.set(key(module, i), group)
+    group.push(i)
   }
   return [...groups.values()]
 }

@@ -6,4 +6,6 @@ export interface StoredSizes {
   readonly fixedBytes: number
   /** Bytes of the parts of a matrix in a file, what names them there included. */
   storedBytes(module: string, cost: StorageCost): number
+  /** The stored tensor of a matrix that others lie in too: all of them get the same configuration. */
+  stackOf?(module: string): string | undefined
 }

@@ -19,7 +19,8 @@ export async function ggufTarget(
   settings: Settings,
   shardBytes: number,
 ): Promise<Target> {
-  for (const { name } of model.parts.matrices) requireInRows(name, ggufTensors(model.config))
+  const inGguf = ggufTensors(model.config)
+  for (const { name } of model.parts.matrices) requireInRows(name, inGguf)
   const plan = await planOf(model, new Map(), settings)
   const matrices = new Set(model.parts.matrices.map(({ name }) => name))
   const { header, bytes } = layOutGguf(plan.metadata, plan.tensors)
@@ -29,6 +30,7 @@ export async function ggufTarget(
     fixedBytes:
       bytes - stored + (Number.isFinite(shardBytes) ? header.length + splitOverhead * matrices.size : 0),
     storedBytes: (_, cost) => ggufAligned(bitsOf(cost) / 8),
+    stackOf: module => inGguf.get(`${module}.weight`)?.inStack?.name,
     async write(quantised, work, name = 'model.gguf') {
       const types = new Map<string, string>()
       for (const module of quantised.modules) {
@@ -40,14 +42,13 @@ export async function ggufTarget(
   }
 }
 
-/** Blocks are cut out of rows: a matrix that GGUF stores in another order, or in a stack, is not encoded. */
+/** Blocks are cut out of rows: a matrix that GGUF stores in another order is not encoded. */
 function requireInRows(module: string, stored: ReturnType<typeof ggufTensors>): void {
-  const { inStack, tiled, shape } = stored.get(`${module}.weight`)!
-  if (!inStack && !tiled && !shape) return
-  const what = inStack ? 'in a stack of experts' : 'in another order'
+  const { tiled, shape } = stored.get(`${module}.weight`)!
+  if (!tiled && !shape) return
   throw new ReallmError(
     'unsupported',
-    `${module}: GGUF stores it ${what}, which the target gguf does not encode`,
+    `${module}: GGUF stores it in another order, which the target gguf does not encode`,
     {
       hint: 'use the target reallm, or `reallm convert`, which writes decoded weights',
     },

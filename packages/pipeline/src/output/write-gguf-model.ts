@@ -10,17 +10,20 @@ import {
   toFloat32,
 } from '@reallm/tensor-io'
 import {
+  ggufStacks,
   ggufTensors,
   partsToWrite,
   permuteHeads,
   type StoredInGguf,
   storedParts,
 } from '@reallm/tensor-io/gguf'
+import { stackBuilder } from '@reallm/tensor-io/models'
 import { type ModelWeights, openWeights } from '@reallm/transformer'
 import { join, mkdir, rm } from '#platform'
 import type { GgufPlan } from '../convert/plan-gguf.ts'
 import { requireStorable } from '../convert/storable.ts'
 import { requireMetadata } from '../convert/write-gguf.ts'
+import type { MatrixModule } from '../open/model-parts.ts'
 import type { OpenedModel } from '../open/open-model.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
@@ -83,27 +86,52 @@ async function sourcesOf(
   for (const [name, values] of Object.entries(ropeTensors)) {
     sources.set(name, writer => writer.write(name, values))
   }
-  for (const [tensor, kept] of Object.entries(plain)) {
-    const stored = inGguf.get(tensor)!
-    const values = toFloat32(norms.get(tensor) ?? kept)
-    if (tensors[stored.name].type === 'F16') requireStorable(tensor, kept.shape, values, 'f16')
-    for (const part of partsToWrite(stored, values, kept.shape)) {
+  const stacks = stackBuilder(ggufStacks(inGguf))
+  for (const [tensor, { shape, ...kept }] of Object.entries(plain)) {
+    const values = toFloat32(norms.get(tensor) ?? { shape, ...kept })
+    const whole = stacks.add({ name: tensor, shape, values })
+    if (!whole) continue
+    const stored = inGguf.get(whole.name) ?? { name: whole.name, interleavedHeads: 0, added: 0 }
+    if (tensors[stored.name].type === 'F16') requireStorable(tensor, whole.shape, whole.values, 'f16')
+    for (const part of partsToWrite(stored, whole.values, whole.shape)) {
       sources.set(part.name, writer => writer.write(part.name, part.values))
     }
   }
+  const blocksOf = async (module: MatrixModule) => (await quantised.matrix(module)).parts.blocks
+  const byStack = new Map<string, MatrixModule[]>()
   for (const module of quantised.modules) {
     const stored = inGguf.get(`${module.name}.weight`)!
+    if (stored.inStack) {
+      const { name, expert } = stored.inStack
+      const experts = byStack.get(name) ?? []
+      byStack.set(name, experts)
+      experts[expert] = module
+      continue
+    }
     let from = 0
     for (const { name, shape } of storedParts(stored, module.shape)) {
       const [first, rows] = [from, shape[0]]
       from += rows
       sources.set(name, async writer => {
-        const blocks = (await quantised.matrix(module)).parts.blocks
+        const blocks = await blocksOf(module)
         const ordered = inOrder(stored, blocks.data as Uint8Array<ArrayBuffer>, module.shape[0])
         const perRow = blocks.shape[1]
         await writer.writeBlocks(name, ordered.subarray(first * perRow, (first + rows) * perRow))
       })
     }
+  }
+  for (const [name, experts] of byStack) {
+    sources.set(name, async writer => {
+      const blocks: Uint8Array[] = []
+      for (const expert of experts) blocks.push((await blocksOf(expert)).data as Uint8Array)
+      const all = new Uint8Array(blocks.reduce((sum, { length }) => sum + length, 0))
+      let at = 0
+      for (const each of blocks) {
+        all.set(each, at)
+        at += each.length
+      }
+      await writer.writeBlocks(name, all)
+    })
   }
   return sources
 }
