@@ -145,7 +145,7 @@ export function replaceEngine(next: Engine | undefined): Engine | undefined {
 /** Compiles a build; `undefined` when this JavaScript engine refuses it or computes wrong results with it. */
 export function startEngine(build: 'relaxed' | 'plain', shared: boolean): Engine | undefined {
   if (typeof WebAssembly !== 'object') return undefined
-  const bytes = moduleBytes(build === 'relaxed' ? relaxed : plain, shared)
+  const bytes = moduleBytes(plain, shared, build === 'relaxed' ? relaxed : undefined)
   if (!WebAssembly.validate(bytes)) return undefined
   const memory = reserveMemory(MOST_PAGES, shared)
   const module = new WebAssembly.Module(bytes)

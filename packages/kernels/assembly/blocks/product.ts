@@ -40,7 +40,7 @@ export function matmulBlocksPart(part: i32, parts: i32): void {
       }
     }
     fourRows<i8>(
-      panel, cols, scales, groups << 2, group, x, xs, y, ldy, count, tokens, accumulate || sums !== 0,
+      panel, cols, scales, groups << 2, group, x, cols << 1, xs, y, ldy, count, tokens, accumulate || sums !== 0,
     )
   }
 }

@@ -6,10 +6,11 @@ import { matmulFloatPart } from './f32'
 import { matmulIntegerPart, quantiseActivationsPart, quantiseWeightsPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, forget, join, put } from './job'
 import { nervPart, putNerv } from './nerv'
-import { expandTrellisPart, matmulCodesPart, matmulTrellisPart } from './packed'
+import { matmulCodesPart } from './packed'
 import { gatePart, rmsNormPart, ropePart } from './ops'
 import { pagedAttentionPart } from './paged-attention'
 import { recurrencePart } from './recurrence'
+import { expandTrellisPart, matmulTrellisPart } from './trellis'
 import { butterfliesPart, densePart } from './transform'
 
 export { floatRow, packFloats } from './f32'
@@ -375,31 +376,42 @@ export function matmulCodes(
 }
 
 export function matmulTrellis(
-  x: usize, ldx: i32, y: usize, ldy: i32, tokens: i32, rows: i32, cols: i32, accumulate: i32, panel: usize,
-  words: usize, bits: f32, stateBits: i32, table: usize, scales: usize, rowScales: i32,
+  codes: usize, scales: usize, x: usize, xScales: usize, y: usize, rows: i32, cols: i32, group: i32, tokens: i32,
+  ldx: i32, ldy: i32, accumulate: i32, rowBytes: i32, rates: usize, tables: usize, stateBits: i32, scratch: usize,
 ): void {
-  putProduct(x, ldx, y, ldy, tokens, rows, cols, accumulate, panel)
-  put(9, words)
-  put(10, <i32>(<f32>4 * bits))
-  put(11, stateBits)
-  put(12, table)
-  put(13, scales)
-  put(14, rowScales)
+  put(0, codes)
+  put(1, scales)
+  put(2, x)
+  put(3, xScales)
+  put(4, y)
+  put(5, rows)
+  put(6, cols)
+  put(7, group)
+  put(8, tokens)
+  put(9, ldy)
+  put(10, accumulate)
+  put(11, ldx)
+  put(12, rowBytes)
+  put(13, rates)
+  put(14, tables)
+  put(15, stateBits)
+  put(16, scratch)
   run(MATMUL_TRELLIS, <i64>rows * cols * tokens)
 }
 
 export function expandTrellis(
-  words: usize, bits: f32, stateBits: i32, table: usize, rows: i32, cols: i32, w: usize, stride: i32, firstCol: i32,
+  codes: usize, rows: i32, cols: i32, rowBytes: i32, rates: usize, tables: usize, stateBits: i32, w: usize,
+  scratch: usize,
 ): void {
-  put(0, w)
-  put(1, stride)
-  put(2, firstCol)
+  put(0, codes)
   put(5, rows)
   put(6, cols)
-  put(9, words)
-  put(10, <i32>(<f32>4 * bits))
-  put(11, stateBits)
-  put(12, table)
+  put(12, rowBytes)
+  put(13, rates)
+  put(14, tables)
+  put(15, stateBits)
+  put(16, w)
+  put(17, scratch)
   run(EXPAND_TRELLIS, <i64>rows * cols)
 }
 

@@ -64,9 +64,9 @@ function fourByOne<T>(w: usize, stride: usize, scales: usize, groups: usize, gro
   return sums(f0, f1, f2, f3)
 }
 
-/** Four rows by two tokens, whose activations follow each other; stores four values per token. */
+/** Four rows by two tokens, whose activations are `next` bytes apart; stores four values per token. */
 function fourByTwo<T>(
-  w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize, xs: usize,
+  w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize, next: usize, xs: usize,
   y: usize, ldy: usize, count: i32, accumulate: bool,
 ): void {
   let f0 = f32x4.splat(0)
@@ -77,7 +77,6 @@ function fourByTwo<T>(
   let g1 = f0
   let g2 = f0
   let g3 = f0
-  const next = stride << 1
   const last = scales + groups
   let done: usize = 0
   for (; scales < last; scales += 4) {
@@ -162,19 +161,19 @@ function matmul<T>(part: i32, parts: i32): void {
     const wq = w + row * stride * sizeof<T>()
     const sq = scales + row * groups
     fourRows<T>(
-      wq, stride, sq, groups, group, x, xs, y + (row << 2), ldy, rows - (q << 2), tokens, accumulate,
+      wq, stride, sq, groups, group, x, stride << 1, xs, y + (row << 2), ldy, rows - (q << 2), tokens, accumulate,
     )
   }
 }
 
-/** Four rows, `count` of which are stored, by all tokens; `groups` and `ldy` are bytes, `y` is where the first row goes. */
+/** Four rows, `count` of which are stored, by all tokens; `groups`, `next` and `ldy` are bytes, `y` is where the first row goes. */
 export function fourRows<T>(
-  w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize, xs: usize,
+  w: usize, stride: usize, scales: usize, groups: usize, group: usize, x: usize, next: usize, xs: usize,
   y: usize, ldy: usize, count: i32, tokens: i32, accumulate: bool,
 ): void {
   for (; tokens >= 2; tokens -= 2) {
-    fourByTwo<T>(w, stride, scales, groups, group, x, xs, y, ldy, count, accumulate)
-    x += stride << 2
+    fourByTwo<T>(w, stride, scales, groups, group, x, next, xs, y, ldy, count, accumulate)
+    x += next << 1
     xs += 8
     y += ldy << 1
   }

@@ -1,8 +1,7 @@
 // Products straight from codes: a few rows are decoded to float blocks, multiplied, and forgotten.
 import { arg, share } from './job'
 import { floatRows } from './f32'
-import { indexOf } from './integer'
-import { codesRow, inLanes, stepPattern, trellisBand } from './packed-one'
+import { codesRow } from './packed-one'
 
 /** Rows decoded at a time: two bands of trellis tiles would not fit the fastest cache. */
 const PANEL: i32 = 16
@@ -74,86 +73,5 @@ function decodeCodes(panel: usize, r: i32, row: i32, cols: i32): void {
         store<f32>(panelAt(panel, r, c + i, cols), s * (load<f32>(vector + (<usize>i << 2)) - z))
       }
     }
-  }
-}
-
-/**
- * One segment of a trellis code (see `trellis-tiles.ts`): bands of 16 rows. Arguments: x, ldx, y, ldy, tokens, rows,
- * cols (of the segment), accumulate, panel (floats per thread: 16 · cols), words, four times the bits, state bits, table, scales, 1
- * where every row has its own.
- */
-export function matmulTrellisPart(part: i32, parts: i32): void {
-  const rows = arg(5)
-  const cols = arg(6)
-  if (arg(4) === 1 && inLanes(rows, cols)) {
-    const bands = (rows + 63) >> 6
-    const end = share(bands, part + 1, parts)
-    for (let b = share(bands, part, parts); b < end; b++) trellisBand(b, <usize>arg(8) + (<usize>part << 8))
-    return
-  }
-  const stride = (cols + 3) & ~3
-  const panel = <usize>arg(8) + (<usize>(part * PANEL * stride) << 2)
-  const panels = (rows + PANEL - 1) / PANEL
-  const last = share(panels, part + 1, parts)
-  for (let p = share(panels, part, parts); p < last; p++) {
-    decodeTiles<f32>(panel, stride, 0, p, panels, cols)
-    multiply(panel, p * PANEL, min(PANEL, rows - p * PANEL), stride)
-  }
-}
-
-/**
- * Tile row `tileRow` of a trellis segment: to floats times their scales in a panel, or to bytes in rows and columns
- * `firstCol …` of blocked integer weights. Arguments as of `matmulTrellisPart`.
- */
-function decodeTiles<T>(out: usize, stride: i32, firstCol: i32, tileRow: i32, tileRows: i32, cols: i32): void {
-  const rate = arg(10)
-  const steps = stepPattern(rate)
-  const stateBits = arg(11)
-  const table = <usize>arg(12)
-  const scales = <usize>arg(13)
-  const rowScales = arg(14) !== 0
-  const height = min(16, arg(5) - (tileRow << 4))
-  const words = rate << 1
-  const lane = tileRow & 3
-  const lanes = min(4, tileRows - (tileRow & ~3))
-  const band = <usize>arg(9) + (<usize>((tileRow & ~3) * ((cols + 15) >> 4) * words) << 2)
-  const mask = (1 << stateBits) - 1
-  for (let left = 0; left < cols; left += 16) {
-    const first = band + (<usize>((left >> 4) * lanes * words + lane) << 2)
-    const step = <usize>lanes << 2
-    // The state before the first weight is the end of the stream.
-    let window = <u64>load<u32>(first + <usize>(words - 1) * step)
-    let word = first
-    let have = 0
-    const width = min(16, cols - left)
-    for (let r = 0; r < height; r++) {
-      const row = (tileRow << 4) + r
-      const scale = isFloat<T>() ? load<f32>(scales + (rowScales ? <usize>row << 2 : 0)) : <f32>0
-      for (let c = 0; c < 16; c++) {
-        const bits = (steps >> ((c & 3) << 3)) & 255
-        if (have < bits) {
-          window = (window << 32) | load<u32>(word)
-          word += step
-          have += 32
-        }
-        have -= bits
-        if (c >= width) continue
-        const state = <usize>((<i32>(window >> have)) & mask)
-        if (isFloat<T>()) store<f32>(panelAt(out, r, left + c, stride), scale * load<f32>(table + (state << 2)))
-        else store<i8>(out + indexOf(row, firstCol + left + c, stride), load<i8>(table + state))
-      }
-    }
-  }
-}
-
-/**
- * A trellis segment whose values are bytes, to columns `firstCol …` of blocked integer weights. Arguments: w, stride,
- * first column; 5, 6 and 9 to 12 as of `matmulTrellisPart`, the table in bytes.
- */
-export function expandTrellisPart(part: i32, parts: i32): void {
-  const tileRows = (arg(5) + 15) >> 4
-  const last = share(tileRows, part + 1, parts)
-  for (let t = share(tileRows, part, parts); t < last; t++) {
-    decodeTiles<i8>(<usize>arg(0), arg(1), arg(2), t, tileRows, arg(6))
   }
 }

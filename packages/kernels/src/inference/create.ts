@@ -108,7 +108,7 @@ interface Started {
 /** The wanted build, or the fastest that compiles and computes right; undefined for plain TypeScript. */
 async function start(wanted: KernelBuild | undefined, shared: boolean): Promise<Started | undefined> {
   for (const build of ['relaxed', 'plain'] as const) {
-    const bytes = moduleBytes(build === 'relaxed' ? relaxed : plain, shared)
+    const bytes = moduleBytes(plain, shared, build === 'relaxed' ? relaxed : undefined)
     if (wanted ? wanted !== build : !WebAssembly.validate(bytes)) continue
     const arena = new Arena(reserveMemory(MOST_PAGES, shared))
     const module = await WebAssembly.compile(bytes)

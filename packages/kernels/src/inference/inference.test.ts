@@ -1,5 +1,4 @@
 import { random } from '@reallm/tensor-io'
-import { trellisTiles } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { describe, expect, it } from 'vitest'
 import { factorMatrix, hadamardPlan } from '../hadamard-plan.ts'
 import {
@@ -162,62 +161,6 @@ describe('products straight from codes', () => {
       { input: 6, bytes: 4 * tokens * rows },
     )
     close(results, 1e-5, floats)
-  })
-
-  it.each([
-    { rows: 16, cols: 16, bits: 2, stateBits: 8, rowScales: 0, tokens: 1 },
-    { rows: 128, cols: 48, bits: 3, stateBits: 10, rowScales: 1, tokens: 1 },
-    { rows: 60, cols: 32, bits: 4, stateBits: 12, rowScales: 1, tokens: 1 },
-    { rows: 64, cols: 64, bits: 1, stateBits: 16, rowScales: 0, tokens: 1 },
-    { rows: 192, cols: 80, bits: 2, stateBits: 10, rowScales: 1, tokens: 1 },
-    { rows: 72, cols: 36, bits: 3, stateBits: 10, rowScales: 1, tokens: 3 },
-    { rows: 100, cols: 160, bits: 1, stateBits: 12, rowScales: 0, tokens: 2 },
-    { rows: 36, cols: 72, bits: 4, stateBits: 16, rowScales: 1, tokens: 5 },
-    { rows: 128, cols: 48, bits: 2.25, stateBits: 10, rowScales: 1, tokens: 1 },
-    { rows: 192, cols: 32, bits: 3.75, stateBits: 12, rowScales: 0, tokens: 1 },
-    { rows: 72, cols: 36, bits: 2.5, stateBits: 10, rowScales: 1, tokens: 3 },
-    { rows: 36, cols: 72, bits: 1.75, stateBits: 8, rowScales: 0, tokens: 2 },
-  ])('trellis %o', ({ rows, cols, bits, stateBits, rowScales, tokens }) => {
-    const { words } = trellisTiles(rows, cols, bits)
-    const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
-    const results = run(
-      [
-        codes,
-        normal(2 ** stateBits),
-        normal(rows),
-        normal(tokens * cols),
-        zeros(3 * 16 * cols),
-        normal(tokens * rows),
-      ],
-      (k, [stored, table, scales, x, panel, y]) =>
-        k.matmulTrellis(
-          ...([x, cols, y, rows, tokens, rows, cols, 0, panel, stored, bits, stateBits] as const),
-          ...([table, scales, rowScales] as const),
-        ),
-      { input: 5, bytes: 4 * tokens * rows },
-    )
-    close(results, 1e-5, floats)
-  })
-})
-
-describe('trellis codes expanded to bytes', () => {
-  it.each([
-    { rows: 64, cols: 48, bits: 2.25, stateBits: 10, stride: 48, firstCol: 0 },
-    { rows: 30, cols: 40, bits: 3, stateBits: 8, stride: 64, firstCol: 16 },
-    { rows: 330, cols: 160, bits: 1.75, stateBits: 12, stride: 160, firstCol: 0 },
-  ])('%o', ({ rows, cols, bits, stateBits, stride, firstCol }) => {
-    const { words } = trellisTiles(rows, cols, bits)
-    const codes = new Float32Array(Uint32Array.from({ length: words }, () => draws.integer(2 ** 23)).buffer)
-    const table = new Float32Array(Int8Array.from({ length: 2 ** stateBits }, (_, i) => i % 63).buffer)
-    const bytes = Math.ceil(rows / 4) * 4 * stride
-    const results = run(
-      [codes, table, zeros(bytes / 4)],
-      (k, [stored, values, w]) =>
-        k.expandTrellis(stored, bits, stateBits, values, rows, cols, w, stride, firstCol),
-      { input: 2, bytes },
-    )
-    close(results, 0, b => new Int8Array(b.buffer, b.byteOffset, b.byteLength))
-    expect(results[0].some(byte => byte !== 0)).toBe(true)
   })
 })
 

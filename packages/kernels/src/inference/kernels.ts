@@ -217,35 +217,42 @@ export interface InferenceKernels {
     shifts: Pointer,
     group: number,
   ): void
-  /** The same from one segment of a trellis code (`trellis-tiles.ts`); one scale, or with `rowScales` one per row. */
+  /**
+   * `matmulInteger` by one-byte weights that are decoded from a trellis code (`decode/trellis-stream.ts`), four rows at a time.
+   * `cols` is a multiple of 16; `ldx` values lie between tokens of `x`. `rates` are those of each column of tiles, `tables` the
+   * addresses (u32) of two tables for each rate from 0 on: pairs, or the values of the states and 0. `scratch` has
+   * `streamScratch(cols)` bytes per thread.
+   */
   matmulTrellis(
-    x: Pointer,
-    ldx: number,
-    y: Pointer,
-    ldy: number,
-    tokens: number,
-    rows: number,
-    cols: number,
-    accumulate: number,
-    panel: Pointer,
-    words: Pointer,
-    bits: number,
-    stateBits: number,
-    table: Pointer,
+    codes: Pointer,
     scales: Pointer,
-    rowScales: number,
-  ): void
-  /** One segment of a trellis code whose `table` is signed bytes, to columns `firstCol …` of blocked one-byte weights. */
-  expandTrellis(
-    words: Pointer,
-    bits: number,
-    stateBits: number,
-    table: Pointer,
+    x: Pointer,
+    xScales: Pointer,
+    y: Pointer,
     rows: number,
     cols: number,
+    group: number,
+    tokens: number,
+    ldx: number,
+    ldy: number,
+    accumulate: number,
+    rowBytes: number,
+    rates: Pointer,
+    tables: Pointer,
+    stateBits: number,
+    scratch: Pointer,
+  ): void
+  /** The same code as blocked one-byte weights of `cols` columns; `scratch` has `streamScratch(0)` bytes per thread. */
+  expandTrellis(
+    codes: Pointer,
+    rows: number,
+    cols: number,
+    rowBytes: number,
+    rates: Pointer,
+    tables: Pointer,
+    stateBits: number,
     w: Pointer,
-    stride: number,
-    firstCol: number,
+    scratch: Pointer,
   ): void
   /** Bytes of scratch that `nerv` needs for each thread; `decoder` is the header of a `PackedNerv`. */
   nervScratch(decoder: Pointer, side: number): number

@@ -1,13 +1,14 @@
 import { unpackBits } from '@reallm/tensor-io'
-import { trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import type { InferenceKernels, Pointer } from '../inference/kernels.ts'
 import { readHeader } from '../nerv-pack.ts'
 import { attend } from './attention.ts'
+import { floatAt, integerAt, padded } from './block-places.ts'
 import { erf } from './erf.ts'
 import { transformAxis } from './hadamard.ts'
 import { loadPaged, placeOf, storePaged } from './kv-pages.ts'
 import { nervForward } from './nerv.ts'
 import { recur } from './recurrence.ts'
+import { blockedTrellis } from './trellis-stream.ts'
 
 /** Reference implementation of the inference module: the same operations on the same memory, one thread. */
 export function referenceInference(memory: WebAssembly.Memory): InferenceKernels {
@@ -40,27 +41,48 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
     }
   }
 
+  interface IntegerProduct {
+    readonly weights: Int8Array | Int16Array
+    readonly scales: Pointer
+    readonly x: Pointer
+    readonly xScales: Pointer
+    readonly y: Pointer
+    readonly rows: number
+    readonly stride: number
+    readonly group: number
+    readonly tokens: number
+    readonly ldx: number
+    readonly ldy: number
+    readonly accumulate: number
+  }
+
+  function integerProducts(product: IntegerProduct): void {
+    const { weights, scales, x, xScales, y, rows, stride, group, tokens, ldx, ldy, accumulate } = product
+    const groups = Math.ceil(stride / group)
+    const s = f32(scales, padded(rows) * groups)
+    const values = i16(x, (tokens - 1) * ldx + stride)
+    const xs = f32(xScales, tokens)
+    const out = f32(y, (tokens - 1) * ldy + rows)
+    for (let t = 0; t < tokens; t++) {
+      for (let r = 0; r < rows; r++) {
+        let total = 0
+        for (let g = 0; g < groups; g++) {
+          let sum = 0
+          for (let c = g * group; c < Math.min(stride, (g + 1) * group); c++) {
+            sum += weights[integerAt(r, c, stride)] * values[t * ldx + c]
+          }
+          total += sum * s[r * groups + g]
+        }
+        out[t * ldy + r] = total * xs[t] + (accumulate ? out[t * ldy + r] : 0)
+      }
+    }
+  }
+
   return {
     matmulInteger(w, scales, x, xScales, y, rows, stride, group, tokens, ldy, accumulate, bytes) {
-      const groups = Math.ceil(stride / group)
       const weights = integers(w, padded(rows) * stride, bytes)
-      const s = f32(scales, padded(rows) * groups)
-      const values = i16(x, tokens * stride)
-      const xs = f32(xScales, tokens)
-      const out = f32(y, (tokens - 1) * ldy + rows)
-      for (let t = 0; t < tokens; t++) {
-        for (let r = 0; r < rows; r++) {
-          let total = 0
-          for (let g = 0; g < groups; g++) {
-            let sum = 0
-            for (let c = g * group; c < Math.min(stride, (g + 1) * group); c++) {
-              sum += weights[integerAt(r, c, stride)] * values[t * stride + c]
-            }
-            total += sum * s[r * groups + g]
-          }
-          out[t * ldy + r] = total * xs[t] + (accumulate ? out[t * ldy + r] : 0)
-        }
-      }
+      const sizes = { rows, stride, group, tokens, ldx: stride, ldy }
+      integerProducts({ weights, scales, x, xScales, y, ...sizes, accumulate })
     },
 
     matmulFloat(w, x, ldx, y, ldy, rows, stride, tokens, accumulate, factor) {
@@ -317,51 +339,28 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
     },
 
     matmulTrellis(
+      codes,
+      scales,
       x,
-      ldx,
+      xScales,
       y,
-      ldy,
-      tokens,
       rows,
       cols,
+      group,
+      tokens,
+      ldx,
+      ldy,
       accumulate,
-      _panel,
-      words,
-      bits,
-      stateBits,
-      table,
-      scales,
-      rowScales,
+      ...[rowBytes, rates, tables, stateBits]
     ) {
-      const tiles = trellisTiles(rows, cols, bits)
-      const stored = new Uint32Array(memory.buffer, words, tiles.words)
-      const values = f32(table, 2 ** stateBits)
-      const s = f32(scales, rowScales ? rows : 1)
-      const row = (r: number) => {
-        const out = new Float32Array(cols)
-        for (let tile = 0; tile < tiles.tileCols; tile++) {
-          const states = unpackTile(stored, tiles, r >> 4, tile, stateBits)
-          for (let c = tile * 16; c < Math.min(cols, tile * 16 + 16); c++) {
-            out[c] = s[rowScales ? r : 0] * values[states[(r & 15) * 16 + (c & 15)]]
-          }
-        }
-        return out
-      }
-      products({ x, ldx, y, ldy, tokens, rows, cols, accumulate, row })
+      const weights = blockedTrellis(memory, { codes, rows, cols, rowBytes, rates, tables, stateBits })
+      const sizes = { rows, stride: cols, group, tokens, ldx, ldy }
+      integerProducts({ weights, scales, x, xScales, y, ...sizes, accumulate })
     },
 
-    expandTrellis(words, bits, stateBits, table, rows, cols, w, stride, firstCol) {
-      const tiles = trellisTiles(rows, cols, bits)
-      const stored = new Uint32Array(memory.buffer, words, tiles.words)
-      const values = integers(table, 2 ** stateBits, 1)
-      const out = integers(w, padded(rows) * stride, 1)
-      const states = new Uint16Array(256)
-      for (let r = 0; r < rows; r++) {
-        for (let c = 0; c < cols; c++) {
-          if ((c & 15) === 0) unpackTile(stored, tiles, r >> 4, c >> 4, stateBits, states)
-          out[integerAt(r, firstCol + c, stride)] = values[states[(r & 15) * 16 + (c & 15)]]
-        }
-      }
+    expandTrellis(codes, rows, cols, rowBytes, rates, tables, stateBits, w) {
+      const weights = blockedTrellis(memory, { codes, rows, cols, rowBytes, rates, tables, stateBits })
+      integers(w, weights.length, 1).set(weights)
     },
 
     nervScratch: () => 0,
@@ -409,16 +408,6 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
     },
   }
 }
-
-const padded = (rows: number) => Math.ceil(rows / 4) * 4
-
-/** Blocks of 4 rows × 16 columns. */
-const integerAt = (r: number, c: number, stride: number) =>
-  (r & ~3) * stride + ((c & ~15) << 2) + ((r & 3) << 4) + (c & 15)
-
-/** Blocks of 4 rows × 4 columns. */
-const floatAt = (r: number, c: number, stride: number) =>
-  (r & ~3) * stride + ((c & ~3) << 2) + ((r & 3) << 2) + (c & 3)
 
 /** The largest absolute value, or the largest value when a floor below 0 is given. */
 function largest(values: Float32Array | Float64Array, floor = 0): number {

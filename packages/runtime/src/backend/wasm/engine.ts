@@ -97,9 +97,9 @@ export class Engine {
   }
 
   /** A copy of `values` in the memory. */
-  upload(values: Float32Array): Pointer {
-    const at = this.allocateFloats(values.length)
-    this.arena.floats(at, values.length).set(values)
+  upload({ buffer, byteOffset, byteLength }: ArrayBufferView): Pointer {
+    const at = this.arena.allocate(byteLength)
+    this.arena.bytes(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength))
     return at
   }
 
@@ -126,7 +126,7 @@ export class Engine {
   }
 
   /** Values that never change, uploaded once. */
-  constant(key: string, make: () => Float32Array): Pointer {
+  constant(key: string, make: () => ArrayBufferView): Pointer {
     const at = this.#constants.get(key) ?? this.upload(make())
     this.#constants.set(key, at)
     return at

@@ -71,7 +71,7 @@ export const fillFromRows =
   }
 
 /** The largest group that the kernel sums and that no change of scale falls into. */
-function groupOf(unit: number): number {
+export function groupOf(unit: number): number {
   for (let parts = Math.ceil(unit / LARGEST_GROUP); ; parts++) {
     if (unit % (16 * parts) === 0) return unit / parts
   }

@@ -1,0 +1,72 @@
+import { tileAt } from '@reallm/tensor-io/layouts/trellis-tiles'
+import type { DecodedSegment } from './trellis.ts'
+
+/** A trellis code in the order that the inference kernels read it in, see {@link trellisStream}. */
+export interface TrellisStream {
+  /** Tiles `[tileRows, tileCols]`, from left to right. */
+  readonly codes: Uint8Array<ArrayBuffer>
+  /** Four times the bits per weight of each column of tiles. */
+  readonly rates: Uint8Array<ArrayBuffer>
+  /** Bytes of a row of tiles. */
+  readonly rowBytes: number
+}
+
+/** Bytes that the kernels may read behind the codes. */
+export const STREAM_PADDING = 24
+
+/** Bytes of scratch for each thread of a kernel that decodes `cols` columns, or none at a time. */
+export const streamScratch = (cols: number): number => 4 * cols + 32
+
+/**
+ * The stored words in another order: the bits of a tile from those of its last weight to those of its first, bit 0 the lowest
+ * of byte 0. So the state of any weight is one load from a byte and one shift away: weight `t` of a tile of `256·k` bits
+ * begins at bit `256·k − ⌊(t+1)·k⌋`, and its state are the `L` bits from there on.
+ */
+export function trellisStream(segments: readonly Pick<DecodedSegment, 'tiles' | 'words'>[]): TrellisStream {
+  const rates = segments.flatMap(({ tiles }) => new Array<number>(tiles.tileCols).fill(4 * tiles.bits))
+  const rowWords = rates.reduce((sum, rate) => sum + 2 * rate, 0)
+  const codes = new Uint32Array(segments[0].tiles.tileRows * rowWords)
+  let left = 0
+  for (const { tiles, words } of segments) {
+    const { tileRows, tileCols, tileWords } = tiles
+    for (let tileRow = 0; tileRow < tileRows; tileRow++) {
+      for (let tileCol = 0; tileCol < tileCols; tileCol++) {
+        const { first, stride } = tileAt(tiles, tileRow, tileCol)
+        const last = tileRow * rowWords + left + (tileCol + 1) * tileWords - 1
+        for (let w = 0; w < tileWords; w++) codes[last - w] = words[first + w * stride]
+      }
+    }
+    left += tileCols * tileWords
+  }
+  return { codes: new Uint8Array(codes.buffer), rates: Uint8Array.from(rates), rowBytes: 4 * rowWords }
+}
+
+/** Bits of the longest index into a table of pairs: longer ones would leave the processor's caches. */
+const MOST_PAIR_BITS = 16
+
+/** Bits that the second and the fourth of four weights append at a rate. */
+const appended = (bits: number) => [
+  Math.floor(2 * bits) - Math.floor(bits),
+  Math.floor(4 * bits) - Math.floor(3 * bits),
+]
+
+/**
+ * Tables of two weights at once for a rate: of the first and second of four, and of the third and fourth. Entry `i` holds the
+ * values of the states `i >> b` and `i mod 2^L`, low byte first, `b` being the bits that the second appends. Undefined where a
+ * table would be too long.
+ */
+export function pairTables(
+  values: Int8Array,
+  stateBits: number,
+  bits: number,
+): Uint16Array<ArrayBuffer>[] | undefined {
+  const steps = appended(bits)
+  if (Math.max(...steps) + stateBits > MOST_PAIR_BITS) return undefined
+  const mask = 2 ** stateBits - 1
+  return steps.map(step =>
+    Uint16Array.from(
+      { length: 2 ** (stateBits + step) },
+      (_, i) => (values[i >> step] & 255) | ((values[i & mask] & 255) << 8),
+    ),
+  )
+}
