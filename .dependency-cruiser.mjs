@@ -11,7 +11,7 @@ const below = {
   lowrank: ['kernels', 'tensor-io'],
   autoencoder: ['transformer', 'kernels', 'tensor-io'],
   finetune: ['transformer', 'kernels', 'tensor-io'],
-  eval: ['transformer', 'kernels', 'tensor-io'],
+  eval: ['transformer', 'runtime', 'kernels', 'tensor-io'],
   pipeline: [
     'vq',
     'autoencoder',

@@ -18,6 +18,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: 'tools/test-cache.ts',
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -64,7 +64,7 @@ def main():
     options = parser.parse_args()
     names = [name for name in TASKS if os.path.exists(os.path.join(options.data, f"{name}.jsonl"))]
     command = [*shlex.split(options.reallm), "eval", options.model, "--tasks", ",".join(names)]
-    command += ["--task-data", options.data, "--items", "--json"]
+    command += ["--task-data", options.data, "--items", "--json", "--device", "tfjs", "--no-cache"]
     if options.limit:
         command += ["--limit", str(options.limit)]
     ours = {t["task"]: t for t in json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["tasks"]}

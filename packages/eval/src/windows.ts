@@ -40,6 +40,10 @@ export interface Protocol {
   readonly windows?: number | undefined
 }
 
+/** Tokens of the windows that a protocol cuts a text into. */
+export const windowLength = ({ protocol = 'half', ctx }: Protocol): number =>
+  ctx ?? named[protocol]?.ctx ?? 512
+
 /**
  * Cuts tokens into windows. A list of rows makes one window of each row, all tokens after its first scored.
  *
@@ -54,7 +58,7 @@ export function windowsOf(
   const { protocol: name = 'half', bos, windows: limit } = options
   const preset = named[name] ?? {}
   const protocol = preset.protocol ?? name
-  const ctx = options.ctx ?? preset.ctx ?? 512
+  const ctx = windowLength(options)
   const stride = options.stride ?? preset.stride ?? Math.floor(ctx / 2)
   const bad = (what: string, hint?: string) => new ReallmError('bad-option', what, hint ? { hint } : {})
   if (!protocols.includes(name)) throw bad(`unknown protocol ${name}`, `known: ${protocols.join(', ')}`)

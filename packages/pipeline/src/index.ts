@@ -7,11 +7,27 @@ export {
   type Comparison,
   compareModels,
 } from './evaluate/compare-models.ts'
+export {
+  type CachedOptions,
+  type CachedTaskResult,
+  type EvaluationSet,
+  evaluateOpenedTask,
+  evaluatePerplexities,
+} from './evaluate/evaluate-opened.ts'
+export {
+  type EvaluatedOptions,
+  type EvaluatedSpec,
+  type EvaluationDevice,
+  evaluationDevices,
+  type OpenedEvaluation,
+  type OpenedEvaluations,
+  openEvaluated,
+} from './evaluate/open-evaluated.ts'
 export { finetune, type TuneOptions, type TuneResult, type TuneSummary } from './finetune/finetune.ts'
 export { checkWeights } from './open/check-weights.ts'
 export type { MatrixModule, Scope } from './open/model-parts.ts'
 export { requireSameTokenizers } from './output/compare-tokenizers.ts'
-export { comparisonHtml, comparisonMarkdown, comparisonRows } from './output/comparison.ts'
+export { comparisonHtml, comparisonMarkdown, comparisonNote, comparisonRows } from './output/comparison.ts'
 export type { DestinationOptions } from './output/destination.ts'
 export { frontierSvg } from './output/frontier-svg.ts'
 export type { Inputs } from './output/inputs.ts'

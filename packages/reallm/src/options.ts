@@ -68,3 +68,19 @@ export const deviceOption = (): Option =>
   new Option('--device <device>', 'what it runs on: the CPU (wasm), the GPU (webgpu), or the quicker of both')
     .choices(['auto', 'wasm', 'webgpu'])
     .default('wasm')
+
+/** What computes an evaluation. */
+export const evaluationDeviceOption = (): Option =>
+  new Option(
+    '--device <device>',
+    'what computes: wasm (integers of 13 and 16 bits, KL divergence from float32 below 1e-4), webgpu, tfjs (float32, any size), or auto: native tfjs where installed, else wasm where the model fits',
+  )
+    .choices(['auto', 'wasm', 'webgpu', 'tfjs'])
+    .default('auto')
+
+/** Whether results of earlier runs are used, and kept. */
+export const cacheOption = (): Option =>
+  new Option(
+    '--no-cache',
+    'measure anew; else results are kept in ~/.cache/reallm (REALLM_CACHE) by digest of the model',
+  )

@@ -1,9 +1,12 @@
 import { type LongWork, ReallmError } from '@reallm/tensor-io'
-import type { TextTokenizer, WeightSource } from '@reallm/transformer'
+import type { TextTokenizer } from '@reallm/transformer'
+import { isRunning } from '../running/running-model.ts'
+import { bootstrap, mean, standardError } from '../statistics.ts'
+import type { Kept } from '../tally.ts'
+import type { EvaluatedModel } from '../window-work.ts'
 import { encodePair } from './encode-pair.ts'
 import { fieldsOf } from './fields.ts'
-import { type Scored, scoreContinuations } from './score-continuations.ts'
-import { bootstrap, mean, standardError } from './statistics.ts'
+import type { Scored } from './score-continuations.ts'
 import type { Item, Task } from './task.ts'
 
 export interface TaskOptions extends LongWork {
@@ -11,6 +14,8 @@ export interface TaskOptions extends LongWork {
   readonly limit?: number | undefined
   /** Of the resampling that gives intervals; default 0. */
   readonly seed?: number | undefined
+  /** What was measured before, request by request. Belongs to these documents. */
+  readonly kept?: Kept<Scored> | undefined
 }
 
 /** A mean over documents. */
@@ -55,11 +60,11 @@ export interface TaskResult {
  * const { acc } = await evaluateTask(streamed(model), await model.tokenizer(), taskNamed('piqa'), documents)
  */
 export async function evaluateTask(
-  model: WeightSource,
+  model: EvaluatedModel,
   tokenizer: TextTokenizer,
   task: Task,
   documents: readonly unknown[],
-  { limit, seed = 0, signal, onProgress }: TaskOptions = {},
+  { limit, seed = 0, signal, onProgress, kept }: TaskOptions = {},
 ): Promise<TaskResult> {
   const started = performance.now()
   const items = documents.slice(0, limit).map((doc, i) => task.item(fieldsOf(doc, task.name, i + 1)))
@@ -73,10 +78,13 @@ export async function evaluateTask(
   const windows = items.flatMap(({ requests }) =>
     requests.map(request => encodePair(tokenizer, request, model.config.maxPositions)),
   )
-  const scored = await scoreContinuations(model, windows, {
-    signal,
-    onShare: share => onProgress?.({ event: 'task-step', name: task.name, done: share, total: 1 }),
-  })
+  const work = {
+    ...{ signal, kept },
+    onShare: (share: number) => onProgress?.({ event: 'task-step', name: task.name, done: share, total: 1 }),
+  }
+  const scored = isRunning(model)
+    ? await (await import('./score-running.ts')).scoreRunning(model, windows, work)
+    : await (await import('./score-continuations.ts')).scoreContinuations(model, windows, work)
   let next = 0
   const answers = items.map(item => answerOf(item, scored.slice(next, (next += item.requests.length)), task))
   const measured = (values: readonly number[]): Measured => ({

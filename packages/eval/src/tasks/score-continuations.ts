@@ -1,6 +1,8 @@
 import { throwIfAborted } from '@reallm/tensor-io'
 import { head, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
-import { checkTokens, inChunks, scoredStates } from '../scored-states.ts'
+import { checkTokens } from '../check-tokens.ts'
+import { inChunks, scoredStates } from '../scored-states.ts'
+import type { Kept } from '../tally.ts'
 import type { Window } from '../windows.ts'
 
 /** What a model says of a continuation. */
@@ -15,8 +17,10 @@ export interface ScoreOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the share of the windows that is done, 0 to 1. */
   readonly onShare?: ((share: number) => void) | undefined
-  /** Tokens whose activations are held at a time; default 32768. */
+  /** Tokens whose activations are held at a time; default 32768, or 8192 where results are kept. */
   readonly heldTokens?: number | undefined
+  /** What was measured before, window by window. */
+  readonly kept?: Kept<Scored> | undefined
 }
 
 /** Positions whose predictions are held at a time: each has as many as the vocabulary. */
@@ -31,11 +35,14 @@ const headRows = 64
 export async function scoreContinuations(
   model: WeightSource,
   windows: readonly Window[],
-  { signal, onShare, heldTokens = 2 ** 15 }: ScoreOptions = {},
+  { signal, onShare, kept, heldTokens = kept ? 2 ** 13 : 2 ** 15 }: ScoreOptions = {},
 ): Promise<Scored[]> {
   checkTokens(windows, model.config.vocabSize)
+  const known = windows.map((_, i) => kept?.get(i))
   const results: Scored[] = new Array(windows.length)
-  const order = windows.map((_, i) => i).sort((a, b) => windows[a].ids.length - windows[b].ids.length)
+  for (const [i, scored] of known.entries()) if (scored) results[i] = scored
+  const missing = windows.map((_, i) => i).filter(i => !known[i])
+  const order = missing.sort((a, b) => windows[a].ids.length - windows[b].ids.length)
   const chunks = inChunks(
     order.map(i => windows[i]),
     heldTokens,
@@ -52,7 +59,11 @@ export async function scoreContinuations(
     const states = await scoredStates(model, chunk, step)
     try {
       const scored = await scoreStates(model, states, chunk, signal)
-      for (const result of scored) results[order[at++]] = result
+      for (const result of scored) {
+        const i = order[at++]
+        results[i] = result
+        await kept?.put(i, result)
+      }
     } finally {
       tf.dispose(states)
     }

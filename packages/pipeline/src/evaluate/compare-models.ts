@@ -1,12 +1,19 @@
-import { evaluateTask, type PerplexityOptions, perplexities, type Task, type TaskResult } from '@reallm/eval'
-import { counted, type LongWork, ReallmError } from '@reallm/tensor-io'
-import { type ModelWeights, openWeights, streamed, type TextTokenizer } from '@reallm/transformer'
+import { type Evaluation, type PerplexityOptions, type Task, windowLength } from '@reallm/eval'
+import { counted, ReallmError } from '@reallm/tensor-io'
+import type { ModelWeights, TextTokenizer } from '@reallm/transformer'
 import { partsOfModel } from '../open/model-parts.ts'
 import { awkwardTexts } from '../output/awkward-texts.ts'
-import { builtInRegistry } from '../recipes/registry.ts'
+import {
+  type CachedOptions,
+  type CachedTaskResult,
+  evaluateOpenedTask,
+  evaluatePerplexities,
+} from './evaluate-opened.ts'
+import { type EvaluatedOptions, openEvaluated } from './open-evaluated.ts'
 
 export interface CompareOptions
-  extends LongWork,
+  extends EvaluatedOptions,
+    CachedOptions,
     Pick<PerplexityOptions, 'protocol' | 'ctx' | 'windows' | 'stride'> {
   /** Text to predict. */
   readonly text?: string | undefined
@@ -30,13 +37,21 @@ export interface ComparedModel {
   readonly kl?: number | undefined
   /** Share of positions where both have the same likeliest token. */
   readonly top1?: number | undefined
-  readonly tasks: readonly Omit<TaskResult, 'answers'>[]
+  /** Share of positions where the first model's likeliest token is among this one's five. */
+  readonly top5?: number | undefined
+  /** Of resampled windows, 95 %. */
+  readonly intervals?: Evaluation['intervals']
+  readonly tasks: readonly Omit<CachedTaskResult, 'answers'>[]
 }
 
 /** Several models measured alike, the first of them the original. */
 export interface Comparison {
   /** How perplexity was measured; absent without a text. */
   readonly protocol?: string | undefined
+  /** What computed it. */
+  readonly engine: string
+  /** Whether some of it comes from earlier runs. */
+  readonly cached: boolean
   readonly models: readonly ComparedModel[]
 }
 
@@ -50,76 +65,74 @@ export interface Comparison {
  */
 export async function compareModels(
   specs: readonly string[],
-  { text, tasks = [], limit, signal, onProgress, ...protocol }: CompareOptions,
+  { text, tasks = [], limit, device, threads, cache, signal, onProgress, ...protocol }: CompareOptions,
 ): Promise<Comparison> {
   if (specs.length < 2) throw new ReallmError('bad-option', 'a comparison needs two models or more')
   if (text === undefined && tasks.length === 0) {
     throw new ReallmError('bad-option', 'nothing to compare by', { hint: 'give a text or tasks' })
   }
-  const opened: ModelWeights[] = []
+  const work = { signal, onProgress }
+  const opened = await openEvaluated(
+    specs.map(spec => ({ spec })),
+    { ...work, device, threads, positions: text === undefined ? 0 : windowLength(protocol) },
+  )
   try {
-    for (const spec of specs) {
-      opened.push(await openWeights(spec, { registry: builtInRegistry(), signal, onProgress }))
+    const { engine } = opened
+    const [against, ...models] = opened.models
+    const tokenizer = await against.weights.tokenizer()
+    for (const { weights } of models) {
+      requireSameIds(tokenizer, await weights.tokenizer(), [against.weights, weights])
     }
-    const [first, ...others] = opened
-    const tokenizer = await first.tokenizer()
-    for (const other of others) requireSameIds(tokenizer, await other.tokenizer(), [first, other])
+    const options = { ...work, ...protocol, cache, bos: tokenizer.encode('', { special: true })[0] }
     const found =
       text === undefined
-        ? undefined
-        : await measured(first, others, tokenizer.encode(text), {
-            ...protocol,
-            bos: tokenizer.encode('', { special: true })[0],
-            signal,
-            onProgress,
-          })
-    const models: ComparedModel[] = []
-    for (const [i, model] of opened.entries()) {
-      const results: Omit<TaskResult, 'answers'>[] = []
-      for (const { task, documents } of tasks) {
-        const work = { limit, signal, onProgress }
-        const { answers: _, ...result } = await evaluateTask(
-          streamed(model),
-          tokenizer,
-          task,
-          documents,
-          work,
-        )
+        ? []
+        : await evaluatePerplexities({ engine, models, against }, tokenizer.encode(text), options)
+    const compared: ComparedModel[] = []
+    for (const [i, model] of opened.models.entries()) {
+      const results: Omit<CachedTaskResult, 'answers'>[] = []
+      for (const benchmark of tasks) {
+        const { answers: _, ...result } = await evaluateOpenedTask(engine, model, tokenizer, benchmark, {
+          ...work,
+          ...{ limit, cache },
+        })
         results.push(result)
       }
-      const { bytes } = model.files
-      const bitsPerWeight = (8 * bytes) / partsOfModel(model.config).parameters
-      models.push({ model: specs[i], bytes, bitsPerWeight, ...found?.models[i], tasks: results })
+      const { config, files } = model.weights
+      const bitsPerWeight = (8 * files.bytes) / partsOfModel(config).parameters
+      const quality = i > 0 ? qualityOf(found[i - 1]) : originalOf(found[0])
+      compared.push({ model: specs[i], bytes: files.bytes, bitsPerWeight, ...quality, tasks: results })
     }
-    return { protocol: found?.protocol, models }
+    const reused = [
+      ...found.map(({ keptWindows }) => keptWindows),
+      ...compared.flatMap(({ tasks }) => tasks.map(({ keptRequests }) => keptRequests)),
+    ]
+    return {
+      protocol: found[0] && protocolOf(found[0], protocol.protocol),
+      ...{ engine, cached: reused.some(count => count > 0), models: compared },
+    }
   } finally {
-    for (const model of opened) await model.close()
+    await opened.close()
   }
 }
 
-type Quality = Pick<ComparedModel, 'perplexity' | 'ratio' | 'kl' | 'top1'>
+type Quality = Pick<ComparedModel, 'perplexity' | 'ratio' | 'kl' | 'top1' | 'top5' | 'intervals'>
 
-async function measured(
-  first: ModelWeights,
-  others: readonly ModelWeights[],
-  ids: readonly number[],
-  options: PerplexityOptions,
-): Promise<{ protocol: string; models: readonly Quality[] }> {
-  const found = await perplexities(
-    others.map(model => streamed(model)),
-    ids,
-    { ...options, against: streamed(first) },
-  )
-  const [{ otherLoss, tokens, windows }] = found
-  const original = Math.exp(otherLoss!)
-  return {
-    protocol: `${options.protocol ?? 'half'}: ${counted(windows, 'window')}, ${counted(tokens, 'token')} scored`,
-    models: [
-      { perplexity: original },
-      ...found.map(({ perplexity, kl, top1 }) => ({ perplexity, ratio: perplexity / original, kl, top1 })),
-    ],
-  }
-}
+const originalOf = (found: Evaluation | undefined): Quality => ({
+  perplexity: found && Math.exp(found.otherLoss!),
+})
+
+const qualityOf = (found: Evaluation | undefined): Quality => ({
+  perplexity: found?.perplexity,
+  ratio: found && Math.exp(found.loss - found.otherLoss!),
+  kl: found?.kl,
+  top1: found?.top1,
+  top5: found?.top5,
+  intervals: found?.intervals,
+})
+
+const protocolOf = ({ windows, tokens }: Evaluation, name = 'half'): string =>
+  `${name}: ${counted(windows, 'window')}, ${counted(tokens, 'token')} scored`
 
 /** Predictions can only be compared of models that cut texts into the same tokens. */
 function requireSameIds(

@@ -1,12 +1,21 @@
 import { expect, test } from 'vitest'
 import type { Comparison } from '../evaluate/compare-models.ts'
-import { comparisonHtml, comparisonMarkdown, comparisonRows } from './comparison.ts'
+import { comparisonHtml, comparisonMarkdown, comparisonNote, comparisonRows } from './comparison.ts'
 
 const measured = { value: 0.5, error: 0.125, interval: [0.25, 0.75] as const }
-const task = { task: 'piqa', documents: 4, acc: { ...measured, value: 0.25 }, accNorm: measured, seconds: 1 }
+const task = {
+  task: 'piqa',
+  documents: 4,
+  acc: { ...measured, value: 0.25 },
+  accNorm: measured,
+  seconds: 1,
+  keptRequests: 0,
+}
 
 const comparison: Comparison = {
   protocol: 'half: 2 windows, 8 tokens scored',
+  engine: 'wasm (plain), weights expanded',
+  cached: false,
   models: [
     { model: 'a|<b>', bytes: 2e6, bitsPerWeight: 16, perplexity: 20, tasks: [task] },
     {
@@ -37,7 +46,7 @@ test('columns of what was not measured are left out', () => {
     bitsPerWeight,
     tasks,
   }))
-  expect(comparisonRows({ models })[0]).toEqual(['model', 'MB', 'bits', 'piqa, %'])
+  expect(comparisonRows({ ...comparison, models })[0]).toEqual(['model', 'MB', 'bits', 'piqa, %'])
 })
 
 test('Markdown and HTML escape names', () => {
@@ -45,4 +54,11 @@ test('Markdown and HTML escape names', () => {
   const html = comparisonHtml(comparison)
   expect(html).toContain('<td>a|&lt;b&gt;</td>')
   expect(html).toContain('<svg')
+})
+
+test('the note says what computed, and that figures are of an earlier run', () => {
+  expect(comparisonNote(comparison)).toBe('half: 2 windows, 8 tokens scored; wasm (plain), weights expanded')
+  expect(comparisonNote({ ...comparison, protocol: undefined, cached: true })).toMatch(
+    /measured before \(--no-cache/,
+  )
 })

@@ -22,6 +22,12 @@ export function comparisonRows({ models }: Comparison): string[][] {
   ]
 }
 
+/** How a comparison was measured, in one line. */
+export const comparisonNote = ({ protocol, engine, cached }: Comparison): string =>
+  [protocol, engine, cached ? 'some or all of it measured before (--no-cache measures anew)' : undefined]
+    .filter(Boolean)
+    .join('; ')
+
 /** Accuracy of a benchmark, by length where choices have one, with its standard error. */
 function share({ tasks }: ComparedModel, t: number): string {
   const { value, error } = tasks[t].accNorm ?? tasks[t].acc
@@ -65,7 +71,7 @@ svg { width: 100%; height: auto; margin: 1rem 0 }
 </style>
 <main>
 <h1>Models compared</h1>
-<p>${escapeHtml(comparison.protocol ?? 'benchmarks')}; KL divergence and top-1 agreement with the first model.</p>
+<p>${escapeHtml(comparisonNote(comparison))}. KL divergence and top-1 agreement with the first model.</p>
 <div><table><thead>${cells('th', heading)}</thead><tbody>
 ${rows.map(row => cells('td', row)).join('\n')}
 </tbody></table></div>

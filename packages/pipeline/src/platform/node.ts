@@ -1,4 +1,5 @@
 // What the pipeline needs of the machine, in Node; page.ts has the same for pages.
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -21,6 +22,12 @@ export { isRunning, onExit, type ProcessIdentity, thisProcess } from './processe
 /** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
 export const cacheFolder = (): string =>
   process.env.REALLM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'reallm')
+
+/** Of this package. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return version
+}
 
 /** Processor time of this process so far. */
 export function cpuSeconds(): number {

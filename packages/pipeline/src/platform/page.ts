@@ -43,6 +43,9 @@ export const rmNow: typeof node.rmNow = () => {}
 export const createHash = (_name: 'sha256') => sha256()
 export const availableParallelism: typeof node.availableParallelism = () => 1
 export const tmpdir: typeof node.tmpdir = () => '/tmp'
+
+/** A page keeps nothing that outlives it. */
+export const packageVersion: typeof node.packageVersion = () => ''
 export const cacheFolder: typeof node.cacheFolder = () => '/cache'
 
 /** Pages cannot tell; one thread works all the time. */

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { ProtocolName } from '@reallm/eval'
+import type { EvaluationDevice } from '@reallm/pipeline'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
-import { parseWhole } from '../options.ts'
+import { cacheOption, evaluationDeviceOption, parseWhole } from '../options.ts'
 import { readText } from '../read-text.ts'
 import { documentsFor } from './task-documents.ts'
 
@@ -15,6 +16,9 @@ interface Options {
   tasks?: readonly string[] | undefined
   taskData?: string | undefined
   limit?: number | undefined
+  device: EvaluationDevice
+  threads?: number | undefined
+  cache: boolean
   html?: string | undefined
   markdown?: boolean | undefined
   force?: boolean | undefined
@@ -43,6 +47,9 @@ export const compareCommand = (io: Io): Command =>
       'directory of <task>.parquet, .jsonl or .json; default: the Hugging Face hub',
     )
     .option('--limit <number>', 'only the first so many documents of each benchmark', parseWhole(1))
+    .addOption(evaluationDeviceOption())
+    .option('--threads <number>', 'threads of wasm; default 1', parseWhole(1))
+    .addOption(cacheOption())
     .option('--html <file>', 'write the table and a plot as a page too')
     .option('--force', 'replace that page')
     .option('--markdown', 'a Markdown table on stdout')
@@ -59,9 +66,8 @@ Examples:
     .action(async (original: string, others: string[], options: Options) => {
       const pipeline = await import('@reallm/pipeline')
       const { taskNamed } = await import('@reallm/eval')
-      const { useBackend } = await import('@reallm/transformer')
       const { signal } = io
-      const { protocol, ctx, windows, limit, html } = options
+      const { protocol, ctx, windows, limit, html, device, threads, cache } = options
       const specs = [original, ...others]
       const text = options.text === undefined ? undefined : await readText(options.text)
       const tasks: { task: ReturnType<typeof taskNamed>; documents: unknown[] }[] = []
@@ -70,19 +76,11 @@ Examples:
       }
       const progress = progressOn(io)
       const { onProgress } = progress
-      const compared = async () => {
-        await useBackend()
-        return pipeline.compareModels(specs, {
-          text,
-          tasks,
-          protocol,
-          ctx,
-          windows,
-          limit,
-          signal,
-          onProgress,
+      const compared = () =>
+        pipeline.compareModels(specs, {
+          ...{ text, tasks, protocol, ctx, windows, limit },
+          ...{ device, threads, cache, signal, onProgress },
         })
-      }
       const published = (page: string) => {
         const output = {
           program: 'reallm compare',
@@ -102,7 +100,7 @@ Examples:
         print(io, options, comparison, () =>
           options.markdown
             ? pipeline.comparisonMarkdown(comparison)
-            : `${table(pipeline.comparisonRows(comparison))}${comparison.protocol ?? ''}\n`,
+            : `${table(pipeline.comparisonRows(comparison))}${pipeline.comparisonNote(comparison)}\n`,
         )
       } finally {
         progress.end()

@@ -1,11 +1,14 @@
 import type { ProtocolName } from '@reallm/eval'
-import { bytesText, counted, type LongWork } from '@reallm/tensor-io'
+import type { EvaluationDevice } from '@reallm/pipeline'
+import type { LongWork } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/tensor-io/models'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
-import { parseTokens, parseWhole } from '../options.ts'
+import { cacheOption, evaluationDeviceOption, parseTokens, parseWhole } from '../options.ts'
 import { readText } from '../read-text.ts'
 import { evalTasks } from './eval-tasks.ts'
+import { evaluationText } from './evaluation-text.ts'
+import { furtherChecks } from './further-checks.ts'
 
 interface Options {
   text?: string | undefined
@@ -18,6 +21,11 @@ interface Options {
   ctx?: number | undefined
   windows?: number | undefined
   against?: string | undefined
+  layers?: boolean | undefined
+  generation?: boolean | undefined
+  device: EvaluationDevice
+  threads?: number | undefined
+  cache: boolean
   adapter?: string | undefined
   json?: boolean | undefined
 }
@@ -62,9 +70,20 @@ export const evalCommand = (io: Io): Command =>
     )
     .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
     .option('--windows <number>', 'only the first so many windows', parseWhole(1))
-    .option('--against <model>', 'the original: adds KL divergence and top-1 agreement')
+    .option('--against <model>', 'the original: adds KL divergence, top-1 and top-5 agreement')
+    .option('--layers', 'with --against: errors of the outputs of each layer, over the first windows')
+    .option(
+      '--generation',
+      'what it writes after beginnings of the text: repetition, agreement with the original',
+    )
+    .addOption(evaluationDeviceOption())
+    .option('--threads <number>', 'threads of wasm; default 1', parseWhole(1))
+    .addOption(cacheOption())
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
-    .option('--json', '{"perplexity":…, "loss":…, "tokens":…, "kl":…, "top1":…, "bytes":…} on stdout')
+    .option(
+      '--json',
+      '{"perplexity":…, "loss":…, "tokens":…, "kl":…, "top1":…, "intervals":…, "bytes":…, "engine":…} on stdout',
+    )
     .addHelpText(
       'after',
       `
@@ -77,49 +96,53 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       if (options.tasks) return evalTasks(io, spec, { ...options, tasks: options.tasks })
-      const { ReallmError } = await import('@reallm/tensor-io')
-      const { perplexity } = await import('@reallm/eval')
-      const { streamed, useBackend } = await import('@reallm/transformer')
-      const { openAny } = await import('../open.ts')
       const file = options.tokens ?? options.text
       if (file === undefined) {
+        const { ReallmError } = await import('@reallm/tensor-io')
         throw new ReallmError('bad-option', 'nothing to predict', {
           hint: 'give --text FILE, --tokens FILE.json or --tasks NAMES',
         })
       }
       const contents = await readText(file)
+      const { windowLength } = await import('@reallm/eval')
+      const { evaluatePerplexities, openEvaluated } = await import('@reallm/pipeline')
       const progress = progressOn(io)
       const { onProgress } = progress
       const work = { signal: io.signal, onProgress }
-      const model = await openAny(spec, { adapter: options.adapter, onProgress })
-      const against =
-        options.against === undefined ? undefined : await openAny(options.against, { onProgress })
+      const { adapter, device, threads, cache, protocol, ctx, windows } = options
+      const others = options.against === undefined ? [] : [{ spec: options.against }]
+      const rows = options.tokens === undefined ? undefined : parseTokens(contents, file)
+      const positions = rows ? Math.max(...rows.map(({ length }) => length)) : windowLength({ protocol, ctx })
+      const using = { ...work, device, threads, positions }
+      const opened = await openEvaluated([{ spec, adapter }, ...others], using)
       try {
-        const tokenizer = options.tokens ? undefined : await model.tokenizer()
-        const tokens = tokenizer ? tokenizer.encode(contents) : parseTokens(contents, file)
-        await useBackend()
-        const { seconds, ...result } = await perplexity(streamed(model), tokens, {
-          protocol: options.protocol,
-          bos: tokenizer?.encode('', { special: true })[0],
-          ctx: options.ctx,
-          signal: io.signal,
-          onProgress,
-          windows: options.windows,
-          against: against && streamed(against),
-        }).catch((error: unknown) => explainNumeric(error, against ? [model, against] : [model], work))
+        const { engine } = opened
+        const [model, against] = opened.models
+        const tokenizer = rows ? undefined : await model.weights.tokenizer()
+        const tokens = rows ?? tokenizer!.encode(contents)
+        const bos = tokenizer?.encode('', { special: true })[0]
+        const [{ seconds, ...result }] = await evaluatePerplexities(
+          { engine, models: [model], against },
+          tokens,
+          { ...work, protocol, ctx, windows, bos, cache },
+        ).catch((error: unknown) =>
+          explainNumeric(
+            error,
+            opened.models.map(({ weights }) => weights),
+            work,
+          ),
+        )
+        const more = { ...work, tokenizer, layers: options.layers, generation: options.generation }
+        const checks = await furtherChecks(opened.models, tokens, more)
         progress.end()
-        const measured = { ...result, bytes: model.files.bytes }
-        print(io, options, measured, () => {
-          const compared =
-            against && measured.kl !== undefined
-              ? `KL divergence ${measured.kl.toFixed(5)} nats per token, same likeliest token ${(100 * measured.top1!).toFixed(1)} %\n`
-              : ''
-          return `perplexity ${measured.perplexity.toFixed(4)}, loss ${measured.loss.toFixed(5)} nats over ${counted(measured.tokens, 'token')} in ${counted(measured.windows, 'window')} (${bytesText(measured.bytes)}, ${seconds.toFixed(1)} s)\n${compared}`
-        })
+        const { bytes } = model.weights.files
+        const tokensPerSecond = result.tokensRead > 0 ? result.tokensRead / seconds : undefined
+        const memory = process.resourceUsage().maxRSS * 1024
+        const measured = { ...result, bytes, engine, tokensPerSecond, memory, ...checks }
+        print(io, options, measured, () => evaluationText(measured, seconds))
       } finally {
         progress.end()
-        await model.close()
-        await against?.close()
+        await opened.close()
       }
     })
 

@@ -11,17 +11,28 @@ export function standardError(values: readonly number[]): number {
   return Math.sqrt(squares / (values.length - 1) / values.length)
 }
 
+export interface BootstrapOptions {
+  /** Of each value, such as the tokens that it is a sum over: the mean is the sum of values over that of weights. */
+  readonly weights?: readonly number[] | undefined
+  /** Default 1000. */
+  readonly resamples?: number | undefined
+}
+
 /** Between what values 95 % of the means of resamples lie (percentile bootstrap). */
 export function bootstrap(
   values: readonly number[],
   seed: number,
-  resamples = 1000,
+  { weights, resamples = 1000 }: BootstrapOptions = {},
 ): readonly [low: number, high: number] {
   const draw = random(seed)
   const means = Float64Array.from({ length: resamples }, () => {
-    let sum = 0
-    for (let i = 0; i < values.length; i++) sum += values[draw.integer(values.length)]
-    return sum / values.length
+    let [sum, weight] = [0, 0]
+    for (let i = 0; i < values.length; i++) {
+      const drawn = draw.integer(values.length)
+      sum += values[drawn]
+      weight += weights ? weights[drawn] : 1
+    }
+    return sum / weight
   }).sort()
   return [means[Math.floor(0.025 * resamples)], means[Math.ceil(0.975 * resamples) - 1]]
 }
