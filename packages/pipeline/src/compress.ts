@@ -50,13 +50,13 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
   scoped(async own => {
     const clock = startClock()
     const budget = budgetOf(options)
-    const { to, calibration, adapter, force, resume, maxMemory = 2e9 } = options
+    const { to, calibration, imatrix, adapter, force, resume, maxMemory = 2e9 } = options
     if (!(maxMemory >= leastMemory)) {
       throw new ReallmError('bad-option', `${bytesText(maxMemory)} of memory are too few`, {
         hint: `give at least ${bytesText(leastMemory)}; a shard takes a quarter`,
       })
     }
-    const inputs = { model: typeof source === 'string' ? source : undefined, calibration, adapter }
+    const inputs = { model: typeof source === 'string' ? source : undefined, calibration, imatrix, adapter }
     const file = fileOf(options)
     const destination = await openDestination(to, { inputs, force, resume, file })
 
@@ -133,7 +133,10 @@ const changedSource = (spec: string) =>
   })
 
 /** Everything that decides about the bytes of the result. */
-function identityOf({ settings, sequences, backend, model }: Start, options: CompressOptions): Identity {
+function identityOf(
+  { settings, sequences, importance, backend, model }: Start,
+  options: CompressOptions,
+): Identity {
   const { recipe, effort, seed, scope, sequential, target } = settings
   return {
     target,
@@ -146,6 +149,7 @@ function identityOf({ settings, sequences, backend, model }: Start, options: Com
     sequential,
     adapter: options.adapter ?? null,
     calibration: options.calibration ?? null,
+    ...(importance ? { 'importance matrix': importance.digest } : {}),
     'calibration tokens': digestOf(...sequences.calibration, ...sequences.validation).slice(0, 16),
     backend: backend.name,
     model: model.digest.slice(0, 16),

@@ -1,4 +1,5 @@
 export { allocate, type Candidate, frontier, type Solution } from './allocate/knapsack.ts'
+export { type ImatrixOptions, measureImatrix } from './calibrate/measure-imatrix.ts'
 export { type CompressOptions, compress } from './compress.ts'
 export { type ConvertOptions, convertDtypes, convertModel } from './convert/convert.ts'
 export {

@@ -85,10 +85,10 @@ async function measured(own: Own, source: string | ModelFiles, options: StartOpt
   return { started, sensitivity: await measure({ ...started, settings, checkpoint }) }
 }
 
-const describe = ({ model, settings }: Start): PlanOf => ({
+const describe = ({ model, settings, importance }: Start): PlanOf => ({
   model: model.spec,
   recipe: settings.recipe.name,
   originalBytes: model.weights.files.bytes,
   parameters: model.parts.parameters,
-  unit: predictedUnit(settings.recipe),
+  unit: predictedUnit({ settings, importance }),
 })

@@ -1,9 +1,10 @@
-import type { ModelFiles } from '@reallm/tensor-io'
+import { type ModelFiles, ReallmError } from '@reallm/tensor-io'
 import { type ActiveBackend, type BackendName, useBackend } from '@reallm/transformer'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import type { Budget } from './allocate/budget.ts'
 import { type ConfigurationTable, listConfigurations } from './allocate/configuration-table.ts'
 import { calibrationSequences } from './calibrate/calibration-text.ts'
+import { type Importance, openImportance } from './calibrate/importance.ts'
 import type { Sequences } from './calibrate/sequences.ts'
 import type { Encoder } from './encoder/encode-job.ts'
 import { type EncoderOptions, openEncoder } from './encoder/encoder.ts'
@@ -18,6 +19,11 @@ import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
 export interface StartOptions extends RecipeOptions, EncoderOptions {
   /** Text file to calibrate on, or JSON rows of token ids; default: a built-in English text. */
   readonly calibration?: string | undefined
+  /**
+   * An importance matrix of llama.cpp (GGUF or `.dat`) to round by, instead of calibrating on a text; sensitivities are then
+   * relative errors of outputs.
+   */
+  readonly imatrix?: string | undefined
   /** A LoRA, rsLoRA or DoRA adapter (PEFT layout) to merge into the weights first. */
   readonly adapter?: string | undefined
   readonly backend?: BackendName | undefined
@@ -32,7 +38,9 @@ export interface Start {
   readonly target: Target
   readonly table: ConfigurationTable
   readonly backend: ActiveBackend
+  /** What is calibrated and evaluated on; with an importance matrix, evaluated alone. */
   readonly sequences: Sequences
+  readonly importance: Importance | undefined
   readonly encoder: Encoder
   readonly decoders: SharedDecoders
 }
@@ -49,15 +57,22 @@ export async function start(
   budget?: Budget,
 ): Promise<Start> {
   const settings = settingsOf(options)
+  if (options.imatrix !== undefined && options.calibration !== undefined) {
+    throw new ReallmError('bad-option', 'an importance matrix takes the place of a calibration text', {
+      hint: 'give one of both: --imatrix or --calib',
+    })
+  }
   const model = own(await openModel(source, settings, options.adapter))
   const target = await openTarget(model, settings, options.shardSize)
   const table = listConfigurations(model.parts, target, settings)
   if (budget) allocateBits(table, predictSensitivity(model, settings), budget)
+  const importance =
+    options.imatrix === undefined ? undefined : await openImportance(options.imatrix, model, settings.recipe)
   const backend = await useBackend(options.backend)
   const sequences = await calibrationSequences(model, options.calibration, settings)
   const encoder = own(await openEncoder(settings.recipe, options))
   return {
-    ...{ settings, model, target, table, backend, sequences, encoder },
+    ...{ settings, model, target, table, backend, sequences, importance, encoder },
     decoders: sharedDecoders(model, settings),
   }
 }

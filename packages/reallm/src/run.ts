@@ -10,6 +10,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { evalCommand } from './commands/eval.ts'
 import { finetuneCommand } from './commands/finetune.ts'
 import { generateCommand } from './commands/generate.ts'
+import { imatrixCommand } from './commands/imatrix.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { packCommand } from './commands/pack.ts'
 import { planCommand } from './commands/plan.ts'
@@ -28,6 +29,7 @@ const commands = [
   compareCommand,
   planCommand,
   compressCommand,
+  imatrixCommand,
   finetuneCommand,
   generateCommand,
   chatCommand,

@@ -4,7 +4,6 @@ import { type Allocation, frontierOf } from '../allocate/allocate-bits.ts'
 import type { Identity } from '../checkpoint/checkpoint.ts'
 import type { Evaluation } from '../evaluate/evaluate.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
-import type { Recipe } from '../recipes/recipe.ts'
 import type { Sensitivity } from '../sensitivity/measure-sensitivity.ts'
 import type { Start } from '../start.ts'
 import type { Usage } from './clock.ts'
@@ -37,16 +36,22 @@ export function reportOf(run: Finished): Omit<CompressReport, keyof Usage> {
       parameters,
       bitsPerWeight: (8 * written.bytes) / parameters,
     },
-    calibration: `${counted(sequences.calibration.length, 'sequence')} of ${sequences.length} tokens from ${sequences.source}`,
+    calibration: run.importance
+      ? `the importance matrix ${run.importance.source}`
+      : `${counted(sequences.calibration.length, 'sequence')} of ${sequences.length} tokens from ${sequences.source}`,
     ...run.evaluation,
     matrices: quantised.reports,
-    predictedUnit: predictedUnit(settings.recipe),
+    predictedUnit: predictedUnit(run),
     predicted: allocation.predicted,
     frontier: frontierOf(table, run.sensitivity),
     machine: { node: engineName(), backend: backend.name, threads: encoder.threads },
   }
 }
 
-/** What the predictions of a recipe are counted in. */
-export const predictedUnit = ({ allocate }: Recipe): string =>
-  allocate === 'measured' ? 'predicted KL divergence, nats per token' : 'predicted loss, no unit'
+/** What predictions are counted in. */
+export function predictedUnit({ importance, settings }: Pick<Start, 'importance' | 'settings'>): string {
+  if (settings.recipe.allocate !== 'measured') return 'predicted loss, no unit'
+  return importance
+    ? 'half the sum of relative squared output errors'
+    : 'predicted KL divergence, nats per token'
+}

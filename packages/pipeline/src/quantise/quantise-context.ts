@@ -1,6 +1,7 @@
 import type { Allocation } from '../allocate/allocate-bits.ts'
 import type { Scratch } from '../calibrate/activations.ts'
 import type { HiddenStates } from '../calibrate/hidden-states.ts'
+import type { Importance } from '../calibrate/importance.ts'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { Encoder } from '../encoder/encode-job.ts'
@@ -14,6 +15,7 @@ export interface QuantiseInput {
   readonly model: OpenedModel
   readonly allocation: Allocation
   readonly sequences: Sequences
+  readonly importance: Importance | undefined
   readonly encoder: Encoder
   readonly decoders: SharedDecoders
   /** Holds the statistics of the original model, and what is trained. */

@@ -33,7 +33,7 @@ export async function quantise(input: QuantiseInput): Promise<QuantisedModel> {
 async function quantiseOpen(context: QuantiseContext, open: readonly AllocatedMatrix[]): Promise<void> {
   const { recipe } = context.settings
   if (recipe.quantise.kind === 'joint') return quantiseJointly(context, recipe.quantise)
-  if (!needsHessians(recipe)) return quantiseWithoutCalibration(context, open)
+  if (!needsHessians(recipe) || context.importance) return quantiseWithoutPasses(context, open)
   if (!context.settings.sequential) return quantiseIndependently(context, open)
   const passes = await startPasses(context)
   let opened: OpenedLayer | undefined = await openLayer(context, 0, passes.original)
@@ -54,13 +54,16 @@ function scratchFor({ model: { config }, sequences, checkpoint, maxMemory }: Qua
   return bytes > maxMemory / 8 ? fileScratch(checkpoint.scratch) : memoryScratch
 }
 
-/** No forward pass: layer by layer, all matrices of a layer at once. */
-async function quantiseWithoutCalibration(
+/** No forward pass: layer by layer, all matrices of a layer at once, by an importance matrix where there is one. */
+async function quantiseWithoutPasses(
   context: QuantiseContext,
   open: readonly AllocatedMatrix[],
 ): Promise<void> {
   for (const layer of new Set(open.map(m => m.module.layer))) {
-    await Promise.all(open.filter(m => m.module.layer === layer).map(m => quantiseMatrix(context, m, {})))
+    const inLayer = open.filter(m => m.module.layer === layer)
+    await Promise.all(
+      inLayer.map(m => quantiseMatrix(context, m, { hessian: context.importance?.hessian(m.module) })),
+    )
   }
 }
 

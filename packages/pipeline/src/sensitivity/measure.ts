@@ -1,6 +1,7 @@
 import { activeBackend } from '@reallm/transformer'
 import { cacheFolder, createHash, join } from '#platform'
 import { calibrate } from '../calibrate/calibrate.ts'
+import type { Importance } from '../calibrate/importance.ts'
 import type { Sequences } from '../calibrate/sequences.ts'
 import { statisticsFolder } from '../calibrate/statistics.ts'
 import { restoreFromCache, storeInCache } from '../checkpoint/cache.ts'
@@ -8,12 +9,14 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { isUnchanged } from '../open/is-unchanged.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { ConfigurationErrorOptions } from './configuration-errors.ts'
+import { statisticsFromImportance } from './from-importance.ts'
 import { measureSensitivity, type Sensitivity, sensitivityKey } from './measure-sensitivity.ts'
 import { predictSensitivity } from './predict-sensitivity.ts'
 
 export interface MeasureOptions extends ConfigurationErrorOptions {
   readonly sequences: Sequences
   readonly checkpoint: Checkpoint
+  readonly importance?: Importance | undefined
 }
 
 /** Raised when the same input measures something else: older measurements are then not used. */
@@ -25,14 +28,16 @@ const methodVersion = 13
  * text is free.
  */
 export async function measure(options: MeasureOptions): Promise<Sensitivity> {
-  const { model, sequences, checkpoint, settings } = options
+  const { model, sequences, importance, checkpoint, settings } = options
   if (settings.recipe.allocate !== 'measured') return predictSensitivity(model, settings)
   return checkpoint.once(sensitivityKey, async () => {
     const cached = join(cacheFolder(), `sensitivity-${fingerprint(options)}`)
     const kept = { folder: statisticsFolder, completedBy: sensitivityKey }
     const known = await restoreFromCache(cached, checkpoint, kept, settings)
     if (known) return known
-    const layers = calibrate(model, sequences, checkpoint, settings)
+    const layers = importance
+      ? statisticsFromImportance(model, importance, settings)
+      : calibrate(model, sequences, checkpoint, settings)
     const sensitivity = await measureSensitivity(layers, options)
     // What was measured on a model that changed meanwhile is kept for nobody.
     if (await isUnchanged(model, settings))
@@ -42,10 +47,12 @@ export async function measure(options: MeasureOptions): Promise<Sensitivity> {
 }
 
 /** Digest of everything that measurements depend on. */
-function fingerprint({ model, sequences, settings: { recipe, effort, seed } }: MeasureOptions): string {
+function fingerprint({ model, sequences, importance, settings }: MeasureOptions): string {
+  const { recipe, effort, seed } = settings
   const about = [methodVersion, model.digest, recipe.name, effort, seed, activeBackend()?.name]
   const hash = createHash('sha256').update(JSON.stringify(about))
-  for (const ids of sequences.calibration) hash.update(ids)
+  if (importance) hash.update(importance.digest)
+  else for (const ids of sequences.calibration) hash.update(ids)
   for (const module of model.parts.matrices) {
     hash.update(module.name)
     for (const { id } of configurationsFor(recipe, module, effort)) hash.update(id)

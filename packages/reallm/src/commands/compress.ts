@@ -14,6 +14,7 @@ interface Options {
   blocksOnly?: boolean | undefined
   effort: 'fast' | 'normal' | 'best'
   calib?: string | undefined
+  imatrix?: string | undefined
   seed: number
   resume?: boolean | undefined
   force?: boolean | undefined
@@ -66,6 +67,12 @@ export const compressCommand = (io: Io): Command =>
     )
     .option('--blocks-only', 'leave embedding and head as they are; -b then counts the blocks alone')
     .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
+    .addOption(
+      new Option(
+        '--imatrix <file>',
+        'importance matrix of llama.cpp (.gguf or .dat) to round by, instead of calibrating on a text',
+      ).conflicts('calib'),
+    )
     .option('--seed <number>', 'same seed and input, same bytes', parseWhole(0), 0)
     .option('--resume', 'continue a run that was stopped or killed')
     .option('--force', 'replace what an earlier run wrote to the output')
@@ -128,6 +135,7 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
         targetSize: options.targetSize,
         scope: options.blocksOnly ? ('blocks' as const) : undefined,
         calibration: options.calib,
+        imatrix: options.imatrix,
         resume: options.resume,
         force: options.force,
         maxMemory: options.maxMemory,

@@ -1,0 +1,96 @@
+import { type ModelFiles, ReallmError, throwIfAborted } from '@reallm/tensor-io'
+import type { InputSquares } from '@reallm/tensor-io/imatrix'
+import { type BackendName, loadBlock, loadTensors, sublayers, tf, useBackend } from '@reallm/transformer'
+import { basename, join } from '#platform'
+import { type OpenedModel, openModel } from '../open/open-model.ts'
+import { readMatrix } from '../open/read-matrix.ts'
+import type { DestinationOptions } from '../output/destination.ts'
+import { writeOutput } from '../output/write-output.ts'
+import type { Effort } from '../recipes/recipe.ts'
+import { scoped } from '../scoped.ts'
+import { type RecipeOptions, settingsOf } from '../settings.ts'
+import { memoryScratch } from './activations.ts'
+import { calibrationSequences } from './calibration-text.ts'
+import { headInput, runSublayer } from './forward.ts'
+import { batchesOf, embedSequences } from './hidden-states.ts'
+import { inputSquares } from './input-squares.ts'
+import type { Sequences } from './sequences.ts'
+
+export interface ImatrixOptions extends Pick<RecipeOptions, 'seed' | 'signal' | 'onProgress'> {
+  /** The file to write, `.gguf`. */
+  readonly to: string
+  /** Text file to measure on, or JSON rows of token ids; default: a built-in English text. */
+  readonly calibration?: string | undefined
+  /** How much text. Default `normal`. */
+  readonly effort?: Effort | undefined
+  readonly backend?: BackendName | undefined
+  readonly force?: DestinationOptions['force']
+}
+
+/**
+ * Measures the mean squares of every matrix's inputs on a text and writes them as llama.cpp does: `llama-quantize --imatrix` reads
+ * the file. One layer and the activations are in memory.
+ *
+ * @returns how many tensors it tells of, and of how many tokens
+ * @throws what `openWeights` refuses; `unsupported` for a family that GGUF has no names for; `aborted`
+ * @example
+ * await measureImatrix('model', { to: 'model.imatrix.gguf' })
+ */
+export const measureImatrix = (
+  source: string | ModelFiles,
+  { to, calibration, force, ...options }: ImatrixOptions,
+): Promise<{ readonly tensors: number; readonly tokens: number }> =>
+  scoped(async own => {
+    if (!to.endsWith('.gguf'))
+      throw new ReallmError('bad-option', `${to} is no name of a GGUF file`, { hint: 'name it ….gguf' })
+    const settings = settingsOf({ ...options, target: 'gguf' })
+    const inputs = { model: typeof source === 'string' ? source : undefined, calibration }
+    const output = { program: 'reallm imatrix', inputs, force, file: {} }
+    return writeOutput(to, output, async (folder, place) => {
+      const model = own(await openModel(source, settings))
+      await useBackend(options.backend)
+      const sequences = await calibrationSequences(model, calibration, settings)
+      const tensors = await measureInputs(model, sequences, settings)
+      const { writeImatrix } = await import('@reallm/tensor-io/imatrix')
+      await writeImatrix(join(folder, basename(place)), {
+        tensors,
+        datasets: [sequences.source],
+        chunks: sequences.calibration.length,
+        chunkSize: sequences.length,
+      })
+      return { tensors: tensors.size, tokens: sequences.calibration.length * sequences.length }
+    })
+  })
+
+/** Squares of inputs by llama.cpp's names, of all matrices of the layers and of the head. */
+async function measureInputs(
+  { config, weights, parts }: OpenedModel,
+  sequences: Sequences,
+  { signal, onProgress }: Pick<RecipeOptions, 'signal' | 'onProgress'>,
+): Promise<ReadonlyMap<string, InputSquares>> {
+  const found = inputSquares(config, parts)
+  const table = await readMatrix(weights, 'model.embed_tokens.weight')
+  const pass = await embedSequences(weights, table, batchesOf(sequences.calibration), memoryScratch)
+  for (let i = 0; i < config.layers; i++) {
+    const layer = await loadBlock(weights, i)
+    for (const sublayer of sublayers(config, i)) {
+      await pass.advance(x => {
+        throwIfAborted(signal)
+        return runSublayer(config, layer, sublayer, x, {
+          onInput: found.add,
+        })
+      })
+    }
+    tf.dispose(layer)
+    onProgress?.({ event: 'calibration-end', name: `layer ${i}`, done: i + 1, total: config.layers })
+  }
+  const norm = await loadTensors(weights, [`${config.norm.name}.weight`])
+  for (let b = 0; b < pass.batches; b++) {
+    const x = headInput(config, norm, await pass.get(b))
+    found.add(config.tiedHead ? 'model.embed_tokens' : 'lm_head', x)
+    x.dispose()
+  }
+  tf.dispose(norm)
+  await pass.close()
+  return found.means()
+}

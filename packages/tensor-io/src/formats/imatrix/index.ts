@@ -1,0 +1,3 @@
+export type { Imatrix, InputSquares } from './imatrix.ts'
+export { readImatrix } from './read-imatrix.ts'
+export { writeImatrix } from './write-imatrix.ts'
