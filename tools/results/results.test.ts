@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { generated, pages, tablesOn, textOf, typedFigures } from './pages.ts'
+import { plots } from './plots.ts'
 import { withRun } from './record.ts'
-import { pathOf, readResults, resultNames, resultsText } from './schema.ts'
+import { pathOf, readResults, resultNames, resultsText, root } from './schema.ts'
 import { digestAt, digestHere, hasCommit } from './sources.ts'
 import { tableOf } from './table.ts'
 import { views } from './views.ts'
@@ -13,6 +15,10 @@ const runs = files.flatMap(name => readResults(name).runs.map(run => ({ name, ..
 
 test.each(all)('%s shows what docs/results holds (npm run results writes it)', page => {
   expect(textOf(page)).toBe(generated(page))
+})
+
+test.each(Object.entries(plots))('%s draws what docs/results holds', (path, draw) => {
+  expect(readFileSync(join(root, path), 'utf8')).toBe(draw())
 })
 
 test.each(all)('%s has no figures typed into tables', page => {

@@ -1,4 +1,8 @@
 import { familiesTable } from './families-table.ts'
+import { ggufMargins } from './gguf-files.ts'
 
 /** Tables that are made of the code itself, by their names in pages. */
-export const tables: Readonly<Record<string, () => string>> = { families: familiesTable }
+export const tables: Readonly<Record<string, () => string>> = {
+  families: familiesTable,
+  'gguf-margins': ggufMargins,
+}

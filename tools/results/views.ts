@@ -29,7 +29,7 @@ export const views: Readonly<Record<string, View>> = {
     falling: 'bytes',
     brief: true,
   },
-  targets: {
+  'gguf-smollm2': {
     from: 'quality',
     columns: ['program', 'name', 'bytes', 'perplexity', 'kl', 'top1'],
     where: ({ program }) => program === 'reallm, GGUF' || program === 'llama.cpp',

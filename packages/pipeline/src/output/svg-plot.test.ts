@@ -51,3 +51,18 @@ test('texts are escaped, a logarithmic axis leaves out what it cannot show, noth
   expect(log.match(/<title>1, /g)).toHaveLength(1)
   expect(svgPlot([], options)).toBe('')
 })
+
+test('labels stand beside their dots, away from each other', () => {
+  const points = [
+    { x: 1, y: 1, label: 'Q4 & Q5' },
+    { x: 1.1, y: 1, label: 'Q6' },
+    { x: 3, y: 2 },
+  ]
+  const svg = svgPlot([{ name: 'a', points }], options)
+  expect(
+    [...svg.matchAll(/text-anchor="(\w+)" font-size="10">([^<]+)</g)].map(([, ...found]) => found),
+  ).toEqual([
+    ['end', 'Q4 &amp; Q5'],
+    ['start', 'Q6'],
+  ])
+})

@@ -1,7 +1,16 @@
-/** Dots of one colour; a dot's title shows when the pointer rests on it. */
+export interface PlotPoint {
+  readonly x: number
+  readonly y: number
+  /** Shows when the pointer rests on the dot. */
+  readonly title?: string
+  /** Stands beside the dot, away from the next one with a label. */
+  readonly label?: string
+}
+
+/** Dots of one colour. */
 export interface PlotSeries {
   readonly name: string
-  readonly points: readonly { readonly x: number; readonly y: number; readonly title?: string }[]
+  readonly points: readonly PlotPoint[]
   /** Joins the dots. */
   readonly line?: boolean
 }
@@ -42,6 +51,9 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
   const px = (v: number) => round(margin.left + across.share(v) * (right - margin.left))
   const py = (v: number) => round(bottom - up.share(value(v)) * (bottom - margin.top))
 
+  const distance = (a: PlotPoint, b: PlotPoint) =>
+    a === b ? Infinity : Math.hypot(px(a.x) - px(b.x), py(a.y) - py(b.y))
+
   const parts = [
     `<text x="${margin.left}" y="16" font-weight="600">${escapeHtml(title)}</text>`,
     ...steps(across, false).map(
@@ -67,6 +79,13 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
       parts.push(
         `<path d="${look.shape}" transform="translate(${px(p.x)} ${py(p.y)})" fill="${look.colour}"><title>${said}</title></path>`,
       )
+      if (p.label) {
+        const others = all.filter(q => q.label && q !== p)
+        const nearest = others.reduce((a, b) => (distance(b, p) < distance(a, p) ? b : a), p)
+        const left = nearest.x > p.x || px(p.x) > right - 50
+        const anchor = `x="${px(p.x) + (left ? -7 : 7)}" y="${py(p.y) + 4}" text-anchor="${left ? 'end' : 'start'}"`
+        parts.push(`<text ${anchor} font-size="10">${escapeHtml(p.label)}</text>`)
+      }
     }
   }
   const last = drawn.map(({ points }) => points.reduce((a, b) => (b.x >= a.x ? b : a)))
