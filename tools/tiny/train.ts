@@ -7,6 +7,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { collate, fileStore, meanLoss, sequencesOf, shuffled, summedLoss, train } from '@reallm/finetune'
 import { allTensors, parseConfig, tf, useBackend } from '@reallm/transformer'
+import { grownWeights } from './grow.ts'
 import { initialWeights } from './initial.ts'
 import { settingsOf } from './settings.ts'
 
@@ -18,12 +19,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const backend = await useBackend()
 const shape = await parseConfig(config)
-const parameters = new Map(
-  Object.entries(initialWeights(allTensors(shape), shape.layers, run.seed)).map(([name, t]) => [
-    name,
-    tf.variable(t),
-  ]),
-)
+const initial = initialWeights(allTensors(shape), shape.layers, run.seed)
+const start = name === 'wide' ? await grownWeights(initial, 'packages/tiny/model') : initial
+const parameters = new Map(Object.entries(start).map(([name, t]) => [name, tf.variable(t)]))
 const weights = Object.fromEntries(parameters)
 const heldOut = sequencesOf(tokens('heldOut'), run.length)
 const validation = batchesOf(heldOut.slice(0, 64), 16)
