@@ -1,13 +1,19 @@
 """Ids that Python's tokenizers gives awkward texts, with small tokenizers in the forms that model families have.
 
-pip install tokenizers && python tools/golden/tokenizers.py packages/testing/fixtures/tokenizers.json.gz
+pip install tokenizers sentencepiece && python tools/golden/tokenizers.py packages/testing/fixtures/tokenizers.json.gz
 """
+import base64
 import gzip
+import io
 import json
 import sys
+import tempfile
+import unicodedata
 
 # this file has the name of the library
 sys.path.pop(0)
+from sentencepiece import SentencePieceTrainer  # noqa: E402
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # noqa: E402
 from tokenizers import Tokenizer, models, trainers  # noqa: E402
 from tokenizers.pre_tokenizers import ByteLevel  # noqa: E402
 
@@ -133,8 +139,54 @@ def unigram(part):
     return form | {'decoder': part['decoder']}
 
 
+def hexadecimal(text):
+    return ' '.join(f'{ord(c):X}' for c in text)
+
+
+def rules():
+    """A character map of the kind that SentencePiece calls nmt_nfkc, for what is in the texts."""
+    pairs = {}
+    for text in texts:
+        for n in (1, 2):
+            for i in range(len(text) - n + 1):
+                part = text[i:i + n]
+                if n == 1 and (part.isspace() and part != ' ' or part in '\u200b\ufeff\u2028\u2029'):
+                    pairs[part] = ' '
+                elif n == 1 and unicodedata.category(part) in ('Cc', 'Cf') and part != '\u200d':
+                    pairs[part] = ''
+                elif unicodedata.normalize('NFKC', part) != part and (n == 1 or unicodedata.combining(part[1])):
+                    pairs[part] = unicodedata.normalize('NFKC', part)
+    pairs.pop('\0', None)
+    return ''.join(f'{hexadecimal(source)}\t{hexadecimal(target)}\n' for source, target in sorted(pairs.items()))
+
+
+def sentence_piece_unigram():
+    """What SentencePiece trains, in the form that transformers gives T5 and its relatives."""
+    with tempfile.NamedTemporaryFile('w', suffix='.tsv') as table:
+        table.write(rules())
+        table.flush()
+        trained = io.BytesIO()
+        lines = [line for text in corpus for line in text.splitlines() if line and '\0' not in line]
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_writer=trained, model_type='unigram', vocab_size=420, hard_vocab_limit=False,
+            normalization_rule_tsv=table.name, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, num_threads=1, minloglevel=2,
+            user_defined_symbols=['<|tool|>'])
+    proto = ModelProto.FromString(trained.getvalue())
+    charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
+    return {
+        'version': '1.0', 'truncation': None, 'padding': None, 'post_processor': None,
+        'added_tokens': [added | {'id': i, 'content': proto.pieces[i].piece} for i in range(4)],
+        'normalizer': {'type': 'Sequence', 'normalizers': [
+            {'type': 'Precompiled', 'precompiled_charsmap': charsmap}, {'type': 'Strip', 'strip_left': False, 'strip_right': True},
+            {'type': 'Replace', 'pattern': {'Regex': ' {2,}'}, 'content': '▁'}]},
+        'pre_tokenizer': {**metaspace('always'), 'split': True}, 'decoder': {**metaspace('always'), 'split': True},
+        'model': {'type': 'Unigram', 'unk_id': 2, 'vocab': [[piece.piece, piece.score] for piece in proto.pieces], 'byte_fallback': False},
+    }
+
+
 forms = {**{name: byte_pairs(part) for name, part in byte_level.items()}, **{name: pieces(part) for name, part in sentence_piece.items()},
-         **{name: unigram(part) for name, part in unigrams.items()}}
+         **{name: unigram(part) for name, part in unigrams.items()},
+         'unigram-charsmap': sentence_piece_unigram()}
 golden = {'texts': texts, 'tokenizers': {}}
 for name, form in forms.items():
     tokenizer = Tokenizer.from_str(json.dumps(form))

@@ -83,6 +83,15 @@ describe.skipIf(!llama)(`llama.cpp gives the ids of GGUF files${why}`, () => {
     expect(texts.map(each => encode(each))).toEqual(theirs)
     expect(texts.map(each => original.encode(each))).toEqual(theirs)
   })
+
+  it('SentencePiece’s Unigram', async () => {
+    const { tokenizer } = golden.tokenizers['unigram-charsmap']
+    const original = createTokenizer({ tokenizer, config: { eos_token: '</s>' } })
+    const converted = tokenizerToGguf(original, rowsOf(tokenizer))
+    const theirs = await llama!.tokenize(await written('t5', converted, rowsOf(tokenizer)), texts)
+    const { encode } = read(converted)
+    expect(texts.map(each => encode(each))).toEqual(theirs)
+  })
 })
 
 /** Every name of a way to cut texts that is read. */

@@ -2,6 +2,7 @@ import { Tokenizer } from '@huggingface/tokenizers'
 import { ReallmError } from '../../core/errors.ts'
 import { guarded } from '../../core/guard.ts'
 import { decodeBytesExactly } from './byte-fallback.ts'
+import { normaliseExactly } from './charsmap.ts'
 import { chatTemplatesOf } from './chat-templates.ts'
 import { checkTokenizer } from './check-tokenizer.ts'
 import { withUnicodeDigits } from './unicode-digits.ts'
@@ -107,6 +108,7 @@ export function createTokenizer(
       ),
   )
   decodeBytesExactly(inner.decoder)
+  guarded(name, 'it makes no tokenizer', () => normaliseExactly(inner.normalizer))
   // Unigram's byte fallback, which the library has for BPE alone
   const { type, byte_fallback, unk_id } = Object(files.tokenizer.model) as Record<string, unknown>
   const fallsBack = type === 'Unigram' && byte_fallback === true

@@ -7,8 +7,8 @@ export interface GgufTables {
   readonly name: string
   get(key: string): unknown
   texts(key: string): readonly string[] | undefined
-  /** Numbers, one for each of so many tokens. */
-  numbers(key: string, length: number): readonly number[] | undefined
+  /** Numbers, one for each of so many tokens where that is given. */
+  numbers(key: string, length?: number): readonly number[] | undefined
 }
 
 /** Reads tables of a GGUF file; they throw `bad-file` for values of another type or number. */
@@ -28,7 +28,7 @@ export function ggufTables(name: string, metadata: GgufMetadata): GgufTables {
     texts: key => table(key, 'texts', value => typeof value === 'string'),
     numbers(key, length) {
       const values = table(key, 'numbers', value => typeof value === 'number')
-      if (values && values.length !== length) {
+      if (values && length !== undefined && values.length !== length) {
         throw refuse(key, `has ${values.length} values for ${length} tokens`)
       }
       return values

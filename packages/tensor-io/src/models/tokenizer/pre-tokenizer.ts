@@ -16,6 +16,7 @@ export interface TokenizerPart {
   readonly prepend?: string
   readonly content?: string
   readonly replacement?: string
+  readonly precompiled_charsmap?: string | null
 }
 
 const gptWords = wordSplitters.find(({ names }) => names[0] === 'gpt-2')!.patterns[0]

@@ -59,8 +59,9 @@ describe('reviewTokenizer', () => {
       'something',
       'BPE.new_option',
     ])
-    expect(review({ normalizer: { type: 'Precompiled', precompiled_charsmap: 'x' } })).toEqual([
-      'Precompiled (ids may differ for rare characters)',
+    expect(review({ normalizer: { type: 'Precompiled', precompiled_charsmap: 'x' } })).toEqual([])
+    expect(review({ pre_tokenizer: { type: 'Whitespace' } })).toEqual([
+      'Whitespace (ids may differ for letters other than a to z)',
     ])
     expect(review({ added_tokens: [{ id: 1, content: 'b', single_word: true }] })).toEqual([
       'single_word of added tokens',

@@ -1,9 +1,11 @@
 import { ReallmError } from '../../core/errors.ts'
 import type { GgufMetadata } from '../config-from-gguf.ts'
 import type { TokenizerFiles } from './create-tokenizer.ts'
+import { decodesPieces, type KindOfTokenizer, missing, spaces, type TypeOf } from './gguf-kinds.ts'
 import { type GgufTables, ggufTables } from './gguf-tables.ts'
 import { preTokenizerOf } from './pre-tokenizer.ts'
 import { mergesOfScores, tokenTypes } from './sentence-piece.ts'
+import { unigramFromGguf } from './unigram-from-gguf.ts'
 import { splitterNamed, wordSplitters } from './word-splitters.ts'
 
 /**
@@ -33,7 +35,7 @@ export function tokenizerFromGguf(metadata: GgufMetadata, name = 'this GGUF file
   const bos = token('bos')
   const eos = token('eos')
   const before = (get('add_bos_token') ?? defaults.add_bos) === true ? bos : undefined
-  const after = get('add_eos_token') === true ? eos : undefined
+  const after = (get('add_eos_token') ?? defaults.add_eos) === true ? eos : undefined
   const added = tokens.flatMap((content, id) => {
     const special = typeOf(id) === tokenTypes.control || typeOf(id) === tokenTypes.unknown
     if (content === '' || (!special && typeOf(id) !== tokenTypes.userDefined)) return []
@@ -61,17 +63,11 @@ export function tokenizerFromGguf(metadata: GgufMetadata, name = 'this GGUF file
   }
 }
 
-interface Parts {
-  readonly model: object
-  readonly normalizer: object | null
-  readonly pre_tokenizer: object | null
-  readonly decoder: object
-  /** What llama.cpp takes where the file says nothing. */
-  readonly defaults: Readonly<Record<string, number | boolean>>
-}
-type TypeOf = (id: number) => number
-
-function byteLevelBpe({ name, get, texts }: GgufTables, tokens: readonly string[], typeOf: TypeOf): Parts {
+function byteLevelBpe(
+  { name, get, texts }: GgufTables,
+  tokens: readonly string[],
+  typeOf: TypeOf,
+): KindOfTokenizer {
   const pre = String(get('pre') ?? 'default')
   const splitter = splitterNamed(pre)
   if (!splitter) {
@@ -91,7 +87,11 @@ function byteLevelBpe({ name, get, texts }: GgufTables, tokens: readonly string[
 }
 
 /** SentencePiece's BPE: the order of merges is that of the merged pieces' scores. */
-function sentencePiece({ name, get, numbers }: GgufTables, tokens: readonly string[], typeOf: TypeOf): Parts {
+function sentencePiece(
+  { name, get, numbers }: GgufTables,
+  tokens: readonly string[],
+  typeOf: TypeOf,
+): KindOfTokenizer {
   const scores = numbers('scores', tokens.length)
   if (!scores) throw missing(name, 'scores')
   const prefix = get('add_space_prefix') !== false
@@ -119,7 +119,7 @@ function piecesWithMerges(
   { name, get, texts }: GgufTables,
   tokens: readonly string[],
   typeOf: TypeOf,
-): Parts {
+): KindOfTokenizer {
   const merges = texts('merges')
   if (!merges) throw missing(name, 'merges')
   const unknown = get('unknown_token_id')
@@ -142,24 +142,15 @@ function pairOf(merge: string): [left: string, right: string] {
   return [merge.slice(0, at), merge.slice(at + 1)]
 }
 
-const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
-const decodesPieces = [
-  { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-  { type: 'ByteFallback' },
-  { type: 'Fuse' },
-]
-
-const kinds: ReadonlyMap<unknown, (tables: GgufTables, tokens: readonly string[], typeOf: TypeOf) => Parts> =
-  new Map([
-    ['gpt2', byteLevelBpe],
-    ['llama', sentencePiece],
-    ['gemma4', piecesWithMerges],
-  ])
-
-const missing = (name: string, key: string) =>
-  new ReallmError('bad-file', `${name}: it has no tokenizer.ggml.${key}`, {
-    hint: 'convert the model again',
-  })
+const kinds: ReadonlyMap<
+  unknown,
+  (tables: GgufTables, tokens: readonly string[], typeOf: TypeOf) => KindOfTokenizer
+> = new Map([
+  ['gpt2', byteLevelBpe],
+  ['llama', sentencePiece],
+  ['gemma4', piecesWithMerges],
+  ['t5', unigramFromGguf],
+])
 
 const bpe = (
   tokens: readonly string[],

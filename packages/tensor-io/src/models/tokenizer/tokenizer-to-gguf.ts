@@ -1,63 +1,31 @@
-import { ReallmError } from '../../core/errors.ts'
 import type { GgufValue } from '../../formats/gguf/values.ts'
 import { namedTemplates } from './chat-templates.ts'
 import { contentOf, endNames, type TextTokenizer } from './create-tokenizer.ts'
+import {
+  type AddedToken,
+  bytes,
+  flag,
+  refuse,
+  type Tokenizer,
+  text,
+  texts,
+  type Vocabulary,
+  whole,
+} from './gguf-parts.ts'
 import { isByteLevel, splitterOf, stepsOf, type TokenizerPart } from './pre-tokenizer.ts'
 import { type Merge, scoresOfMerges, tokenTypes } from './sentence-piece.ts'
-
-interface AddedToken {
-  readonly id: number
-  readonly content: string
-  readonly special?: boolean
-}
-
-/** The parts of `tokenizer.json` that are written. */
-interface Tokenizer {
-  readonly normalizer?: TokenizerPart | null
-  readonly pre_tokenizer?: TokenizerPart | null
-  readonly added_tokens?: readonly AddedToken[]
-  readonly model?: {
-    readonly type?: string
-    readonly vocab?: Readonly<Record<string, number>>
-    readonly merges?: readonly (string | Merge)[]
-    readonly byte_fallback?: boolean
-    readonly ignore_merges?: boolean
-    readonly dropout?: number | null
-    readonly unk_token?: string | null
-    readonly continuing_subword_prefix?: string | null
-    readonly end_of_word_suffix?: string | null
-  }
-}
-
-const text = (value: string): GgufValue => ({ type: 'string', value })
-const texts = (value: readonly string[]): GgufValue => ({ type: 'string', value })
-const flag = (value: boolean): GgufValue => ({ type: 'bool', value })
-const whole = (value: number): GgufValue => ({ type: 'uint32', value })
+import { unigramToGguf } from './unigram-to-gguf.ts'
 
 /**
  * The metadata of a GGUF file that say what a tokenizer says: byte-level BPE as `gpt2` with the name of its word splitter,
- * SentencePiece's BPE as `llama` with scores, or as `gemma4` with merges where scores cannot say the same.
+ * SentencePiece's BPE as `llama` with scores, or as `gemma4` with merges where scores cannot say the same, its Unigram as `t5`.
  *
  * @param rows of the embedding: tokens that are lacking are added as unused ones, as llama.cpp wants
  * @throws `unsupported` naming what GGUF cannot say
  */
 export function tokenizerToGguf(tokenizer: TextTokenizer, rows: number): Record<string, GgufValue> {
   const parts = tokenizer.files.tokenizer as Tokenizer
-  const model = parts.model ?? {}
-  if (model.type !== 'BPE' || !model.vocab || !model.merges) {
-    throw refuse(`a ${model.type ?? 'nameless'} tokenizer has no form in it`)
-  }
-  for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'] as const) {
-    if (model[key]) throw refuse(`it has no key for ${key}`)
-  }
-  const vocabulary = vocabularyOf(model.vocab, parts.added_tokens ?? [], rows)
-  const merges = model.merges.map((merge): Merge => {
-    const [left, right = ''] = typeof merge === 'string' ? merge.split(' ', 2) : merge
-    return [left, right]
-  })
-  const kind = isByteLevel(parts.pre_tokenizer)
-    ? byteLevel(parts, merges)
-    : sentencePiece(parts, vocabulary, merges)
+  const { vocabulary, kind } = parts.model?.type === 'Unigram' ? unigram(parts, rows) : bytePairs(parts, rows)
   return {
     ...kind,
     'tokenizer.ggml.tokens': texts(vocabulary.tokens),
@@ -67,13 +35,41 @@ export function tokenizerToGguf(tokenizer: TextTokenizer, rows: number): Record<
   }
 }
 
-interface Vocabulary {
-  readonly tokens: readonly string[]
-  readonly types: number[]
+/** Its vocabulary, and what says of what kind it is. */
+interface Kind {
+  readonly vocabulary: Vocabulary
+  readonly kind: Readonly<Record<string, GgufValue>>
+}
+
+function bytePairs(parts: Tokenizer, rows: number): Kind {
+  const model = parts.model ?? {}
+  if (model.type !== 'BPE' || !model.vocab || !model.merges) {
+    throw refuse(`a ${model.type ?? 'nameless'} tokenizer has no form in it`)
+  }
+  for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'] as const) {
+    if (model[key]) throw refuse(`it has no key for ${key}`)
+  }
+  const vocabulary = vocabularyOf(Object.entries(model.vocab), parts.added_tokens ?? [], rows)
+  const merges = model.merges.map((merge): Merge => {
+    const [left, right = ''] = typeof merge === 'string' ? merge.split(' ', 2) : merge
+    return [left, right]
+  })
+  const kind = isByteLevel(parts.pre_tokenizer)
+    ? byteLevel(parts, merges)
+    : sentencePiece(parts, vocabulary, merges)
+  return { vocabulary, kind }
+}
+
+function unigram(parts: Tokenizer, rows: number): Kind {
+  const pieces = parts.model?.vocab
+  if (!Array.isArray(pieces)) throw refuse('its Unigram has no list of pieces')
+  const ids = pieces.map(([piece], id): [string, number] => [piece, id])
+  const vocabulary = vocabularyOf(ids, parts.added_tokens ?? [], rows)
+  return { vocabulary, kind: unigramToGguf(parts, vocabulary, pieces) }
 }
 
 function vocabularyOf(
-  vocab: Readonly<Record<string, number>>,
+  vocab: readonly (readonly [token: string, id: number])[],
   added: readonly AddedToken[],
   rows: number,
 ): Vocabulary {
@@ -89,7 +85,7 @@ function vocabularyOf(
     tokens[id] = content
     types[id] = type
   }
-  for (const [token, id] of Object.entries(vocab)) {
+  for (const [token, id] of vocab) {
     if (id >= rows)
       throw refuse(`the token ${JSON.stringify(token)} has id ${id}, the embedding ${rows} rows`)
     put(token, id, tokenTypes.normal)
@@ -123,8 +119,6 @@ function byteLevel(
     'tokenizer.ggml.merges': texts(merges.map(merge => merge.join(' '))),
   }
 }
-
-const bytes = Array.from({ length: 256 }, (_, b) => `<0x${b.toString(16).toUpperCase().padStart(2, '0')}>`)
 
 /** Sets the types of bytes, and of added runs of spaces that merges make as well. */
 function sentencePiece(
@@ -271,6 +265,3 @@ function chatTemplates(given: unknown): Record<string, GgufValue> {
     ...(others.length > 0 && { 'tokenizer.chat_templates': texts(others.map(({ name }) => name)) }),
   }
 }
-
-const refuse = (what: string, hint = 'convert to safetensors instead') =>
-  new ReallmError('unsupported', `the tokenizer cannot be written to GGUF: ${what}`, { hint })
