@@ -43,10 +43,17 @@ describe.each(readmes)('$name', ({ name, snippetFolder }) => {
     for (const made of [cwd, file]) rmSync(made, { recursive: true, force: true })
     expect(`${run.stderr}${run.error ?? ''}`.includes('Error') ? run.stderr : '', run.stdout).toBe('')
     expect(run.status, run.stderr).toBe(0)
+    for (const numbers of promised(source)) expect(run.stdout).toContain(numbers)
   })
 
   test('begins with a snippet that runs, when it documents a package with code', () => {
-    if (name.includes('tiny') || name.includes('guides')) return
+    if (/tiny|guides/.test(name)) return
     expect(snippets.length).toBeGreaterThan(0)
   })
 })
+
+/** What comments behind `console.log` say is printed: lists of numbers, and numbers that go on with `…`. */
+function promised(source: string): string[] {
+  const comments = [...source.matchAll(/console\.log\(.*\) *\/\/ (.*)$/gm)].map(([, comment]) => comment)
+  return comments.flatMap(comment => comment.match(/-?\d[\d.]*(?:, -?\d[\d.]*)+|\d+\.\d+(?=…)/g) ?? [])
+}

@@ -5,21 +5,13 @@ import { basename, dirname, join } from 'node:path'
 import { defineConfig } from 'vitepress'
 import { isolation } from '../server/serve.ts'
 import { sidebar } from './sidebar.ts'
+import { originalFiles } from './theme/shared/embedded.ts'
 
 const { version } = JSON.parse(
   readFileSync(new URL('../../packages/reallm/package.json', import.meta.url), 'utf8'),
 )
 
 const original = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
-/** Of the embedded model, what the runtime reads. */
-const files = [
-  'config.json',
-  'generation_config.json',
-  'model.safetensors',
-  'tokenizer.json',
-  'tokenizer_config.json',
-]
-
 /** TensorFlow.js's WebAssembly, for the live examples that compute with it. */
 const fromTransformer = createRequire(new URL('../../packages/transformer/package.json', import.meta.url))
 const tfjsFolder = dirname(fromTransformer.resolve('@tensorflow/tfjs-backend-wasm'))
@@ -32,6 +24,8 @@ export default defineConfig({
   description: 'Compress, adapt and run language models at 2–4 bits per weight, in TypeScript',
   lang: 'en',
   cleanUrls: true,
+  // a visitor's bytes are for what was asked
+  router: { prefetchLinks: false },
   // `npm run api` writes these pages
   ignoreDeadLinks: [/^\/api\//],
   srcExclude: ['examples/**', 'test/**'],
@@ -44,13 +38,16 @@ export default defineConfig({
       { text: 'Fine-tune', link: '/finetune' },
       { text: 'Guides', link: '/guides/node', activeMatch: '/guides/' },
       { text: 'Packages', link: '/packages/reallm', activeMatch: '/packages/|/api/' },
+      { text: 'Questions', link: '/guides/faq' },
     ],
-    footer: { message: `Version ${version}. Code: Apache-2.0. The embedded model: CC0.` },
+    footer: {
+      message: `Version ${version}. Code: Apache-2.0. The embedded model: CC0.`,
+    },
     outline: [2, 3],
   },
   async buildEnd({ outDir }) {
     for (const file of tfjsWasm) await cp(file, join(outDir, 'tfjs', basename(file)))
-    for (const file of files) await cp(join(original, file), join(outDir, 'models', 'tiny', file))
+    for (const file of originalFiles) await cp(join(original, file), join(outDir, 'models', 'tiny', file))
   },
   vite: {
     // The packages' TypeScript sources: the site needs no built packages.

@@ -1,11 +1,11 @@
 // Writes docs/api/<package>.md from the sources' types and comments: `npm run api` in docs.
 import { join } from 'node:path'
 import { Application } from 'typedoc'
-import { packageNames } from '../packages/packages.ts'
+import { packageNames, weightsOnly } from '../packages/packages.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 // the umbrella last: what it re-exports belongs to the others
-const names = packageNames.filter(name => name !== 'tiny').reverse()
+const names = packageNames.filter(name => !weightsOnly.includes(name)).reverse()
 
 const app = await Application.bootstrapWithPlugins({
   entryPoints: names.map(name => join(root, 'packages', name, 'src', 'index.ts')),

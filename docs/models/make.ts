@@ -1,6 +1,6 @@
 // Compresses the embedded model at the rates that the home page shows, and measures every figure on it:
 // `npx tsx --conditions=@reallm/source docs/models/make.ts`, some minutes. What it writes is in the repository.
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { perplexity } from '@reallm/eval'
 import { builtInRegistry, compress } from '@reallm/pipeline'
@@ -28,6 +28,7 @@ for (const rate of rates) {
   await rm(to, { recursive: true, force: true })
   await compress(original, { to, bits: rate, effort, evaluate: false })
   for (const file of needless) await rm(join(to, file))
+  await listFiles(to)
   figures.push({ name, rate, ...(await measure(to)) })
   console.log(figures.at(-1))
 }
@@ -36,6 +37,15 @@ const note = `${protocol.windows} windows of ${protocol.ctx} tokens kept from tr
 const report = { parameters, protocol: note, effort, backend, figures }
 await writeFile(join(models, 'figures.json'), `${JSON.stringify(report, null, 2)}\n`)
 await source.close()
+
+/** Writes into an artifact's index what small files are left beside it, so that pages ask for no others. */
+async function listFiles(folder: string) {
+  const path = join(folder, 'model.safetensors.index.json')
+  const index = JSON.parse(await readFile(path, 'utf8'))
+  const isListed = (file: string) => !/\.safetensors(\.index\.json)?$/.test(file)
+  index.metadata.files = (await readdir(folder)).filter(isListed).sort()
+  await writeFile(path, `${JSON.stringify(index, null, 2)}\n`)
+}
 
 /** Size on disk, perplexity on held-out text, and how far predictions are from the original's. */
 async function measure(folder: string) {

@@ -3,12 +3,15 @@ import { join } from 'node:path'
 
 const folder = join(import.meta.dirname, '..', '..', 'packages')
 const order =
-  'reallm pipeline tensor-io vq lowrank autoencoder finetune eval transformer runtime serve kernels tiny'
+  'reallm pipeline tensor-io vq lowrank autoencoder finetune eval transformer runtime serve kernels smollm2 tiny'
 
 /** Folders of the published packages, in reading order. */
 export const packageNames = readdirSync(folder)
   .filter(name => existsSync(join(folder, name, 'README.md')))
   .sort((a, b) => order.split(' ').indexOf(a) - order.split(' ').indexOf(b))
+
+/** Packages that hold weights and no code. */
+export const weightsOnly: readonly string[] = ['smollm2', 'tiny']
 
 export const npmName = (name: string): string => (name === 'reallm' ? name : `@reallm/${name}`)
 
@@ -24,9 +27,8 @@ export function pageOf(name: string): string {
     .replaceAll(/\]\(\.\.\/\.\.\/docs\/([\w/-]+)\.md(#[\w-]+)?\)/g, '](/$1$2)')
     .replaceAll(/\[([^\]]+)\]\((?!https?:|\/|#)[^)]*\)/g, '$1')
   const live = liveNames.includes(name) ? `\n## Try it\n\n<LiveExample name="${name}" />\n` : ''
-  const api =
-    name === 'tiny'
-      ? ''
-      : `\n## API reference\n\n[Every export of ${npmName(name)}](/api/${name}), from its source.\n`
+  const api = weightsOnly.includes(name)
+    ? ''
+    : `\n## API reference\n\n[Every export of ${npmName(name)}](/api/${name}), from its source.\n`
   return readme.replace(/\n## |$/, heading => `${live}${heading}`) + api
 }

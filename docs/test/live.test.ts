@@ -3,14 +3,16 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { executable } from '../.vitepress/theme/live/executable.ts'
 import { formatted } from '../.vitepress/theme/live/format.ts'
-import { packageNames } from '../packages/packages.ts'
+import { packageNames, weightsOnly } from '../packages/packages.ts'
 
 /** The examples of the packages' pages, run here instead of in a Worker. */
 const folder = join(import.meta.dirname, '..', 'live')
 const names = readdirSync(folder).map(file => file.replace('.js', ''))
 
 test('every package with code that runs in pages has one', () => {
-  expect(names.sort()).toEqual(packageNames.filter(name => name !== 'tiny' && name !== 'serve').sort())
+  expect(names.sort()).toEqual(
+    packageNames.filter(name => name !== 'serve' && !weightsOnly.includes(name)).sort(),
+  )
 })
 
 const load = (name: string) => {

@@ -6,7 +6,6 @@ import { openModel, writeSafetensors } from '@reallm/tensor-io'
 import { unzipSync } from 'fflate'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import figures from '../public/models/figures.json' with { type: 'json' }
 import { chromiumPath, openSite, type TestedSite } from './site.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
@@ -47,39 +46,9 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     return page
   }
 
-  /** The text of the home page's compressed model, when it has ended. */
-  const written = async (page: Page): Promise<string> =>
-    (await page.locator('[data-test=chosen] [data-state=written]').textContent())!
-
-  test.each([true, false])('home: the embedded model writes (isolated: %s)', async isolated => {
-    const page = await open('/', { isolated })
-    await page.locator('[data-test=chosen] [data-test=text]').waitFor()
-    await eventually(() => page.locator('[data-test=chosen] [data-test=text]').textContent()).toMatch(
-      /^The ship.+/,
-    )
-    expect(await page.evaluate('crossOriginIsolated')).toBe(isolated)
-    expect((await written(page)).length).toBeGreaterThan(60)
-    const note = await page.locator('[data-test=chosen] .note').textContent()
-    expect(note).toMatch(isolated ? /[1-4] threads?,/ : /1 thread,/)
-  })
-
-  test('home: the slider, by keyboard, shows size, perplexity and text of each rate', async () => {
-    const page = await open('/')
-    const three = await written(page)
-    await page.getByRole('slider').focus()
-    await page.keyboard.press('Home')
-    const [two] = figures.figures
-    expect(await page.locator('[data-test=perplexity]').textContent()).toBe(two.perplexity.toFixed(2))
-    await eventually(() => page.locator('[data-test=size]').textContent()).toBe(
-      `${(two.bytes / 1000).toFixed(0)} kB`,
-    )
-    await eventually(() => written(page)).not.toBe(three)
-    await page.locator('[data-test=original] [data-state=written]').waitFor()
-  })
-
   test('compress: a matrix is encoded, drawn and measured; more bits, less error', async () => {
     const page = await open('/compress')
-    await page.getByRole('button', { name: 'Take the embedded model' }).click()
+    // the embedded model is there at once
     const number = async (what: string) =>
       Number.parseFloat((await page.locator(`[data-test=${what}]`).textContent())!)
     await page.locator('[data-test=error]').waitFor()
@@ -122,6 +91,10 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     const files = await oneBlock(folder)
     const page = await open('/compress')
     await page.locator('input[type=file]').setInputFiles(files)
+    await page
+      .locator('[data-test=estimate]')
+      .getByText(/About \d+ s/)
+      .waitFor()
     await page.getByRole('button', { name: 'Compress the whole model' }).click()
     const report = page.locator('[data-test=report]')
     await report.waitFor({ timeout: 240_000 })
@@ -150,9 +123,8 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     await page.getByRole('button', { name: 'Keep in this browser' }).click({ timeout: 240_000 })
     await page.getByText('Kept in this browser as').waitFor()
     await page.reload()
-    await page.locator('input[type=file]').setInputFiles(files)
     await page.locator('.kept').getByRole('button', { name: 'Let it write' }).click()
-    await eventually(() => text.textContent()).toMatch(/^The ship.{20}/s)
+    await eventually(() => page.locator('[data-test=kept-text]').textContent()).toMatch(/^The ship.{20}/s)
   })
 
   test('every page: less than 300 kB of JavaScript before a model is loaded', async () => {
@@ -173,10 +145,7 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
   test('on a phone nothing is wider than the screen', async () => {
     for (const path of ['/', '/compress']) {
       const page = await open(path, { width: 360 })
-      if (path === '/compress') {
-        await page.getByRole('button', { name: 'Take the embedded model' }).click()
-        await page.locator('[data-test=figures]').waitFor()
-      }
+      if (path === '/compress') await page.locator('[data-test=figures]').waitFor()
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
     }
   })

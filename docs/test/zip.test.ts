@@ -1,6 +1,6 @@
 import { unzipSync } from 'fflate'
 import { expect, test } from 'vitest'
-import { zip } from '../.vitepress/theme/compress/zip.ts'
+import { zip } from '../.vitepress/theme/shared/zip.ts'
 
 test('a zip archive holds the files as they are, and is the same for the same files', async () => {
   const files = new Map([

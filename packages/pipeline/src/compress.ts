@@ -8,6 +8,7 @@ import { evaluate } from './evaluate/evaluate.ts'
 import { isUnchanged } from './open/is-unchanged.ts'
 import { startClock } from './output/clock.ts'
 import { openDestination } from './output/destination.ts'
+import { originOf } from './output/origin.ts'
 import { publishModel } from './output/publish-model.ts'
 import { readReport } from './output/read-report.ts'
 import type { CompressReport } from './output/report.ts'
@@ -107,7 +108,8 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
         written,
         evaluation,
       })
-      await publishModel(written, target.name, { ...report, ...clock() }, destination, run)
+      const origin = await originOf(model.weights.files)
+      await publishModel(written, target.name, { ...report, ...clock() }, origin, destination, run)
     }
     await checkpoint.remove()
     return readReport(destination.place)

@@ -18,6 +18,8 @@ export interface Io {
   readonly signal: AbortSignal
   /** Set by --verbose: errors come with their stacks. */
   verbose: boolean
+  /** Set by --quiet: no progress. */
+  quiet?: boolean | undefined
 }
 
 /** Prints a result: as one JSON value with `--json`, else as text. */
@@ -49,6 +51,7 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
         io.err(`warning: ${event.message}\n`)
         return
       }
+      if (io.quiet) return
       const now = Date.now()
       if (now - last < (io.isTty ? 100 : 10_000) && event.done < event.total) return
       if (!io.isTty && now - last < 2000) return

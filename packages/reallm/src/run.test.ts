@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -74,7 +75,7 @@ async function altered(name: string, change: (values: Float32Array) => void): Pr
 
 describe('help', () => {
   const commands =
-    'inspect convert tokenize eval plan compress finetune generate chat serve pack worker status recipes doctor bench'.split(
+    'inspect convert tokenize eval plan compress finetune generate chat serve pack worker status recipes doctor bench completion'.split(
       ' ',
     )
 
@@ -107,6 +108,35 @@ describe('help', () => {
     const { code, err } = await reallm(['help', 'compres'])
     expect(code).toBe(2)
     expect(err).toMatch(/unknown command 'compres'\n\(Did you mean compress/)
+  })
+
+  test('a missing argument is said before missing options', async () => {
+    for (const command of ['compress', 'generate', 'finetune', 'pack', 'convert']) {
+      const { code, err } = await reallm([command])
+      expect(code).toBe(2)
+      expect(err).toMatch(/^error: missing required argument '(model|artifact)'\n/)
+    }
+    expect((await reallm(['compress', golden])).err).toMatch(/^error: required option '-o, --output/)
+  })
+
+  test('completion names commands and options', async () => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      const { code, out } = await reallm(['completion', shell])
+      expect(code).toBe(0)
+      for (const word of ['finetune', 'target-size', 'completion']) expect(out).toContain(word)
+    }
+    const { out } = await reallm(['completion', 'bash'])
+    const script = `${out}COMP_WORDS=(reallm comp); COMP_CWORD=1; _reallm; echo "\${COMPREPLY[@]}"`
+    expect(execFileSync('bash', ['-c', script], { encoding: 'utf8' })).toBe('compare compress completion\n')
+  })
+
+  test('--quiet leaves out progress', async () => {
+    const out = join(folder, 'quiet')
+    expect(await reallm(['convert', golden, '-o', out, '--quiet', '--json'])).toMatchObject({
+      code: 0,
+      err: '',
+    })
+    await rm(out, { recursive: true })
   })
 
   test.each(['-v', '--version', '-V'])('%s prints the version and nothing else', async flag => {

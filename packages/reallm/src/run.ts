@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { benchCommand } from './commands/bench.ts'
 import { chatCommand } from './commands/chat.ts'
 import { compareCommand } from './commands/compare.ts'
+import { completionCommand } from './commands/completion.ts'
 import { compressCommand } from './commands/compress.ts'
 import { convertCommand } from './commands/convert.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -63,26 +64,45 @@ Examples:
  * Never throws.
  */
 export async function run(args: readonly string[], io: Io): Promise<number> {
-  const program = new Command('reallm')
-    .description('Compress, adapt and run language models at 2–4 bits per weight.')
-    .version(version, '-v, --version')
-    .option('--verbose', 'errors with their stacks')
-    .addHelpText('after', examples)
-  for (const create of commands) program.addCommand(create(io))
-  for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err })
-    if (command !== program) command.option('--verbose', 'errors with their stacks')
-    command.showHelpAfterError(
-      `(reallm ${command === program ? '' : `${command.name()} `}--help shows examples)`,
-    )
-  }
+  const program = createProgram(io)
   io.verbose = args.includes('--verbose')
+  io.quiet = args.includes('--quiet')
   try {
     await program.parseAsync(withAliases(args, program), { from: 'user' })
     return 0
   } catch (error) {
     return report(error, io)
   }
+}
+
+/** All commands, not run yet. */
+export function createProgram(io: Io): Command {
+  const program = new Command('reallm')
+    .description('Compress, adapt and run language models at 2–4 bits per weight.')
+    .version(version, '-v, --version')
+    .option('--verbose', 'errors with their stacks')
+    .addHelpText('after', examples)
+  for (const create of commands) program.addCommand(create(io))
+  program.addCommand(completionCommand(io, program))
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      ...{ writeOut: io.out, writeErr: io.err },
+      outputError: (text, write) =>
+        write(/required option/.test(text) ? (missingArgument(command) ?? text) : text),
+    })
+    if (command !== program)
+      command.option('--quiet', 'no progress').option('--verbose', 'errors with their stacks')
+    command.showHelpAfterError(
+      `(reallm ${command === program ? '' : `${command.name()} `}--help shows examples)`,
+    )
+  }
+  return program
+}
+
+/** What is missing is said before options that are missing too; undefined where no argument is. */
+function missingArgument(command: Command): string | undefined {
+  const missing = command.registeredArguments[command.args.length]
+  return missing?.required ? `error: missing required argument '${missing.name()}'\n` : undefined
 }
 
 /** `-V` as in earlier versions; help on an unknown topic says that there is no such command. */

@@ -1,17 +1,19 @@
 import type { CompressReport } from '@reallm/pipeline'
 import { load, type Model } from '@reallm/runtime'
 import { type Matrix, type ModelFiles, type ProgressEvent, usePageFiles } from '@reallm/tensor-io'
+import { zip } from '../shared/zip.ts'
 import { type CallContext, serveWorker } from '../worker/serve.ts'
 import { type CodecChoice, codecChoices } from './codecs.ts'
 import { forget, keep, keptFiles, listKept } from './kept.ts'
-import { describeSource, type MatrixInfo, openSource, readMatrix } from './source.ts'
-import { zip } from './zip.ts'
+import { describeSource, type MatrixInfo, type OpenedModel, openSource, readMatrix } from './source.ts'
 
 /** Where the artifact lies in this Worker's memory. */
 const folder = 'out'
 const inMemory = usePageFiles()
 
 let source: ModelFiles | undefined
+/** Models are opened one after the other. */
+let opening: Promise<void> = Promise.resolve()
 let model: Model | undefined
 let read: { readonly name: string; readonly w: Matrix } | undefined
 
@@ -21,12 +23,19 @@ async function matrixOf(info: MatrixInfo, signal: AbortSignal): Promise<Matrix> 
 }
 
 const methods = {
-  /** Opens dropped files or a model behind a URL. */
-  async open({ from, name }: { from: readonly File[] | string; name: string }) {
-    await source?.close()
-    read = undefined
-    source = await openSource(from)
-    return describeSource(source, name)
+  /** Opens dropped files or the embedded model behind a URL. */
+  open({ from, name }: { from: readonly File[] | string; name: string }): Promise<OpenedModel> {
+    const next = opening.then(async () => {
+      await source?.close()
+      read = undefined
+      source = await openSource(from)
+      return describeSource(source, name)
+    })
+    opening = next.then(
+      () => {},
+      () => {},
+    )
+    return next
   },
 
   /** Encodes one matrix at one rate. */

@@ -7,7 +7,8 @@ import {
   ReallmError,
   throwIfAborted,
 } from '@reallm/tensor-io'
-import { modelFilesAmong } from './dropped.ts'
+import { modelFilesAmong } from '../shared/dropped.ts'
+import { originalFiles } from '../shared/embedded.ts'
 
 /** A matrix that can be chosen. */
 export interface MatrixInfo {
@@ -21,6 +22,7 @@ export interface OpenedModel {
   readonly name: string
   readonly bytes: number
   readonly matrices: readonly MatrixInfo[]
+  readonly weights: number
   /** Why it cannot be compressed as a whole, if so. */
   readonly obstacle?: string
 }
@@ -30,9 +32,9 @@ const largestModel = 6e8
 /** Weights of one matrix that are encoded while somebody waits. */
 const largestMatrix = 1 << 18
 
-/** Opens dropped files, or a model behind a URL. */
+/** Opens dropped files, or the embedded model behind a URL. */
 export async function openSource(from: readonly File[] | string): Promise<ModelFiles> {
-  if (typeof from === 'string') return openModel(from)
+  if (typeof from === 'string') return openModel(from, { files: originalFiles })
   const files = await modelFilesAmong(from)
   const named = files.map(file => ({ name: file.name, source: blobSource(file.name, file) }))
   const opened = await openFiles(named)
@@ -57,7 +59,7 @@ export function describeSource(files: ModelFiles, name: string): OpenedModel {
     })
   }
   const obstacle = obstacleTo(files, weights)
-  return { name, bytes: files.bytes, matrices, ...(obstacle && { obstacle }) }
+  return { name, bytes: files.bytes, matrices, weights, ...(obstacle && { obstacle }) }
 }
 
 function obstacleTo(files: ModelFiles, weights: number): string | undefined {

@@ -21,14 +21,14 @@ let model: Model | undefined
 const methods = {
   /** Loads the model behind a URL, in place of an earlier one. Events: progress in bytes. */
   async load(
-    { url, threads }: { url: string; threads: number },
+    { url, files, threads }: { url: string; files?: readonly string[] | undefined; threads: number },
     { emit, signal }: CallContext,
   ): Promise<Loaded> {
     model?.dispose()
     model = undefined
     const started = performance.now()
     const onProgress = (event: ProgressEvent) => signal.aborted || emit(event)
-    const next = await load(url, { threads, signal, onProgress } satisfies LoadOptions)
+    const next = await load(url, { files, threads, signal, onProgress } satisfies LoadOptions)
     if (signal.aborted) {
       next.dispose()
       throwIfAborted(signal)
@@ -37,17 +37,12 @@ const methods = {
     return { seconds: (performance.now() - started) / 1000, threads: model.threads, kernels: model.kernels }
   },
 
-  /** Goes on with a prompt. Events: pieces of text. */
+  /** Goes on with a prompt, always by the likeliest token. Events: pieces of text. */
   async write(
-    {
-      prompt,
-      maxTokens,
-      temperature,
-      seed,
-    }: { prompt: string; maxTokens: number; temperature: number; seed: number },
+    { prompt, maxTokens }: { prompt: string; maxTokens: number },
     { emit, signal }: CallContext,
   ): Promise<Written> {
-    const generation = model!.generate(prompt, { maxTokens, temperature, seed, topP: 0.95, signal })
+    const generation = model!.generate(prompt, { maxTokens, temperature: 0, signal })
     for await (const piece of generation) emit(piece)
     const { report } = generation
     const tokens = report.tokens.length

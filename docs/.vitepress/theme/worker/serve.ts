@@ -1,8 +1,6 @@
 import { expose } from 'comlink'
 import './transfers.ts'
 
-export { transfer } from 'comlink'
-
 /** What a call is given beside its argument. */
 export interface CallContext {
   /** Sends a note to who called; all of them arrive before the result. */

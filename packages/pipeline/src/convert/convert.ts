@@ -36,12 +36,18 @@ export interface Converted {
  * written is opened again and compared with the model before it appears: configuration, tokenizer, chat template, and the
  * first and last row of every tensor.
  *
- * @throws `bad-option` for an output that is or holds an input, or that reallm did not write; `io` when it cannot be written
+ * @throws `bad-option` for a name whose ending is that of another format, and for an output that is or holds an input, or that reallm did not write; `io` when it cannot be written
  * @throws `unsupported` naming what the format cannot hold; `numeric` naming a weight that the dtype cannot
  */
 export async function convertModel(model: ModelWeights, options: ConvertOptions): Promise<Converted> {
   const { to } = options
-  const format = options.format ?? (to.endsWith('.gguf') ? 'gguf' : 'safetensors')
+  const ending = /\.(gguf|safetensors)$/.exec(to)?.[1]
+  const format = options.format ?? (ending === 'gguf' ? 'gguf' : 'safetensors')
+  if (ending !== undefined && ending !== format) {
+    throw new ReallmError('bad-option', `${to}: the format is ${format}, the ending says ${ending}`, {
+      hint: 'leave out --format, or name the output accordingly',
+    })
+  }
   const dtype = options.dtype ?? (format === 'gguf' ? 'f16' : 'bf16')
   const write = writerOf(format, dtype)
   const isFile = to.endsWith(`.${format}`)

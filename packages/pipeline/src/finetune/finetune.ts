@@ -7,7 +7,7 @@ import {
   type TunedAdapter,
 } from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
-import { type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
+import { counted, type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
 import {
   type BackendName,
   type ModelWeights,
@@ -19,6 +19,7 @@ import {
 import { basename, createHash, entryAt, join, readFile, rm } from '#platform'
 import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import { openDestination } from '../output/destination.ts'
+import { frontMatter, type Origin, originOf } from '../output/origin.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 
 export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha' | 'rsLora' | 'dora'> {
@@ -44,6 +45,7 @@ export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha
   readonly teacher?: string | undefined
   /** Bits of each entry of the factors in the artifact that is written: 1 to 8, or 16. Default 8. */
   readonly factorBits?: number | undefined
+  /** Highest learning rate; default 3e-3, with a teacher 1e-3. */
   readonly learningRate?: number | undefined
   readonly seed?: number | undefined
   /** Go on with an unfinished run to the same directory. */
@@ -117,6 +119,8 @@ async function tune(
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({
       ...settings,
+      // a text shows after few steps; large ones lose what the original teaches
+      learningRate: settings.learningRate ?? (teacher ? 1e-3 : 3e-3),
       model,
       ...(isArtifact && { replace: { registry, store: factorStore } }),
       // what compression lost is more than low-rank parts can hold; PEFT's layout has no place for the rest
@@ -170,13 +174,33 @@ async function save(
 ): Promise<void> {
   const report: TuneReport = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
   if (model.files.kind === 'artifact') {
-    const card = `# ${title}\n\n\`${model.files.spec}\`, fine-tuned on \`${report.data}\`.\n`
+    const card = tunedCard(title, await originOf(model.files), report, options)
     const { factorBits: bits = 8 } = options
     await saveTuned(folder, result.tuned, { model, store: factorStore, bits, report, card })
   } else {
     await writeFileAtomic(join(folder, REPORT), `${JSON.stringify(report, null, 2)}\n`)
   }
   await result.adapter?.save(folder)
+}
+
+function tunedCard(title: string, origin: Origin, report: TuneReport, options: TuneOptions): string {
+  const { before, after, steps, data } = report
+  const loss = options.teacher === undefined ? 'Loss' : 'KL divergence to the original'
+  const gain =
+    before === undefined || after === undefined
+      ? ''
+      : ` ${loss} on the part kept from training: ${before.toFixed(4)} → ${after.toFixed(4)} nats per token.`
+  return `${frontMatter(origin, ['fine-tuned'])}
+
+# ${title}
+
+\`${origin.base}\`, fine-tuned on \`${data}\` in ${counted(steps, 'step')}: low-rank parts of rank ${options.rank ?? 8}, stored in
+${options.factorBits ?? 8} bits an entry.${gain}
+
+\`\`\`sh
+npx reallm generate . -p "Once upon a time"
+\`\`\`
+`
 }
 
 /** What a fine-tuning run came to, in plain numbers. */

@@ -1,10 +1,11 @@
+import { frontMatter, type Origin } from './origin.ts'
 import type { CompressReport } from './report.ts'
 
 /**
  * The artifact's README.md: what it is, what was measured, how to run it. Holds nothing that differs between two
  * runs with the same seed (times and memory are in the report).
  */
-export function modelCard(report: CompressReport, name: string): string {
+export function modelCard(report: CompressReport, origin: Origin, name: string): string {
   const { size, quality } = report
   const mb = (bytes: number) => (bytes / 1e6).toFixed(2)
   const rows = quality && [
@@ -15,14 +16,11 @@ export function modelCard(report: CompressReport, name: string): string {
     ['KL divergence to the original, nats per token', '0', quality.compressed.kl.toFixed(4)],
     ['same most likely token', '100 %', `${(100 * quality.compressed.top1).toFixed(1)} %`],
   ]
-  return `---
-library_name: reallm
-tags: [reallm, compressed]
----
+  return `${frontMatter(origin, ['compressed'])}
 
 # ${name}, ${size.bitsPerWeight.toFixed(2)} bits per weight
 
-\`${report.model}\` compressed with the recipe \`${report.recipe}\` (seed ${report.seed}) to ${mb(size.bytes)} MB:
+\`${origin.base}\` compressed with the recipe \`${report.recipe}\` (seed ${report.seed}) to ${mb(size.bytes)} MB:
 ${size.bitsPerWeight.toFixed(3)} bits for each of ${size.parameters.toLocaleString('en')} weights, with embeddings,
 norms and file headers counted.
 

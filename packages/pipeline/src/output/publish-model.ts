@@ -2,6 +2,7 @@ import { writeFileAtomic } from '@reallm/tensor-io'
 import { basename, join } from '#platform'
 import type { Destination } from './destination.ts'
 import { modelCard } from './model-card.ts'
+import type { Origin } from './origin.ts'
 import type { CompressReport } from './report.ts'
 import { reportFiles } from './report-files.ts'
 import { reportHtml } from './report-html.ts'
@@ -13,6 +14,7 @@ export async function publishModel(
   { folder }: UnpublishedModel,
   target: TargetName,
   report: CompressReport,
+  origin: Origin,
   destination: Destination,
   run: string,
 ): Promise<void> {
@@ -20,7 +22,7 @@ export async function publishModel(
   await writeFileAtomic(join(folder, json), `${JSON.stringify(report, null, 2)}\n`)
   await writeFileAtomic(join(folder, html), reportHtml(report))
   if (target === 'reallm') {
-    await writeFileAtomic(join(folder, 'README.md'), modelCard(report, basename(destination.place)))
+    await writeFileAtomic(join(folder, 'README.md'), modelCard(report, origin, basename(destination.place)))
   }
   await destination.publish(folder, run)
 }

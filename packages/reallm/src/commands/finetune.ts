@@ -57,7 +57,11 @@ export const finetuneCommand = (io: Io): Command =>
       parseWhole(1),
     )
     .option('--dora', "train each row's magnitude apart from its direction")
-    .option('--learning-rate <number>', 'highest learning rate (default 0.001)', parseNumber(0, 1))
+    .option(
+      '--learning-rate <number>',
+      'highest learning rate (default 0.003, with --kd 0.001)',
+      parseNumber(0, 1),
+    )
     .option('--seed <number>', 'same seed and input, same result', parseWhole(0), 0)
     .option('--resume', 'continue a run that was stopped or killed')
     .option('--force', 'replace what an earlier run wrote to the output')

@@ -3,8 +3,11 @@ import { ReallmError } from '@reallm/tensor-io'
 /** Largest content of an archive that a page unpacks. */
 const largestArchive = 2e9
 
-const isModelFile = (name: string): boolean => /\.(safetensors|gguf|json|model|jinja|txt)$/i.test(name)
-const isWeights = (name: string): boolean => /\.(safetensors|gguf)$/i.test(name)
+const isModelFile = (name: string): boolean =>
+  /\.(safetensors|gguf|json|model|jinja|txt)$|-part-\d+-of-\d+\.bin$/i.test(name)
+/** An index stands for weights that lie in parts. */
+const isWeights = (name: string): boolean =>
+  /\.(safetensors|gguf)$|^model\.safetensors\.index\.json$/i.test(name)
 
 /** The files of what was dropped: files, and those at the top of folders. */
 export async function droppedFiles(items: DataTransferItemList): Promise<File[]> {
