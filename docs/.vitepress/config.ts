@@ -12,6 +12,10 @@ const { version } = JSON.parse(
 )
 
 const original = join(import.meta.dirname, '..', '..', 'packages', 'tiny', 'model')
+const real = join(import.meta.dirname, '..', '..', 'packages', 'smollm2', 'model')
+/** Of the real model, what nobody reads in a page. */
+const needless = /^README\.md$|\.html$/
+
 /** TensorFlow.js's WebAssembly, for the live examples that compute with it. */
 const fromTransformer = createRequire(new URL('../../packages/transformer/package.json', import.meta.url))
 const tfjsFolder = dirname(fromTransformer.resolve('@tensorflow/tfjs-backend-wasm'))
@@ -41,13 +45,17 @@ export default defineConfig({
       { text: 'Questions', link: '/guides/faq' },
     ],
     footer: {
-      message: `Version ${version}. Code: Apache-2.0. The embedded model: CC0.`,
+      message: `Version ${version}. Code: Apache-2.0. The embedded model: CC0. SmolLM2: Apache-2.0, by Hugging Face.`,
     },
     outline: [2, 3],
   },
   async buildEnd({ outDir }) {
     for (const file of tfjsWasm) await cp(file, join(outDir, 'tfjs', basename(file)))
     for (const file of originalFiles) await cp(join(original, file), join(outDir, 'models', 'tiny', file))
+    await cp(real, join(outDir, 'models', 'smollm2'), {
+      recursive: true,
+      filter: source => !needless.test(basename(source)),
+    })
   },
   vite: {
     // The packages' TypeScript sources: the site needs no built packages.

@@ -65,6 +65,37 @@ describe.skipIf(!chromiumPath)('the home page in Chromium', () => {
     console.info(`until the first words: ${requests.length} requests, ${bytesOf(requests)} bytes`)
   })
 
+  test('the real model comes on a click, answers, and is kept', async () => {
+    const { page, requests } = await open()
+    const ask = async () => {
+      await page.getByRole('textbox', { name: 'Ask it' }).fill('What is the capital of France?')
+      await page.getByRole('button', { name: 'Send' }).click()
+      await page.locator('[data-test=turns] [data-state=written]').waitFor()
+      expect(await page.locator('.turns .answer').textContent()).toContain('Paris')
+      expect(await page.locator('.turns .note').textContent()).toMatch(/\d+ tokens, \d+ a second/)
+    }
+    await tab(page, 'Chat')
+    await page.getByText('SmolLM2-135M-Instruct').first().waitFor()
+    expect(requests.filter(({ path }) => path.includes('smollm2'))).toEqual([])
+    await page.getByRole('button', { name: /Load it \(\d+\.\d MB, kept/ }).click()
+    await page.locator('[data-test=loaded]').waitFor()
+    console.info(`first visit: ${await page.locator('[data-test=loaded]').textContent()}`)
+    await ask()
+    expect(requests.filter(({ status }) => status >= 400)).toEqual([])
+    const weights = () => requests.filter(({ path }) => path.includes('smollm2/model-part'))
+    console.info(`until the real model answers: ${requests.length} requests, ${bytesOf(requests)} bytes`)
+    expect(bytesOf(weights())).toBeGreaterThan(4e7)
+
+    requests.length = 0
+    await page.reload()
+    await tab(page, 'Chat')
+    await page.getByRole('button', { name: 'Start it: it is kept in this browser' }).click()
+    await page.locator('[data-test=loaded]').waitFor()
+    console.info(`second visit: ${await page.locator('[data-test=loaded]').textContent()}`)
+    expect(bytesOf(weights())).toBeLessThan(1000)
+    await ask()
+  })
+
   test('fewer bits: the slider, by keyboard, shows size, perplexity and text of each rate', async () => {
     const { page, requests } = await open()
     const chosen = page.locator('[data-test=chosen]')

@@ -14,6 +14,7 @@ const paths = [
   '/guides/cli',
   '/guides/faq',
   '/research/autoencoder',
+  '/packages/smollm2',
 ]
 
 /** Texts whose contrast with what lies behind them is below WCAG's AA; code in colours is left out. */

@@ -1,10 +1,12 @@
 import { cliReference } from './cli-reference.ts'
 import { familiesTable } from './families-table.ts'
 import { ggufMargins } from './gguf-files.ts'
+import { modelsTable } from './models-table.ts'
 
 /** Tables that are made of the code itself, by their names in pages. */
 export const tables: Readonly<Record<string, () => string>> = {
   cli: cliReference,
   families: familiesTable,
   'gguf-margins': ggufMargins,
+  models: modelsTable,
 }
