@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type DestinationOptions, openDestination } from './destination.ts'
 
@@ -22,7 +22,10 @@ async function write(
   const output = await openDestination(to, { inputs: {}, ...options })
   const staged = join(output.work, 'artifact')
   await mkdir(staged, { recursive: true })
-  for (const [name, contents] of Object.entries(files)) await writeFile(join(staged, name), contents)
+  for (const [name, contents] of Object.entries(files)) {
+    await mkdir(dirname(join(staged, name)), { recursive: true })
+    await writeFile(join(staged, name), contents)
+  }
   await output.publish(staged, run)
   await rm(output.work, { recursive: true })
   return output
@@ -45,6 +48,22 @@ test('--force replaces what an earlier run wrote, old shards and indices include
   await write(at('out'), { 'model.safetensors': 'c', 'config.json': 'new' }, { force: true })
   expect(await visible('out')).toEqual(['config.json', 'model.safetensors'])
   expect(await text('out', 'config.json')).toBe('new')
+})
+
+test('files in a folder of the output come too, also into a directory that is there, and are replaced by --force', async () => {
+  await mkdir(at('out'))
+  await write(at('out'), { 'config.json': 'old', 'onnx/model.onnx': 'a', 'onnx/model.onnx_data': 'b' })
+  expect(await visible('out', 'onnx')).toEqual(['model.onnx', 'model.onnx_data'])
+  await expect(write(at('out'), {})).rejects.toThrow(/is not empty/)
+  await write(at('out'), { 'config.json': 'new', 'onnx/model.onnx': 'c' }, { force: true })
+  expect(await visible('out', 'onnx')).toEqual(['model.onnx'])
+  expect(await text('out', 'onnx', 'model.onnx')).toBe('c')
+  await write(at('out'), { 'config.json': 'newest' }, { force: true })
+  expect(await visible('out')).toEqual(['config.json'])
+  await write(at('out'), { 'onnx/model.onnx': 'c' }, { force: true })
+  await writeFile(at('out', 'onnx', 'mine'), 'kept')
+  await expect(write(at('out'), {}, { force: true })).rejects.toThrow(/did not write: onnx\/mine/)
+  expect(await text('out', 'onnx', 'model.onnx')).toBe('c')
 })
 
 test('--force refuses files that reallm did not write, or that changed since, by name, and keeps everything', async () => {

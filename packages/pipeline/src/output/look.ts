@@ -2,7 +2,7 @@ import { ReallmError } from '@reallm/tensor-io'
 import { basename, dirname, type Entry, entryAt, join, readdir, realPlace } from '#platform'
 import { isUnchanged, type Marker, readMarker } from './marker.ts'
 import { nearestFolder, placeError, probe } from './probe.ts'
-import { isVisible, type Landing } from './publish.ts'
+import { type Landing, pathsIn } from './publish.ts'
 
 /** A place as it is found. */
 export interface Place extends Landing {
@@ -73,8 +73,7 @@ export async function refuseOthers(
   replace: (marker: Marker) => boolean,
 ): Promise<{ marker: Marker; isTaken: boolean }> {
   const marker = await readMarker(path)
-  const there = await namesIn(folder)
-  const taken = there.filter(name => (names ? names.includes(name) : isVisible(name)))
+  const taken = names ? (await namesIn(folder)).filter(name => names.includes(name)) : await filesIn(folder)
   if (taken.length === 0) return { marker, isTaken: false }
   if (!replace(marker)) throw notFree(names ? join(folder, taken[0]) : place, names !== undefined)
   const others: string[] = []
@@ -98,6 +97,8 @@ export const notFree = (place: string, isFile: boolean): ReallmError =>
   new ReallmError('bad-option', `${place} ${isFile ? 'is there already' : 'is not empty'}`, {
     hint: 'choose another output, or replace what an earlier run wrote with --force',
   })
+
+const filesIn = async (folder: string): Promise<string[]> => ((await entryAt(folder)) ? pathsIn(folder) : [])
 
 async function namesIn(folder: string): Promise<string[]> {
   return (await entryAt(folder)) ? readdir(folder) : []

@@ -1,4 +1,4 @@
-import { entryAt, join, mkdir, readdir, rename, rm } from '#platform'
+import { dirname, entryAt, join, mkdir, readdir, rename, rm } from '#platform'
 import { describeFile, readMarker, type WrittenFile, writeMarker } from './marker.ts'
 
 /** Where files go, and where it is noted which of them are ours. */
@@ -34,32 +34,52 @@ export async function finishMove({ folder, marker, work }: Landing): Promise<voi
   const [fresh, old] = [new Set(moving.files), Object.keys(found.files)]
   if (await entryAt(join(staged, HEAD))) await rm(join(folder, HEAD), { force: true })
   for (const name of headLast(moving.files)) await moveIfThere(join(staged, name), join(folder, name))
-  for (const name of old) if (!fresh.has(name)) await rm(join(folder, name), { force: true })
+  for (const name of old) {
+    if (fresh.has(name)) continue
+    await rm(join(folder, name), { force: true })
+    if (name.includes('/')) await removeEmpty(dirname(join(folder, name)))
+  }
   const files = Object.fromEntries(moving.files.map(name => [name, found.files[name]]))
   await writeMarker(marker, { ...found, files })
   await rm(staged, { recursive: true, force: true })
 }
 
-/** What a marker says of all files of a directory. */
+/** What a marker says of all files of a directory, by their paths in it. */
 export async function describeFolder(folder: string): Promise<Record<string, WrittenFile>> {
   const files: Record<string, WrittenFile> = {}
-  for (const name of (await readdir(folder)).filter(isVisible).sort()) {
-    const file = await describeFile(join(folder, name))
-    if (file) files[name] = file
+  for (const path of await pathsIn(folder)) {
+    const file = await describeFile(join(folder, path))
+    if (file) files[path] = file
   }
   return files
 }
 
+/** Paths of all files in a folder and its folders, in order, and of empty folders; what has a dot in front is left out. */
+export async function pathsIn(folder: string): Promise<string[]> {
+  const paths: string[] = []
+  for (const name of (await readdir(folder)).filter(isVisible).sort()) {
+    const entry = await entryAt(join(folder, name))
+    const inside = entry?.kind === 'directory' ? await pathsIn(join(folder, name)) : []
+    paths.push(...(inside.length > 0 ? inside.map(path => `${name}/${path}`) : [name]))
+  }
+  return paths
+}
+
 /** Names with a dot in front are never written and never touched, except the marker. */
-export const isVisible = (name: string): boolean => !name.startsWith('.')
+const isVisible = (name: string): boolean => !name.startsWith('.')
 
 const headLast = (names: readonly string[]) => [
   ...names.filter(name => name !== HEAD),
   ...names.filter(name => name === HEAD),
 ]
 
+async function removeEmpty(folder: string): Promise<void> {
+  if ((await entryAt(folder)) && (await readdir(folder)).length === 0) await rm(folder, { recursive: true })
+}
+
 async function moveIfThere(from: string, to: string): Promise<void> {
   try {
+    await mkdir(dirname(to), { recursive: true })
     await rename(from, to)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
