@@ -5,12 +5,18 @@
  *     npx tsx --conditions=@reallm/source tools/bench/onnx-target.ts MODEL --text FILE [--calib FILE] [--windows 24]
  *         [--effort normal] [--backend native] [--work DIR] [--record]
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { windowsOf } from '../../packages/eval/src/index.ts'
-import { type CompressReport, compress, configuration, recipe } from '../../packages/pipeline/src/index.ts'
+import {
+  type CompressOptions,
+  type CompressReport,
+  compress,
+  configuration,
+  recipe,
+} from '../../packages/pipeline/src/index.ts'
 import { onnxBlocks, textOf } from '../../packages/tensor-io/src/index.ts'
 import {
   type BackendName,
@@ -86,14 +92,14 @@ const common = {
   force: true,
   seed: 0,
 } as const
-const plain = await compress(spec, {
+const plain = await once({
   ...common,
   to: join(values.work, 'nearest'),
   recipe: rounded,
   target: 'onnx',
   bits: 6,
 })
-const found = await compress(spec, {
+const found = await once({
   ...common,
   to: join(values.work, 'searched'),
   target: 'onnx',
@@ -165,6 +171,13 @@ finish(
   })),
 )
 process.exit(0)
+
+/** What an earlier start of this bench finished is not made again. */
+async function once(options: CompressOptions): Promise<CompressReport> {
+  const report = join(options.to, 'reallm-report.json')
+  if (existsSync(report)) return JSON.parse(readFileSync(report, 'utf8'))
+  return compress(spec, options)
+}
 
 async function logitsOf(session: Session, window: readonly number[]): Promise<Float32Array> {
   const shape = [1, window.length]
