@@ -47,7 +47,8 @@ export async function afterFaults(
     if (!isWholeOrNone(now, wanted.contents)) return wrong(`${fault}: half a result`)
     if (fault.startsWith('kill') || end === 0) continue
     const said = /^reallm: (.*)$/m.exec(err)?.[1] ?? err
-    const named = said.includes('/') && / {2}hint: /.test(err)
+    // a path, or what of the model is damaged
+    const named = /\/|\.weight \[/.test(said) && / {2}hint: /.test(err)
     if (end !== 1 || !named) return wrong(`${fault}: it ends with ${end} and says: ${err.slice(-300)}`)
     if (fault.startsWith('changed') && now.size > 0) return wrong(`${fault}: it fails and leaves a result`)
   }

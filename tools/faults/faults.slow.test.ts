@@ -21,6 +21,7 @@ test.each(commands)(
       [`kill@${change(0.4)}`, `kill@${change(0.2)}`],
       [`kill@${wanted.changes - 2}`],
       [`kill@${wanted.changes}`],
+      ['kill@2', 'kill@4'],
       [`changed@${change(0.5)}`],
       [`full@${change(0.6)}`],
       [`gone@${change(0.7)}`],

@@ -26,7 +26,7 @@ function change(what, path, half) {
   if (changes !== at) return
   if (kind === 'gone') {
     for (const name of real.readdirSync(root))
-      real.rmSync(`${root}/${name}`, { recursive: true, force: true })
+      real.rmSync(`${root}/${name}`, { recursive: true, force: true, maxRetries: 20 }) // others write meanwhile
   }
   if (kind === 'changed') {
     const bytes = real.readFileSync(source)

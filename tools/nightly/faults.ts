@@ -1,4 +1,4 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command] [--record]
+// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command] [fault] [--record]
 // Kills every writing command at so many of its changes to the file system, a third of them again while it goes on; fills its
 // disk, makes it read-only, deletes its output and changes its model on the way. Runs the built packages (npm run build).
 import { rm } from 'node:fs/promises'
@@ -6,7 +6,7 @@ import { afterFaults, untouched } from '../faults/check.ts'
 import { commands, faultFolder } from '../faults/commands.ts'
 import { compression, packages, startBench } from '../results/record.ts'
 
-const [kills = '50', only] = process.argv.slice(2)
+const [kills = '50', only, onlyFault] = process.argv.slice(2)
 const tried = { unit: 'tries' }
 const record = startBench({
   name: 'faults',
@@ -24,13 +24,17 @@ const record = startBench({
   seed: 0,
 })
 
-/** `count` changes spread evenly over all, the last ones among them: there are the final rename and the removal. */
+/**
+ * `count` changes spread evenly over all, the first and the last ones among them: there are the look whether the place can be
+ * written, the final rename and the removal.
+ */
 function spread(changes: number, count: number): number[] {
   const ends = Math.min(changes, Math.ceil(count / 5))
-  const even = Array.from({ length: count - ends }, (_, i) =>
-    Math.max(1, Math.round(((i + 1) * (changes - ends)) / (count - ends))),
-  )
-  return [...even, ...Array.from({ length: ends }, (_, i) => changes - ends + i + 1)]
+  const at = Array.from({ length: count - ends }, (_, i) => {
+    const even = Math.round(((i + 1) * (changes - ends)) / (count - ends))
+    return i < count / 10 ? i + 1 : Math.max(1, even)
+  })
+  return [...at, ...Array.from({ length: ends }, (_, i) => changes - ends + i + 1)]
 }
 
 const at = await faultFolder()
@@ -49,6 +53,7 @@ for (const command of commands) {
     'model changed': few.map(n => [`changed@${n}`]),
   }
   for (const [fault, all] of Object.entries(tries)) {
+    if (onlyFault !== undefined && fault !== onlyFault) continue
     const ends = { survived: 0, lost: 0, wrong: 0 }
     for (const faults of all) {
       const { end, why } = await afterFaults(at, command, wanted, faults)

@@ -114,7 +114,8 @@ export function recordedHere({ name, sources }: Pick<Bench, 'name' | 'sources'>)
 /** How this process was called, files by their names alone. */
 function commandLine(): string {
   const [, script, ...args] = process.argv
-  const shown = args.map(arg => (arg.startsWith('/') ? basename(arg) : arg))
+  const named = args.map(arg => (arg.startsWith('/') ? basename(arg) : arg))
+  const shown = named.map(arg => (/\s/.test(arg) ? `'${arg}'` : arg))
   return ['npx tsx --conditions=@reallm/source', relative(root, script), ...shown].join(' ')
 }
 

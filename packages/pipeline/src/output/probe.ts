@@ -1,5 +1,5 @@
 import { bytesText, ReallmError } from '@reallm/tensor-io'
-import { dirname, entryAt, freeBytes, join, open, rm, uniqueName } from '#platform'
+import { dirname, entryAt, freeBytes, join, open, readdir, rm, uniqueName } from '#platform'
 
 /** The directory itself, or the nearest one above it that exists. */
 export async function nearestFolder(folder: string): Promise<string> {
@@ -29,11 +29,21 @@ export async function probe(folder: string, name: string, bytes: number): Promis
       await file.close()
       await rm(path, { force: true })
     }
+    await removeLeft(folder, name)
     const free = await freeBytes(folder)
     if (free < bytes) throw lacking(folder, bytes, free)
   } catch (cause) {
     throw placeError(cause, folder)
   }
+}
+
+/** Removes what probes of killed runs have left; a run that is probing now does not mind. */
+async function removeLeft(folder: string, name: string): Promise<void> {
+  const start = `${name}.probe-`
+  const left = (await readdir(folder)).filter(
+    each => each.startsWith(start) && /^[0-9a-f]{8}$/.test(each.slice(start.length)),
+  )
+  for (const each of left) await rm(join(folder, each), { force: true })
 }
 
 const lacking = (folder: string, bytes: number, free: number) =>

@@ -4,7 +4,7 @@ import { ReallmError } from '@reallm/tensor-io'
 /** What the queues of all versions begin with. */
 const family = 'reallm-encode'
 /** How jobs and answers are written. */
-const format = 3
+const format = 4
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string

@@ -8,7 +8,7 @@ import { connect, type Done, type QueuedJob, queueName, versionHere } from './co
 import { openSharedFiles } from './open-shared-files.ts'
 import { queueStatus } from './queue-status.ts'
 import { forgetRun, tellRun } from './run-status.ts'
-import { answerName, digestOf, sealed, unsealed } from './sealed.ts'
+import { answerName, digestOf, unsealed } from './sealed.ts'
 import { watchWork } from './watch-work.ts'
 
 export interface QueueOptions extends LongWork {
@@ -90,7 +90,7 @@ export async function queueEncoder(options: QueueOptions): Promise<Encoder> {
     sent.queued = false
     sent.id = `${randomUUID()}-${++sent.tries}`
     waiting.set(sent.id, sent)
-    await files.write(sent.file, sealed(sent.contents, sent.digest))
+    await files.write(sent.file, sent.contents)
     if (sent.not.size >= (await queue.getWorkersCount())) sent.not.clear()
     const data = { file: sent.file, digest: sent.digest, not: [...sent.not] }
     const once = { jobId: sent.id, removeOnComplete: true, removeOnFail: true }

@@ -14,7 +14,7 @@ import { answerBytes } from './answer-of-job.ts'
 import { connect, type Done, type QueuedJob, queueName, versionHere } from './connection.ts'
 import { type QueueOptions, queueEncoder } from './queue-encoder.ts'
 import { queueStatus } from './queue-status.ts'
-import { answerName, sealed, unsealed } from './sealed.ts'
+import { answerName, sealed } from './sealed.ts'
 import { serveQueue } from './serve-queue.ts'
 
 describe.skipIf(!hasRedis('Faults of the queue are'))('a queue whose parts fail', () => {
@@ -61,12 +61,11 @@ describe.skipIf(!hasRedis('Faults of the queue are'))('a queue whose parts fail'
       connection.disconnect()
     }
   }
-  const given = async ({ file, digest }: QueuedJob, path: string) =>
-    deserialize(unsealed(file, await readFile(path), digest)) as EncodeJob
+  const given = async (path: string) => deserialize(await readFile(path)) as EncodeJob
   const write = ({ digest }: QueuedJob, path: string, bytes: Uint8Array) =>
     writeFile(answerName(path), sealed(bytes, digest))
   async function answer(message: QueuedJob, path: string): Promise<void> {
-    const job = await given(message, path)
+    const job = await given(path)
     await write(message, path, answerBytes(await answerOf(() => runJob(builtInRecipe('gptq'), job))))
   }
   /** A worker as `reallm worker` starts it. */
@@ -139,11 +138,7 @@ describe.skipIf(!hasRedis('Faults of the queue are'))('a queue whose parts fail'
     const asked: string[] = []
     const endLiar = await worker(async (message, path) => {
       asked.push('liar')
-      await write(
-        message,
-        path,
-        serialize(lies[lie](await runJob(builtInRecipe('gptq'), await given(message, path)))),
-      )
+      await write(message, path, serialize(lies[lie](await runJob(builtInRecipe('gptq'), await given(path)))))
     }, 'liar')
     const { said, onProgress } = listener()
     const pool = await open({ onProgress })

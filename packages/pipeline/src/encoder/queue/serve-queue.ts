@@ -11,7 +11,7 @@ import { openEncoder } from '../encoder.ts'
 import { answerBytes } from './answer-of-job.ts'
 import { connect, type Done, type QueuedJob, queueName } from './connection.ts'
 import { openSharedFiles } from './open-shared-files.ts'
-import { answerName, sealed, unsealed } from './sealed.ts'
+import { answerName, requireDigest, sealed } from './sealed.ts'
 
 export interface ServeQueueOptions extends LongWork {
   /** `redis://host:6379` */
@@ -51,7 +51,8 @@ export async function serveQueue({ url, shared, signal, ...options }: ServeQueue
     const file = basename(given)
     const bytes = await files.read(file)
     if (bytes === undefined) throw new ReallmError('not-found', `${file} is not in ${shared}`)
-    const job = deserialize(unsealed(file, bytes, digest)) as EncodeJob
+    requireDigest(file, bytes, digest)
+    const job = deserialize(bytes) as EncodeJob
     const encoded = await answerOf(async () => (await encoderFor(job.recipe)).encode(job))
     // a run that has ended, or has an answer, took its job away
     if (await files.has(file)) await files.write(answerName(file), sealed(answerBytes(encoded), digest))
