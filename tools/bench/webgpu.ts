@@ -1,11 +1,13 @@
-// Models of random codes on the GPU that there is: dispatches and bytes of a token, tokens per second, kernel times.
+// What a token costs on a GPU: dispatches and bytes, counted from the program, beside the least that could be; tokens per second
+// and kernel times where there is a GPU.
 //
-//   npx tsx --conditions=@reallm/source tools/bench/webgpu.ts [--shapes smollm2,7b] [--contexts 128,1024] [--tokens 32]
-//     [--bits 2.5] [--states 10] [--layers N] [--models FOLDER] [--record]
+//   npx tsx --conditions=@reallm/source tools/bench/webgpu.ts [--artifacts DIR,DIR] [--shapes smollm2,7b] [--contexts 128,1024]
+//     [--tokens 32] [--bits 2.5] [--states 10] [--layers N] [--models FOLDER] [--record]
 //   npx tsx --conditions=@reallm/source tools/bench/webgpu.ts --bundle FOLDER
 //
-// `models` is a folder of models whose logits are first compared with those of the CPU. `bundle` writes one file and Dawn's library
-// to a folder that runs on another machine by `node FOLDER/webgpu-bench.mjs --out OUT`, with nothing installed.
+// Shapes are artifacts of random codes. `models` is a folder of models whose logits are first compared with those of the CPU.
+// `bundle` writes one file and Dawn's library to a folder that runs on another machine by
+// `node FOLDER/webgpu-bench.mjs --out OUT`, with nothing installed.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -13,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 import { packages, startBench } from '../results/record.ts'
-import type { ShapeResult } from './webgpu/main.ts'
+import type { ModelResult } from './webgpu/model.ts'
 
 async function bundle(folder: string): Promise<string> {
   const outfile = join(folder, 'webgpu-bench.mjs')
@@ -39,36 +41,41 @@ if (at >= 0) {
 }
 const finish = startBench({
   name: 'webgpu',
-  what: 'Models of random trellis codes on a GPU by WebGPU: what a token costs, and how fast tokens come.',
+  what: 'A token on a GPU by WebGPU, counted from the dispatches: bytes that each reads and writes, beside the least possible (stored bytes that a token needs, and keys and values on two bytes each).',
   sources: packages('kernels', 'runtime'),
   columns: {
-    adapter: { label: 'adapter' },
-    shape: { label: 'shape' },
-    stateBits: { label: 'L', digits: 0 },
-    dispatches: { label: 'dispatches a token', digits: 0 },
-    dispatchesPerLayer: { label: 'a layer', digits: 0 },
-    bytes: { label: 'bytes a token, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
-    ratio: { label: 'to the least', digits: 3 },
+    model: { label: 'model' },
     context: { label: 'context', unit: 'tokens', digits: 0 },
+    dispatches: { label: 'dispatches', digits: 0 },
+    dispatchesPerLayer: { label: 'a layer', digits: 0 },
+    weights: { label: 'weights, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
+    cache: { label: 'keys, values, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
+    vectors: { label: 'between kernels, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
+    ratio: { label: 'to the least', digits: 3 },
+    heap: { label: 'heap while loading, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
+    staging: { label: 'buffers beside it, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
+    adapter: { label: 'adapter' },
     prompt: { label: 'prompt, tokens/s', unit: 'tokens per second', precision: 3 },
     decode: { label: 'decode, tokens/s', unit: 'tokens per second', precision: 3 },
   },
-  key: ['adapter', 'shape', 'stateBits', 'context'],
+  key: ['adapter', 'model', 'context'],
   seed: 1,
 })
 const folder = mkdtempSync(join(tmpdir(), 'reallm-webgpu-'))
 execFileSync(process.execPath, [await bundle(folder), '--out', folder, ...process.argv.slice(2)], {
   stdio: 'inherit',
 })
-const report: { adapter: { description: string }; results: ShapeResult[] } = JSON.parse(
+const report: { adapter: { description: string }; results: ModelResult[] } = JSON.parse(
   readFileSync(join(folder, 'webgpu.json'), 'utf8'),
 )
 finish(
-  report.results.flatMap(({ speed, kernels, ...result }) =>
-    speed.map(({ context, prompt, decode, bytes, least }) => ({
-      ...{ adapter: report.adapter.description, shape: result.shape, stateBits: result.stateBits },
-      ...{ dispatches: result.dispatches, dispatchesPerLayer: result.dispatchesPerLayer },
-      ...{ bytes, ratio: bytes / least, context, prompt, decode },
+  report.results.flatMap(({ model, counts, load, speed }) =>
+    counts.map(({ context, least, ...count }) => ({
+      ...{ adapter: report.adapter.description, model, context, ...count },
+      ratio: (count.weights + count.cache + count.vectors) / least,
+      ...{ heap: load.heapBytes, staging: load.stagingBytes },
+      prompt: speed.find(of => of.context === context)?.prompt,
+      decode: speed.find(of => of.context === context)?.decode,
     })),
   ),
 )

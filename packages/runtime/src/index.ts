@@ -1,6 +1,6 @@
 export type { GenerateOptions } from '@reallm/tensor-io'
 export { type Device, findGpu } from './backend/open-backend.ts'
-export type { GpuFinding } from './backend/webgpu/open.ts'
+export type { GpuFinding } from './backend/webgpu/find-gpu.ts'
 export type { WeightForm } from './backend/weight.ts'
 export { Chat, type ChatOptions } from './chat.ts'
 export { type FinishReason, Generation, type GenerationReport } from './generation.ts'

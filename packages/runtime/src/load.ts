@@ -17,8 +17,8 @@ export interface LoadOptions extends LongWork {
    */
   readonly weights?: WeightForm | undefined
   /**
-   * How keys and values are held on `wasm`: `int8` takes a quarter of the memory of `f32` and is faster in long texts. Default
-   * `int8`, and `f32` with `weights: 'f32'`.
+   * How keys and values are held: `int8` takes a quarter of the memory of `f32` on `wasm`, half of it (floats of 16 bits) on
+   * `webgpu`, and is faster in long texts. Default `int8`, and `f32` with `weights: 'f32'`.
    */
   readonly kvCache?: 'f32' | 'int8' | undefined
   /** Bytes that weights may take; default 2 GiB, of the 4 GiB that WebAssembly can address. */

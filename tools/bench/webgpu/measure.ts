@@ -9,9 +9,6 @@ export interface Speed {
   readonly prompt: number
   readonly decode: number
   readonly milliseconds: number
-  /** Read and written for a token at that context, and the least that could be: weights, keys and values once. */
-  readonly bytes: number
-  readonly least: number
 }
 
 const seconds = async (work: () => Promise<unknown>): Promise<number> => {
@@ -29,7 +26,6 @@ export async function measureSpeed(
   tokens: number,
 ): Promise<Speed[]> {
   const results: Speed[] = []
-  const dispatches = await program.dispatches()
   for (const context of contexts) {
     using state = backend.state(config.layerSpecs.map(({ mixer }) => mixer))
     const length = context + 2 * tokens
@@ -51,11 +47,7 @@ export async function measureSpeed(
     await decode()
     state.truncate(context)
     const decoded = await seconds(decode)
-    const weights = dispatches.reduce((sum, { traffic }) => sum + traffic.weights, 0)
-    const cache = context * dispatches.reduce((sum, { traffic }) => sum + traffic.cacheOfPosition, 0)
-    const others = dispatches.reduce((sum, { traffic }) => sum + traffic.vectors, 0)
     results.push({
-      ...{ bytes: weights + cache + others, least: weights + cache },
       ...{ context, prompt: context / prompt, decode: tokens / decoded },
       milliseconds: (1000 * decoded) / tokens,
     })
@@ -113,7 +105,7 @@ export async function measureKernels(
       time.microseconds += Number(stamps[2 * i + 1] - stamps[2 * i]) / 1000 / rounds
       if (round > 0) continue
       time.dispatches++
-      time.weightBytes += traffic.weights
+      time.weightBytes += traffic(1).weights
     }
   }
   return [...times].map(([name, time]) => ({

@@ -1,8 +1,4 @@
-import {
-  type HuggingFaceConfig,
-  parseConfig,
-  type TransformerConfig,
-} from '../../../packages/tensor-io/src/models/index.ts'
+import type { HuggingFaceConfig } from '../../../packages/tensor-io/src/models/index.ts'
 
 const llama = {
   model_type: 'llama',
@@ -27,11 +23,8 @@ const shapes = {
 export type ShapeName = keyof typeof shapes
 export const shapeNames = Object.keys(shapes) as ShapeName[]
 
-/** The configuration of a model of that shape, of fewer layers where told. */
-export function shapeConfig(
+/** The `config.json` of a model of that shape, of fewer layers where told. */
+export const configOf = (
   name: ShapeName,
   layers: number = shapes[name].num_hidden_layers,
-): Promise<TransformerConfig> {
-  const config: HuggingFaceConfig = { ...llama, ...shapes[name], num_hidden_layers: layers }
-  return parseConfig(config)
-}
+): HuggingFaceConfig => ({ ...llama, ...shapes[name], num_hidden_layers: layers })

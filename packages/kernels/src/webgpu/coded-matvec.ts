@@ -2,15 +2,26 @@ import { type CodedKernel, codedUnit, UNIT } from './coded-unit.ts'
 
 /** Rows of a job of `codedMatvec`. */
 export const CODED_ROWS = 8
+/** Invocations of a row. */
+const ROW_INVOCATIONS = 32
 
 /**
  * WGSL of `y = W x` for one token, straight from codes in rows. A workgroup makes eight rows, 32 invocations each, which take the
  * units of the row in turn.
  *
  * Bindings: `codes`, `tables` (not read), `x` (vec4), `y`, `jobs`.
+ *
+ * @param subgroups see `KernelFeatures`
  */
-export function codedMatvec(kernel: CodedKernel): string {
+export function codedMatvec(kernel: CodedKernel, subgroups: number): string {
+  // Invocations whose sums are added up without memory: a subgroup's, of one row.
+  const near = Math.max(1, Math.min(subgroups, ROW_INVOCATIONS))
+  const shuffled = Array.from(
+    { length: Math.log2(near) },
+    (_, k) => `sum += subgroupShuffleXor(sum, ${2 ** k}u);`,
+  )
   return `
+${subgroups > 0 ? 'enable subgroups;' : ''}
 @group(0) @binding(0) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -32,10 +43,11 @@ ${codedUnit(kernel)}
       sum += dot(vec4f(u4, u5, u6, u7), x[input + unit * ${UNIT / 4}u + 1u]);
     }
   }
+  ${shuffled.join('\n  ')}
   sums[i] = sum;
-  for (var step = 16u; step > 0u; step >>= 1u) {
+  for (var step = ${ROW_INVOCATIONS / 2}u; step >= ${near}u; step >>= 1u) {
     workgroupBarrier();
-    if ((i & 31u) < step) { sums[i] += sums[i + step]; }
+    if ((i & ${ROW_INVOCATIONS - 1}u) < step) { sums[i] += sums[i + step]; }
   }
   if ((i & 31u) == 0u && row < jobs[job + ${CodedJob.rows}u]) {
     y[jobs[job + ${CodedJob.output}u] + row] = sums[i];

@@ -7,9 +7,9 @@ import { type TableMemory, type TrellisKernel, tableCode } from './trellis-table
 /** Tokens of a tile of the product. */
 export const MATMUL_TOKENS = 64
 /** Columns that are decoded to workgroup memory at a time. */
-const STEP = 32
+export const MATMUL_STEP = 32
 /** Bytes of workgroup memory that a product takes, tables left out. */
-export const MATMUL_BYTES = 4 * STEP * (BAND_ROWS + MATMUL_TOKENS)
+export const MATMUL_BYTES = 4 * MATMUL_STEP * (BAND_ROWS + MATMUL_TOKENS)
 
 /**
  * WGSL of `Y = X Wᵀ` for several tokens: a workgroup makes 64 rows × 64 tokens; weights are decoded to workgroup memory, 32 columns
@@ -17,14 +17,14 @@ export const MATMUL_BYTES = 4 * STEP * (BAND_ROWS + MATMUL_TOKENS)
  *
  * Bindings: as of the kernels for one token, and `params` (how many tokens).
  */
-export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory): string {
+export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory, f16: boolean): string {
   const decode = trellisRow(
     kernel.stateBits,
     states => `
         let k = (i >> 6u) * 16u + 4u * group;
-        ${states.map((state, j) => `weights[(k + ${j}u) * 16u + quad][part] = step * valueOf(base, ${state});`).join('\n        ')}`,
+        ${states.map((state, j) => `weights[(k + ${j}u) * 16u + quad][part] = Value(step * valueOf(base, ${state}));`).join('\n        ')}`,
   )
-  return matmul({
+  return matmul(f16, {
     globals: `@group(0) @binding(1) var<storage, read> tables: array<u32>;\n${tableCode(kernel, memory, 256)}`,
     jobWords: JOB_WORDS,
     job: Job,
@@ -55,7 +55,7 @@ export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory): strin
           let step = bitcast<f32>(codes[at + 3u]);
           ${decode}
         } else {
-          for (var k = 0u; k < 16u; k++) { weights[((i >> 6u) * 16u + k) * 16u + quad][part] = 0.0; }
+          for (var k = 0u; k < 16u; k++) { weights[((i >> 6u) * 16u + k) * 16u + quad][part] = Value(); }
         }
       }`,
     scale: r => `bitcast<f32>(codes[scaled + (${r}) * scaleStep])`,
@@ -63,12 +63,13 @@ export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory): strin
 }
 
 /** The same for codes in rows. */
-export function codedMatmul(kernel: CodedKernel): string {
+export function codedMatmul(kernel: CodedKernel, f16: boolean): string {
   const write = (value: (j: number) => string) =>
-    Array.from({ length: UNIT }, (_, j) => `weights[(k + ${j}u) * 16u + quad][part] = ${value(j)};`).join(
-      '\n        ',
-    )
-  return matmul({
+    Array.from(
+      { length: UNIT },
+      (_, j) => `weights[(k + ${j}u) * 16u + quad][part] = Value(${value(j)});`,
+    ).join('\n        ')
+  return matmul(f16, {
     globals: '',
     jobWords: CODED_JOB_WORDS,
     job: CodedJob,
@@ -103,15 +104,19 @@ interface Loader {
   readonly scale: (row: string) => string
 }
 
-const matmul = ({ globals, jobWords, job, start, decode, scale }: Loader): string => `
+/** @param f16 whether 32 columns at a time are multiplied in floats of 16 bits */
+const matmul = (f16: boolean, { globals, jobWords, job, start, decode, scale }: Loader): string => `
+${f16 ? 'enable f16;' : ''}
+alias Value = ${f16 ? 'f16' : 'f32'};
+alias Values = vec4<Value>;
 @group(0) @binding(0) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> jobs: array<u32>;
 @group(0) @binding(5) var<uniform> params: vec4u;
 ${globals}
-var<workgroup> weights: array<vec4f, ${(STEP * BAND_ROWS) / 4}>;
-var<workgroup> inputs: array<vec4f, ${(STEP * MATMUL_TOKENS) / 4}>;
+var<workgroup> weights: array<Values, ${(MATMUL_STEP * BAND_ROWS) / 4}>;
+var<workgroup> inputs: array<Values, ${(MATMUL_STEP * MATMUL_TOKENS) / 4}>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u32) {
@@ -127,31 +132,44 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
   var s2 = vec4f();
   var s3 = vec4f();
   ${start}
-  for (var col = 0u; col < width; col += ${STEP}u) {
+  for (var col = 0u; col < width; col += ${MATMUL_STEP}u) {
     workgroupBarrier();
     {
       ${decode}
     }
-    for (var e = i; e < ${(STEP * MATMUL_TOKENS) / 4}u; e += 256u) {
+    for (var e = i; e < ${(MATMUL_STEP * MATMUL_TOKENS) / 4}u; e += 256u) {
       let token = e >> 3u;
       let k = (e & 7u) * 4u;
       var v = vec4f();
       if (firstToken + token < tokens) { v = x[input + (firstToken + token) * inputStep + (col + k) / 4u]; }
-      inputs[k * 16u + (token >> 2u)][token & 3u] = v.x;
-      inputs[(k + 1u) * 16u + (token >> 2u)][token & 3u] = v.y;
-      inputs[(k + 2u) * 16u + (token >> 2u)][token & 3u] = v.z;
-      inputs[(k + 3u) * 16u + (token >> 2u)][token & 3u] = v.w;
+      inputs[k * 16u + (token >> 2u)][token & 3u] = Value(v.x);
+      inputs[(k + 1u) * 16u + (token >> 2u)][token & 3u] = Value(v.y);
+      inputs[(k + 2u) * 16u + (token >> 2u)][token & 3u] = Value(v.z);
+      inputs[(k + 3u) * 16u + (token >> 2u)][token & 3u] = Value(v.w);
     }
     workgroupBarrier();
-    for (var k = 0u; k < ${STEP}u; k++) {
+    var p0 = Values();
+    var p1 = Values();
+    var p2 = Values();
+    var p3 = Values();
+    for (var k = 0u; k < ${MATMUL_STEP}u; k++) {
       let w = weights[k * 16u + tx];
       let v = inputs[k * 16u + ty];
-      s0 += w * v.x;
-      s1 += w * v.y;
-      s2 += w * v.z;
-      s3 += w * v.w;
+      p0 += w * v.x;
+      p1 += w * v.y;
+      p2 += w * v.z;
+      p3 += w * v.w;
     }
+    s0 += vec4f(p0);
+    s1 += vec4f(p1);
+    s2 += vec4f(p2);
+    s3 += vec4f(p3);
   }
+  ${writeTile(job, scale)}
+}`
+
+/** WGSL that writes the sums s0 to s3 of four tokens, four rows each: `job`, `firstToken`, `tokens`, `tx` and `ty` are at hand. */
+export const writeTile = (job: Loader['job'], scale: Loader['scale']): string => `
   let output = jobs[job + ${job.output}u];
   let outputStep = jobs[job + ${job.outputStep}u];
   let rows = jobs[job + ${job.rows}u];
@@ -165,5 +183,4 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
     if (token + 1u < tokens) { y[at + outputStep] = factor * s1[r]; }
     if (token + 2u < tokens) { y[at + 2u * outputStep] = factor * s2[r]; }
     if (token + 3u < tokens) { y[at + 3u * outputStep] = factor * s3[r]; }
-  }
-}`
+  }`

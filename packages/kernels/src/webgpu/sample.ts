@@ -1,3 +1,5 @@
+import { totalOf } from './total.ts'
+
 /** Words of the uniform buffer of {@link sampleKernel}. */
 export interface Sampling {
   readonly vocabulary: number
@@ -34,19 +36,9 @@ struct Sampling {
 @group(0) @binding(2) var<storage, read_write> seen: array<u32>;
 @group(0) @binding(3) var<storage, read_write> chosen: array<u32>;
 @group(0) @binding(4) var<storage, read_write> ids: array<u32>;
-var<workgroup> sums: array<f32, ${workgroupSize}>;
+${totalOf(workgroupSize, 0)}
 var<workgroup> counts: array<u32, ${workgroupSize}>;
 
-fn total(i: u32, value: f32) -> f32 {
-  workgroupBarrier();
-  sums[i] = value;
-  for (var step = ${workgroupSize / 2}u; step > 0u; step >>= 1u) {
-    workgroupBarrier();
-    if (i < step) { sums[i] += sums[i + step]; }
-  }
-  workgroupBarrier();
-  return sums[0];
-}
 fn largest(i: u32, value: u32) -> u32 {
   workgroupBarrier();
   counts[i] = value;

@@ -1,6 +1,7 @@
 import { EMBEDDING_WORDS, type EmbeddingKernel, embedding } from './embedding.ts'
 import { rotation, type VectorAccess } from './rotation.ts'
 import { RUN } from './run.ts'
+import { beginTotal, enableTotal, totalBuiltins, totalOf } from './total.ts'
 import { VectorOp, type VectorOpName, vectorArguments } from './vector-ops.ts'
 
 /** What a kernel of vectors is made for. */
@@ -16,6 +17,8 @@ export interface VectorKernel {
   readonly workgroupSize: number
   readonly cache: 'f16' | 'f32'
   readonly embedding: EmbeddingKernel | undefined
+  /** See `KernelFeatures`. */
+  readonly subgroups: number
 }
 
 /** Buffers of kernels of vectors; a kernel binds those that {@link vectorBindings} lists. */
@@ -213,7 +216,9 @@ export function vectorKernel(kernel: VectorKernel): string {
       return `@group(0) @binding(${VectorBinding[name]}) var<storage, ${access}> ${name}: ${type};`
     })
   const usesTotal = steps.some(op => op === 'norm' || op === 'lowRankInput')
+  const subgroups = usesTotal ? kernel.subgroups : 0
   return `
+${enableTotal(subgroups)}
 ${RUN}
 @group(0) @binding(0) var<uniform> run: Run;
 ${declared.join('\n')}
@@ -222,7 +227,7 @@ ${
     ? `var<workgroup> v: array<f32, ${size}>;${steps.includes('keep') ? ` var<workgroup> u: array<f32, ${size}>;` : ''}`
     : 'var<private> place: u32;'
 }
-${usesTotal ? totalOf(workgroupSize) : ''}
+${usesTotal ? totalOf(workgroupSize, subgroups) : ''}
 ${steps.includes('gate') ? ACTIVATE : ''}
 ${kernel.embedding && steps.includes('embed') ? embedding(kernel.embedding, access) : ''}
 ${kernel.rotations.map(width => rotation(width, access)).join('\n')}
@@ -232,7 +237,9 @@ fn main(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) i: u32,
+  ${totalBuiltins(subgroups)}
 ) {
+  ${beginTotal(subgroups)}
   let token = run.first + id.y;
   ${isShared ? '' : `place = (id.y * count.x + id.x) * ${2 * size}u;`}
   var pc = args[id.x];
@@ -246,20 +253,6 @@ fn main(
   }
 }`
 }
-
-/** The sum of a value of each invocation, for all of them. */
-const totalOf = (workgroupSize: number): string => `
-var<workgroup> sums: array<f32, ${workgroupSize}>;
-fn total(i: u32, value: f32) -> f32 {
-  workgroupBarrier();
-  sums[i] = value;
-  for (var step = ${workgroupSize / 2}u; step > 0u; step >>= 1u) {
-    workgroupBarrier();
-    if (i < step) { sums[i] += sums[i + step]; }
-  }
-  workgroupBarrier();
-  return sums[0];
-}`
 
 /** erf by Abramowitz and Stegun 7.1.26, within 1.5e-7. */
 const ACTIVATE = `

@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts'
-import type { GpuFinding } from './webgpu/open.ts'
+import type { GpuFinding } from './webgpu/find-gpu.ts'
 
 /**
  * `wasm`: SIMD WebAssembly; `webgpu`: the GPU of a page, or of Node where the package `webgpu` is installed; `auto`: the quicker of
@@ -10,7 +10,7 @@ export type Device = 'auto' | 'wasm' | 'webgpu' | 'reference'
 export interface BackendOptions {
   readonly device?: Device | undefined
   readonly threads?: number | undefined
-  /** How `wasm` holds keys and values: `int8` takes a quarter of `f32`, and is faster in long texts. */
+  /** How keys and values are held: `int8` is one byte on `wasm` and two, as floats, on `webgpu`; both are faster in long texts. */
   readonly kvCache?: 'f32' | 'int8' | undefined
 }
 
@@ -27,17 +27,16 @@ export async function openBackend({ device = 'wasm', ...options }: BackendOption
   const pauseAfter = 'window' in globalThis ? PAGE_PAUSE : undefined
   const wasm = async () => (await import('./wasm/wasm-backend.ts')).wasmBackend({ ...options, pauseAfter })
   if (device === 'wasm') return wasm()
-  const { findGpuOnce, openWebGpu } = await import('./webgpu/open.ts')
-  if (device === 'webgpu') return openWebGpu()
-  const { milliseconds } = await findGpuOnce(wasm)
-  return milliseconds && milliseconds.gpu < milliseconds.cpu ? openWebGpu() : wasm()
+  const { openWebGpu } = await import('./webgpu/open.ts')
+  const onGpu = () => openWebGpu(options.kvCache === 'f32')
+  if (device === 'webgpu') return onGpu()
+  const { milliseconds } = await gpuBeside(wasm)
+  return milliseconds && milliseconds.gpu < milliseconds.cpu ? onGpu() : wasm()
 }
 
+const gpuBeside = async (cpu: () => Promise<Backend>): Promise<GpuFinding> =>
+  (await import('./webgpu/find-gpu.ts')).findGpuOnce(cpu)
+
 /** What there is of a GPU for models, and how quick it is beside the CPU. */
-export async function findGpu(): Promise<GpuFinding> {
-  const [{ findGpuOnce }, { wasmBackend }] = await Promise.all([
-    import('./webgpu/open.ts'),
-    import('./wasm/wasm-backend.ts'),
-  ])
-  return findGpuOnce(() => wasmBackend())
-}
+export const findGpu = (): Promise<GpuFinding> =>
+  gpuBeside(async () => (await import('./wasm/wasm-backend.ts')).wasmBackend())

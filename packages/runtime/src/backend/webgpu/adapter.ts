@@ -22,7 +22,8 @@ export async function openDevice(given?: GPU): Promise<Device | undefined> {
   const requiredFeatures = optionalFeatures.filter(name => adapter.features.has(name)) as GPUFeatureName[]
   const requiredLimits: Record<string, number> = {}
   for (const name of wantedLimits) requiredLimits[name] = adapter.limits[name]
-  return new Device(await adapter.requestDevice({ requiredFeatures, requiredLimits }), adapter.info)
+  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits })
+  return new Device(device, adapter.info, gpu?.wgslLanguageFeatures)
 }
 
 let dawn: Promise<GPU | undefined> | undefined

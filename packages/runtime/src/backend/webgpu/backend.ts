@@ -1,10 +1,15 @@
-import { type CodedBlob, floatBlob, type TrellisBlob } from '@reallm/kernels/webgpu'
+import {
+  type CodedBlob,
+  floatBlob,
+  type KernelFeatures,
+  plainFeatures,
+  type TrellisBlob,
+} from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
 import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
 import type { Backend, Program } from '../backend.ts'
 import type { Op } from '../op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
-import { openDevice } from './adapter.ts'
 import type { Device } from './device.ts'
 import { Heap } from './heap.ts'
 import { GpuProgram } from './program.ts'
@@ -16,8 +21,10 @@ import { type GpuWeight, isTrellis, type Piece, type Step } from './weight.ts'
 export interface WebGpuOptions {
   /** Tokens that go through the layers together. */
   readonly batch?: number
-  /** How keys and values are kept; default f16 where the device computes with it, otherwise f32. */
-  readonly cache?: 'f16' | 'f32'
+  /** How keys and values are kept; default f16, which every device packs and unpacks, whether it computes with it or not. */
+  readonly cache?: 'f16' | 'f32' | undefined
+  /** What kernels use beyond what every device has; default nothing. */
+  readonly features?: KernelFeatures | undefined
   /** Whether the device is closed with the backend; default true. */
   readonly owns?: boolean
 }
@@ -38,21 +45,17 @@ export class WebGpuBackend implements Backend {
   readonly device: Device
   readonly #heap: Heap
   readonly #cache: 'f16' | 'f32'
+  readonly #features: KernelFeatures
   readonly #owns: boolean
 
   constructor(device: Device, options: WebGpuOptions = {}) {
-    const { batch = BATCH, cache = device.hasF16 ? 'f16' : 'f32', owns = true } = options
+    const { batch = BATCH, cache = 'f16', features = plainFeatures, owns = true } = options
     this.device = device
     this.#owns = owns
     this.batch = batch
     this.#heap = new Heap(device)
     this.#cache = cache
-  }
-
-  /** On the GPU there is; undefined without one. */
-  static async open(options?: WebGpuOptions): Promise<WebGpuBackend | undefined> {
-    const device = await openDevice()
-    return device && new WebGpuBackend(device, options)
+    this.#features = features
   }
 
   get kernels(): string {
@@ -111,7 +114,9 @@ export class WebGpuBackend implements Backend {
   }
 
   program(ops: readonly Op[]): Promise<GpuProgram & Program> {
-    return GpuProgram.compile(this.device, ops, this.batch, this.#cache)
+    return GpuProgram.compile(this.device, ops, {
+      ...{ batch: this.batch, cache: this.#cache, features: this.#features },
+    })
   }
 
   [Symbol.dispose](): void {

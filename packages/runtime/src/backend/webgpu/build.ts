@@ -5,6 +5,7 @@ import {
   codedJobs,
   codedMatmul,
   codedMatvec,
+  type KernelFeatures,
   logitsKernel,
   MATMUL_BYTES,
   MATMUL_TOKENS,
@@ -21,6 +22,8 @@ import {
   vectorBytes,
   vectorKernel,
 } from '@reallm/kernels/webgpu'
+import type { trellisMatmulIntegers } from '@reallm/kernels/webgpu/matmul-integers'
+import type { Region } from './arena.ts'
 import type { Device } from './device.ts'
 import {
   type LogitsStage,
@@ -32,8 +35,8 @@ import {
 } from './stage.ts'
 import type { GpuState } from './state.ts'
 import type { Tables } from './tables.ts'
-import { bytesOfSteps, type Traffic } from './traffic.ts'
-import { type GpuWeight, isTrellis, type Piece } from './weight.ts'
+import { type TrafficAt, trafficOfAttention, trafficOfSteps } from './traffic.ts'
+import { isTrellis, type Piece } from './weight.ts'
 
 /** Buffers of a program by what kernels call them. */
 export type Buffers = Readonly<
@@ -48,7 +51,7 @@ export interface Dispatch {
   /** Bound once, or once for each state. */
   group(state: GpuState): GPUBindGroup
   workgroups(tokens: number, parts: number): readonly [number, number, number]
-  readonly traffic: Traffic
+  readonly traffic: TrafficAt
 }
 
 /** Bytes of workgroup memory that tables may take, so that several workgroups run side by side. */
@@ -82,7 +85,7 @@ export class WordList {
 export interface Prepared {
   readonly code: string
   readonly name: string
-  readonly traffic: Traffic
+  readonly traffic: TrafficAt
   bind(
     buffers: Buffers,
     state: GpuState,
@@ -101,6 +104,9 @@ export interface BuildContext {
   readonly roles: ReadonlyMap<Role, VectorKernel>
   /** Tables at most of a matrix with so many state bits. */
   readonly tableCounts: ReadonlyMap<number, number>
+  readonly features: KernelFeatures
+  /** The kernel of integer dot products, where they are used. */
+  readonly integers: typeof trellisMatmulIntegers | undefined
   /** Whether products are of several tokens. */
   readonly isMany: boolean
 }
@@ -124,6 +130,7 @@ export function roleKernels(
   stages: readonly Stage[],
   cache: 'f16' | 'f32',
   tableCounts: ReadonlyMap<number, number>,
+  { subgroups }: KernelFeatures,
 ) {
   const roles = new Map<Role, VectorStage[]>()
   for (const stage of stages) {
@@ -140,7 +147,7 @@ export function roleKernels(
     const embedded = of.find(({ embedding }) => embedding)?.embedding
     const memory = vectorBytes(ops, size, workgroupSize) <= device.workgroupBytes ? 'workgroup' : 'storage'
     const embedding = embedded && kernelOf(embedded.pieces[0], tableCounts)
-    kernels.set(role, { ops, size, rotations, memory, workgroupSize, cache, embedding })
+    kernels.set(role, { ops, size, rotations, memory, workgroupSize, cache, embedding, subgroups })
   }
   return kernels
 }
@@ -161,15 +168,13 @@ export function prepare(stage: Stage, context: BuildContext): Prepared[] {
       return [prepareLogits(stage, context)]
     case 'attention': {
       const { kernel, layer, kvHeads } = stage
+      const valueBytes = kernel.cache === 'f16' ? 2 : 4
       const at = context.args.add(stage.words)
       return [
         {
           code: attention(kernel),
           name: 'attention',
-          traffic: {
-            ...{ weights: 0, vectors: 4 * kvHeads * kernel.group * (2 * kernel.headDim + 2) },
-            cacheOfPosition: 2 * kvHeads * kernel.headDim * (kernel.cache === 'f16' ? 2 : 4),
-          },
+          traffic: trafficOfAttention(stage, valueBytes),
           needsState: true,
           bind: (b, state) => [
             [0, b.run],
@@ -195,7 +200,7 @@ function prepareVector(stage: VectorStage, { args, roles }: BuildContext): Prepa
   return {
     code: vectorKernel(kernel),
     name: stage.role,
-    traffic: { weights: 0, vectors: bytesOfSteps(stage.slots.flat(), kernel.cache), cacheOfPosition: 0 },
+    traffic: trafficOfSteps(stage.slots.flat(), kernel.cache === 'f16' ? 2 : 4),
     needsState: used.has('cache'),
     bind: (buffers, state) =>
       bindings.map(name => {
@@ -209,13 +214,23 @@ function prepareVector(stage: VectorStage, { args, roles }: BuildContext): Prepa
   }
 }
 
+/** Products of one dispatch. */
+interface ProductGroup {
+  readonly piece: Piece
+  readonly jobs: number[]
+  /** Bytes of weights. */
+  bytes: number
+  /** Floats that are read, by their place, and written. */
+  readonly inputs: Map<Region, number>
+  outputs: number
+  /** Bytes of tables, by their place. */
+  readonly tables: Map<number, number>
+}
+
 function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[] {
-  const { device, jobs, tables, tableCounts, isMany } = context
+  const { jobs, tables, tableCounts, isMany } = context
   const isHead = stage.isHead
-  const groups = new Map<
-    string,
-    { piece: Piece; weights: GpuWeight[]; jobs: number[]; bytes: number; vectors: number }
-  >()
+  const groups = new Map<string, ProductGroup>()
   const pages = new Map<GPUBuffer, number>()
   for (const { weight, input, inputStep, output, outputStep, chunks } of stage.products) {
     for (const piece of weight.pieces) {
@@ -223,7 +238,9 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
       if (!pages.has(place.buffer)) pages.set(place.buffer, pages.size)
       const kernel = kernelOf(piece, tableCounts)
       const key = `${pages.get(place.buffer)} ${JSON.stringify(kernel)}`
-      const group = groups.get(key) ?? { piece, weights: [], jobs: [], bytes: 0, vectors: 0 }
+      const group: ProductGroup = groups.get(key) ?? {
+        ...{ piece, jobs: [], bytes: 0, inputs: new Map(), outputs: 0, tables: new Map() },
+      }
       groups.set(key, group)
       const where = {
         ...{ codes: place.at, input: input.at / 4, inputStep: inputStep / 4 },
@@ -234,7 +251,10 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
         : codedJobs(blob, where, isMany ? BAND_ROWS : undefined)
       for (const word of made) group.jobs.push(word)
       group.bytes += 4 * blob.words
-      group.vectors += 4 * (blob.cols + blob.rows * chunks)
+      group.inputs.set(input, blob.cols)
+      group.outputs += blob.rows * chunks
+      if (isTrellis(blob))
+        group.tables.set(tables.place(blob.tables), blob.tables.length * 2 ** blob.stateBits)
     }
   }
   return [...groups.values()].map(group => {
@@ -242,11 +262,12 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
     const kernel = kernelOf(group.piece, tableCounts)
     const at = jobs.add(group.jobs)
     const count = group.jobs.length / 16
-    const code = productCode(kernel, isMany, device)
+    const floats = total(group.inputs.values()) + group.outputs + group.jobs.length
+    const vectors = 4 * floats + total(group.tables.values())
     return {
-      code,
+      code: productCode(kernel, context),
       name: isHead ? 'head' : isMany ? 'matmul' : 'matvec',
-      traffic: { weights: group.bytes, vectors: group.vectors + 4 * group.jobs.length, cacheOfPosition: 0 },
+      traffic: () => ({ weights: group.bytes, cache: 0, vectors }),
       needsState: false,
       bind: b => [
         [0, place.buffer],
@@ -261,15 +282,18 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
   })
 }
 
+const total = (counts: Iterable<number>): number => [...counts].reduce((sum, count) => sum + count, 0)
+
 function productCode(
   kernel: TrellisKernel | CodedKernel,
-  isMany: boolean,
-  { workgroupBytes }: Device,
+  { isMany, features, integers, device: { workgroupBytes } }: BuildContext,
 ): string {
-  if (kernel.kind === 'coded') return isMany ? codedMatmul(kernel) : codedMatvec(kernel)
-  if (!isMany)
-    return trellisMatvec(kernel, tableMemoryFor(kernel, Math.min(TABLE_BYTES, workgroupBytes - 1024)))
-  return trellisMatmul(kernel, tableMemoryFor(kernel, Math.min(TABLE_BYTES, workgroupBytes - MATMUL_BYTES)))
+  if (kernel.kind === 'coded')
+    return isMany ? codedMatmul(kernel, features.f16) : codedMatvec(kernel, features.subgroups)
+  const taken = isMany ? MATMUL_BYTES : 1024
+  const memory = tableMemoryFor(kernel, Math.min(TABLE_BYTES, workgroupBytes - taken))
+  if (!isMany) return trellisMatvec(kernel, memory)
+  return integers?.(kernel, memory) ?? trellisMatmul(kernel, memory, features.f16)
 }
 
 function prepareLogits({ count, from, words }: LogitsStage, { args }: BuildContext): Prepared {
@@ -277,7 +301,7 @@ function prepareLogits({ count, from, words }: LogitsStage, { args }: BuildConte
   return {
     code: logitsKernel,
     name: 'logits',
-    traffic: { weights: 0, vectors: 8 * count, cacheOfPosition: 0 },
+    traffic: () => ({ weights: 0, cache: 0, vectors: 8 * count }),
     needsState: false,
     bind: b => [
       [0, from === 'x' ? b.x : b.y],

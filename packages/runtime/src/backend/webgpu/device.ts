@@ -1,3 +1,4 @@
+import type { KernelFeatures } from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
 
 /** Kernels for one vector are made for so many invocations where a device allows it. */
@@ -14,15 +15,22 @@ export class Device {
   readonly bindingBytes: number
   readonly workgroupBytes: number
   readonly largeWorkgroup: number
-  readonly hasF16: boolean
+  /** What it has; what of it kernels use is measured. */
+  readonly features: KernelFeatures
   bytes = 0
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>()
   #lost: string | undefined
   #isClosed = false
 
-  constructor(gpu: GPUDevice, info: GPUAdapterInfo) {
+  /** @param language features of WGSL */
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo, language: ReadonlySet<string> = new Set()) {
     this.gpu = gpu
     const { limits, features } = gpu
+    this.features = {
+      subgroups: features.has('subgroups') ? (info.subgroupMinSize ?? 0) : 0,
+      f16: features.has('shader-f16'),
+      integerDots: language.has('packed_4x8_integer_dot_product'),
+    }
     this.description = describe(info, features)
     this.isSoftware =
       info.isFallbackAdapter || /swiftshader|llvmpipe/i.test(`${info.architecture} ${info.description}`)
@@ -34,7 +42,6 @@ export class Device {
       maxComputeInvocationsPerWorkgroup,
       maxComputeWorkgroupSizeX,
     )
-    this.hasF16 = features.has('shader-f16')
     void gpu.lost.then(({ message }) => {
       if (!this.#isClosed) this.#lost = message || 'no reason was given'
     })

@@ -1,16 +1,22 @@
+import { type KernelFeatures, plainFeatures } from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
-import type { Backend } from '../backend.ts'
 import { openDevice } from './adapter.ts'
 import { WebGpuBackend } from './backend.ts'
-import { isRight, timeOf } from './trial.ts'
+import type { Device } from './device.ts'
+import { errorOf } from './known-answer.ts'
+import { recall, remember } from './remember.ts'
+
+/** What an answer may be off, relative to the largest value. */
+const TOLERANCE = 2e-2
 
 /**
  * The GPU's backend.
  *
+ * @param exact whether keys and values take 32 bits, and products are of floats of 32 bits
  * @throws `unsupported` where there is no GPU, or one that computes something else than the CPU
  */
-export async function openWebGpu(): Promise<WebGpuBackend> {
-  const { backend, why } = await find()
+export async function openWebGpu(exact = false): Promise<WebGpuBackend> {
+  const { backend, why } = await lookForGpu(exact)
   if (backend) return backend
   throw new ReallmError('unsupported', why, {
     hint:
@@ -20,46 +26,53 @@ export async function openWebGpu(): Promise<WebGpuBackend> {
   })
 }
 
-/** What there is of a GPU, and whether models are quicker on it. */
-export interface GpuFinding {
-  readonly found: boolean
-  /** The adapter, or why there is none. */
-  readonly why: string
-  /** Milliseconds of a token of a small model on the GPU, and on the CPU beside it. */
-  readonly milliseconds?: { readonly gpu: number; readonly cpu: number }
+/** Counts how often what is measured has got another meaning. */
+const MEASUREMENT = 1
+
+/** What was measured of a device before, or is now. */
+export async function measured<T extends object>(
+  device: Device,
+  what: string,
+  measure: () => Promise<T>,
+): Promise<T> {
+  const key = `${MEASUREMENT} ${what} ${device.description}`
+  const known = await recall(key)
+  if (typeof known === 'object' && known !== null) return known as T
+  const value = await measure()
+  await remember(key, value)
+  return value
 }
 
-/** Looks for a GPU and times it beside `cpu`, which is closed afterwards. */
-async function findGpu(cpu: Backend): Promise<GpuFinding> {
-  const { backend, why } = await find()
-  if (!backend) {
-    cpu[Symbol.dispose]()
-    return { found: false, why }
-  }
-  if (backend.device.isSoftware) {
-    for (const opened of [backend, cpu]) opened[Symbol.dispose]()
-    return { found: false, why: `${why} is a program on the CPU` }
-  }
-  const milliseconds = { gpu: await timeOf(backend, 'packed'), cpu: await timeOf(cpu, 'expanded') }
-  backend[Symbol.dispose]()
-  cpu[Symbol.dispose]()
-  return { found: true, why, milliseconds }
-}
-
-let remembered: Promise<GpuFinding> | undefined
-
-/** The same, looked for once. */
-export function findGpuOnce(cpu: () => Promise<Backend>): Promise<GpuFinding> {
-  remembered ??= (async () => findGpu(await cpu()))()
-  return remembered
-}
-
-async function find(): Promise<{ backend: WebGpuBackend | undefined; why: string }> {
+/** The backend and what it uses, or why there is none. */
+export async function lookForGpu(
+  exact: boolean,
+): Promise<{ backend: WebGpuBackend | undefined; why: string }> {
   const device = await openDevice().catch(() => undefined)
   if (!device) return { backend: undefined, why: 'no GPU was found that WebGPU can use' }
-  const backend = new WebGpuBackend(device)
-  const isFine = await isRight(backend).catch(() => false)
-  if (isFine) return { backend, why: device.description }
-  backend[Symbol.dispose]()
+  const chosen = await featuresFor(device).catch(() => plainFeatures)
+  const features = exact ? { ...chosen, f16: false, integerDots: false } : chosen
+  for (const tried of new Set([features, plainFeatures])) {
+    const backend = new WebGpuBackend(device, { cache: exact ? 'f32' : 'f16', features: tried })
+    const error = await errorOf(backend).catch(() => Number.POSITIVE_INFINITY)
+    if (error <= TOLERANCE) return { backend, why: device.description + usedOf(tried) }
+  }
+  device.close()
   return { backend: undefined, why: `${device.description} computes wrong products` }
+}
+
+/** Those of a device that are worth it, measured when it is first met; a program on the CPU goes without. */
+async function featuresFor(device: Device): Promise<KernelFeatures> {
+  const { subgroups, f16, integerDots } = device.features
+  if (device.isSoftware || !(subgroups > 0 || f16 || integerDots)) return plainFeatures
+  const { chooseFeatures } = await import('./choose-features.ts')
+  return measured(device, 'features', () => chooseFeatures(device))
+}
+
+function usedOf({ subgroups, f16, integerDots }: KernelFeatures): string {
+  const used = [
+    ...(subgroups > 0 ? [`subgroups from ${subgroups}`] : []),
+    ...(f16 ? ['f16'] : []),
+    ...(integerDots ? ['integer dot products'] : []),
+  ]
+  return used.length > 0 ? `, faster with ${used.join(', ')}` : ''
 }

@@ -1,42 +1,22 @@
-import { RUN_BYTES, runWords, SAMPLING_BYTES, type Sampling } from '@reallm/kernels/webgpu'
+import { runWords, type Sampling } from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
 import { rotations } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program } from '../backend.ts'
 import type { Op } from '../op.ts'
-import { Constants } from './arena.ts'
-import { type Buffers, type Dispatch, type Prepared, prepare, roleKernels, WordList } from './build.ts'
-import { Compiler, MOST_PARTS } from './compiler.ts'
+import type { Dispatch } from './build.ts'
+import {
+  compileProgram,
+  type ListName,
+  MOST_CHOSEN,
+  type ProgramOptions,
+  type ProgramParts,
+} from './compile-program.ts'
 import type { Device } from './device.ts'
 import { bindGroup, build, encode } from './dispatch.ts'
+import { partsOf } from './parts.ts'
 import type { Sampler } from './sampler.ts'
-import type { RopePlace, Stage } from './stage.ts'
 import type { GpuState } from './state.ts'
-import type { Shared } from './steps.ts'
-import { padded, Tables, tableCountsOf } from './tables.ts'
-
-/** Tokens chosen at most in one call. */
-const MOST_CHOSEN = 64
-
-/** Lists of dispatches: for one token and for several, those of the head after each. */
-const lists = ['one', 'oneHead', 'many', 'manyHead'] as const
-type ListName = (typeof lists)[number]
-
-interface ProgramBuffers extends Buffers {
-  /** As `run`, for the head. */
-  readonly headRun: GPUBuffer
-  readonly staging: GPUBuffer
-  readonly sampling: GPUBuffer
-  readonly seen: GPUBuffer
-  readonly chosen: GPUBuffer
-}
-
-interface ProgramParts {
-  readonly device: Device
-  readonly buffers: ProgramBuffers
-  readonly prepared: Readonly<Record<ListName, readonly Prepared[]>>
-  readonly ropes: readonly RopePlace[]
-  readonly vocabulary: number
-}
+import type { Traffic } from './traffic.ts'
 
 interface BoundSampler extends Sampler {
   readonly group: GPUBindGroup
@@ -55,77 +35,18 @@ export class GpuProgram implements Program {
     this.#parts = parts
   }
 
-  static async compile(
-    device: Device,
-    ops: readonly Op[],
-    batch: number,
-    cache: 'f16' | 'f32',
-  ): Promise<GpuProgram> {
-    const shared: Shared = {
-      ...{ constants: new Constants(), tables: new Tables(), ropes: [], matrices: new Map(), cache, batch },
-    }
-    const [one, many] = [new Compiler(shared, 1), new Compiler(shared, batch)]
-    for (const op of ops) {
-      one.add(op)
-      many.add(op)
-    }
-    const tableCounts = tableCountsOf(ops)
-    const all = [one.stages, one.headStages, many.stages, many.headStages]
-    const roles = roleKernels(device, all.flat(), cache, tableCounts)
-    const [args, jobs] = [new WordList(), new WordList()]
-    const context = { device, args, jobs, tables: shared.tables, cache, roles, tableCounts }
-    const stages = {
-      ...{ one: one.stages, oneHead: one.headStages, many: many.stages, manyHead: many.headStages },
-    } satisfies Record<ListName, readonly Stage[]>
-    const prepared = Object.fromEntries(
-      lists.map(name => [
-        name,
-        stages[name].flatMap(stage => prepare(stage, { ...context, isMany: name === 'many' })),
-      ]),
-    ) as Record<ListName, Prepared[]>
-    const head = ops.find(op => op.kind === 'head')
-    const vocabulary = head?.weight.rows ?? 1
-    const scratch = [...roles.entries()].map(([role, { memory, size }]) => {
-      if (memory === 'workgroup') return 0
-      const slots = all
-        .flat()
-        .map(stage => (stage.kind === 'vector' && stage.role === role ? stage.slots.length : 0))
-      return 2 * size * Math.max(...slots) * batch
-    })
-    const floats = (name: 'x' | 'y' | 'activations' | 'partials') => Math.max(one[name].size, many[name].size)
-    const ropeFloats = shared.ropes.reduce(
-      (end, { rope, sin }) => Math.max(end, sin + batch * rope.inverseFrequencies.length),
-      0,
-    )
-    const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage
-    const make = (count: number, usage = STORAGE) =>
-      device.buffer(4 * count, usage | COPY_DST, "the model's activations")
-    const written = async (words: Uint32Array<ArrayBuffer>) => {
-      const buffer = await make(words.length)
-      device.gpu.queue.writeBuffer(buffer, 0, words)
-      return buffer
-    }
-    const buffers = {
-      run: await make(RUN_BYTES / 4, UNIFORM),
-      headRun: await make(RUN_BYTES / 4, UNIFORM),
-      args: await written(args.words()),
-      jobs: await written(jobs.words()),
-      constants: await written(shared.constants.words()),
-      tables: await written(padded(shared.tables.words(), tableCounts)),
-      x: await make(floats('x')),
-      y: await make(floats('y')),
-      activations: await make(floats('activations')),
-      partials: await make(floats('partials')),
-      scratch: await make(Math.max(0, ...scratch)),
-      ids: await make(batch),
-      rope: await make(ropeFloats),
-      logits: await make(vocabulary, STORAGE | COPY_SRC),
-      staging: await make(Math.max(vocabulary, MOST_CHOSEN), MAP_READ),
-      sampling: await make(SAMPLING_BYTES / 4, UNIFORM),
-      seen: await make(Math.ceil(vocabulary / 32)),
-      chosen: await make(MOST_CHOSEN, STORAGE | COPY_SRC),
-    }
-    return new GpuProgram({ device, buffers, prepared, vocabulary, ropes: shared.ropes })
+  static async compile(device: Device, ops: readonly Op[], options: ProgramOptions): Promise<GpuProgram> {
+    return new GpuProgram(await compileProgram(device, ops, options))
+  }
+
+  /** What the dispatches of a token read and write when it is at a position, its choice included. */
+  traffic(positions: number): readonly (Traffic & { readonly name: string })[] {
+    const { prepared, vocabulary } = this.#parts
+    const chosen = { name: 'sample', weights: 0, cache: 0, vectors: 4 * vocabulary }
+    return [
+      ...[...prepared.one, ...prepared.oneHead].map(({ name, traffic }) => ({ name, ...traffic(positions) })),
+      chosen,
+    ]
   }
 
   /** Dispatches of a token and of its logits. */
@@ -323,11 +244,4 @@ export class GpuProgram implements Program {
     staging.unmap()
     return values
   }
-}
-
-/** How the keys of a text are split: one token has few heads, so that parts keep the device busy. */
-function partsOf(positions: number, tokens: number): { count: number; keys: number } {
-  if (tokens > 1) return { count: 1, keys: 2 ** 30 }
-  const keys = Math.max(64, 32 * Math.ceil(positions / MOST_PARTS / 32))
-  return { count: Math.ceil(positions / keys), keys }
 }

@@ -44,12 +44,14 @@ export interface ProductStage {
   readonly isHead: boolean
 }
 
-interface AttentionStage {
+export interface AttentionStage {
   readonly kind: 'attention'
   readonly kernel: AttentionKernel
   readonly kvHeads: number
   readonly layer: number
   readonly words: readonly number[]
+  /** Keys that a token sees at most. */
+  readonly window: number
 }
 
 /** Scale and soft cap of logits. */
