@@ -26,14 +26,44 @@ export function attend(compiler: Compiler, angles: RopeAngles, op: Attend): Step
     place(placing, k.at, kvHeads, norms?.key, turning?.keys, tokens)
     if (ones) kernels.rmsNorm(v.at, ones, v.changed().at, tokens * kvHeads, headDim, eps)
     const to = out.changed().at
-    for (const { first, tokens, state } of parts) {
+    const read = ({ first, tokens, position, state }: Piece) => {
       const [asking, kept] = [4 * first * heads * headDim, 4 * first * kvHeads * headDim]
       const own = { keys: k.at + kept, values: v.at + kept }
       const at = { spec, query: q.at + asking, own, to: to + asking, sinks }
-      state.cache(layer).attend({ ...at, tokens, position: state.length })
+      state.cache(layer).attend({ ...at, tokens, position })
     }
-    if (spec.gated) applyGates(engine, asked.at, out.at, tokens * heads, headDim)
+    const finish = () => {
+      if (spec.gated) applyGates(engine, asked.at, out.at, tokens * heads, headDim)
+    }
+    const pieces = parts.flatMap(part => piecesOf(part, 2 * heads * headDim))
+    if (pieces.length > parts.length) return inTurns(pieces, read).then(finish)
+    for (const piece of pieces) read(piece)
+    finish()
   }
+
+  async function inTurns(pieces: readonly Piece[], read: (piece: Piece) => void): Promise<void> {
+    for (const piece of pieces) {
+      read(piece)
+      if (engine.turns.isLong) await engine.turns.pause()
+    }
+  }
+}
+
+/** Some tokens of a part, the first at `position`. */
+interface Piece extends Pick<Part, 'first' | 'tokens' | 'state'> {
+  readonly position: number
+}
+
+/** MACs of attention after which a pass may pause: about as many as those of another op. */
+const MOST_MACS = 2 ** 27
+
+/** Tokens that attend together: fewer in long texts. */
+function piecesOf({ first, tokens, state }: Part, macs: number): Piece[] {
+  const together = Math.max(1, Math.floor(MOST_MACS / (macs * (state.length + tokens))))
+  return Array.from({ length: Math.ceil(tokens / together) }, (_, i) => {
+    const at = i * together
+    return { first: first + at, tokens: Math.min(together, tokens - at), state, position: state.length + at }
+  })
 }
 
 interface Placing {

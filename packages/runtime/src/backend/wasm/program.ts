@@ -139,7 +139,8 @@ export class WasmProgram implements Program {
     const pass = { ids: batches.flatMap(({ ids }) => ids), tokens, parts }
     this.#angles.prepare(pass)
     for (const step of this.#steps) {
-      step(pass)
+      const rest = step(pass)
+      if (rest) await rest
       if (turns.isLong) await turns.pause()
     }
     for (const { state, tokens } of parts) state.length += tokens

@@ -19,8 +19,8 @@ export interface Pass {
   readonly parts: readonly Part[]
 }
 
-/** A compiled op. */
-export type Step = (pass: Pass) => void
+/** A compiled op; one that takes long pauses within, and returns when it will have ended. */
+export type Step = (pass: Pass) => void | Promise<void>
 
 /** What ops are compiled with: the engine, and the activations of each slot. */
 export interface Compiler {

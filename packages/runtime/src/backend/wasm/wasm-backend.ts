@@ -27,7 +27,7 @@ export interface WasmOptions extends EngineOptions {
   readonly kvCache?: KvForm | undefined
 }
 
-class WasmBackend implements Backend {
+export class WasmBackend implements Backend {
   readonly name = 'wasm'
   readonly forms = ['expanded', 'packed', 'int8', 'f32'] as const
   readonly batch = BATCH
