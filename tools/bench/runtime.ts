@@ -2,12 +2,13 @@
 // Chromium against wllama. The contenders take turns, one process at a time; the best of all rounds counts.
 //
 //   npx tsx --conditions=@reallm/source tools/bench/runtime.ts --model smollm2.gguf --artifact DIR --with FOLDER
-//     [--only node,native,page,wllama] [--prompt 128] [--tokens 32] [--threads 1,2] [--weights expanded]
-//     [--turns 2] [--rounds 2] [--patience 300] [--record]
+//     [--only node,packed,native,page,wllama] [--prompt 128,2048] [--tokens 32] [--threads 1,2] [--weights expanded]
+//     [--turns 2] [--rounds 2] [--patience 300] [--busy] [--record]
 //
 // FOLDER is one where `npm i --ignore-scripts @wllama/wllama node-llama-cpp playwright-core` was run; without it only
-// `node` runs. Ours runs the compressed model in DIR, or the GGUF when there is none; the others run the GGUF. After
-// `patience` seconds a contender is stopped; one that fails says why and has no row.
+// `node` and `packed` run (Node with packed weights). Ours runs the compressed model in DIR, or the GGUF when there is none; the
+// others run the GGUF. After `patience` seconds a contender is stopped; one that fails says why and has no row. `--busy` leaves out what
+// was measured by the clock: for machines that do other work meanwhile.
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -20,7 +21,7 @@ const { values } = parseArgs({
     model: { type: 'string' },
     artifact: { type: 'string' },
     with: { type: 'string' },
-    only: { type: 'string', default: 'node,native,page,wllama' },
+    only: { type: 'string', default: 'node,packed,native,page,wllama' },
     prompt: { type: 'string', default: '128' },
     tokens: { type: 'string', default: '32' },
     threads: { type: 'string', default: '1' },
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '2' },
     weights: { type: 'string', default: 'expanded' },
     patience: { type: 'string', default: '300' },
+    busy: { type: 'boolean', default: false },
   },
 })
 if (!values.model) throw new Error('name a GGUF file: --model smollm2.gguf')
@@ -37,20 +39,21 @@ const finish = startBench({
   sources: packages('kernels', 'runtime'),
   columns: {
     contender: { label: 'contender' },
-    prompt: { label: `prompt of ${values.prompt}, tokens/s`, unit: 'tokens per second', precision: 3 },
+    length: { label: 'prompt tokens' },
+    prompt: { label: 'prompt, tokens/s', unit: 'tokens per second', precision: 3 },
     decode: { label: 'decode, tokens/s', unit: 'tokens per second', precision: 3 },
     promptCpu: { label: 'prompt, per CPU s', unit: 'tokens per CPU second', precision: 3 },
     decodeCpu: { label: 'decode, per CPU s', unit: 'tokens per CPU second', precision: 3 },
     memory: { label: 'memory, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
     file: { label: 'file, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
   },
-  key: ['contender'],
+  key: ['contender', 'length'],
   seed: null,
 })
-const only = values.only.split(',').filter(name => name === 'node' || values.with)
+const only = values.only.split(',').filter(name => ['node', 'packed'].includes(name) || values.with)
 
 /** Contenders that run the compressed model. */
-const ours = ['node', 'page']
+const ours = ['node', 'packed', 'page']
 
 const fileBytes = (name: string): number =>
   ours.includes(name) && values.artifact
@@ -59,13 +62,21 @@ const fileBytes = (name: string): number =>
         .reduce((sum, file) => sum + statSync(join(values.artifact!, file)).size, 0)
     : statSync(values.model!).size
 
+/** Runs a contender once. */
+const run = (name: string, task: Task): Promise<Measured> =>
+  name === 'packed' ? runContender('node', { ...task, weights: name }) : runContender(name, task)
+
+const numbers = (list: string) => list.split(',').map(Number)
+const settings = numbers(values.threads).flatMap(threads =>
+  numbers(values.prompt).map(length => ({ threads, length })),
+)
 const rows = []
-for (const threads of values.threads.split(',').map(Number)) {
+for (const { threads, length } of settings) {
   const task: Task = {
     model: values.model,
     artifact: values.artifact,
     folder: values.with,
-    promptTokens: Number(values.prompt),
+    promptTokens: length,
     tokens: Number(values.tokens),
     threads,
     rounds: Number(values.rounds),
@@ -76,9 +87,9 @@ for (const threads of values.threads.split(',').map(Number)) {
   const failed = new Map<string, string>()
   for (let turn = 1; turn <= Number(values.turns); turn++) {
     for (const name of only) {
-      console.error(`${name}, threads ${threads}, turn ${turn} …`)
+      console.error(`${name}, threads ${threads}, prompt ${length}, turn ${turn} …`)
       try {
-        measured.set(name, better(measured.get(name), await runContender(name, task)))
+        measured.set(name, better(measured.get(name), await run(name, task)))
       } catch (error) {
         failed.set(name, (error as Error).message)
       }
@@ -92,7 +103,8 @@ for (const threads of values.threads.split(',').map(Number)) {
     }
     const { what, prompt, decode, promptCpu, decodeCpu, memory } = m
     const contender = `${what}, ${threads} thread(s)`
-    rows.push({ contender, prompt, decode, promptCpu, decodeCpu, memory, file: fileBytes(name) })
+    const byClock = values.busy ? {} : { prompt, decode }
+    rows.push({ contender, length, ...byClock, promptCpu, decodeCpu, memory, file: fileBytes(name) })
   }
 }
 finish(rows)

@@ -9,6 +9,8 @@ interface LlamaSequence {
 }
 interface LlamaModule {
   getLlama(options: object): Promise<{
+    /** What the CPU has that the library uses, `NAME = 1` each. */
+    readonly systemInfo: string
     loadModel(options: object): Promise<{
       tokenize(text: string): number[]
       createContext(options: object): Promise<{ getSequence(): LlamaSequence }>
@@ -44,6 +46,10 @@ for (let round = 0; round < task.rounds; round++) {
   best.decode = Math.max(best.decode, made.wall)
   best.decodeCpu = Math.max(best.decodeCpu, made.cpu)
 }
-const measured: Measured = { what: 'node-llama-cpp, CPU', ...best, memory: process.memoryUsage().rss }
+const extension = ['AMX_INT8', 'AVX512', 'AVX2', 'NEON'].find(name =>
+  llama.systemInfo.includes(`${name} = 1`),
+)
+const what = `node-llama-cpp, CPU${extension ? ` with ${extension}` : ''}`
+const measured: Measured = { what, ...best, memory: process.memoryUsage().rss }
 console.log(JSON.stringify(measured))
 process.exit(0)
