@@ -3,6 +3,7 @@ import { continuationAgreement, repetitionRate } from './continuation.ts'
 import type { RunningModel } from './running/running-model.ts'
 import { mean } from './statistics.ts'
 
+/** Options of `checkGeneration`. */
 export interface GenerationOptions extends LongWork {
   /** The original: its continuations are compared with. */
   readonly against?: RunningModel | undefined

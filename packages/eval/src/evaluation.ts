@@ -5,6 +5,7 @@ import type { Tally } from './tally.ts'
 /** Between what values 95 % of bootstrap resamples lie. */
 export type Interval = readonly [low: number, high: number]
 
+/** What `perplexity` finds of a model. */
 export interface Evaluation {
   /** exp of `loss`. */
   readonly perplexity: number

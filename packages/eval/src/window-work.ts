@@ -7,6 +7,7 @@ import type { Protocol, Window } from './windows.ts'
 /** A model to measure: its weights, through TensorFlow.js block by block, or one that `load` of `@reallm/runtime` runs. */
 export type EvaluatedModel = WeightSource | RunningModel
 
+/** Options of `perplexity` and `perplexities`. */
 export interface PerplexityOptions extends Protocol, LongWork {
   /** A model to compare with, such as the original: adds `kl`, `top1` and `top5`. Of the same kind as the model. */
   readonly against?: EvaluatedModel | undefined

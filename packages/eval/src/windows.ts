@@ -8,6 +8,7 @@ export interface Window {
 
 /** Ways to cut a text, and the names of those that papers and programs use, with their usual lengths. */
 export const protocols = ['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'] as const
+/** The name of a protocol. */
 export type ProtocolName = (typeof protocols)[number]
 
 /** What a name stands for. */

@@ -28,6 +28,7 @@ export interface Sequence {
   readonly weights?: ArrayLike<number>
 }
 
+/** How sequences are dealt to batches. */
 export interface BatchOptions {
   /** Sequences per batch. */
   readonly rows: number

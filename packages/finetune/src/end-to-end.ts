@@ -53,6 +53,7 @@ export interface EndToEndSettings extends LongWork, AdamWOptions {
   readonly work?: string | undefined
 }
 
+/** Options of end-to-end fine-tuning. */
 export interface EndToEndOptions extends EndToEndSettings {
   readonly config: TransformerConfig
   /** Frozen weights. */
@@ -63,6 +64,7 @@ export interface EndToEndOptions extends EndToEndSettings {
   readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** What end-to-end fine-tuning has learnt. */
 export interface EndToEndResult {
   readonly history: readonly StepRecord[]
   /** Validation loss in nats per token (with a teacher: divergence from it), before and after. */

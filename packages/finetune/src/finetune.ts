@@ -17,6 +17,7 @@ import { trainable } from './lowrank/trainable.ts'
 import { adapterOf, type Tuned, type TunedAdapter, tunedOf } from './result.ts'
 import { type FactorStore, type Student, takeApart } from './student.ts'
 
+/** Options of `finetuneArtifact`. */
 export interface FinetuneOptions extends LowRankPlan, EndToEndSettings {
   /** The model to tune, compressed or not; an artifact is opened with a registry. Stays open and unchanged. */
   readonly model: ModelWeights
@@ -47,6 +48,7 @@ export interface BlockwiseSettings
   readonly sequences?: number | undefined
 }
 
+/** What `finetuneArtifact` has learnt, and its losses. */
 export interface FinetuneResult extends EndToEndResult {
   /** The trained parts as an adapter; undefined when norms or the artifact's own factors were trained. */
   readonly adapter?: TunedAdapter | undefined

@@ -88,6 +88,7 @@ export async function adapterOf(parts: Trainable, base: Weights, name: string): 
   return { ...adapter, save: directory => writeAdapter(directory, adapter) }
 }
 
+/** Options of saving what was learnt. */
 export interface SaveOptions {
   /** The artifact that was tuned. */
   readonly model: ModelWeights

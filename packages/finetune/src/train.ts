@@ -13,6 +13,7 @@ import { bestWeights } from './best.ts'
 import { learningRateAt } from './schedule.ts'
 import { diverged, type UpdateOptions, updateOnce } from './update.ts'
 
+/** Options of the training loop. */
 export interface TrainOptions extends LongWork, AdamWOptions, UpdateOptions {
   /** Optimiser steps of the whole run, resumed part included. */
   readonly steps: number
@@ -38,6 +39,7 @@ export interface TrainOptions extends LongWork, AdamWOptions, UpdateOptions {
   readonly fingerprint?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** What a step of training was like. */
 export interface StepRecord {
   /** Steps done, this one included. */
   readonly step: number
@@ -48,6 +50,7 @@ export interface StepRecord {
   readonly validation?: number | undefined
 }
 
+/** What the training loop has come to. */
 export interface TrainResult {
   /** One record per step of this call. */
   readonly history: readonly StepRecord[]

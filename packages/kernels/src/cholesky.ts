@@ -24,6 +24,7 @@ export function inverse(a: Matrix): Matrix | undefined {
   return { rows: n, cols: n, data: Float32Array.from(lowerGram(work, n)) }
 }
 
+/** A Cholesky factor, and the damping that it took. */
 export interface DampedFactor {
   /** U, upper triangular, with (H + damping·I)⁻¹ = UᵀU. */
   readonly factor: Matrix

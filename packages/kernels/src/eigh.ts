@@ -8,6 +8,7 @@ const LARGEST = 6000
 /** Rotations that are collected before they are applied. */
 const BATCH = 32768
 
+/** Eigenvalues and eigenvectors of a symmetric matrix. */
 export interface Eigen {
   /** Eigenvalues, largest first. */
   readonly values: Float32Array

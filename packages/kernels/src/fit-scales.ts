@@ -4,6 +4,7 @@ import { LevelFinder } from './level-finder.ts'
 import { type GroupScales, ROUNDS, fitScales as reference, STARTS } from './reference/fit-scales.ts'
 import { shapeText } from './shapes.ts'
 
+/** Options of `fitScales`. */
 export interface ScaleOptions {
   /** Each group moves one level to 0; levels must be evenly spaced. */
   readonly zeroPoint?: boolean | undefined

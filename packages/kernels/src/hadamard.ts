@@ -4,6 +4,7 @@ import { type Engine, engine, floats, reserve } from './engine.ts'
 import { factorMatrix, type HadamardFactor, hadamardPlan } from './hadamard-plan.ts'
 import { transformAxis } from './reference/hadamard.ts'
 
+/** Options of `hadamard`. */
 export interface HadamardOptions {
   /** `right` (default): every row x becomes (x ⊙ signs) T. `left`: every column, T (signs ⊙ x). */
   readonly side?: 'right' | 'left' | undefined

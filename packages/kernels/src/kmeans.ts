@@ -9,6 +9,7 @@ import {
 import { nearestCentroid } from './nearest-centroid.ts'
 import { weightStep } from './reference/nearest-centroid.ts'
 
+/** Options of `kmeans`. */
 export interface KmeansOptions extends LongWork {
   readonly seed: number
   /** Rounds of assignment and update; 25 by default. Stops earlier when nothing moves. */
@@ -19,6 +20,7 @@ export interface KmeansOptions extends LongWork {
   readonly init?: Matrix | undefined
 }
 
+/** Centroids, and the one of each vector. */
 export interface Kmeans {
   /** `[k, d]` */
   readonly centroids: Matrix

@@ -2,6 +2,7 @@ import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { matmul } from './matmul.ts'
 import { shapeText } from './shapes.ts'
 
+/** Hessians of a matrix's inputs, and of its outputs where they are known. */
 export interface Hessians {
   /** `H = XᵀX / tokens` of the layer's inputs, `[in, in]`; absent: the identity. */
   readonly hessian?: Matrix | undefined

@@ -2,6 +2,7 @@ import { ReallmError } from '@reallm/tensor-io'
 import { type Engine, engine, replaceEngine, startEngine } from './engine.ts'
 import { canShareMemory, canSleep, startHelper } from './inference/threads.ts'
 
+/** Options of `createPool`. */
 export interface PoolOptions {
   /** Threads in all, the calling one included. */
   readonly threads: number

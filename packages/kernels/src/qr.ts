@@ -2,6 +2,7 @@ import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
 import { transpose } from './reference/transpose.ts'
 import { shapeText } from './shapes.ts'
 
+/** An orthonormal `Q` and an upper triangular `R`. */
 export interface Qr {
   /** `[m, n]`, orthonormal columns even when A is rank-deficient. */
   readonly q: Matrix

@@ -1,5 +1,6 @@
 import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
 
+/** Which factors of a product are transposed. */
 export interface MatmulOptions {
   /** Use Aᵀ: `a` is `[k, m]`. */
   readonly transposeA?: boolean | undefined

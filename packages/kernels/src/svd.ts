@@ -3,6 +3,7 @@ import { eighFloat64 } from './eigh.ts'
 import { orthonormalise } from './qr.ts'
 import { transpose } from './reference/transpose.ts'
 
+/** Singular values, and the vectors of both sides. */
 export interface Svd {
   /** `[m, r]`, orthonormal columns, r = min(m, n). */
   readonly u: Matrix

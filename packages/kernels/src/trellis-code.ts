@@ -6,6 +6,7 @@ export interface TrellisCode {
   readonly lut: Float32Array
 }
 
+/** Options of a search through a trellis. */
 export interface ViterbiOptions extends TrellisCode {
   /** Weights of one sequence; 256 by default, a tile of 16 × 16. */
   readonly length?: number | undefined

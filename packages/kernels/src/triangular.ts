@@ -2,6 +2,7 @@ import { type Matrix, ReallmError } from '@reallm/tensor-io'
 import { solveInPlace } from './factor64.ts'
 import { shapeText, squareSize } from './shapes.ts'
 
+/** Which triangle is meant, and whether it is transposed. */
 export interface TriangularOptions {
   /** `t` is upper triangular; lower by default. The other triangle is not read. */
   readonly upper?: boolean | undefined

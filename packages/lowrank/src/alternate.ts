@@ -8,6 +8,7 @@ export interface Part {
   readonly error: number
 }
 
+/** Options of `alternate`. */
 export interface AlternationOptions<P extends Part> extends LongWork {
   /** Error that `fit` lowers; the alternation ends when it stops falling. */
   readonly metric: Metric
@@ -23,11 +24,13 @@ export interface AlternationOptions<P extends Part> extends LongWork {
   quantise(residual: Matrix): Promise<Quantised>
 }
 
+/** A matrix as it is stored, and decoded again. */
 export interface Quantised {
   readonly stored: EncodedMatrix
   readonly decoded: Matrix
 }
 
+/** A quantised matrix and the low-rank part beside it. */
 export interface Alternation<P extends Part> {
   readonly quantised: Quantised
   readonly part: P

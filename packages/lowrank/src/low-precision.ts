@@ -5,6 +5,7 @@ import { type LowRank, type LowRankOptions, lowRank } from './low-rank.ts'
 import { dot, type Metric, metricOf, solveGram, solveGramRight } from './metric.ts'
 import { type StoreOptions, storeFactor } from './store-factor.ts'
 
+/** Factors as they are stored, and decoded again. */
 export interface StoredLowRank extends LowRank {
   /** The stored tensors that `left` and `right` are decoded from. */
   readonly parts: Readonly<Record<string, Tensor>>
@@ -13,6 +14,7 @@ export interface StoredLowRank extends LowRank {
   readonly error: number
 }
 
+/** How factors are stored. */
 export interface LowPrecisionOptions extends LowRankOptions {
   /** Bits of both factors: 1 to 8, or 16. */
   readonly bits: number

@@ -6,6 +6,7 @@ import { type RandomizedSvdOptions, randomizedSvd } from './randomized-svd.ts'
 
 export type { LowRank } from '@reallm/tensor-io/layouts'
 
+/** Options of `lowRank`. */
 export interface LowRankOptions extends RandomizedSvdOptions {
   /** Metric of the error; plain squares by default. */
   readonly metric?: Metric | undefined

@@ -2,6 +2,7 @@ import { matmul, qr, type Svd, svd } from '@reallm/kernels'
 import { type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
 import { checkRank } from '@reallm/tensor-io/layouts'
 
+/** Options of `randomizedSvd`. */
 export interface RandomizedSvdOptions {
   readonly seed?: number | undefined
   /** Extra directions of the sketch; 10 by default. */

@@ -20,6 +20,7 @@ import { measure } from './sensitivity/measure.ts'
 import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
 
+/** Options of `compress`. */
 export interface CompressOptions extends StartOptions, BudgetOptions {
   /** Directory to write to, empty or new; for the target `gguf` it may be a file that ends in `.gguf`. */
   readonly to: string

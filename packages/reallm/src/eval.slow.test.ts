@@ -70,7 +70,10 @@ describe('eval', () => {
       stdio: 'ignore',
     })
     const ended = new Promise(resolve => child.once('exit', resolve))
-    const kept = () => readdir(join(cache, 'evaluations')).catch(() => [])
+    const kept = async () => {
+      const names = await readdir(join(cache, 'evaluations')).catch(() => [])
+      return names.filter(name => /^[0-9a-f]{64}\.json$/.test(name))
+    }
     while (child.exitCode === null && (await kept()).length === 0) {
       await new Promise(resolve => setTimeout(resolve, 50))
     }

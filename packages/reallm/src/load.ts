@@ -11,6 +11,7 @@ import {
 import { ReallmError } from '@reallm/tensor-io'
 import type { TransformerConfig } from '@reallm/tensor-io/models'
 
+/** Options of `load`. */
 export interface LoadOptions extends Omit<RuntimeOptions, 'registry' | 'tokenizer'> {
   /** Directory of a LoRA, rsLoRA or DoRA adapter in PEFT's layout. */
   readonly adapter?: string | undefined

@@ -13,6 +13,7 @@ import { openTokenizer } from '@reallm/tensor-io/models'
 import validateName from 'validate-npm-package-name'
 import { splitWeights } from './split-weights.ts'
 
+/** Options of `pack`. */
 export interface PackOptions {
   /** The package's name on npm: `@you/model`. */
   readonly name: string

@@ -3,6 +3,7 @@ import type { ChatMessage, ChatTemplateOptions, TextTokenizer } from '@reallm/te
 import { type FinishReason, Generation } from './generation.ts'
 import type { Session } from './session.ts'
 
+/** Options of a conversation and all its answers. */
 export interface ChatOptions extends GenerateOptions, Omit<ChatTemplateOptions, 'answer'> {
   /** What the model is told before the conversation. */
   readonly system?: string | undefined

@@ -8,6 +8,7 @@ import { loadWeights } from './load-weights.ts'
 import { Model } from './model.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 
+/** Options of `load`. */
 export interface LoadOptions extends LongWork {
   /** What it runs on, see {@link Device}. Default `wasm`. */
   readonly device?: Device | undefined

@@ -17,6 +17,7 @@ export interface ModelParts {
   readonly tokenizer: TextTokenizer | undefined
 }
 
+/** Options of `Model.generate`. */
 export interface GenerateTextOptions extends GenerateOptions {
   /** The session to go on in; a new one, freed at the end, unless told otherwise. */
   readonly session?: Session | undefined

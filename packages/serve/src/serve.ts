@@ -10,6 +10,7 @@ import { ApiError } from './errors.ts'
 import { Generator } from './generator.ts'
 import { Metrics } from './metrics.ts'
 
+/** Options of `serve`. */
 export interface ServeOptions {
   /** Default `127.0.0.1`: this machine alone. Others need an `apiKey`. */
   readonly host?: string | undefined

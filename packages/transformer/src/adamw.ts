@@ -1,10 +1,12 @@
 import { ReallmError, type Tensor } from '@reallm/tensor-io'
 import { type Tf, type TfTensor, tf } from './tf.ts'
 
+/** A tensor that training changes. */
 export type TfVariable = ReturnType<Tf['variable']>
 /** What is trained, by name. */
 export type Parameters = ReadonlyMap<string, TfVariable>
 
+/** Options of `AdamW`. */
 export interface AdamWOptions {
   readonly beta1?: number | undefined
   readonly beta2?: number | undefined

@@ -15,6 +15,7 @@ export interface Hooks {
   linear?(module: string, x: TfTensor, base: () => TfTensor): TfTensor
 }
 
+/** Options of a forward pass. */
 export interface ForwardOptions extends Hooks {
   /** Computes no expert except the one that this linear layer belongs to: for a look at what reaches it. */
   readonly only?: string | undefined

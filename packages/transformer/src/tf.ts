@@ -6,6 +6,7 @@ export type Tf = typeof import('@tensorflow/tfjs-core') &
 /** A tfjs tensor (tensor-io's `Tensor` is the one on disk). */
 export type TfTensor = import('@tensorflow/tfjs-core').Tensor
 
+/** The name of a backend of TensorFlow.js. */
 export type BackendName = 'native-gpu' | 'native' | 'webgpu' | 'wasm' | 'cpu'
 
 /** Backends in the order in which `useBackend()` tries them. */
@@ -27,6 +28,7 @@ export interface ActiveBackend {
   readonly threads: number
 }
 
+/** Options of `useBackend`. */
 export interface BackendOptions {
   /** Threads of the native backend; only counts before it is first loaded. Default: all cores. */
   readonly threads?: number | undefined

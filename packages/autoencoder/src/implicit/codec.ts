@@ -30,6 +30,7 @@ import {
 import { packLayers } from '../pack-layers.ts'
 import { implicitTable } from './table.ts'
 
+/** What a caller may give of the parameters of `implicit`; the rest has defaults. */
 export type ImplicitInput = GivenOf<typeof implicitLayout>
 
 /**

@@ -25,7 +25,9 @@ import { packLayers } from '../pack-layers.ts'
 import { absmaxScales, inverseScales, scalePatches, toPatches } from '../patches.ts'
 import type { TrainingContext } from './train-nerv.ts'
 
+/** What a caller may give of the parameters of `autoencoder`; the rest has defaults. */
 export type NervInput = GivenOf<typeof autoencoderLayout>
+/** Parameters of `autoencoder`, as they are stored. */
 export type NervParams = AutoencoderParams
 
 /**
@@ -39,6 +41,7 @@ export const autoencoder = autoencoderOf(undefined)
 
 /** Parts that are the same for all matrices of one decoder: φ, and the grid of the latents. */
 export const sharedParts = ['latentBits', 'latentGains', 'weights', 'weight_scales', 'biases'] as const
+/** A decoder that was fitted once for several matrices. */
 export type SharedDecoder = Readonly<Record<(typeof sharedParts)[number], Tensor>>
 
 /**
@@ -87,6 +90,7 @@ function autoencoderOf(shared: SharedDecoder | undefined) {
   })
 }
 
+/** What fitting a decoder for several matrices needs besides them. */
 export interface GroupContext extends TrainingContext {
   /** `H` of each matrix's inputs, `[in, in]`, for `weighted`. */
   readonly hessians?: readonly Matrix[] | undefined

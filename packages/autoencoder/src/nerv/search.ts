@@ -45,6 +45,7 @@ function atRate(shape: MatrixShape, bits: number, given: NervInput): NervParams[
   return fits ? [at(total)] : []
 }
 
+/** The settings that a search chose, and what they cost and lose. */
 export interface SearchResult {
   readonly encoded: EncodedMatrix
   readonly params: NervParams

@@ -33,6 +33,7 @@ function json(where: string, text: string): unknown {
   }
 }
 
+/** Options of `downloadDocuments`. */
 export interface DownloadOptions extends LongWork {
   /** Default https://huggingface.co. */
   readonly hubUrl?: string | undefined

@@ -9,6 +9,7 @@ import { fieldsOf } from './fields.ts'
 import type { Scored } from './score-continuations.ts'
 import type { Item, Task } from './task.ts'
 
+/** Options of `evaluateTask`. */
 export interface TaskOptions extends LongWork {
   /** Only the first so many documents. */
   readonly limit?: number | undefined
@@ -38,6 +39,7 @@ export interface Answer {
   readonly isRight: boolean
 }
 
+/** What `evaluateTask` finds of a model. */
 export interface TaskResult {
   readonly task: string
   readonly documents: number

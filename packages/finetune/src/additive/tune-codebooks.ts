@@ -21,6 +21,7 @@ export interface AdditiveMatrix {
   readonly scales: Float32Array
 }
 
+/** Options of `tuneCodebooks`. */
 export interface TuneCodebooksOptions extends LongWork, Partial<MatchSettings> {
   readonly config: TransformerConfig
   /** Index of the block. */
@@ -36,6 +37,7 @@ export interface TuneCodebooksOptions extends LongWork, Partial<MatchSettings> {
   readonly seed: number
 }
 
+/** What `tuneCodebooks` has learnt. */
 export interface TunedCodebooks extends MatchResult {
   /** Codebooks `[M · size · dim]` and row scales, by module. */
   readonly matrices: ReadonlyMap<string, { readonly codebooks: Float32Array; readonly scales: Float32Array }>

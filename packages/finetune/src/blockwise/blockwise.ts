@@ -29,6 +29,7 @@ import {
 } from './hidden-states.ts'
 import { type MatchResult, matchBlock } from './match-block.ts'
 
+/** Options of block-wise fine-tuning. */
 export interface BlockwiseOptions extends LongWork, AdamWOptions {
   /** The compressed model; its weights stay as they are. */
   readonly student: ModelWeights
@@ -58,10 +59,12 @@ export interface BlockwiseOptions extends LongWork, AdamWOptions {
   readonly maxMemory?: number | undefined
 }
 
+/** Errors of a block before and after its training. */
 export interface BlockReport extends MatchResult {
   readonly block: number
 }
 
+/** What block-wise fine-tuning has learnt. */
 export interface BlockwiseResult {
   /** Values of all trained parameters, by the names of `trainable`. */
   readonly parameters: ReadonlyMap<string, Tensor<'F32'>>

@@ -5,6 +5,7 @@ import { openData, type Piece } from './examples.ts'
 import { firstLearned, shortenPrompt } from './shorten.ts'
 import { joined, type Tokens, tokenise, tokeniseText } from './tokenise.ts'
 
+/** How texts are cut into sequences. */
 export interface SequenceOptions {
   /** Tokens predicted per sequence. */
   readonly length: number
@@ -15,11 +16,13 @@ export interface SequenceOptions {
   readonly validation?: number | undefined
 }
 
+/** Options of reading training data. */
 export interface DataOptions extends SequenceOptions, LongWork {
   /** Sequences that are wanted: of larger data, parts spread evenly over them are used. Default: all. */
   readonly wanted?: number | undefined
 }
 
+/** Sequences to learn from, and others to validate on. */
 export interface SplitSequences {
   readonly train: readonly Sequence[]
   readonly validation: readonly Sequence[]

@@ -39,6 +39,7 @@ export interface TeacherLogits {
   of(batch: Batch): Promise<Teaching>
 }
 
+/** What is kept of a teacher's predictions. */
 export interface TeacherOptions extends LongWork {
   readonly config: TransformerConfig
   readonly weights: Weights

@@ -76,6 +76,7 @@ function nestedGrads(
   }
 }
 
+/** Options of a forward pass from or to hidden states. */
 export interface StatesOptions {
   /** Gradient checkpointing, see `checkpointedBlock`. */
   readonly checkpointing?: boolean | undefined

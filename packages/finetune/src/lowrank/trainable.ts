@@ -19,6 +19,7 @@ export interface Factors {
   readonly right: Matrix
 }
 
+/** What of a model is trained. */
 export interface TrainableOptions {
   /** Factors to start from, by module; where the plan's rank is higher, fresh columns and rows are added. */
   readonly start?: ReadonlyMap<string, Factors> | undefined

@@ -6,6 +6,7 @@ import { signs } from '../qat/straight-through.ts'
 import { storeSigns } from './codec.ts'
 import { svid } from './svid.ts'
 
+/** A OneBit model in training: signs with a scale for each row and column. */
 export interface OneBit extends Tunable {
   /** The trained signs and vectors of every linear layer, as the codec `onebit` stores them. */
   encoded(): Promise<Map<string, EncodedMatrix<object>>>

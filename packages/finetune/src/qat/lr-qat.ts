@@ -5,6 +5,7 @@ import type { Tunable } from '../lowrank/forward.ts'
 import { type Downcast, downcast, gridRange, type HeldWeights } from './downcast.ts'
 import { roundClip } from './straight-through.ts'
 
+/** Options of LR-QAT. */
 export interface LrQatOptions {
   /** 2 to 8, for all modules or by module; the grid is signed, with one step per row. */
   readonly bits: number | ((module: string) => number)
@@ -27,6 +28,7 @@ export interface GridMatrix {
   readonly steps: Float32Array
 }
 
+/** A model in training by LR-QAT: a low-rank change that is rounded with its weights. */
 export interface LrQat extends Tunable {
   /** Bytes of the frozen weights as they are kept. */
   readonly frozenBytes: number

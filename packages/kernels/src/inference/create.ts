@@ -5,6 +5,7 @@ import type { BlockKernels } from './blocks.ts'
 import type { InferenceKernels } from './kernels.ts'
 import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts'
 
+/** Options of starting the inference kernels. */
 export interface InferenceOptions {
   /** Threads in all, this one included; default 1. Fewer start where memory cannot be shared. */
   readonly threads?: number | undefined

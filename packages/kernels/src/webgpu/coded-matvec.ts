@@ -87,4 +87,5 @@ export const CodedJob = {
   outputStep: 12,
   inputStep: 13,
 } as const
+/** 32-bit words of a job of the coded product. */
 export const CODED_JOB_WORDS = 16

@@ -8,6 +8,7 @@ export const RUN = `struct Run {
   partKeys: u32,
 }`
 
+/** What a pass is about: how many tokens, and where they stand. */
 export interface Run {
   readonly tokens: number
   /** Of the first token. */

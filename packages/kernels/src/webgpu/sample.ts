@@ -15,6 +15,7 @@ export interface Sampling {
   readonly draw: number
 }
 
+/** 32-bit words of what sampling is told. */
 export function samplingWords(s: Sampling): Uint32Array<ArrayBuffer> {
   const words = Uint32Array.of(s.vocabulary, s.index, s.topK, 0, 0, 0, 0, 0)
   new Float32Array(words.buffer).set([s.temperature, s.topP, s.minP, s.penalty, s.draw], 3)

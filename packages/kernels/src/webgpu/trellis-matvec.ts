@@ -92,4 +92,5 @@ export const Job = {
   /** Tables of the matrix. */
   tableCount: 13,
 } as const
+/** 32-bit words of a job of the trellis product. */
 export const JOB_WORDS = 16

@@ -42,6 +42,7 @@ export const VectorOp = {
   /** Of pairs of heads the first (0) or the second (1): `n, headDim, which`. */
   pick: 20,
 } as const
+/** The names of the kernels on vectors. */
 export type VectorOpName = keyof typeof VectorOp
 
 /** Arguments of each step, what follows `embed` left out. */

@@ -37,6 +37,7 @@ export const VectorBinding = {
   partials: 11,
   scratch: 12,
 } as const
+/** The names of what a kernel on vectors is bound to. */
 export type VectorBindingName = keyof typeof VectorBinding
 
 const reads: Partial<Record<VectorOpName, readonly VectorBindingName[]>> = {

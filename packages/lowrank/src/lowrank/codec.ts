@@ -19,6 +19,7 @@ import { lowPrecision } from '../low-precision.ts'
 import { metricOf } from '../metric.ts'
 import { rowsOf } from '../randomized-svd.ts'
 
+/** Parameters of the codec `lowrank`. */
 export type LowRankParams = GivenOf<typeof lowrankLayout>
 
 /**

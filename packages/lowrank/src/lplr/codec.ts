@@ -4,6 +4,7 @@ import { type LowRank, lplrLayout, readLplr } from '@reallm/tensor-io/layouts'
 import { metricOf } from '../metric.ts'
 import { lplr as factorise } from './lplr.ts'
 
+/** Parameters of the codec `lplr`. */
 export type LplrParams = GivenOf<typeof lplrLayout>
 
 /**

@@ -7,6 +7,7 @@ import { metricOf } from '../metric.ts'
 import { gaussian } from '../randomized-svd.ts'
 import { storeFactor } from '../store-factor.ts'
 
+/** Options of `lplr`. */
 export interface LplrOptions extends LowRankOptions {
   /** Bits of L's entries: 1 to 8, or 16. */
   readonly leftBits: number
@@ -18,6 +19,7 @@ export interface LplrOptions extends LowRankOptions {
   readonly rounding?: 'dithered' | 'nearest' | undefined
 }
 
+/** Factors of low precision, and what they multiply to. */
 export interface Lplr extends LowRank {
   readonly parts: Readonly<Record<string, Tensor>>
 }

@@ -23,6 +23,7 @@ import { projectedCodebook } from './lr2vq.ts'
 
 const NAME = lr2vqLayout.codec
 
+/** Parameters of the codec `lr2vq`. */
 export type Lr2vqParams = GivenOf<typeof lr2vqLayout>
 type Full = ParamsOf<typeof lr2vqLayout>
 

@@ -12,6 +12,7 @@ export interface ProjectedCodebook {
   readonly codes: Uint32Array
 }
 
+/** Options of a codebook that is projected to low rank. */
 export interface ProjectedCodebookOptions {
   /** K: codewords. */
   readonly size: number

@@ -26,6 +26,7 @@ import { difference, metricOf } from '../metric.ts'
 import { storeFactor } from '../store-factor.ts'
 import { monarchToDense, monarch as project } from './monarch.ts'
 
+/** Parameters of the codec `monarch`. */
 export type MonarchParams = GivenOf<typeof monarchLayout>
 
 /**
@@ -52,7 +53,9 @@ export const monarchOf = (e: EncodedMatrix): Monarch =>
     e.codec === monarchLayout.codec ? checkParts(monarchLayout, e) : checkParts(monarchResidualLayout, e),
   )
 
+/** Options of `plusMonarch`. */
 export type PlusMonarchOptions = GivenOf<typeof monarchResidualLayout>
+/** Parameters of a codec with a Monarch matrix beside it. */
 export type PlusMonarchParams<Inner> = PlusMonarchOptions & { readonly inner: Inner }
 
 /**

@@ -5,6 +5,7 @@ import { lowRank } from '../low-rank.ts'
 import { type Metric, metricOf } from '../metric.ts'
 import { rowsOf } from '../randomized-svd.ts'
 
+/** Options of `monarch`. */
 export interface MonarchOptions extends MonarchShape {
   readonly hessian?: Matrix | undefined
   readonly outputHessian?: Matrix | undefined

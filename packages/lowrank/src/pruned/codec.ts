@@ -11,6 +11,7 @@ import {
 import { KEPT, keptFormat, keptShape, prunedLayout, readPruned } from '@reallm/tensor-io/layouts'
 import { storeFactor } from '../store-factor.ts'
 
+/** Parameters of the codec `pruned`. */
 export type PrunedParams = GivenOf<typeof prunedLayout>
 
 /**

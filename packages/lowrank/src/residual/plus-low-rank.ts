@@ -17,6 +17,7 @@ import { rowsOf } from '../randomized-svd.ts'
 
 /** Every parameter of `plusLowRank` except `inner`. */
 export type PlusLowRankOptions = GivenOf<typeof lowRankResidualLayout>
+/** Parameters of a codec with a low-rank part beside it. */
 export type PlusLowRankParams<Inner> = PlusLowRankOptions & { readonly inner: Inner }
 
 /**

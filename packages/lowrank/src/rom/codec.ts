@@ -5,6 +5,7 @@ import { storeLowRank } from '../low-precision.ts'
 import { metricOf } from '../metric.ts'
 import { rom as reduce } from './rom.ts'
 
+/** Parameters of the codec `rom`. */
 export type RomParams = GivenOf<typeof romLayout>
 
 /**

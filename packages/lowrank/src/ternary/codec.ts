@@ -20,6 +20,7 @@ import { metricOf } from '../metric.ts'
 import { storeFactor } from '../store-factor.ts'
 import { ternary as factorise, ternaryMatrix } from './ternary.ts'
 
+/** Parameters of the codec `ternary`. */
 export type TernaryParams = GivenOf<typeof ternaryLayout>
 
 /**

@@ -16,6 +16,7 @@ export function ternaryMatrix(rank: number, cols: number, density: number, seed:
   return t
 }
 
+/** Options of `ternary`. */
 export interface TernaryOptions {
   readonly density: number
   readonly seed: number

@@ -9,8 +9,10 @@ import { whatIsLost } from './what-is-lost.ts'
 import { writeGguf } from './write-gguf.ts'
 import { writeSafetensorsModel } from './write-safetensors-model.ts'
 
+/** What `convertModel` can store weights as. */
 export const convertDtypes = Object.keys(bytesPerWeight) as readonly StoredAs[]
 
+/** Options of `convertModel`. */
 export interface ConvertOptions extends LongWork {
   /** A directory, or a `.safetensors` or `.gguf` file. */
   readonly to: string

@@ -11,6 +11,7 @@ import {
 } from './evaluate-opened.ts'
 import { type EvaluatedOptions, openEvaluated } from './open-evaluated.ts'
 
+/** Options of `compareModels`. */
 export interface CompareOptions
   extends EvaluatedOptions,
     CachedOptions,

@@ -16,6 +16,7 @@ import { scanWeights } from '../open/scan-weights.ts'
 import { digestOf, jsonOf, type KeptResults, keptResults, type ResultsOf } from './kept-results.ts'
 import type { OpenedEvaluation, OpenedEvaluations } from './open-evaluated.ts'
 
+/** Whether results of earlier runs are used. */
 export interface CachedOptions {
   /**
    * Whether results are kept in the user's cache folder, under a digest of the models, the tokens and what computes: then a

@@ -19,8 +19,10 @@ import { builtInRegistry } from '../recipes/registry.ts'
  * TensorFlow.js.
  */
 export const evaluationDevices = ['auto', 'wasm', 'webgpu', 'tfjs'] as const
+/** The name of what computes an evaluation, see `evaluationDevices`. */
 export type EvaluationDevice = (typeof evaluationDevices)[number]
 
+/** Options of `openEvaluated`. */
 export interface EvaluatedOptions extends LongWork {
   /** Default `auto`. */
   readonly device?: EvaluationDevice | undefined

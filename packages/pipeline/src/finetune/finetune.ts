@@ -22,6 +22,7 @@ import { openDestination } from '../output/destination.ts'
 import { frontMatter, type Origin, originOf } from '../output/origin.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 
+/** Options of `finetune`. */
 export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha' | 'rsLora' | 'dora'> {
   /** A text or JSONL file. */
   readonly data: string

@@ -5,6 +5,7 @@ import { type LookOptions, lookAt, notFree, refuseOthers } from './look.ts'
 import { writeMarker } from './marker.ts'
 import { describeFolder, finishMove, moveIn } from './publish.ts'
 
+/** Who writes an output, from what, and what may be replaced. */
 export interface DestinationOptions extends LookOptions {
   /** Everything that the run reads; an output that is or holds one of them is refused. */
   readonly inputs: Inputs

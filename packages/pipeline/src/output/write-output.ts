@@ -3,6 +3,7 @@ import { join, mkdir, readdir, rm } from '#platform'
 import { isLock, lockFolder } from '../checkpoint/lock.ts'
 import { type DestinationOptions, openDestination } from './destination.ts'
 
+/** Options of `writeOutput`. */
 export interface OutputOptions extends Omit<DestinationOptions, 'resume'> {
   /** What is at work: `reallm convert`. */
   readonly program: string

@@ -7,6 +7,7 @@ import type { TargetName } from '../output/target-name.ts'
 import type { TunedLayer } from '../quantise/tuned-layer.ts'
 import type { Configuration } from './configuration.ts'
 
+/** How long a compression may take, the quickest first. */
 export const efforts = ['fast', 'normal', 'best'] as const
 /** How long to search: on how much text, and how near to the rate-distortion limit. */
 export type Effort = (typeof efforts)[number]

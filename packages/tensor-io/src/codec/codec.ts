@@ -4,6 +4,7 @@ import type { Matrix, MatrixShape } from '../core/tensor.ts'
 import type { EncodedMatrix, StorageCost } from './encoded-matrix.ts'
 import type { StoredLayout } from './layout.ts'
 
+/** What an encoder is told besides the matrix: statistics, randomness, how to stop. */
 export interface EncodeContext extends LongWork {
   /** `H = XᵀX / tokens`, `[in, in]`: the error to minimise is tr(ΔW H ΔWᵀ). Absent: plain squared error. */
   readonly hessian?: Matrix | undefined

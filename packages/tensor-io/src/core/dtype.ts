@@ -17,6 +17,7 @@ export const dtypes = {
   BOOL: { bytes: 1, storage: Uint8Array },
 } as const
 
+/** The name of how a number is stored. */
 export type DType = keyof typeof dtypes
 /** The typed array that holds a dtype's stored form. */
 export type Storage<D extends DType = DType> = InstanceType<(typeof dtypes)[D]['storage']>

@@ -20,6 +20,7 @@ export interface ProgressEvent {
   readonly bytes?: number | undefined
 }
 
+/** Hears of progress and warnings. */
 export type OnProgress = (event: ProgressEvent) => void
 
 /** Options every long-running function takes. */

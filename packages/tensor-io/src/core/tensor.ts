@@ -1,6 +1,7 @@
 import { byteLength, type DType, type Storage, storageOf } from './dtype.ts'
 import { ReallmError } from './errors.ts'
 
+/** Sizes of a tensor's axes, the outermost first. */
 export type Shape = readonly number[]
 
 /** `[rows, cols]` = `[out, in]`. */

@@ -39,6 +39,7 @@ export function encodeCheckpoint({ step, options, tensors, notes }: Checkpoint):
 }
 
 /** @throws `bad-file` when the bytes are no checkpoint of ours. */
+/** Reads what `encodeCheckpoint` wrote. */
 export async function decodeCheckpoint(bytes: Uint8Array<ArrayBuffer>): Promise<Checkpoint> {
   const file = await openSafetensors(bytesSource('checkpoint', bytes))
   if (file.metadata.format !== 'reallm-checkpoint-1') {

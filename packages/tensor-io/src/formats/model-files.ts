@@ -32,6 +32,7 @@ export interface ModelFiles extends TensorStore {
   readonly readBlocks?: ((name: string, rows?: Rows) => Promise<Uint8Array<ArrayBuffer>>) | undefined
 }
 
+/** Options of `openModel`. */
 export interface OpenOptions {
   /** Codecs to decode an artifact's matrices with: `<module>.weight` then reads as if it were stored plainly. */
   readonly registry?: Registry | undefined

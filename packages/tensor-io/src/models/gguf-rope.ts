@@ -10,6 +10,7 @@ export const ropeTensors = [
   'rope_factors_short.weight',
   'rope_factors_long.weight',
 ] as const
+/** Factors of rotary frequencies that a GGUF file stores as tensors. */
 export type RopeTensors = Readonly<Partial<Record<(typeof ropeTensors)[number], Float32Array<ArrayBuffer>>>>
 
 /**

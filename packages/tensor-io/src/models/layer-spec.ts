@@ -148,7 +148,9 @@ export interface Mamba2 {
   readonly output: LinearModule
 }
 
+/** The activations of an MLP. */
 export const activations = ['silu', 'gelu', 'gelu_pytorch_tanh'] as const
+/** The name of an MLP's activation. */
 export type Activation = (typeof activations)[number]
 
 /** `down(activation(gate(x)) · up(x))` */

@@ -37,6 +37,7 @@ export interface RopeParameters {
   readonly mrope_section?: readonly number[]
 }
 
+/** The kinds of rotary embeddings, as `rope_type` names them. */
 export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'proportional'] as const
 
 /**

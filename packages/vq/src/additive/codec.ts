@@ -20,6 +20,7 @@ import { fitCodebooks } from './fit-codebooks.ts'
 import { type AdditiveCode, refine } from './refine.ts'
 import { sumsOf } from './sums.ts'
 
+/** Parameters of the codec `additive`. */
 export type AdditiveParams = GivenOf<typeof additiveLayout>
 type Full = ParamsOf<typeof additiveLayout>
 

@@ -14,6 +14,7 @@ import { deviations } from '../shared/deviations.ts'
 import { createScales } from '../shared/scales.ts'
 import { DIM, decodeE8, nearestE8, shortE8 } from './lattice.ts'
 
+/** Parameters of the codec `e8`. */
 export type E8Params = GivenOf<typeof e8Layout>
 type Full = ParamsOf<typeof e8Layout>
 

@@ -6,6 +6,7 @@ import { latticeTypes } from './lattice-types.ts'
 import { type Blocks, scalarBlocks } from './scalar-blocks.ts'
 import { scalarTypes } from './scalar-types.ts'
 
+/** Parameters of the codec `gguf`. */
 export type GgufParams = GivenOf<typeof ggufLayout>
 
 /**

@@ -3,6 +3,7 @@ import { decodeCoded, gridLayout, gridLevels, groupCols, packRows, readGrid } fr
 import { columnCodec } from '../shared/column-codec.ts'
 import { scalarEncoder } from '../shared/scalar.ts'
 
+/** Parameters of the codec `grid`. */
 export type GridParams = GivenOf<typeof gridLayout>
 
 /**

@@ -26,6 +26,7 @@ import { groupScales, importanceOf, normalise, vectorsOf } from '../shared/vecto
 import { fitCodebook } from './codebook.ts'
 import { permuteColumns, similarColumns } from './permutation.ts'
 
+/** Parameters of the codec `kmeans`. */
 export type KmeansParams = GivenOf<typeof kmeansLayout>
 type Full = ParamsOf<typeof kmeansLayout>
 

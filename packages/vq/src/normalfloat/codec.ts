@@ -9,6 +9,7 @@ import {
 import { columnCodec } from '../shared/column-codec.ts'
 import { scalarEncoder } from '../shared/scalar.ts'
 
+/** Parameters of the codec `normalfloat`. */
 export type NormalfloatParams = GivenOf<typeof normalfloatLayout>
 
 /**

@@ -1,6 +1,7 @@
 import { inverse, matmul } from '@reallm/kernels'
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 
+/** Options of `asymmetricTarget`. */
 export interface AsymmetricOptions {
   /** Share of Ĥ's mean diagonal that is added before it is inverted; 0.3 by default. */
   readonly lambda?: number | undefined

@@ -13,7 +13,9 @@ import {
 } from '@reallm/tensor-io'
 import { columnBits, ORDER_ROWS, permutationLayout, readOrder } from '@reallm/tensor-io/layouts'
 
+/** Options of `permuted`. */
 export type PermutationOptions = GivenOf<typeof permutationLayout>
+/** Parameters of a permuted codec. */
 export type PermutedParams<Inner> = PermutationOptions & { readonly inner: Inner }
 
 /**

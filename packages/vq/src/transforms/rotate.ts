@@ -14,7 +14,9 @@ import {
 } from '@reallm/tensor-io'
 import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts'
 
+/** Options of `rotated`. */
 export type RotationOptions = GivenOf<typeof rotationLayout>
+/** Parameters of a rotated codec. */
 export type RotatedParams<Inner> = RotationOptions & { readonly inner: Inner }
 
 /**

@@ -12,7 +12,9 @@ import {
 } from '@reallm/tensor-io'
 import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts'
 
+/** Options of `scaled`. */
 export type ScalingOptions = GivenOf<typeof scalingLayout>
+/** Parameters of a scaled codec. */
 export type ScaledParams<Inner> = ScalingOptions & { readonly inner: Inner }
 
 /** Sinkhorn passes over rows and columns. */

@@ -34,6 +34,7 @@ import { deviations } from '../shared/deviations.ts'
 import { createScales } from '../shared/scales.ts'
 import { fitNetwork } from './fit-network.ts'
 
+/** Parameters of the codec `trellis`. */
 export type TrellisParams = GivenOf<typeof trellisLayout>
 
 /**

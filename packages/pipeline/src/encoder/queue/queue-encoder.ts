@@ -11,6 +11,7 @@ import { forgetRun, tellRun } from './run-status.ts'
 import { answerName, digestOf, unsealed } from './sealed.ts'
 import { watchWork } from './watch-work.ts'
 
+/** Where matrices are handed to other machines. */
 export interface QueueOptions extends LongWork {
   /** `redis://host:6379` */
   readonly url: string

@@ -2,6 +2,7 @@ import { connect, versionHere, versionOf } from './connection.ts'
 import type { RunStatus } from './run-record.ts'
 import { keysOf, runsOn } from './run-status.ts'
 
+/** How far the work of a queue is, and who works. */
 export interface QueueStatus {
   /** The version of whoever asks: only workers of a run's version work for it. */
   readonly version: string

@@ -13,6 +13,7 @@ import { connect, type Done, type QueuedJob, queueName } from './connection.ts'
 import { openSharedFiles } from './open-shared-files.ts'
 import { answerName, requireDigest, sealed } from './sealed.ts'
 
+/** Options of a worker. */
 export interface ServeQueueOptions extends LongWork {
   /** `redis://host:6379` */
   readonly url: string

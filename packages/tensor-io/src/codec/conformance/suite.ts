@@ -34,6 +34,7 @@ export type ConformanceCheck =
   | 'rows'
   | 'tampered parts'
 
+/** Parameters that a codec is checked with. */
 export interface ConformanceCase<Params> {
   /** Shown in the test's name; the parameters as JSON by default. */
   readonly label?: string | undefined
@@ -44,6 +45,7 @@ export interface ConformanceCase<Params> {
   readonly real: number
 }
 
+/** What the conformance suite checks a codec on. */
 export interface ConformanceOptions<Params> {
   readonly codec: MatrixCodec<Params> | ColumnCodec<Params>
   /** Widths must be a multiple of it; 1 unless told otherwise. */

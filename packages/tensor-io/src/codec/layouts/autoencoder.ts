@@ -45,6 +45,7 @@ const params = {
   weighted: { of: [true, false], default: false },
 } as const satisfies Fields
 
+/** Parameters of a matrix stored by an autoencoder. */
 export type AutoencoderParams = FullParams<typeof params>
 
 /**
@@ -130,6 +131,7 @@ export interface StoredPatches {
 }
 
 /** @throws `bad-tensor` when the channels' bits do not add up */
+/** A matrix stored by an autoencoder, its parts checked and named. */
 export function readAutoencoder({ parts, shape, params }: Stored<typeof autoencoderLayout>): StoredPatches {
   const { latentWidth, latentBits, weightBits } = params
   const bits = parts.latentBits.data as Uint8Array

@@ -8,6 +8,7 @@ import type { Field } from '../field.ts'
 /** Bits of an entry of a factor: 16 for half floats, 1 to 8 for whole codes times a half-float scale per line. */
 export const factorBits = { whole: [1, 8], of: [16] } as const satisfies Field
 
+/** How a factor is stored: in which dtype, or on how many bits. */
 export interface FactorFormat {
   /** See {@link factorBits}. */
   readonly bits: number
@@ -60,6 +61,7 @@ export function readFactor(
 
 /** Parts of a pair of factors: `lowrank_a` is L₂ `[rank, in]`, `lowrank_b` is L₁ `[out, rank]` (LoRA's names). */
 export const FACTOR_A = 'lowrank_a'
+/** The part's name of the left factor. */
 export const FACTOR_B = 'lowrank_b'
 
 /** How a pair of factors is stored: a scale for each of L₁'s columns and L₂'s rows. */

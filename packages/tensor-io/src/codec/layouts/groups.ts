@@ -6,6 +6,7 @@ import type { Field } from '../field.ts'
 /** Weights of a row that share a scale: a divisor of the row's length, `row` for the whole row, `auto` for about 64. */
 export type GroupSize = number | 'row' | 'auto'
 
+/** The field of parameters that says how many columns share a scale. */
 export const groupSize = { whole: [2, 65536], of: ['row', 'auto'] } as const satisfies Field
 
 /**

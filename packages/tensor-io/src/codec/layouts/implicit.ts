@@ -24,6 +24,7 @@ const params = {
   learningRate: { number: { above: 0 }, default: 4e-3 },
 } as const satisfies Fields
 
+/** Parameters of a matrix stored as an implicit network. */
 export type ImplicitParams = FullParams<typeof params>
 
 /**

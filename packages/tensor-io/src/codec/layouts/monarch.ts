@@ -8,6 +8,7 @@ import { type FactorFormat, factorBits, factorParts, readFactor } from './factor
 
 /** Parts that hold L and R. */
 export const MONARCH_LEFT = 'monarch_l'
+/** The part's name of the right blocks. */
 export const MONARCH_RIGHT = 'monarch_r'
 
 const structure = {

@@ -8,6 +8,7 @@ import type { Field } from '../field.ts'
  */
 export type ScaleFormat = 'f32' | 'f16' | 'double'
 
+/** The field of parameters that says how scales are stored. */
 export const scaleFormat = { of: ['f32', 'f16', 'double'] } as const satisfies Field
 
 /** Scales of the format `double` that share an offset and a step. */

@@ -25,6 +25,7 @@ export const scalingLayout: StoredLayout<typeof params> = {
   }),
 }
 
+/** Scales of the rows or columns of a matrix. */
 export type SideScales = readonly [rows: Float32Array | undefined, cols: Float32Array | undefined]
 
 /** The scales of rows and columns. */

@@ -27,6 +27,7 @@ const params = {
   scale: { like: wholeScale, default: 'matrix' },
 } as const satisfies Fields
 
+/** Parameters of a matrix stored by a trellis code, defaults filled in. */
 export type FullTrellisParams = FullParams<typeof params>
 
 /**

@@ -14,6 +14,7 @@ import { blockSize } from './shard-sums.ts'
 import { describe, type StoredMatrix } from './stored-matrix.ts'
 import { sha256, sha256OfBlocks } from './verify.ts'
 
+/** Options of writing an artifact. */
 export interface ArtifactOptions {
   /** `config.json` of the original model; its `quantization_config` is replaced. */
   readonly config: Readonly<Record<string, unknown>>

@@ -15,6 +15,7 @@ export const valueTypes = [
   'float64',
 ] as const
 
+/** The name of a type of GGUF metadata. */
 export type GgufValueType = Exclude<(typeof valueTypes)[number], 'array'>
 
 /** A metadata value with its type; where `value` is a list, an array of that type. */
@@ -23,6 +24,7 @@ export interface GgufValue {
   readonly value: GgufScalar | readonly GgufScalar[]
 }
 
+/** A value of GGUF metadata that is no list. */
 export type GgufScalar = number | bigint | boolean | string
 
 /** Fewest bytes that a value of each type takes in a file. */

@@ -8,6 +8,7 @@ import { aligned, layOutGguf, type PlannedGgufTensors } from './encode-header.ts
 import { encodeQ8_0 } from './encode-q8.ts'
 import type { GgufValue } from './values.ts'
 
+/** Writes a GGUF file tensor by tensor. */
 export interface GgufWriter {
   readonly path: string
   /** Size of the finished file, in bytes. */

@@ -6,6 +6,7 @@ export const onnxBlocks = { group: 32, symmetric: false, scales: 'f32' } as cons
 
 /** Bits of a code that `MatMulNBits` knows; rows are only looked up at 4 and 8. */
 export const onnxMatrixBits = [2, 4, 8] as const
+/** Bits that ONNX Runtime stores embeddings on. */
 export const onnxEmbeddingBits = [4, 8] as const
 
 /** The parts, as the constant `<module>.<part>` names them in a model's file. */

@@ -4,6 +4,7 @@ import { type AtomicFile, createAtomicFile } from '../source/atomic-file.ts'
 import { findTensor } from '../store.ts'
 import { layOut, type PlannedTensors } from './layout.ts'
 
+/** Writes a safetensors file tensor by tensor. */
 export interface SafetensorsWriter {
   readonly path: string
   /** Size of the finished file, in bytes. */

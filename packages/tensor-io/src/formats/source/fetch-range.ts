@@ -3,6 +3,7 @@ import { throwIfAborted } from '../../core/progress.ts'
 import { hasNode } from './node.ts'
 import type { ReadOptions } from './source.ts'
 
+/** Options of reading over HTTP. */
 export interface UrlOptions extends ReadOptions {
   /** Instead of the global `fetch`: for proxies or credentials. */
   readonly fetch?: typeof fetch | undefined
@@ -16,6 +17,7 @@ export interface Version {
   readonly tag: string
 }
 
+/** A piece of a file, and what the server says of all of it. */
 export interface Fetched {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** Whether these are the bytes that were asked for; else they are the whole file. */

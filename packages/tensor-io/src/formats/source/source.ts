@@ -12,6 +12,7 @@ export interface ByteSource {
   close(): Promise<void>
 }
 
+/** Options of reading bytes. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
 }

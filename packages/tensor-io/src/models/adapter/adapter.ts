@@ -20,4 +20,5 @@ export interface Adapter {
 
 /** Names of PEFT's files. */
 export const configName = 'adapter_config.json'
+/** The file of an adapter's weights. */
 export const weightsName = 'adapter_model.safetensors'

@@ -13,6 +13,7 @@ export interface TokenizerFiles {
   readonly config: Readonly<Record<string, unknown>>
 }
 
+/** A message of a conversation, as chat templates read it. */
 export interface ChatMessage {
   readonly role: string
   readonly content: string
@@ -26,6 +27,7 @@ export interface ChatMessage {
   readonly reasoning_content?: string | undefined
 }
 
+/** A call of a tool that a message asks for. */
 export interface ChatToolCall {
   readonly id: string
   readonly type: 'function'
@@ -42,6 +44,7 @@ export interface ChatTool {
   }
 }
 
+/** Options of turning a conversation into tokens. */
 export interface ChatTemplateOptions {
   /** Whether the text ends where an answer starts; default true. */
   readonly answer?: boolean | undefined
@@ -55,6 +58,7 @@ export interface ChatTemplateOptions {
   readonly variables?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** Turns texts and conversations into tokens, and tokens into text. */
 export interface TextTokenizer {
   /** Token ids of a text; `special` adds what the model wants around a text (BOS). */
   encode(text: string, options?: { special?: boolean | undefined }): number[]
