@@ -20,12 +20,15 @@ export const liveNames = readdirSync(join(import.meta.dirname, '..', 'live')).ma
   file.replace('.js', ''),
 )
 
+/** Links that a README gives by the address of the repository, because npm shows it too. */
+const inRepository = (path: string) =>
+  new RegExp(`\\]\\(https://github\\.com/[\\w.-]+/[\\w.-]+/${path}(#[\\w-]+)?\\)`, 'g')
+
 /** A package's page: its README with the live example after the introduction, and links of the site. */
 export function pageOf(name: string): string {
   const readme = readFileSync(join(folder, name, 'README.md'), 'utf8')
-    .replaceAll(/\]\(\.\.\/([\w-]+)\/?(#[\w-]+)?\)/g, '](/packages/$1$2)')
-    .replaceAll(/\]\(\.\.\/\.\.\/docs\/([\w/-]+)\.md(#[\w-]+)?\)/g, '](/$1$2)')
-    .replaceAll(/\[([^\]]+)\]\((?!https?:|\/|#)[^)]*\)/g, '$1')
+    .replaceAll(inRepository('tree/main/packages/([\\w-]+)/?'), '](/packages/$1$2)')
+    .replaceAll(inRepository('blob/main/docs/([\\w/-]+)\\.md'), '](/$1$2)')
   const live = liveNames.includes(name) ? `\n## Try it\n\n<LiveExample name="${name}" />\n` : ''
   const api = weightsOnly.includes(name)
     ? ''

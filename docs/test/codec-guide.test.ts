@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-/** Follows docs/guides/adding-a-codec.md in a copy of the repository, whose checks then have to pass. */
+/** Follows the guides for contributors in a copy of the repository, whose checks then have to pass. */
 const root = join(import.meta.dirname, '..', '..')
-const guide = readFileSync(join(root, 'docs', 'guides', 'adding-a-codec.md'), 'utf8')
+const guide = ['codec', 'family', 'backend']
+  .map(what => readFileSync(join(root, 'docs', 'guides', `adding-a-${what}.md`), 'utf8'))
+  .join('\n')
 const blocks = (language: string) =>
   [...guide.matchAll(new RegExp(`^\`\`\`${language} \\[(.+?)\\]\\n(.*?)^\`\`\``, 'gms'))].map(
     ([, path, text]) => ({ path, text }),
@@ -80,7 +82,7 @@ function run(tool: string, ...args: string[]): { passed: boolean; output: string
 }
 
 test('the lines to change are there', () => {
-  expect(changes).toHaveLength(3)
+  expect(changes).toHaveLength(6)
   for (const { path, text } of changes) {
     const source = readFileSync(join(copy, path), 'utf8')
     writeFileSync(join(copy, path), changed(source, text))
@@ -95,7 +97,20 @@ test('what it says compiles and is formatted', { timeout: 300_000 }, () => {
   expect(types.passed, types.output).toBe(true)
 })
 
-test('the suite passes, and the tests of all codecs and recipes find it', { timeout: 300_000 }, () => {
+test('the family and the backend pass their suites', { timeout: 300_000 }, () => {
+  const suites = [
+    'packages/tensor-io/src/models/families/tides.test.ts',
+    'packages/runtime/src/backend/plain',
+  ]
+  const { passed, output } = run('vitest/vitest.mjs', 'run', ...suites, '--reporter=verbose')
+  expect(passed, output).toBe(true)
+  for (const found of ['has a window in every second layer', 'plain conforms'])
+    expect(output).toContain(found)
+})
+
+test('the suite of the codec passes, and the tests of all codecs and recipes find it', {
+  timeout: 300_000,
+}, () => {
   const suites = [
     'packages/vq/src/log',
     'packages/reallm/src/codecs.slow.test.ts',

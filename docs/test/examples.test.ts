@@ -2,11 +2,13 @@ import { spawnSync } from 'node:child_process'
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,6 +16,7 @@ import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { nodeResolve } from '@rollup/plugin-node-resolve'
+import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
 import { publint } from 'publint'
 import { rollup } from 'rollup'
@@ -192,6 +195,23 @@ describe('bundlers leave out what is not used', () => {
     expect(one).toBeLessThan(0.7 * whole)
   })
 
+  test('esbuild', { timeout: 120_000 }, async () => {
+    const { one, whole } = await sizes(async contents => {
+      const options = {
+        bundle: true,
+        format: 'esm',
+        minify: true,
+        write: false,
+        platform: 'browser',
+      } as const
+      const { outputFiles } = await build({ ...options, entryPoints: [at(contents)], absWorkingDir: site })
+      return outputFiles[0].text
+    })
+    expect(one).toBeLessThan(0.7 * whole)
+    // What a page pays for uniform integers alone.
+    expect(one).toBeLessThan(15_000)
+  })
+
   test('webpack', { timeout: 120_000 }, async () => {
     const { one, whole } = await sizes(
       contents =>
@@ -204,6 +224,32 @@ describe('bundlers leave out what is not used', () => {
         }),
     )
     expect(one).toBeLessThan(0.7 * whole)
+  })
+})
+
+describe('what npm installs', () => {
+  const installed = (name: string, tarballs: readonly string[]) => {
+    const folder = join(site, `install-${name}`)
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+    const files = tarballs.map(tarball => join('..', 'tarballs', tarball))
+    run(folder, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--omit=optional', ...files)
+    const paths = readdirSync(join(folder, 'node_modules'), { recursive: true, withFileTypes: true })
+    const bytes = paths
+      .filter(entry => entry.isFile())
+      .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
+    return bytes
+  }
+  const all = () => readdirSync(join(site, 'tarballs'))
+
+  test('with reallm takes at most 130 MB', { timeout: 200_000 }, () => {
+    expect(installed('reallm', all())).toBeLessThan(130e6)
+  })
+
+  test('with @reallm/runtime takes at most 8 MB', { timeout: 200_000 }, () => {
+    const needed = all().filter(file => /^reallm-(runtime|kernels|tensor-io)-/.test(file))
+    expect(needed).toHaveLength(3)
+    expect(installed('runtime', needed)).toBeLessThan(8e6)
   })
 })
 
