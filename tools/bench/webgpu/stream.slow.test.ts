@@ -17,15 +17,15 @@ afterAll(async () => {
 
 const SHARD = 2 ** 26
 
-describe.skipIf(!device)('two layers of a 7B shape', () => {
+describe.skipIf(!device)('a layer of a 7B shape, its embedding and its head', () => {
   it('stream into buffers of the GPU with few bytes in memory, and a token reads little more than it has to', async () => {
-    await writeSynthetic(folder, '7b', { bits: 2.5, stateBits: 10, layers: 2, maxShardBytes: SHARD })
+    await writeSynthetic(folder, '7b', { bits: 2.5, stateBits: 10, layers: 1, maxShardBytes: SHARD })
     const backend = new WebGpuBackend(device!, { owns: false })
     const { load, counts } = await measureModel(backend, '7b', folder, [1, 128, 4096], 0)
-    expect(load.deviceBytes).toBeGreaterThan(250e6)
+    expect(load.deviceBytes).toBeGreaterThan(190e6)
     expect(load.heapBytes).toBeLessThan(300e6)
     expect(load.stagingBytes).toBeLessThan(2 * SHARD)
     for (const { least, weights, cache, vectors } of counts)
       expect((weights + cache + vectors) / least).toBeLessThan(1.15)
-  })
+  }, 300_000)
 })
