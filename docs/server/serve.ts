@@ -31,6 +31,7 @@ const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
   '.json': 'application/json',
+  '.mjs': 'text/javascript',
   '.md': 'text/markdown; charset=utf-8',
   '.safetensors': 'application/octet-stream',
   '.svg': 'image/svg+xml',

@@ -1,6 +1,6 @@
 import { type EncodedMatrix, onnxBlocks, type onnxParts, onnxTypes, sizeOf } from '@reallm/tensor-io'
 import type { Constants } from './decoder-graph.ts'
-import type { Initializer } from './graph.ts'
+import type { Graph, Initializer } from './graph.ts'
 import type { Bytes } from './protobuf.ts'
 
 /** What a graph's constants are read from. */
@@ -16,7 +16,7 @@ export interface StoredModel {
   tensor(name: string): { readonly shape: readonly number[]; read(): Promise<Float32Array<ArrayBuffer>> }
 }
 
-/** Constants of ONNX Runtime's `MatMulNBits` and `GatherBlockQuantized`. */
+/** Constants of ONNX Runtime's `MatMulNBits`, and of rows that are looked up. */
 export function storedConstants(model: StoredModel): Constants {
   const partsOf = (module: string) => {
     const { shape, bits } = model.matrices.get(module)!
@@ -63,12 +63,7 @@ export function storedConstants(model: StoredModel): Constants {
     embed(graph, ids) {
       if (!model.matrices.has(EMBEDDING))
         return graph.node('Gather', [graph.constant(plain(model, `${EMBEDDING}.weight`)), ids])
-      const { bits, codes, scales, zeros } = partsOf(EMBEDDING)
-      return graph.node(
-        'com.microsoft.GatherBlockQuantized',
-        [graph.constant(codes), ids, graph.constant(scales), graph.constant(zeros)],
-        { bits, block_size: onnxBlocks.group, gather_axis: 0, quantize_axis: 1 },
-      )
+      return embedding(graph, ids, partsOf(EMBEDDING))
     },
     vector(graph, name, offset) {
       const vector = graph.constant(plain(model, name))
@@ -78,6 +73,52 @@ export function storedConstants(model: StoredModel): Constants {
     },
   }
 }
+
+interface StoredParts {
+  readonly cols: number
+  readonly bits: number
+  readonly codes: Initializer
+  readonly scales: Initializer
+  readonly zeros: Initializer
+}
+
+/**
+ * Rows of codes, decoded with plain operators: the build of ONNX Runtime that transformers.js takes in a page has no
+ * `GatherBlockQuantized` for the CPU.
+ */
+function embedding(graph: Graph, ids: string, { cols, bits, codes, scales, zeros }: StoredParts): string {
+  const groups = cols / onnxBlocks.group
+  const rowsOf = (table: Initializer) => graph.node('Gather', [graph.constant(table), ids])
+  const last = graph.numbers('last_axis', [-1])
+  const each = (x: string) => graph.node('Unsqueeze', [x, last])
+  const number = (value: number) => graph.numbers(`number_${value}`, [value], 'float', [])
+  /** The codes in bytes as floats, `[…, count]`; of four bits the lower ones come first. */
+  const unpacked = (bytes: string, count: number): string => {
+    const x = graph.node('Cast', [bytes], { to: FLOAT })
+    if (bits === 8) return x
+    const high = graph.node('Floor', [graph.node('Mul', [x, number(1 / 16)])])
+    const low = graph.node('Sub', [x, graph.node('Mul', [high, number(16)])])
+    const pairs = graph.node('Concat', [each(low), each(high)], { axis: -1 })
+    const flat = graph.node('Reshape', [pairs, graph.numbers('rows_flat', [0, 0, -1])])
+    if (count % 2 === 0) return flat
+    return graph.node('Slice', [
+      flat,
+      graph.numbers('from_first', [0]),
+      graph.numbers(`up_to_${count}`, [count]),
+      last,
+    ])
+  }
+  const inGroups = graph.node('Reshape', [
+    unpacked(rowsOf(codes), cols),
+    graph.numbers(`groups_${groups}`, [0, 0, groups, onnxBlocks.group]),
+  ])
+  const centred = graph.node('Sub', [inGroups, each(unpacked(rowsOf(zeros), groups))])
+  const decoded = graph.node('Mul', [centred, each(rowsOf(scales))])
+  return graph.node('Reshape', [decoded, graph.numbers(`looked_up_${cols}`, [0, 0, cols])])
+}
+
+/** ONNX's number of float32. */
+const FLOAT = 1
 
 const EMBEDDING = 'model.embed_tokens'
 

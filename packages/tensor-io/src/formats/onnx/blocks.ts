@@ -1,5 +1,5 @@
 /**
- * How ONNX Runtime's `MatMulNBits` and `GatherBlockQuantized` hold a matrix: the parts of the codec `grid` with these
+ * How ONNX Runtime's `MatMulNBits` holds a matrix: the parts of the codec `grid` with these
  * parameters, byte for byte.
  */
 export const onnxBlocks = { group: 32, symmetric: false, scales: 'f32' } as const
