@@ -75,7 +75,7 @@ describe.skipIf(!chromiumPath)('the home page in Chromium', () => {
       expect(await page.locator('.turns .note').textContent()).toMatch(/\d+ tokens, \d+ a second/)
     }
     await tab(page, 'Chat')
-    await page.getByText('SmolLM2-135M-Instruct').first().waitFor()
+    await page.getByText('The same questions to both').waitFor()
     expect(requests.filter(({ path }) => path.includes('smollm2'))).toEqual([])
     await page.getByRole('button', { name: /Load it \(\d+\.\d MB, kept/ }).click()
     await page.locator('[data-test=loaded]').waitFor()

@@ -1,3 +1,4 @@
+import { answersTable } from './answers-table.ts'
 import { cliReference } from './cli-reference.ts'
 import { familiesTable } from './families-table.ts'
 import { ggufMargins } from './gguf-files.ts'
@@ -5,6 +6,7 @@ import { modelsTable } from './models-table.ts'
 
 /** Tables that are made of the code itself, by their names in pages. */
 export const tables: Readonly<Record<string, () => string>> = {
+  answers: answersTable,
   cli: cliReference,
   families: familiesTable,
   'gguf-margins': ggufMargins,

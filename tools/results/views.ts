@@ -15,6 +15,7 @@ const sizes = /^(70|62|56|45) MB$|^(67|50|34) MB, `fast`$/
 
 /** Tables that show a part of a results file. A page that names a file itself gets all of it. */
 export const views: Readonly<Record<string, View>> = {
+  'prompts-same': { from: 'prompts', columns: ['prompt', 'same', 'words'] },
   readme: {
     from: 'quality',
     columns: ['program', 'name', 'bytes', 'perplexity', 'ratio', 'kl'],
