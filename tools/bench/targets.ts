@@ -57,7 +57,7 @@ const targets = [
     ...{
       target: '`gguf`',
       where: 'llama.cpp, Ollama, LM Studio, wllama, node-llama-cpp',
-      results: 'gguf-target',
+      results: 'quality',
     },
     ...{ script: 'native', artifact: undefined, bytes: statSync(gguf).size },
   },
