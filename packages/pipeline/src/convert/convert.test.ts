@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import {
   byteLevelTokenizer,
   fixture,
@@ -152,6 +153,14 @@ const [gpt2, digits] = [
   { type: 'Digits', individual_digits: true },
 ]
 
+/** Trained by SentencePiece, with a map of characters. */
+function unigramTokenizer(): TokenizerFiles {
+  const golden = JSON.parse(gunzipSync(readFileSync(fixture('tokenizers.json.gz'))).toString())
+  const { tokenizer } = golden.tokenizers['unigram-charsmap']
+  const { chat_template } = sentencePieceTokenizer().config
+  return { tokenizer, config: { eos_token: '</s>', pad_token: '<pad>', unk_token: '<unk>', chat_template } }
+}
+
 describe('tokenizers', () => {
   it.each<[string, TokenizerFiles]>([
     ['byte-level BPE', byteLevelTokenizer()],
@@ -159,8 +168,9 @@ describe('tokenizers', () => {
     ['SmolLM’s', byteLevelTokenizer({ pre_tokenizer: { type: 'Sequence', pretokenizers: [digits, gpt2] } })],
     ['SentencePiece', sentencePieceTokenizer()],
     ['Gemma’s', sentencePieceTokenizer({ normalizer: replacesSpaces })],
+    ['Unigram', unigramTokenizer()],
   ])('%s: GGUF and the directory made of it give the same ids', async (_, tokenizer) => {
-    const vocab_size = 320
+    const vocab_size = 400
     const folder = await small({ vocab_size }, tokenizer)
     const [path, back] = [fresh('.gguf'), fresh()]
     await convert(folder, path)
@@ -202,10 +212,11 @@ describe('tokenizers', () => {
       'does not merge "a" and "bc"',
     ],
     [
-      'Unigram',
+      'a normal form of Unicode before Unigram',
       {
         tokenizer: {
           ...sentencePieceTokenizer().tokenizer,
+          normalizer: { type: 'NFKC' },
           model: {
             type: 'Unigram',
             unk_id: 0,
@@ -217,7 +228,7 @@ describe('tokenizers', () => {
         },
         config: {},
       },
-      'a Unigram tokenizer',
+      'llama.cpp has no form of',
     ],
   ])('%s are refused', async (_, tokenizer, message) => {
     await expect(convert(await small({ vocab_size: 320 }, tokenizer), fresh('.gguf'))).rejects.toThrow(

@@ -88,6 +88,9 @@ export async function requireSameTokenizers(
   }
 }
 
+/** Ids by token, or, of a Unigram, pieces with their scores. */
+type Vocabulary = Readonly<Record<string, number>> | readonly (readonly [string, number])[]
+
 function* textsOf(tokenizer: TextTokenizer, rows: number): Generator<string> {
   yield* awkwardTexts
   const added = ((tokenizer.files.tokenizer.added_tokens ?? []) as readonly AddedToken[]).filter(
@@ -96,8 +99,8 @@ function* textsOf(tokenizer: TextTokenizer, rows: number): Generator<string> {
   for (const { content } of kindsOf(added)) {
     for (const text of [content, `a${content}b`, `a ${content} b`, `${content}\n ${content}`]) yield text
   }
-  const { vocab = {} } = tokenizer.files.tokenizer.model as { vocab?: Readonly<Record<string, number>> }
-  const ids = Object.values(vocab)
+  const { vocab = {} } = tokenizer.files.tokenizer.model as { vocab?: Vocabulary }
+  const ids = Array.isArray(vocab) ? [...vocab.keys()] : Object.values(vocab as Record<string, number>)
   for (let k = 0; k < ids.length; k += Math.ceil(ids.length / sampled)) {
     yield tokenizer.decode([ids[k]], { special: true })
   }

@@ -82,9 +82,9 @@ const same = (text: string) => text
 export const bytesOfBase64 = (base64: string): Uint8Array =>
   Uint8Array.from(atob(base64), char => char.charCodeAt(0))
 
-/** Bytes in base64. */
+/** Bytes, signed or not, in base64. */
 export function base64Of(bytes: ArrayLike<number>): string {
   let made = ''
-  for (let i = 0; i < bytes.length; i++) made += String.fromCharCode(bytes[i])
+  for (let i = 0; i < bytes.length; i++) made += String.fromCharCode(bytes[i] & 255)
   return btoa(made)
 }

@@ -1,3 +1,4 @@
+import { ReallmError } from '../../core/errors.ts'
 import { base64Of } from './charsmap.ts'
 import { decodesPieces, type KindOfTokenizer, missing, spaces, type TypeOf } from './gguf-kinds.ts'
 import { bytes } from './gguf-parts.ts'
@@ -25,11 +26,17 @@ export function unigramFromGguf(
   // Rows of the embedding without a token come last.
   let count = tokens.length
   while (count > 0 && typeOf(count - 1) === tokenTypes.unused) count--
+  const unknown = Number(get('unknown_token_id') ?? 2)
+  if (!(unknown < count)) {
+    throw new ReallmError('bad-file', `${name}: tokenizer.ggml.unknown_token_id ${unknown} is no token`, {
+      hint: 'convert the model again',
+    })
+  }
   const ids = new Set(tokens.filter((_, id) => typeOf(id) === tokenTypes.byte))
   return {
     model: {
       type: 'Unigram',
-      unk_id: Number(get('unknown_token_id') ?? 2),
+      unk_id: unknown,
       vocab: tokens.slice(0, count).map((token, id) => [token, scores[id]]),
       byte_fallback: bytes.every(byte => ids.has(byte)),
     },
