@@ -16,6 +16,7 @@ import { batchesOf, embedSequences } from './hidden-states.ts'
 import { inputSquares } from './input-squares.ts'
 import type { Sequences } from './sequences.ts'
 
+/** Options of measuring an importance matrix. */
 export interface ImatrixOptions extends Pick<RecipeOptions, 'seed' | 'signal' | 'onProgress'> {
   /** The file to write, `.gguf`. */
   readonly to: string
