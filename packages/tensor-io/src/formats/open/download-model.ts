@@ -26,7 +26,7 @@ export async function downloadModel(
   { repo, revision, file }: HubSpec,
   options: OpenOptions,
 ): Promise<string> {
-  const hub = await import('@huggingface/hub')
+  const hub = await hubClient(repo)
   const { join } = nodeModule('path')
   const fs = nodeModule('fs/promises')
   const home = join(
@@ -79,6 +79,15 @@ export async function downloadModel(
   await writeFileAtomic(ref, commit)
   return snapshot
 }
+
+/** The hub's client: `reallm` brings it, a program that only runs models does without. */
+const hubClient = (repo: string) =>
+  import('@huggingface/hub').catch(cause => {
+    throw new ReallmError('unsupported', `hf:${repo} needs the package @huggingface/hub`, {
+      cause,
+      hint: 'npm install @huggingface/hub',
+    })
+  })
 
 /** The files to download: the one asked for, or weights and small files at the top of the repository. */
 function neededFiles(
