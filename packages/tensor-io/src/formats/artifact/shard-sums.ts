@@ -18,11 +18,14 @@ export const blockSize = 1 << 20
 /** What the metadata of an index says about shards; empty where it says nothing. */
 export function shardSums(metadata: Readonly<Record<string, unknown>>): ShardSums {
   const { bytes, sha256, blocks, parts } = metadata
-  const sums = { bytes: Object(bytes), sha256: Object(sha256), parts: Object(parts) }
+  const sums = { bytes: byFile(bytes), sha256: byFile(sha256), parts: byFile(parts) }
   if (blocks === undefined) return sums
   const { size, sha256: digests } = Object(blocks) as { size?: unknown; sha256?: unknown }
-  return { ...sums, blocks: { size: size as number, sha256: Object(digests) } }
+  return { ...sums, blocks: { size: size as number, sha256: byFile(digests) } }
 }
+
+/** A record of files alone: a file may be called `__proto__`. */
+const byFile = (value: unknown) => Object.assign(Object.create(null), typeof value === 'object' ? value : {})
 
 /**
  * The checksums of a file's blocks; undefined where none are listed.
