@@ -12,12 +12,15 @@ const readmes = [
   { name: 'README.md', snippetFolder: join(root, 'tmp') },
   ...readdirSync(join(root, 'packages')).map(name => ({
     name: join('packages', name, 'README.md'),
-    snippetFolder: join(root, 'packages', name, 'tmp', 'snippets'),
+    // Packages of weights alone depend on nothing.
+    snippetFolder: join(root, 'packages', name === 'smollm2' ? 'reallm' : name, 'tmp', 'snippets'),
   })),
-  ...readdirSync(join(root, 'docs', 'guides')).map(name => ({
-    name: join('docs', 'guides', name),
-    snippetFolder: join(root, 'packages', 'reallm', 'tmp', 'snippets'),
-  })),
+  ...readdirSync(join(root, 'docs', 'guides'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => ({
+      name: join('docs', 'guides', name),
+      snippetFolder: join(root, 'packages', 'reallm', 'tmp', 'snippets'),
+    })),
 ].filter(readme => existsSync(join(root, readme.name)))
 
 describe.each(readmes)('$name', ({ name, snippetFolder }) => {
