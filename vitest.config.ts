@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Chromium's software adapter, for tests of WebGPU where there is no GPU: the loader looks at these when a process starts. */
 const swiftshader = '/usr/lib/chromium'
@@ -10,6 +11,15 @@ if (!process.env.VK_ICD_FILENAMES && existsSync(`${swiftshader}/vk_swiftshader_i
 
 const conditions = ['@reallm/source', 'node', 'import', 'default']
 
+/** Slow files first: begun last, one of them would keep a worker busy alone. */
+class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isSlow = ({ moduleId }: TestSpecification) => /\.slow\.test\.ts$|docs\/test\//.test(moduleId)
+    return [...sorted.filter(isSlow), ...sorted.filter(file => !isSlow(file))]
+  }
+}
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
@@ -18,6 +28,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: SlowFirst },
     globalSetup: 'tools/test-cache.ts',
     testTimeout: 60_000,
     hookTimeout: 120_000,

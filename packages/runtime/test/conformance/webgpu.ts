@@ -1,0 +1,24 @@
+import { afterAll, describe } from 'vitest'
+import { openDevice } from '../../src/backend/webgpu/adapter.ts'
+import { WebGpuBackend } from '../../src/backend/webgpu/backend.ts'
+import { backendConformance, type ConformanceOptions } from './index.ts'
+
+/** Parts of the conformance suite on the adapter that there is, and what `more` tests there; skipped, saying so, without one. */
+export async function webgpuConformance(
+  parts: NonNullable<ConformanceOptions['parts']>,
+  more?: (open: () => WebGpuBackend) => void,
+): Promise<void> {
+  const device = await openDevice()
+  if (!device) console.warn('no WebGPU adapter (chromium brings a software one): these tests are skipped')
+  afterAll(() => device?.close())
+  const open = () => new WebGpuBackend(device!, { batch: 16, cache: 'f32', owns: false })
+
+  describe.skipIf(!device)('on the adapter that there is', () => {
+    backendConformance('webgpu', async () => open(), {
+      ...{ exact: 'f32', tolerance: 1e-3, allLayers: false, parts },
+      forms: { f32: 1e-4, packed: 1e-3, expanded: 1e-3 },
+      packedBlocks: 1e-2,
+    })
+    more?.(open)
+  })
+}
