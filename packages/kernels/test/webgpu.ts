@@ -1,15 +1,8 @@
-/** The adapter that tests of kernels run on: a GPU's, or SwiftShader where `vitest.config.ts` found it; undefined without one. */
-async function testAdapter(): Promise<GPUAdapter | undefined> {
-  const { create, globals } = await import('webgpu')
-  Object.assign(globalThis, globals)
-  gpu ??= create(['backend=vulkan'])
-  return (await gpu.requestAdapter()) ?? undefined
-}
-let gpu: GPU | undefined
+import { dawn } from './dawn.ts'
 
-/** A device with all that the adapter has. */
+/** A device with all that the adapter has: a GPU's, or SwiftShader where `vitest.config.ts` found it; undefined without one. */
 export async function testDevice(): Promise<GPUDevice | undefined> {
-  const adapter = await testAdapter()
+  const adapter = await (await dawn('vulkan')).requestAdapter()
   if (!adapter) {
     console.warn('no WebGPU adapter: install chromium for its SwiftShader; these tests are skipped')
     return undefined

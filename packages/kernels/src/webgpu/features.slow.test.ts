@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { dawn } from '../../test/dawn.ts'
 import { codedMatvec } from './coded-matvec.ts'
 import type { CodedKernel } from './coded-unit.ts'
 import { codedMatmul, trellisMatmul } from './matmul.ts'
@@ -22,9 +23,7 @@ const kernels: [name: string, code: string][] = [
 
 // Dawn's device without hardware compiles for all features, also for those that no adapter here has.
 it.each(kernels)('compiles: %s', async (_, code) => {
-  const { create, globals } = await import('webgpu')
-  Object.assign(globalThis, globals)
-  const adapter = await create(['backend=null']).requestAdapter()
+  const adapter = await (await dawn('null')).requestAdapter()
   const requiredFeatures = ['shader-f16', 'subgroups'] as GPUFeatureName[]
   const device = await adapter!.requestDevice({ requiredFeatures })
   const module = device.createShaderModule({ code })

@@ -1,5 +1,6 @@
 import { type KernelFeatures, plainFeatures } from '@reallm/kernels/webgpu'
 import { afterAll, describe, expect, it } from 'vitest'
+import { dawn } from '../../../../kernels/test/dawn.ts'
 import { openDevice } from './adapter.ts'
 import { WebGpuBackend } from './backend.ts'
 import { chooseFeatures } from './choose-features.ts'
@@ -41,8 +42,7 @@ describe.skipIf(!device)('on the adapter that there is', () => {
 
 describe('on a device that says it has all features and computes nothing', () => {
   it('uses none of them', async () => {
-    const { create } = await import('webgpu')
-    const gpu = create(['backend=null'])
+    const gpu = await dawn('null')
     const adapter = await gpu.requestAdapter()
     const requiredFeatures = ['shader-f16', 'subgroups'] as GPUFeatureName[]
     const made = await adapter!.requestDevice({ requiredFeatures })
