@@ -15,8 +15,11 @@ const conditions = ['@reallm/source', 'node', 'import', 'default']
 class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
-    const isSlow = ({ moduleId }: TestSpecification) => /\.slow\.test\.ts$|docs\/test\//.test(moduleId)
-    return [...sorted.filter(isSlow), ...sorted.filter(file => !isSlow(file))]
+    const rank = ({ moduleId }: TestSpecification) =>
+      [/webgpu-\w+\.slow\.test\.ts$/, /\.slow\.test\.ts$|docs\/test\//, /./].findIndex(of =>
+        of.test(moduleId),
+      )
+    return sorted.sort((a, b) => rank(a) - rank(b))
   }
 }
 

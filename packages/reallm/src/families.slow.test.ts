@@ -38,6 +38,17 @@ const small = {
   tie_word_embeddings: true,
 }
 
+const shortTraining = {
+  data: text,
+  steps: 2,
+  length: 32,
+  rows: 2,
+  rank: 2,
+  learningRate: 0.01,
+  validation: 0,
+  backend: 'wasm',
+} as const
+
 const ids = Array.from({ length: 24 }, (_, i) => (7 * i * i + 3) % 274)
 const ids2d = () => tf.tensor2d([ids], undefined, 'int32')
 
@@ -66,18 +77,7 @@ test.each(goldenTests.compress)(
     await Promise.all([original.close(), stored.close()])
 
     const tuned = join(scratch, `${name}-adapter`)
-    const { adapter } = await finetune(source, {
-      ...{
-        data: text,
-        steps: 2,
-        length: 32,
-        rows: 2,
-        rank: 2,
-        learningRate: 0.01,
-        validation: 0,
-        backend: 'wasm',
-      },
-    })
+    const { adapter } = await finetune(source, shortTraining)
     expect([...adapter!.modules.keys()]).toEqual(modules.map(({ name }) => name))
     await adapter!.save(tuned)
 
@@ -136,18 +136,7 @@ test('experts that no token reaches are stored, and left as they are by training
   const unreached = matrices.filter(({ name }) => name.startsWith(expert))
   expect(unreached).toHaveLength(3)
   for (const { plainError } of unreached) expect(plainError).toBeLessThan(0.1)
-  const { adapter } = await finetune(source, {
-    ...{
-      data: text,
-      steps: 2,
-      length: 32,
-      rows: 2,
-      rank: 2,
-      learningRate: 0.01,
-      validation: 0,
-      backend: 'wasm',
-    },
-  })
+  const { adapter } = await finetune(source, shortTraining)
   const changed = (name: string) => adapter!.modules.get(name)!.b.data.some(v => v !== 0)
   expect(changed(`${expert}up_proj`)).toBe(false)
   expect(changed('model.layers.0.self_attn.q_proj')).toBe(true)
