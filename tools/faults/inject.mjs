@@ -25,8 +25,9 @@ function change(what, path, half) {
   }
   if (changes !== at) return
   if (kind === 'gone') {
+    // by renames, which succeed while other threads write
     for (const name of real.readdirSync(root))
-      real.rmSync(`${root}/${name}`, { recursive: true, force: true, maxRetries: 20 }) // others write meanwhile
+      real.renameSync(`${root}/${name}`, `${root}.gone-${process.pid}-${name}`)
   }
   if (kind === 'changed') {
     const bytes = real.readFileSync(source)
