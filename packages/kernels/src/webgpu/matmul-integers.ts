@@ -2,6 +2,7 @@ import { MATMUL_STEP, MATMUL_TOKENS, writeTile } from './matmul.ts'
 import { BAND_ROWS, JOB_WORDS, Job } from './trellis-matvec.ts'
 import { trellisRow } from './trellis-row.ts'
 import { type TableMemory, type TrellisKernel, tableCode } from './trellis-table.ts'
+import { trellisTile } from './trellis-tile.ts'
 
 /** Words of four columns. */
 const WORDS = MATMUL_STEP / 4
@@ -11,6 +12,7 @@ const WORDS = MATMUL_STEP / 4
  * become them, 16 columns with a scale of their own. Needs the language feature `packed_4x8_integer_dot_product`.
  */
 export function trellisMatmulIntegers(kernel: TrellisKernel, memory: TableMemory): string {
+  const tile = trellisTile(kernel, memory)
   const decode = trellisRow(
     kernel.stateBits,
     states => `
@@ -48,32 +50,14 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
   var s0 = vec4f();
   var s1 = vec4f();
   var s2 = vec4f();
-  var s3 = vec4f();
-  loadTables(jobs[job + ${Job.tables}u], jobs[job + ${Job.tableCount}u], i);
-  let lane = i & 3u;
-  let row = (i >> 2u) & 15u;
-  let top = jobs[job + ${Job.band}u] * 4u;
-  let lanes = min(4u, jobs[job + ${Job.tileRows}u] - top);
-  let columns = jobs[job + ${Job.columns}u];
-  let end = jobs[job + ${Job.lastColumn}u];
-  let quad = (lane * 16u + row) >> 2u;
-  let part = row & 3u;
-  let scaled = jobs[job + ${Job.scale}u];
-  let scaleStep = jobs[job + ${Job.scaleStep}u];
+  var s3 = vec4f();${tile.start}
   for (var col = 0u; col < 16u * end; col += ${MATMUL_STEP}u) {
     workgroupBarrier();
     if (i < 128u) {
       let half = i >> 6u;
       let c = (col >> 4u) + half;
-      if (lane < lanes && c < end) {
-        let at = columns + 4u * c;
-        let place = codes[at + 1u];
-        let kind = codes[at + 2u];
-        let quarters = kind & 255u;
-        let stride = lanes;
-        let first = codes[at] + (top * (place & 65535u) + (place >> 16u) * lanes) * 2u * quarters + lane;
-        let base = ${memory === 'storage' ? `jobs[job + ${Job.tables}u] + ` : ''}((kind >> 8u) << ${kernel.stateBits}u);
-        if (lane == 0u && row == 0u) { steps[half] = bitcast<f32>(codes[at + 3u]); }
+      if (lane < lanes && c < end) {${tile.place}
+        if (lane == 0u && row == 0u) { steps[half] = step; }
         ${decode}
       } else {
         if (lane == 0u && row == 0u) { steps[half] = 0.0; }
@@ -119,6 +103,6 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
       s3 += scale.w * vec4f(p3);
     }
   }
-  ${writeTile(Job, r => `bitcast<f32>(codes[scaled + (${r}) * scaleStep])`)}
+  ${writeTile(Job, tile.scale)}
 }`
 }

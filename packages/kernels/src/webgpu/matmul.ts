@@ -3,6 +3,7 @@ import { type CodedKernel, codedUnit, UNIT } from './coded-unit.ts'
 import { BAND_ROWS, JOB_WORDS, Job } from './trellis-matvec.ts'
 import { trellisRow } from './trellis-row.ts'
 import { type TableMemory, type TrellisKernel, tableCode } from './trellis-table.ts'
+import { trellisTile } from './trellis-tile.ts'
 
 /** Tokens of a tile of the product. */
 export const MATMUL_TOKENS = 64
@@ -18,6 +19,7 @@ export const MATMUL_BYTES = 4 * MATMUL_STEP * (BAND_ROWS + MATMUL_TOKENS)
  * Bindings: as of the kernels for one token, and `params` (how many tokens).
  */
 export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory, f16: boolean): string {
+  const tile = trellisTile(kernel, memory)
   const decode = trellisRow(
     kernel.stateBits,
     states => `
@@ -28,37 +30,18 @@ export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory, f16: b
     globals: `@group(0) @binding(1) var<storage, read> tables: array<u32>;\n${tableCode(kernel, memory, 256)}`,
     jobWords: JOB_WORDS,
     job: Job,
-    start: `
-  loadTables(jobs[job + ${Job.tables}u], jobs[job + ${Job.tableCount}u], i);
-  let lane = i & 3u;
-  let row = (i >> 2u) & 15u;
-  let top = jobs[job + ${Job.band}u] * 4u;
-  let lanes = min(4u, jobs[job + ${Job.tileRows}u] - top);
-  let columns = jobs[job + ${Job.columns}u];
-  let end = jobs[job + ${Job.lastColumn}u];
-  let quad = (lane * 16u + row) >> 2u;
-  let part = row & 3u;
-  let scaled = jobs[job + ${Job.scale}u];
-  let scaleStep = jobs[job + ${Job.scaleStep}u];
+    start: `${tile.start}
   let width = 16u * end;`,
     decode: `
       let c = (col >> 4u) + (i >> 6u);
       if (i < 128u) {
-        if (lane < lanes && c < end) {
-          let at = columns + 4u * c;
-          let place = codes[at + 1u];
-          let kind = codes[at + 2u];
-          let quarters = kind & 255u;
-          let stride = lanes;
-          let first = codes[at] + (top * (place & 65535u) + (place >> 16u) * lanes) * 2u * quarters + lane;
-          let base = ${memory === 'storage' ? `jobs[job + ${Job.tables}u] + ` : ''}((kind >> 8u) << ${kernel.stateBits}u);
-          let step = bitcast<f32>(codes[at + 3u]);
+        if (lane < lanes && c < end) {${tile.place}
           ${decode}
         } else {
           for (var k = 0u; k < 16u; k++) { weights[((i >> 6u) * 16u + k) * 16u + quad][part] = Value(); }
         }
       }`,
-    scale: r => `bitcast<f32>(codes[scaled + (${r}) * scaleStep])`,
+    scale: tile.scale,
   })
 }
 
