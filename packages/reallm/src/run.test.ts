@@ -8,8 +8,7 @@ import { encodeSafetensors, openModel, tensor } from '@reallm/tensor-io'
 import { fixture } from '@reallm/testing'
 import { workFolder } from '@reallm/testing/work-folder'
 import { describe, expect, test } from 'vitest'
-import type { Io } from './io.ts'
-import { run } from './run.ts'
+import { reallm } from '../test/cli.ts'
 
 const golden = fixture('models/llama-gqa-tied')
 const tokens = join(golden, 'tokens.json')
@@ -17,25 +16,6 @@ const lora = fixture('peft/lora')
 const tiny = fileURLToPath(new URL('../../tiny/model', import.meta.url))
 
 const folder = mkdtempSync(join(workFolder(), 'files-'))
-
-/** Runs a command line in this process. */
-async function reallm(args: string[], stdin = '', signal = new AbortController().signal) {
-  let out = ''
-  let err = ''
-  const io: Io = {
-    out: text => void (out += text),
-    err: text => void (err += text),
-    stdin: async () => stdin,
-    async *lines() {
-      yield* stdin.split('\n')
-    },
-    isTty: false,
-    signal,
-    verbose: false,
-  }
-  const code = await run(args, io)
-  return { code, out, err }
-}
 
 /** The one JSON value on stdout of a command that succeeds. */
 async function json(...args: string[]) {
@@ -163,7 +143,7 @@ describe('models', () => {
   test('tokenize gives ids, also of stdin', async () => {
     const { ids } = await json('tokenize', tiny, 'the whale')
     expect(ids.length).toBeGreaterThan(0)
-    const { out } = await reallm(['tokenize', tiny, '-', '--json'], 'the whale')
+    const { out } = await reallm(['tokenize', tiny, '-', '--json'], { stdin: 'the whale' })
     expect(JSON.parse(out)).toEqual({ ids })
   })
 
@@ -292,7 +272,7 @@ describe('compress', () => {
     const stop = new AbortController()
     stop.abort()
     const args = ['compress', golden, '-o', join(folder, 'stopped'), '-b', '3', ...quick]
-    const { code, err, out } = await reallm(args, '', stop.signal)
+    const { code, err, out } = await reallm(args, { signal: stop.signal })
     expect(code).toBe(130)
     expect(out).toBe('')
     expect(err).toMatch(/stopped.*\n {2}hint: .*--resume/)

@@ -1,25 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { createTokenizer, type TokenizerFiles } from './create-tokenizer.ts'
+import { goldenTokenizers } from '../../../test/golden-tokenizers.ts'
+import { createTokenizer } from './create-tokenizer.ts'
 
-interface Golden {
-  readonly texts: readonly string[]
-  readonly tokenizers: Readonly<
-    Record<
-      string,
-      {
-        readonly tokenizer: TokenizerFiles['tokenizer']
-        readonly ids: readonly number[][]
-        readonly decoded: readonly string[]
-        /** Without the last id of each. */
-        readonly cut: readonly string[]
-      }
-    >
-  >
-}
-const path = new URL('../../../../testing/fixtures/tokenizers.json.gz', import.meta.url)
-const { texts, tokenizers }: Golden = JSON.parse(gunzipSync(readFileSync(path)).toString())
+const { texts, tokenizers } = goldenTokenizers()
 
 describe('tokenizers in the forms that families have give the ids of Python’s tokenizers', () => {
   it.each(Object.entries(tokenizers))('%s', (_, { tokenizer, ids, decoded, cut }) => {

@@ -1,25 +1,10 @@
-import { readFileSync } from 'node:fs'
-import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { goldenTokenizers } from '../../../test/golden-tokenizers.ts'
 import { createTokenizer, type TokenizerFiles } from './create-tokenizer.ts'
 import { tokenizerFromGguf } from './tokenizer-from-gguf.ts'
 import { tokenizerToGguf } from './tokenizer-to-gguf.ts'
 
-interface Golden {
-  readonly texts: readonly string[]
-  readonly tokenizers: Readonly<
-    Record<
-      string,
-      {
-        readonly tokenizer: TokenizerFiles['tokenizer']
-        readonly ids: readonly number[][]
-        readonly decoded: readonly string[]
-      }
-    >
-  >
-}
-const path = new URL('../../../../testing/fixtures/tokenizers.json.gz', import.meta.url)
-const { texts, tokenizers }: Golden = JSON.parse(gunzipSync(readFileSync(path)).toString())
+const { texts, tokenizers } = goldenTokenizers()
 const config = { eos_token: '</s>', unk_token: '<unk>' }
 
 interface Unigram {
