@@ -83,12 +83,12 @@ export function modelConformance(
       using session = new Session(decoder)
       const draws = random(5)
       const drawn: number[] = []
-      for (let unread: readonly number[] = prompt; drawn.length < 16; ) {
+      for (let unread: readonly number[] = prompt; drawn.length < 10; ) {
         const next = await session.draw(unread, { ...options, random: draws, count })
         drawn.push(...next)
         unread = next.slice(-1)
       }
-      return drawn.slice(0, 16)
+      return drawn.slice(0, 10)
     }
 
     it.each<[string, SampleOptions]>([
