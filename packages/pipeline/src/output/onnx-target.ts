@@ -9,6 +9,7 @@ import {
 } from '@reallm/tensor-io'
 import type { HuggingFaceConfig } from '@reallm/tensor-io/models'
 import { join, mkdir, rm } from '#platform'
+import type { MatrixModule } from '../open/model-parts.ts'
 import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerFiles } from '../open/tokenizer-files.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
@@ -28,6 +29,7 @@ const constantOverhead = 64
  * @throws `unsupported` naming what of the model it cannot express
  */
 export function onnxTarget(model: OpenedModel): Target {
+  for (const module of model.parts.matrices) requireWholeBlocks(module)
   const largest = new Map(model.parts.matrices.map(({ name, shape }) => [name, { shape, bits: 8 }]))
   const graph = decoderGraph(model.config, storedConstants(storedModel(model, largest)))
   const isMatrix = (name: string) => onnxParts.some(part => largest.has(name.replace(`.${part}`, '')))
@@ -50,6 +52,17 @@ export function onnxTarget(model: OpenedModel): Target {
       return { folder, path: folder, bytes }
     },
   }
+}
+
+/** Blocks are cut out of rows. */
+function requireWholeBlocks({ name, shape }: MatrixModule): void {
+  const [rows, cols] = shape
+  if (cols % onnxBlocks.group === 0) return
+  throw new ReallmError(
+    'unsupported',
+    `${name} [${rows}×${cols}]: the target onnx does not fit: ${onnxBlocks.group} does not divide ${cols}`,
+    { hint: `ONNX Runtime reads blocks of ${onnxBlocks.group} weights of a row; use the target reallm` },
+  )
 }
 
 async function writeGraph(
