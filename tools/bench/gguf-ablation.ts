@@ -2,8 +2,8 @@
  * What error feedback and the search over types gain in GGUF's own types, each alone and together: compresses a model to
  * GGUF files of some sizes, and measures them with the validation sequences of `compress`.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/gguf-ablation.ts [--model npm:@reallm/tiny] [--bits 4.7,5.5]
- *     [--effort fast] [--backend wasm] [--record]
+ *   npx tsx --conditions=@reallm/source tools/bench/gguf-ablation.ts [--model npm:@reallm/tiny] [--name NAME]
+ *     [--bits 4.7,5.5] [--calib FILE] [--effort fast] [--backend wasm] [--record]
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -27,7 +27,9 @@ import { compression, startBench } from '../results/record.ts'
 const { values } = parseArgs({
   options: {
     model: { type: 'string', default: 'npm:@reallm/tiny' },
+    name: { type: 'string' },
     bits: { type: 'string', default: '4.7,5.5' },
+    calib: { type: 'string' },
     effort: { type: 'string', default: 'fast' },
     backend: { type: 'string', default: 'wasm' },
   },
@@ -80,7 +82,7 @@ try {
       const options = { to, recipe, target: 'gguf', bits: Number(asked), ...common() } as const
       const { size, quality } = await compress(values.model, options)
       const { perplexity, kl } = quality!.compressed
-      const model = values.model.split('/').at(-1)!
+      const model = values.name ?? values.model.split('/').at(-1)!
       rows.push({ model, asked, how, bitsPerWeight: size.bitsPerWeight, perplexity, kl })
       console.error(`${asked} ${how}: KL ${kl.toFixed(4)}`)
     }
@@ -90,6 +92,7 @@ try {
 }
 finish(rows)
 
-function common(): Pick<CompressOptions, 'effort' | 'backend'> {
-  return { effort: values.effort, backend: values.backend } as Pick<CompressOptions, 'effort' | 'backend'>
+function common(): Pick<CompressOptions, 'effort' | 'backend' | 'calibration'> {
+  const { effort, backend, calib } = values as Pick<CompressOptions, 'effort' | 'backend'> & typeof values
+  return { effort, backend, calibration: calib }
 }
