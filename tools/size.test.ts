@@ -85,6 +85,12 @@ describe.each([
   })
 })
 
+test('vq: uniform integers cost at most 15 kB, without the kernels of other codecs', async () => {
+  const { bytes, files } = await initialBundle('vq', '{ grid }')
+  expect(files.filter(path => path.endsWith('wasm/encode.ts'))).toEqual([])
+  expect(bytes).toBeLessThan(15_000)
+})
+
 test('vq: rounding with rotation and error feedback costs at most 49 kB, without TensorFlow.js and the pipeline', async () => {
   const { bytes, files } = await initialBundle('vq', '{ trellis, rotated, withFeedback }')
   expect(files.filter(path => /@tensorflow|packages\/(pipeline|transformer)\//.test(path))).toEqual([])

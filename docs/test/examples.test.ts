@@ -208,8 +208,8 @@ describe('bundlers leave out what is not used', () => {
       return outputFiles[0].text
     })
     expect(one).toBeLessThan(0.7 * whole)
-    // What a page pays for uniform integers alone; nine tenths of it are the kernels' module.
-    expect(one).toBeLessThan(20_000)
+    // What a page pays for uniform integers alone.
+    expect(one).toBeLessThan(15_000)
   })
 
   test('webpack', { timeout: 120_000 }, async () => {

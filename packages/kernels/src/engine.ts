@@ -6,8 +6,28 @@ import { type KernelBuild, moduleBytes, reserveMemory } from './wasm-module.ts'
 /** A byte address in the engine's memory. */
 export type Pointer = number
 
+/** What `assembly/scales` exports; see there for the arguments. */
+export interface ScaleKernels {
+  fitScales(
+    values: Pointer,
+    weights: Pointer,
+    n: number,
+    m: number,
+    width: number,
+    levels: Pointer,
+    count: number,
+    perUnit: number,
+    shares: Pointer,
+    starts: number,
+    rounds: number,
+    hasZero: number,
+    scales: Pointer,
+    zeros: Pointer,
+  ): void
+}
+
 /** What `assembly/encode` exports; see there for the arguments. */
-interface EncodeKernels extends Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
+interface EncodeKernels extends ScaleKernels, Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
   setThreads(count: number, canSleep: number): void
   stop(): void
   gemmScratch(n: number): number
@@ -64,22 +84,6 @@ interface EncodeKernels extends Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
     out: Pointer,
     scratch: Pointer,
   ): void
-  fitScales(
-    values: Pointer,
-    weights: Pointer,
-    n: number,
-    m: number,
-    width: number,
-    levels: Pointer,
-    count: number,
-    perUnit: number,
-    shares: Pointer,
-    starts: number,
-    rounds: number,
-    hasZero: number,
-    scales: Pointer,
-    zeros: Pointer,
-  ): void
   butterflies(data: Pointer, count: number, order: number, stride: number, scale: number): void
   denseFactor(data: Pointer, count: number, h: Pointer, order: number, stride: number, scratch: Pointer): void
   cholesky(a: Pointer, n: number, scratch: Pointer): number
@@ -109,6 +113,12 @@ const FIRST: Pointer = 8192
 let wanted: KernelBuild | undefined
 let current: Engine | undefined
 const started = new Map<string, Engine | undefined>()
+
+/** The engine if there is one already; nothing is started. */
+export const runningEngine = (): Engine | undefined => current
+
+/** Whether `reference` was chosen, or nothing else works here. */
+export const wantsReference = (): boolean => wanted === 'reference'
 
 /** The engine, started at its first use; `undefined` where WebAssembly SIMD is missing or `reference` was chosen. */
 export function engine(): Engine | undefined {
@@ -176,7 +186,7 @@ function knowsAnswer(e: Engine): boolean {
 }
 
 /** Reserves scratch blocks of these sizes in bytes; their addresses are valid until the next call. Grows the memory as needed. */
-export function reserve(e: Engine, ...bytes: number[]): Pointer[] {
+export function reserve(e: Pick<Engine, 'memory'>, ...bytes: number[]): Pointer[] {
   let end = FIRST
   const addresses = bytes.map(size => {
     const at = end
@@ -197,7 +207,7 @@ export function reserve(e: Engine, ...bytes: number[]): Pointer[] {
 }
 
 /** A view that is valid until the next `reserve`. */
-export const floats = (e: Engine, at: Pointer, length: number): Float32Array =>
+export const floats = (e: Pick<Engine, 'memory'>, at: Pointer, length: number): Float32Array =>
   new Float32Array(e.memory.buffer, at, length)
 
 /** A view that is valid until the next `reserve`. */

@@ -1,7 +1,8 @@
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
-import { engine, floats, reserve } from './engine.ts'
+import { floats, reserve } from './engine.ts'
 import { LevelFinder } from './level-finder.ts'
 import { type GroupScales, ROUNDS, fitScales as reference, STARTS } from './reference/fit-scales.ts'
+import { scalesEngine } from './scales-engine.ts'
 import { shapeText } from './shapes.ts'
 
 /** Options of `fitScales`. */
@@ -42,7 +43,7 @@ export function fitScales(
     )
   }
   const starts = clip === 'mse' ? STARTS : new Float32Array(0)
-  const e = engine()
+  const e = scalesEngine()
   if (!e) return reference(values, weights, levels, { zeroPoint, starts })
   const m = weights.rows
   const width = Math.ceil(size / 4) * 4

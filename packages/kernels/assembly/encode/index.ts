@@ -3,10 +3,10 @@
 // memory and call `work`; operations named `…Part` run on all threads, each on its share.
 import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
 import { nervPart, putNerv } from '../inference/nerv'
+import { putScales, scalesPart } from '../scales/fit'
 import { beamPart } from './beam'
 import { gemmPart } from './gemm'
 import { nearestPart } from './nearest'
-import { scalesPart } from './scales'
 import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
@@ -138,20 +138,7 @@ export function fitScales(
   values: usize, weights: usize, n: i32, m: i32, width: i32, levels: usize, count: i32, perUnit: f32, shares: usize,
   starts: i32, rounds: i32, hasZero: i32, scales: usize, zeros: usize,
 ): void {
-  put(0, values)
-  put(1, weights)
-  put(2, n)
-  put(3, m)
-  put(4, width)
-  put(5, levels)
-  put(6, count)
-  put(7, perUnit)
-  put(8, shares)
-  put(9, starts)
-  put(10, rounds)
-  put(11, hasZero)
-  put(12, scales)
-  put(13, zeros)
+  putScales(values, weights, n, m, width, levels, count, perUnit, shares, starts, rounds, hasZero, scales, zeros)
   run(SCALES, <i64>n * width * starts * rounds)
 }
 

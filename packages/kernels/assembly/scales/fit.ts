@@ -1,5 +1,5 @@
 // The scale of each group of weights with the least weighted squared error to a few rising levels, four weights at a time.
-import { arg, floatArg, share } from '../inference/job'
+import { arg, floatArg, put, share } from '../inference/job'
 
 /**
  * Arguments: values `[n, width]`, weights `[m, width]` (group i has row i % m), n, m, width (a multiple of 4; zeros with
@@ -21,6 +21,26 @@ export function scalesPart(part: i32, parts: i32): void {
     const at = <usize>i << 2
     fit(values, weights, bytes, levels, count, perUnit, <usize>arg(12) + at, <usize>arg(13) + at)
   }
+}
+
+export function putScales(
+  values: usize, weights: usize, n: i32, m: i32, width: i32, levels: usize, count: i32, perUnit: f32, shares: usize,
+  starts: i32, rounds: i32, hasZero: i32, scales: usize, zeros: usize,
+): void {
+  put(0, values)
+  put(1, weights)
+  put(2, n)
+  put(3, m)
+  put(4, width)
+  put(5, levels)
+  put(6, count)
+  put(7, perUnit)
+  put(8, shares)
+  put(9, starts)
+  put(10, rounds)
+  put(11, hasZero)
+  put(12, scales)
+  put(13, zeros)
 }
 
 function fit(
