@@ -1,15 +1,18 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/fuzz.ts [cases=1000000] [seed=1] [kind] [--record]
-// Damaged files of every kind: prints each kind, and how to repeat what it found. With --record a kind of which so many cases
-// were recorded with this code is not done again.
+// usage: npx tsx --conditions=@reallm/source tools/nightly/fuzz.ts [cases=1000000] [seed=1] [kind] [processes] [--record]
+// Damaged files of every kind, each in a process per core: prints each kind, and how to repeat what it found. With --record a kind
+// of which so many cases were recorded with this code is not done again.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { targets as formats } from '../../packages/tensor-io/test/fuzz/targets.ts'
 import { targets } from '../fuzz/targets.ts'
 import { packages, recordedHere, recording, startBench } from '../results/record.ts'
 
-const [cases = '1000000', first = '1', only] = process.argv.slice(2)
+const [cases = '1000000', first = '1', only, processes = String(availableParallelism())] =
+  process.argv.slice(2)
 const seed = Number(first)
-const kinds = Object.entries({ ...formats, ...targets })
-/** Cases of a kind at a time: each has a seed of its own, so that what is found is quickly found again. */
-const atATime = 1000
+const kinds = Object.keys({ ...formats, ...targets })
 const wanted = Math.ceil(Number(cases) / kinds.length)
 
 const bench = {
@@ -32,19 +35,23 @@ const done = recording
   ? recordedHere(bench).filter(row => Number(row.cases) >= wanted && row.failures === 0)
   : []
 
-for (const [kind, check] of kinds) {
+/** Whether one of so many processes ends well with its share of a kind's cases. */
+async function part(kind: string, i: number, of: number): Promise<boolean> {
+  const share = Math.floor(wanted / of) + (i < wanted % of ? 1 : 0)
+  const script = join(import.meta.dirname, 'fuzz-part.ts')
+  const args = [kind, seed + i, of, share].map(String)
+  const child = spawn(process.execPath, [...process.execArgv, script, ...args], { stdio: 'inherit' })
+  const [code] = await once(child, 'exit')
+  return code === 0
+}
+
+for (const kind of kinds) {
   if (only !== undefined && only !== kind) continue
   if (done.some(row => row.kind === kind)) continue
-  let count = 0
-  let failed = false
-  for (let own = seed; count < wanted && !failed; own++) {
-    const numRuns = Math.min(atATime, wanted - count)
-    const result = await check(numRuns, own)
-    failed = result.failed
-    if (failed) console.log(`${kind}, ${numRuns} cases of seed ${own}:\n${result.report}`)
-    count += numRuns
-  }
-  console.log(`${failed ? 'FAULT' : 'ok'} ${kind}: ${count} cases from seed ${seed} on`)
-  record([{ kind, cases: count, failures: failed ? 1 : 0 }])
-  if (failed) process.exitCode = 1
+  const of = Number(processes)
+  const ends = await Promise.all(Array.from({ length: of }, (_, i) => part(kind, i, of)))
+  const failures = ends.filter(well => !well).length
+  console.log(`${failures > 0 ? 'FAULT' : 'ok'} ${kind}: ${wanted} cases from seed ${seed} on`)
+  record([{ kind, cases: wanted, failures }])
+  if (failures > 0) process.exitCode = 1
 }

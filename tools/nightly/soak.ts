@@ -1,4 +1,4 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/soak.ts [share=1] [--record]
+// usage: npx tsx --conditions=@reallm/source tools/nightly/soak.ts [share=1] [work] [--record]
 // Ten thousand generations, a thousand loads and a thousand training steps (or that share of them): prints what memory is held
 // after each tenth, garbage collected, and fails when the second half holds more than the first.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -28,7 +28,8 @@ const record = startBench({
   key: ['work'],
   seed: 0,
 })
-const share = Number(process.argv[2] ?? 1)
+const [part = '1', only] = process.argv.slice(2)
+const share = Number(part)
 setFlagsFromString('--expose_gc')
 const collect = runInNewContext('gc') as () => void
 
@@ -48,6 +49,7 @@ async function soak(
   times: number,
   work: (sample: (done: number) => Promise<void>) => Promise<void>,
 ) {
+  if (only !== undefined && only !== what) return
   const held: number[] = []
   const every = Math.max(1, Math.round(times / 10))
   await work(async done => {
