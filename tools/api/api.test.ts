@@ -5,7 +5,7 @@ import type { Evaluation, RunningModel } from '../../packages/eval/src/index.ts'
 import { perplexity } from '../../packages/eval/src/index.ts'
 import { compress } from '../../packages/pipeline/src/index.ts'
 import { type LoadedModel, load as loadAny } from '../../packages/reallm/src/index.ts'
-import { load, type Model } from '../../packages/runtime/src/index.ts'
+import { load, type Model, type WorkerModel } from '../../packages/runtime/src/index.ts'
 import { type ModelFiles, openModel, ReallmError, type Tensor } from '../../packages/tensor-io/src/index.ts'
 import { trellis, withFeedback } from '../../packages/vq/src/index.ts'
 import { type Entry, publishedApi } from './exports.ts'
@@ -39,7 +39,13 @@ describe('types of main entry points', () => {
     expectTypeOf(openModel).parameter(0).toEqualTypeOf<string>()
     expectTypeOf(openModel).returns.resolves.toEqualTypeOf<ModelFiles>()
     expectTypeOf<ModelFiles['readFloat32']>().returns.resolves.toEqualTypeOf<Tensor<'F32'>>()
-    expectTypeOf(load).returns.resolves.toEqualTypeOf<Model>()
+    const here = () => load('model', { device: 'auto' })
+    expectTypeOf(here).returns.resolves.toEqualTypeOf<Model>()
+    const away = () => load('model', { device: 'auto', worker: true })
+    expectTypeOf(away).returns.resolves.toEqualTypeOf<WorkerModel>()
+    expectTypeOf<WorkerModel>().toExtend<
+      Disposable & Pick<Model, 'bytes' | 'device' | 'eos' | 'useAdapter'>
+    >()
     expectTypeOf<Model>().toExtend<Disposable & RunningModel>()
     expectTypeOf(loadAny).returns.resolves.toEqualTypeOf<LoadedModel>()
     expectTypeOf(perplexity).returns.resolves.toEqualTypeOf<Evaluation>()

@@ -1,7 +1,9 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage, ChatTemplateOptions, TextTokenizer } from '@reallm/tensor-io/models'
+import { beginning } from './beginning.ts'
 import { type FinishReason, Generation } from './generation.ts'
 import type { Session } from './session.ts'
+import { write } from './write.ts'
 
 /** Options of a conversation and all its answers. */
 export interface ChatOptions extends GenerateOptions, Omit<ChatTemplateOptions, 'answer'> {
@@ -30,11 +32,11 @@ export class Chat implements Disposable {
   #isBusy = false
 
   constructor(source: ChatSource, options: ChatOptions) {
-    const { system, messages = [], template, tools, documents, variables, ...generation } = options
+    const { system, messages, template, tools, documents, variables, ...generation } = options
     this.#source = source
     this.#template = { template, tools, documents, variables }
     this.#options = generation
-    this.#messages = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...messages]
+    this.#messages = beginning(system, messages)
   }
 
   /** The conversation so far: what was said and answered to the end. */
@@ -68,7 +70,8 @@ export class Chat implements Disposable {
       this.#isBusy = false
       if (reason !== 'left') this.#messages.push(message, { role: 'assistant', content: text })
     }
-    return new Generation({ tokenizer, eos, maxPositions, start, done }, { ...this.#options, ...options })
+    const source = { tokenizer, eos, maxPositions, start, done }
+    return new Generation(told => write(source, { ...this.#options, ...options }, told))
   }
 
   /** Gives the conversation's memory back. */

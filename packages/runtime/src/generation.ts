@@ -1,7 +1,4 @@
-import { type GenerateOptions, ReallmError, random, textStream, throwIfAborted } from '@reallm/tensor-io'
-import type { TextTokenizer } from '@reallm/tensor-io/models'
-import type { TextMemory } from './drafted-session.ts'
-import { pause } from './pause.ts'
+import { ReallmError } from '@reallm/tensor-io'
 
 /**
  * Why a generation ended: a token that ends texts, a stop string, `maxTokens`, the model's context before those many; `left`
@@ -21,17 +18,6 @@ export interface GenerationReport {
   readonly tokenSeconds: number
 }
 
-/** What a generation works with. */
-export interface GenerationSource {
-  /** Called when the first piece is asked for: the memory to go on in, and what is to be in it. */
-  start(): { readonly session: TextMemory; readonly prompt: readonly number[] }
-  readonly tokenizer: TextTokenizer | undefined
-  readonly eos: readonly number[]
-  readonly maxPositions: number
-  /** Called once after `start`, however it ends. */
-  done(text: string, reason: FinishReason): void
-}
-
 /**
  * Text that comes piece by piece; a piece never splits a character. Work starts, and memory is taken, when the first piece
  * is asked for. Leaving the loop stops the work.
@@ -43,8 +29,11 @@ export class Generation implements AsyncIterable<string> {
   readonly #pieces: AsyncGenerator<string>
   #report: GenerationReport | undefined
 
-  constructor(source: GenerationSource, options: GenerateOptions) {
-    this.#pieces = this.#run(source, options)
+  /** @param write makes the text, and tells what it did before it ends */
+  constructor(write: (done: (report: GenerationReport) => void) => AsyncGenerator<string>) {
+    this.#pieces = write(report => {
+      this.#report = report
+    })
   }
 
   [Symbol.asyncIterator](): AsyncIterator<string> {
@@ -62,61 +51,5 @@ export class Generation implements AsyncIterable<string> {
   get report(): GenerationReport {
     if (this.#report) return this.#report
     throw new ReallmError('bad-option', 'the generation has not ended yet', { hint: 'await its text first' })
-  }
-
-  async *#run(source: GenerationSource, options: GenerateOptions): AsyncGenerator<string> {
-    const { tokenizer, eos, maxPositions } = source
-    const { maxTokens = 256, seed = 0, stop = [], signal } = options
-    const { session, prompt } = source.start()
-    const draws = random(seed)
-    const text = textStream(ids => tokenizer?.decode(ids) ?? '', stop)
-    const tokens: number[] = []
-    let all = ''
-    let reason: FinishReason = 'left'
-    let promptSeconds = 0
-    const start = performance.now()
-    let reusedTokens = 0
-    try {
-      throwIfAborted(signal)
-      let unread = session.resume(prompt)
-      reusedTokens = prompt.length - unread.length
-      const last = Math.min(maxTokens, maxPositions - prompt.length)
-      if (last <= 0) await session.feed(unread, signal)
-      while (reason === 'left') {
-        const count = Math.min(session.ahead, last - tokens.length)
-        if (count <= 0) {
-          reason = last < maxTokens ? 'context' : 'length'
-          break
-        }
-        const drawn = await session.draw(unread, { ...options, random: draws, count })
-        if (tokens.length === 0) promptSeconds = (performance.now() - start) / 1000
-        for (const id of drawn) {
-          if (eos.includes(id)) {
-            reason = 'end'
-            break
-          }
-          tokens.push(id)
-          const piece = text.push(id)
-          all += piece
-          if (piece !== '') yield piece
-          if (text.stopped) {
-            reason = 'stop'
-            break
-          }
-        }
-        unread = drawn.slice(-1)
-        await pause()
-        if (reason === 'left') throwIfAborted(signal)
-      }
-      const rest = text.end()
-      all += rest
-      if (rest !== '') yield rest
-    } finally {
-      session.truncate(prompt.length + tokens.length)
-      const tokenSeconds = (performance.now() - start) / 1000 - promptSeconds
-      const promptTokens = prompt.length
-      this.#report = { promptTokens, reusedTokens, tokens, reason, promptSeconds, tokenSeconds }
-      source.done(all, reason)
-    }
   }
 }

@@ -4,11 +4,11 @@ import type { Backend } from './backend/backend.ts'
 import type { WeightForm } from './backend/weight.ts'
 import { Chat, type ChatOptions } from './chat.ts'
 import type { Decoder } from './decoder.ts'
-import { DraftedSession } from './drafted-session.ts'
 import { Generation } from './generation.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 import { Session } from './session.ts'
 import type { DecoderWeights } from './weights.ts'
+import { write } from './write.ts'
 
 /** What `load` gives a model. */
 export interface ModelParts {
@@ -107,16 +107,17 @@ export class Model implements Disposable {
     const { tokenizer, eos, config } = this
     const source = {
       ...{ tokenizer, eos, maxPositions: config.maxPositions },
-      start: () => {
+      start: async () => {
         const session = given ?? make(this)
         if (!draft) return { session, prompt: ids }
+        const { DraftedSession } = await import('./drafted-session.ts')
         return { session: new DraftedSession(session, make(draft), draftTokens), prompt: ids }
       },
       done: () => {
         for (const session of own) session.dispose()
       },
     }
-    return new Generation(source, rest)
+    return new Generation(done => write(source, rest, done))
   }
 
   /**

@@ -1,0 +1,89 @@
+import { ReallmError } from '@reallm/tensor-io'
+import { type ModelWeights, openWeights, type TextTokenizer } from '@reallm/tensor-io/models'
+import type { Backend } from './backend/backend.ts'
+import { type Device, openBackend } from './backend/open-backend.ts'
+import type { WeightForm } from './backend/weight.ts'
+import { Decoder } from './decoder.ts'
+import type { LoadOptions } from './load-options.ts'
+import { loadWeights } from './load-weights.ts'
+import { Model } from './model.ts'
+import { type ModelLocation, openLocation } from './open.ts'
+
+const DEFAULT_MEMORY = 2 ** 31
+
+/** Loads a model into this thread, see `load`. */
+export async function loadHere(where: ModelLocation, options: LoadOptions): Promise<Model> {
+  const files = await openLocation(where, options)
+  try {
+    const source = await openWeights(files, options)
+    const tokenizer = await tokenizerFor(source, options.tokenizer)
+    const start = async (device: Device | undefined) => {
+      const { threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
+      const backend = await openBackend({ device, threads, kvCache })
+      try {
+        const form = formFor(source, backend, options)
+        const loaded = await loadWeights(backend, source, { ...options, form })
+        return new Model({ decoder: await Decoder.create(backend, source.config, loaded), form, tokenizer })
+      } catch (error) {
+        backend[Symbol.dispose]()
+        throw error
+      }
+    }
+    return await start(options.device).catch((error: unknown) => {
+      if (options.device === 'auto' && error instanceof ReallmError && error.code === 'unsupported')
+        return start('wasm')
+      throw error
+    })
+  } finally {
+    await files.close()
+  }
+}
+
+async function tokenizerFor(
+  source: ModelWeights,
+  given: TextTokenizer | false | undefined,
+): Promise<TextTokenizer | undefined> {
+  if (given !== undefined) return given || undefined
+  return source.tokenizer().catch((error: unknown) => {
+    if (error instanceof ReallmError && error.code === 'not-found') return undefined
+    throw error
+  })
+}
+
+/** The wanted form, or the quickest that fits. */
+function formFor(
+  { config, shapes, files, stored }: ModelWeights,
+  backend: Backend,
+  { weights, maxMemory = DEFAULT_MEMORY }: LoadOptions,
+): WeightForm {
+  const { name, forms } = backend
+  if (weights !== undefined && !forms.includes(weights)) {
+    throw new ReallmError('bad-option', `${name} does not hold weights as ${weights}`, {
+      hint: `use ${forms.join(', ')}`,
+    })
+  }
+  if (weights !== undefined) return weights
+  let [count, packed, inBlocks] = [0, false, false]
+  for (const [name, shape] of shapes) {
+    if (shape.length === 2) count += shape[0] * shape[1]
+    const matrix = stored(name)
+    if (!matrix || !backend.runs(matrix)) continue
+    packed = true
+    inBlocks ||= matrix.codec === 'gguf'
+  }
+  const scales = 1 + 4 / 64 / 2
+  const bytes: Readonly<Record<WeightForm, number>> = {
+    f32: 4 * count,
+    expanded: 2 * scales * count,
+    int8: 1.0625 * count,
+    packed: packed ? 0 : Number.POSITIVE_INFINITY,
+  }
+  // blocks are nearly as quick as what they expand to
+  if (inBlocks && forms.includes('packed')) return 'packed'
+  const form = forms.find(form => bytes[form] <= maxMemory)
+  if (form) return form
+  const size = Math.ceil(Math.min(...forms.map(form => bytes[form])) / 2 ** 20)
+  throw new ReallmError('bad-option', `${files.spec}: ${config.family.modelType} weights need ${size} MiB`, {
+    hint: 'compress the model (reallm compress), or pass load more maxMemory',
+  })
+}

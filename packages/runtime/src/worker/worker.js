@@ -1,0 +1,4 @@
+// What runs in the Worker of `load(where, { worker: true })`. JavaScript, so that bundlers find it under one name in sources and builds.
+import { serveModel } from './serve-model.ts'
+
+serveModel()
