@@ -33,13 +33,16 @@ export interface TestedSite {
   close(): Promise<void>
 }
 
+export const openBrowser = (): Promise<Browser> =>
+  chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+
 /** Builds the site if its sources have changed, serves it twice and starts Chromium. */
 export async function openSite(): Promise<TestedSite> {
   await build()
   const folder = join(vitepress, 'dist')
   const isolated = await serve({ folder })
   const plain = await serve({ folder, isolated: false })
-  const browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+  const browser = await openBrowser()
   return {
     browser,
     isolated,

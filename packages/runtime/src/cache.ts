@@ -1,4 +1,4 @@
-import { fetchRange } from '@reallm/tensor-io'
+import { fetchRange, type RecentlyUsed, recentlyUsed } from '@reallm/tensor-io'
 
 /** The part of a browser's `Cache` that is used. */
 export interface ByteCache {
@@ -8,7 +8,9 @@ export interface ByteCache {
 }
 
 /** Bytes that are fetched and kept together. */
-const CHUNK = 1 << 22
+const CHUNK = 1 << 23
+/** Pieces that stay in memory: readers go back and forth between layers and what is small at the end of a file. */
+const IN_MEMORY = 4
 const digestHeader = 'x-sha-256'
 const tagHeader = 'x-version'
 
@@ -18,35 +20,38 @@ interface Version {
   readonly tag: string
 }
 
-/** The browser's cache of that name; undefined where there is none (Node, insecure pages). */
-export const openCache = async (name: string): Promise<ByteCache | undefined> =>
-  typeof caches === 'undefined' ? undefined : caches.open(name)
+type Bytes = Uint8Array<ArrayBuffer>
 
 /**
- * A `fetch` for range requests that keeps what it fetched, 4 MiB at a time, and checks the SHA-256 of what it finds:
+ * A `fetch` for range requests that keeps what it fetched, 8 MiB at a time, and checks the SHA-256 of what it finds:
  * damaged pieces are fetched again, all of them when the file has changed. Without a network the cache alone answers.
  */
 export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): typeof fetch {
   const versions = new Map<string, Promise<Version | undefined>>()
+  const inMemory = recentlyUsed<string, Bytes>(IN_MEMORY)
 
   return async (input, init) => {
     const range = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init?.headers).get('range') ?? '')
     if (!range || (init?.method ?? 'GET') !== 'GET') return network(input, init)
     const url = String(input)
-    const known = versions.get(url) ?? versionOf(cache, network, url, init)
+    const start = Number(range[1])
+    const file: CachedFile = { cache, inMemory, network, url, init }
+    const known = versions.get(url) ?? versionOf(file, Math.floor(start / CHUNK))
     versions.set(url, known)
-    const version = await known
+    const version = await known.catch((error: unknown) => {
+      versions.delete(url)
+      throw error
+    })
     if (!version) {
       versions.delete(url)
       return network(input, init)
     }
-    const start = Number(range[1])
     const end = Math.min(Number(range[2]) + 1, version.size)
     if (start >= end) return network(input, init)
     const bytes = new Uint8Array(end - start)
     for (let chunk = Math.floor(start / CHUNK); chunk * CHUNK < end; chunk++) {
       const from = chunk * CHUNK
-      const piece = await chunkOf(cache, network, url, chunk, version, init)
+      const piece = await chunkOf(file, chunk, version)
       const low = Math.max(start, from)
       const high = Math.min(end, from + piece.length)
       bytes.set(piece.subarray(low - from, high - from), low - start)
@@ -58,67 +63,84 @@ export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): t
   }
 }
 
+/** A file behind a URL, and where its pieces are kept. */
+interface CachedFile {
+  readonly cache: ByteCache
+  readonly inMemory: RecentlyUsed<string, Bytes>
+  readonly network: typeof fetch
+  readonly url: string
+  readonly init: RequestInit | undefined
+}
+
 const keyOf = (url: string, what: string | number) =>
   `${url}${url.includes('?') ? '&' : '?'}reallm-part=${what}`
 
-/** Asks the server once; undefined for files that do not come in ranges, or of which no version is told. */
-async function versionOf(
-  cache: ByteCache,
-  network: typeof fetch,
-  url: string,
-  init: RequestInit | undefined,
-): Promise<Version | undefined> {
+/**
+ * Asks the server once, for one byte; where nothing is kept yet, for the piece that is wanted. Undefined for files that do not
+ * come in ranges, or of which no version is told.
+ */
+async function versionOf(file: CachedFile, chunk: number): Promise<Version | undefined> {
+  const { cache, network, url, init } = file
   const key = keyOf(url, 'version')
   const stored = await cache.match(key)
   const before = stored ? ((await stored.json()) as Version) : undefined
+  const [from, to] = before ? [0, 1] : [chunk * CHUNK, (chunk + 1) * CHUNK]
   let response: Response
   try {
-    response = await network(url, { ...init, headers: { Range: 'bytes=0-0' } })
+    response = await network(url, { ...init, headers: { Range: `bytes=${from}-${to - 1}` } })
   } catch (error) {
     if (before && !init?.signal?.aborted) return before
     throw error
   }
-  const size = Number(/\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1])
-  await response.body?.cancel()
-  if (response.status !== 206 || !Number.isSafeInteger(size)) return undefined
+  const [, first, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '') ?? []
   const tag = response.headers.get('etag') ?? response.headers.get('last-modified') ?? ''
-  // nothing tells the next version from this one
-  if (tag === '') return undefined
-  if (before && before.size === size && before.tag === tag) return before
-  if (before) {
-    for (let chunk = 0; chunk * CHUNK < before.size; chunk++) await cache.delete(keyOf(url, chunk))
-  }
-  const version = { size, tag }
+  const version = { size: Number(size), tag }
+  // without a tag, nothing tells the next version from this one
+  const told = response.status === 206 && Number.isSafeInteger(version.size) && tag !== ''
+  if (before || !told) await response.body?.cancel()
+  if (!told) return undefined
+  if (before && before.size === version.size && before.tag === tag) return before
+  for (let old = 0; before && old * CHUNK < before.size; old++) await cache.delete(keyOf(url, old))
   await cache.put(key, new Response(JSON.stringify(version)))
+  if (!before && Number(first) === from) {
+    // what does not come whole is asked for again
+    const bytes = new Uint8Array(await response.arrayBuffer().catch(() => new ArrayBuffer(0)))
+    if (bytes.length === Math.min(to, version.size) - from) await keep(file, chunk, version, bytes)
+  } else if (!before) await response.body?.cancel()
   return version
 }
 
-async function chunkOf(
-  cache: ByteCache,
-  network: typeof fetch,
-  url: string,
-  chunk: number,
-  version: Version,
-  init: RequestInit | undefined,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function chunkOf(file: CachedFile, chunk: number, version: Version): Promise<Bytes> {
+  const { cache, inMemory, network, url, init } = file
   const key = keyOf(url, chunk)
+  const known = inMemory.get(key)
+  if (known) return known
   const from = chunk * CHUNK
   const to = Math.min(version.size, from + CHUNK)
   const stored = await cache.match(key)
   if (stored?.headers.get(tagHeader) === encodeURIComponent(version.tag)) {
     const bytes = new Uint8Array(await stored.arrayBuffer())
-    if (bytes.length === to - from && (await digest(bytes)) === stored.headers.get(digestHeader)) return bytes
+    if (bytes.length === to - from && (await digest(bytes)) === stored.headers.get(digestHeader)) {
+      inMemory.set(key, bytes)
+      return bytes
+    }
   }
   const options = { fetch: network, signal: init?.signal ?? undefined }
-  const { bytes: file, partial } = await fetchRange(url, [from, to], options, version)
-  const bytes = partial ? file : file.slice(from, to)
-  const headers = { [digestHeader]: await digest(bytes), [tagHeader]: encodeURIComponent(version.tag) }
-  // a full disk or a refused quota only costs the next visit a download
-  await cache.put(key, new Response(bytes, { headers })).catch(() => {})
+  const { bytes: fetched, partial } = await fetchRange(url, [from, to], options, version)
+  const bytes = partial ? fetched : fetched.slice(from, to)
+  await keep(file, chunk, version, bytes)
   return bytes
 }
 
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+async function keep({ cache, inMemory, url }: CachedFile, chunk: number, { tag }: Version, bytes: Bytes) {
+  const key = keyOf(url, chunk)
+  inMemory.set(key, bytes)
+  const headers = { [digestHeader]: await digest(bytes), [tagHeader]: encodeURIComponent(tag) }
+  // a full disk or a refused quota only costs the next visit a download
+  await cache.put(key, new Response(bytes, { headers })).catch(() => {})
+}
+
+async function digest(bytes: Bytes): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
   return Array.from(hash, byte => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -16,11 +16,14 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
   const files = await openLocation(where, options)
   try {
     const source = await openWeights(files, options)
-    const tokenizer = await tokenizerFor(source, options.tokenizer)
+    const reading = tokenizerFor(source, options.tokenizer)
+    // told when it is needed, below
+    reading.catch(() => {})
     const start = async (device: Device | undefined) => {
       const { threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
       const backend = await openBackend({ device, threads, kvCache })
       try {
+        const tokenizer = await reading
         const form = formFor(source, backend, options)
         const loaded = await loadWeights(backend, source, { ...options, form })
         return new Model({ decoder: await Decoder.create(backend, source.config, loaded), form, tokenizer })

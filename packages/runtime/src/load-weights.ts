@@ -43,7 +43,9 @@ export async function loadWeights(
     if (cols % 4 !== 0) {
       throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
     }
-    const source = await sourceOf(name, rows, cols)
+    const begun = ahead?.name === name ? ahead : undefined
+    const source = await (begun?.source ?? sourceOf(name, rows, cols))
+    if (begun) ahead = readAhead()
     const weight = await backend.weight(source, held).catch((cause: unknown) => {
       throw source.kind === 'stored'
         ? errorAt(`${model.files.spec}: ${name.replace(/\.weight$/, '')}`, cause)
@@ -51,6 +53,17 @@ export async function loadWeights(
     })
     read(name)
     return weight
+  }
+
+  /** Begins to read the next matrix of the layers: that is read and checked elsewhere while this thread expands one. */
+  function readAhead(): { name: string; source: Promise<WeightSource> } | undefined {
+    const next = upcoming.shift()
+    if (!next) return undefined
+    const name = `${next.name}.weight`
+    const source = sourceOf(name, ...next.shape)
+    // whoever asks for it hears of failures
+    source.catch(() => {})
+    return { name, source }
   }
 
   async function sourceOf(name: string, rows: number, cols: number): Promise<WeightSource> {
@@ -75,6 +88,8 @@ export async function loadWeights(
   }
 
   const { hiddenSize, vocabSize, tiedHead, norm, perLayerInputs } = config
+  const upcoming = config.layerSpecs.flatMap((_, i) => linearModules(config, i))
+  let ahead = readAhead()
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
   const modules = new Map<string, LoadedModule>()
   const routers = new Map<string, LoadedModule>()

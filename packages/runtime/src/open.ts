@@ -7,7 +7,6 @@ import {
   ReallmError,
   type Registry,
 } from '@reallm/tensor-io'
-import { cachingFetch, openCache } from './cache.ts'
 
 /** Where a model is: a path, `hf:` or `npm:` name, URL, the files a visitor chose, or an open model. */
 export type ModelLocation = string | URL | Blob | Iterable<File> | ModelFiles
@@ -26,17 +25,9 @@ export interface LocationOptions {
 /** Opens it; a page keeps what it fetches unless `cache` is false. */
 export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
   const { adapter, base, files, cache = true, publicKey, registry, signal } = options
-  const fetching = cache === false ? undefined : await openCache(typeof cache === 'string' ? cache : 'reallm')
-  const opening: OpenOptions = {
-    adapter,
-    base,
-    files,
-    publicKey,
-    registry,
-    signal,
-    fetch: fetching && cachingFetch(fetching),
-  }
-  if (typeof where === 'string' || where instanceof URL) return openModel(String(where), opening)
+  const opening: OpenOptions = { adapter, base, files, publicKey, registry, signal }
+  if (typeof where === 'string' || where instanceof URL)
+    return openModel(String(where), { ...opening, fetch: await keepingFetch(cache) })
   if (where instanceof Blob) return openFiles([named(where)], opening)
   if (Symbol.iterator in where) return openFiles([...where].map(named), opening)
   if (publicKey === undefined) return where
@@ -47,6 +38,13 @@ export async function openLocation(where: ModelLocation, options: LocationOption
       hint: 'give the key to openModel',
     },
   )
+}
+
+/** A `fetch` that keeps what it fetched; undefined where nothing is kept (Node, insecure pages). */
+async function keepingFetch(cache: boolean | string): Promise<typeof fetch | undefined> {
+  if (cache === false || typeof caches === 'undefined') return undefined
+  const { cachingFetch } = await import('./cache.ts')
+  return cachingFetch(await caches.open(typeof cache === 'string' ? cache : 'reallm'))
 }
 
 function named(blob: Blob) {

@@ -1,4 +1,4 @@
-import { tileAt } from '@reallm/tensor-io/layouts/trellis-tiles'
+import { TILE_LANES, type TrellisTiles } from '@reallm/tensor-io/layouts/trellis-tiles'
 import type { DecodedSegment } from './trellis.ts'
 
 /** A trellis code in the order that the inference kernels read it in, see {@link trellisStream}. */
@@ -21,24 +21,50 @@ export const streamScratch = (cols: number): number => 4 * cols + 32
  * The stored words in another order: the bits of a tile from those of its last weight to those of its first, bit 0 the lowest
  * of byte 0. So the state of any weight is one load from a byte and one shift away: weight `t` of a tile of `256·k` bits
  * begins at bit `256·k − ⌊(t+1)·k⌋`, and its state are the `L` bits from there on.
+ *
+ * @param allocate gives memory for so many words
  */
-export function trellisStream(segments: readonly Pick<DecodedSegment, 'tiles' | 'words'>[]): TrellisStream {
+export function trellisStream(
+  segments: readonly Pick<DecodedSegment, 'tiles' | 'words'>[],
+  allocate = (words: number): Uint32Array<ArrayBuffer> => new Uint32Array(words),
+): TrellisStream {
   const rates = segments.flatMap(({ tiles }) => new Array<number>(tiles.tileCols).fill(4 * tiles.bits))
   const rowWords = rates.reduce((sum, rate) => sum + 2 * rate, 0)
-  const codes = new Uint32Array(segments[0].tiles.tileRows * rowWords)
+  const codes = allocate(segments[0].tiles.tileRows * rowWords)
   let left = 0
   for (const { tiles, words } of segments) {
-    const { tileRows, tileCols, tileWords } = tiles
-    for (let tileRow = 0; tileRow < tileRows; tileRow++) {
-      for (let tileCol = 0; tileCol < tileCols; tileCol++) {
-        const { first, stride } = tileAt(tiles, tileRow, tileCol)
-        const last = tileRow * rowWords + left + (tileCol + 1) * tileWords - 1
-        for (let w = 0; w < tileWords; w++) codes[last - w] = words[first + w * stride]
+    reverseTiles(tiles, words, codes.subarray(left), rowWords)
+    left += tiles.tileCols * tiles.tileWords
+  }
+  const { buffer, byteOffset, byteLength } = codes
+  return {
+    codes: new Uint8Array(buffer, byteOffset, byteLength),
+    rates: Uint8Array.from(rates),
+    rowBytes: 4 * rowWords,
+  }
+}
+
+/**
+ * Writes the words of each tile from last to first, rows of tiles `rowWords` apart. Words are read in the order in which they
+ * lie; sizes are whole numbers that the engine knows to be whole: a rate in quarters makes it compute in floats.
+ */
+function reverseTiles(
+  { tileRows, tileCols, tileWords }: TrellisTiles,
+  words: Uint32Array,
+  to: Uint32Array,
+  rowWords: number,
+): void {
+  const [tiles, most] = [tileCols | 0, tileWords | 0]
+  let next = 0
+  for (let top = 0; top < tileRows; top += TILE_LANES) {
+    const lanes = Math.min(TILE_LANES, tileRows - top)
+    let last = top * rowWords + most - 1
+    for (let tile = 0; tile < tiles; tile++, last += most) {
+      for (let w = 0; w < most; w++) {
+        for (let lane = 0, at = last - w; lane < lanes; lane++, at += rowWords) to[at] = words[next++]
       }
     }
-    left += tileCols * tileWords
   }
-  return { codes: new Uint8Array(codes.buffer), rates: Uint8Array.from(rates), rowBytes: 4 * rowWords }
 }
 
 /** Bits of the longest index into a table of pairs: longer ones would leave the processor's caches. */
@@ -63,10 +89,10 @@ export function pairTables(
   const steps = appended(bits)
   if (Math.max(...steps) + stateBits > MOST_PAIR_BITS) return undefined
   const mask = 2 ** stateBits - 1
-  return steps.map(step =>
-    Uint16Array.from(
-      { length: 2 ** (stateBits + step) },
-      (_, i) => (values[i >> step] & 255) | ((values[i & mask] & 255) << 8),
-    ),
-  )
+  return steps.map(step => {
+    const pairs = new Uint16Array(2 ** (stateBits + step))
+    for (let i = 0; i < pairs.length; i++)
+      pairs[i] = (values[i >> step] & 255) | ((values[i & mask] & 255) << 8)
+    return pairs
+  })
 }

@@ -71,6 +71,11 @@ export class Arena {
     return new Uint8Array(this.memory.buffer as ArrayBuffer, at, length)
   }
 
+  /** A view that is valid until the next allocation. */
+  words(at: Pointer, length: number): Uint32Array<ArrayBuffer> {
+    return new Uint32Array(this.memory.buffer as ArrayBuffer, at, length)
+  }
+
   #grow(end: number): void {
     const missing = end - this.memory.buffer.byteLength
     if (missing <= 0) return

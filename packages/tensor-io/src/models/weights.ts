@@ -83,6 +83,7 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     return gguf && stored ? gguf.storedParts(stored, shape) : [{ name: storedName(name), shape }]
   }
   const stored = new Map([...shapes].map(tensor => [tensor[0], storedAs(tensor)]))
+  const storedBytes = bytesByName(files)
   const unused = await checkTensors(files, stored, config)
   const warning = warningOf(files, { wrapper, unknown, unused })
   if (warning !== undefined) warn(options, warning)
@@ -118,7 +119,7 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
       const wanted = shapes.get(name)
       const place = inStack(name)
       const parts = stored.get(name) ?? [{ name: storedName(name) }]
-      const bytes = parts.reduce((sum, { name }) => sum + storedBytes(files, name), 0)
+      const bytes = parts.reduce((sum, { name }) => sum + storedBytes(name), 0)
       return wanted && place ? (bytes * sizeOf(wanted)) / sizeOf(place.shape) : bytes
     },
     ...(warning !== undefined && { warning }),
@@ -138,9 +139,14 @@ function stacksIn(
   return new Map(stacked.map(([name, place]) => [name, { ...place, name: nameOf(place.name) }]))
 }
 
-function storedBytes(files: ModelFiles, name: string): number {
-  const whole = files.tensors.get(name)
-  if (whole) return whole.bytes
-  const prefix = name.replace(/weight$/, '')
-  return [...files.tensors].reduce((sum, [part, { bytes }]) => sum + (part.startsWith(prefix) ? bytes : 0), 0)
+/** Bytes of tensors by name, and of all parts of a matrix by its module's name and a dot. */
+function bytesByName({ tensors }: ModelFiles): (name: string) => number {
+  const under = new Map<string, number>()
+  for (const [name, { bytes }] of tensors) {
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+      const module = name.slice(0, dot + 1)
+      under.set(module, (under.get(module) ?? 0) + bytes)
+    }
+  }
+  return name => tensors.get(name)?.bytes ?? under.get(name.replace(/weight$/, '')) ?? 0
 }

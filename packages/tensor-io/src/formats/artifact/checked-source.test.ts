@@ -37,15 +37,20 @@ test.each([
   expect(await checked.read(start, end)).toEqual(contents.slice(start, end))
 })
 
-test('reads whole blocks, and none twice in a row', async () => {
+test('reads whole blocks, and none twice that was used a moment ago', async () => {
   const { read, source } = noting(contents)
   const checked = checkedSource('model', 'file', source, listed)
   await checked.read(0, 8)
   await checked.read(8, 2 * size + 1)
   await checked.read(2 * size + 1, 2 * size + 9)
+  await checked.read(20 * size, 20 * size + 9)
+  await checked.read(size - 4, 2 * size + 9)
+  expect(await checked.read(2 * size, 5 * size)).toEqual(contents.slice(2 * size, 5 * size))
   expect(read).toEqual([
     [0, size],
     [size, 3 * size],
+    [20 * size, 20 * size + 77],
+    [3 * size, 5 * size],
   ])
 })
 

@@ -46,7 +46,8 @@ function checkVocab(vocab: unknown, refuse: Refuse): void {
     return
   }
   if (!isObject(vocab)) throw refuse('the vocabulary is no table of tokens')
-  for (const [token, id] of Object.entries(vocab)) {
+  for (const token in vocab) {
+    const id = vocab[token]
     if (!isId(id))
       throw refuse(`the token ${JSON.stringify(token.slice(0, 60))} has the id ${JSON.stringify(id)}`)
   }

@@ -41,11 +41,14 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
   const { arena } = engine
   const parts = rangesOf(m.segments)
   if (!parts) return undefined
-  const stream = trellisStream(m.segments)
-  const codes = arena.allocate(stream.codes.length + STREAM_PADDING)
-  arena.bytes(codes, stream.codes.length).set(stream.codes)
+  let codes: Pointer = 0
+  const stream = trellisStream(m.segments, words => {
+    codes = arena.allocate(4 * words + STREAM_PADDING)
+    return arena.words(codes, words)
+  })
   const owned = [codes]
-  let bytes = stream.codes.length
+  const codeBytes = stream.codes.length
+  let bytes = codeBytes
   const own = (values: ArrayBufferView) => {
     const at = engine.upload(values)
     owned.push(at)
@@ -54,16 +57,14 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
   }
 
   /** The tables of one rate: of pairs where they are short, those of this matrix alone beside its codes. */
-  function tablesOf({ bits, table }: DecodedSegment, step: number): Pointer[] {
-    const values = Int8Array.from(table, v => Math.round(v / step))
-    let tables: readonly ArrayBufferView[] = pairTables(values, m.stateBits, bits) ?? [values]
-    const size = tables.reduce((sum, { byteLength }) => sum + byteLength, 0)
-    if (shared) {
-      const key = `trellis ${m.stateBits} ${bits} ${step}`
-      return tables.map((table, i) => engine.constant(`${key} ${i}`, () => table))
+  function tablesOf({ bits, table }: DecodedSegment, step: number): readonly Pointer[] {
+    const make = (): ArrayBufferView[] => {
+      const values = Int8Array.from(table, v => Math.round(v / step))
+      const pairs = pairTables(values, m.stateBits, bits) ?? [values]
+      const size = pairs.reduce((sum, { byteLength }) => sum + byteLength, 0)
+      return !shared && size > codeBytes * MOST_TABLES ? [values] : pairs
     }
-    if (size > stream.codes.length * MOST_TABLES) tables = [values]
-    return tables.map(own)
+    return shared ? engine.constants(`trellis ${m.stateBits} ${bits} ${step}`, make) : make().map(own)
   }
 
   let firstByte = 0
