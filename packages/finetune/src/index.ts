@@ -22,6 +22,7 @@ export {
   type EndToEndOptions,
   type EndToEndResult,
   type EndToEndSettings,
+  sequencesSeen,
   tuneEndToEnd,
 } from './end-to-end.ts'
 export * from './finetune.ts'

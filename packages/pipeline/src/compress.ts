@@ -19,6 +19,8 @@ import { scoped } from './scoped.ts'
 import { measure } from './sensitivity/measure.ts'
 import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
+import { checkTuneMemory, tune } from './tune/tune.ts'
+import { tuneText } from './tune/tune-budget.ts'
 
 /** Options of `compress`. */
 export interface CompressOptions extends StartOptions, BudgetOptions {
@@ -67,7 +69,10 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       followed?.follow?.(event)
       options.onProgress?.(event)
     }
-    const stages = inStages(compressStages, { signal: options.signal, onProgress })
+    const stages = inStages(compressStages(options.tune !== undefined), {
+      signal: options.signal,
+      onProgress,
+    })
     const started = await start(
       own,
       source,
@@ -76,7 +81,8 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     )
     const { model, settings, target, table, sequences, encoder } = started
     followed = encoder
-    const at = (stage: keyof typeof compressStages) => ({
+    checkTuneMemory(settings, model.parts.parameters, maxMemory)
+    const at = (stage: keyof ReturnType<typeof compressStages>) => ({
       ...started,
       settings: { ...settings, ...stages.work(stage) },
     })
@@ -88,8 +94,10 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     if (!destination.isPublished(run)) {
       const sensitivity = await measure({ ...at('measure'), checkpoint })
       const allocation = allocateBits(table, sensitivity, budget)
-      const quantised = await quantise({ ...at('quantise'), allocation, checkpoint, maxMemory })
+      const rounded = await quantise({ ...at('quantise'), allocation, checkpoint, maxMemory })
       await encoder.close()
+      const teach = stages.work('teach')
+      const { quantised, tuning } = await tune({ ...at('tune'), teach, quantised: rounded, checkpoint })
       await checkpoint.refuseLoss()
       const written = await target.write(quantised, destination.work, file && basename(destination.place))
       if (!(await isUnchanged(model, at('quantise').settings))) {
@@ -106,6 +114,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
         sensitivity,
         allocation,
         quantised,
+        tuning,
         written,
         evaluation,
       })
@@ -152,6 +161,7 @@ function identityOf(
     sequential,
     adapter: options.adapter ?? null,
     calibration: options.calibration ?? null,
+    ...(settings.tune ? { tune: tuneText(settings.tune) } : {}),
     ...(importance ? { 'importance matrix': importance.digest } : {}),
     'calibration tokens': digestOf(...sequences.calibration, ...sequences.validation).slice(0, 16),
     backend: backend.name,

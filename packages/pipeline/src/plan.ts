@@ -77,7 +77,7 @@ export const planFrontier = (
 
 /** Everything up to the allocation. */
 async function measured(own: Own, source: string | ModelFiles, options: StartOptions, budget?: Budget) {
-  const { open, measure: measuring } = compressStages
+  const { open, measure: measuring } = compressStages(false)
   const stages = inStages({ open, measure: measuring }, options)
   const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
   const checkpoint = own(await temporaryCheckpoint())

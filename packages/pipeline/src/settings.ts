@@ -3,6 +3,7 @@ import type { Scope } from './open/model-parts.ts'
 import { type TargetName, targetNames } from './output/target-name.ts'
 import { type Effort, efforts, type Recipe } from './recipes/recipe.ts'
 import { builtInRecipe } from './recipes/recipes.ts'
+import { checkTuneBudget, type TuneBudget } from './tune/tune-budget.ts'
 
 /** How to compress, wherever it is asked. */
 export interface RecipeOptions extends LongWork {
@@ -19,6 +20,11 @@ export interface RecipeOptions extends LongWork {
    * model's statistics: independent jobs that keep any number of workers busy, without the asymmetric correction.
    */
   readonly sequential?: boolean | undefined
+  /**
+   * After rounding, train a factor on each row of the layers' matrices, and norms, on the original's predictions for the
+   * calibration text. What it stores is part of the size asked for. Targets other than `reallm` have no place for it.
+   */
+  readonly tune?: TuneBudget | undefined
 }
 
 /** Options with their defaults. */
@@ -29,6 +35,7 @@ export interface Settings extends LongWork {
   readonly seed: number
   readonly scope: Scope
   readonly sequential: boolean
+  readonly tune: TuneBudget | undefined
 }
 
 /** Throws `bad-option` for a recipe or effort that isn't there. */
@@ -40,6 +47,7 @@ export function settingsOf(options: RecipeOptions): Settings {
     seed = 0,
     scope = 'all',
     sequential = true,
+    tune,
   } = options
   const { signal, onProgress } = options
   if (!efforts.includes(effort)) {
@@ -61,5 +69,20 @@ export function settingsOf(options: RecipeOptions): Settings {
       },
     )
   }
-  return { target, recipe: found, effort, seed, scope, sequential, signal, onProgress }
+  if (tune) checkTune(tune, target, found)
+  return { target, recipe: found, effort, seed, scope, sequential, tune, signal, onProgress }
+}
+
+function checkTune(tune: TuneBudget, target: TargetName, { name, quantise }: Recipe): void {
+  checkTuneBudget(tune)
+  if (target !== 'reallm') {
+    throw new ReallmError('bad-option', `the target ${target} has no place for what --tune trains`, {
+      hint: 'leave --tune away, or write an artifact',
+    })
+  }
+  if (quantise.kind === 'joint') {
+    throw new ReallmError('bad-option', `the recipe ${name} trains its matrices itself`, {
+      hint: 'leave --tune away, or choose another recipe',
+    })
+  }
 }

@@ -6,13 +6,19 @@ export interface Stage {
   readonly events: readonly string[]
 }
 
-/** The stages of a compression, by the percent of its time that each takes: for the estimate of what is left. */
-export const compressStages = {
-  open: { share: 3, events: ['weights-read'] },
-  measure: { share: 30, events: ['calibration-end'] },
-  quantise: { share: 55, events: ['matrix-end', 'layer-end'] },
-  evaluate: { share: 12, events: ['block-end'] },
-} satisfies Record<string, Stage>
+/**
+ * The stages of a compression, by the percent of the time that each takes of one that does not train: for the estimate of
+ * what is left. Training has the original's predictions first.
+ */
+export const compressStages = (trains: boolean) =>
+  ({
+    open: { share: 3, events: ['weights-read'] },
+    measure: { share: 30, events: ['calibration-end'] },
+    quantise: { share: 55, events: ['matrix-end', 'layer-end'] },
+    teach: { share: trains ? 20 : 0, events: ['teacher-end'] },
+    tune: { share: trains ? 80 : 0, events: ['step-end'] },
+    evaluate: { share: 12, events: ['block-end'] },
+  }) satisfies Record<string, Stage>
 
 /** Long work that runs through stages, one after another. */
 export interface Stages<Name extends string> {

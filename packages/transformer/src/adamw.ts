@@ -14,7 +14,7 @@ export interface AdamWOptions {
   /** Decoupled weight decay, on parameters of two or more axes only; default 0. */
   readonly weightDecay?: number | undefined
   /**
-   * Factors on the learning rate by kind of parameter, which is the last part of its name: `lora_A`, `lora_B`,
+   * Factors on the learning rate by a parameter's name, or by its kind, which is the last part of that: `lora_A`, `lora_B`,
    * `row_scale`, `magnitude`, `weight` (norms). Others have 1. `finetuneArtifact`: `weight` 0.1, `row_scale` 0.5.
    */
   readonly rates?: Readonly<Record<string, number>> | undefined
@@ -39,7 +39,7 @@ export function adamW(parameters: Parameters, options: AdamWOptions = {}): AdamW
   const moments = new Map([...parameters].map(([name, p]) => [name, { m: zero(p), v: zero(p) }]))
   let steps = 0
 
-  const factorOf = (name: string) => rates[name.slice(name.lastIndexOf('.') + 1)] ?? 1
+  const factorOf = (name: string) => rates[name] ?? rates[name.slice(name.lastIndexOf('.') + 1)] ?? 1
 
   function update(name: string, parameter: TfVariable, gradient: TfTensor, rate: number, scale?: TfTensor) {
     const { m, v } = moments.get(name)!

@@ -5,7 +5,7 @@ import { toyConfig, toyWeights } from '../../test/toy.ts'
 import { tunedHead, tunedLogits, tunedStates } from './forward.ts'
 import { plannedModules } from './plan.ts'
 import { rowNorms, type Trainable, trainable } from './trainable.ts'
-import { tunedLinear } from './tuned-linear.ts'
+import { rowScaledLinear, tunedLinear } from './tuned-linear.ts'
 
 beforeAll(async () => {
   await useBackend('wasm')
@@ -20,13 +20,16 @@ function disturb(parts: Trainable): void {
     p.assign(p.add(tf.randomNormal(p.shape, 0, 0.05, 'float32', seed++)))
 }
 
-test.each([{}, { rowScales: true, norms: true }, { dora: true }])('fresh parts change nothing: %o', plan => {
-  const base = toyWeights()
-  const parts = trainable(toyConfig, base, { rank: 2, ...plan }, 1)
-  const plain = forward(toyConfig, base, ids()).dataSync()
-  const tuned = tunedLogits(toyConfig, base, parts, ids()).dataSync()
-  for (const [i, v] of tuned.entries()) expect(v).toBeCloseTo(plain[i], 4)
-})
+test.each([{}, { rowScales: true, norms: true }, { dora: true }, { rank: 0, rowScales: 'all' as const }])(
+  'fresh parts change nothing: %o',
+  plan => {
+    const base = toyWeights()
+    const parts = trainable(toyConfig, base, { rank: 2, ...plan }, 1)
+    const plain = forward(toyConfig, base, ids()).dataSync()
+    const tuned = tunedLogits(toyConfig, base, parts, ids()).dataSync()
+    for (const [i, v] of tuned.entries()) expect(v).toBeCloseTo(plain[i], 4)
+  },
+)
 
 test('trained parts compute (W + s·BA) with its row factors', () => {
   const base = toyWeights()
@@ -64,6 +67,25 @@ test('row norms of W + s·BA are found without forming it', () => {
   ].map((shape, i) => tf.randomNormal(shape, 0, 1, 'float32', i + 1) as TfTensor)
   const exact = w.add(tf.matMul(b, a).mul(1.5)).square().sum(1).sqrt().dataSync()
   for (const [i, v] of rowNorms(w, a, b, 1.5).dataSync().entries()) expect(v).toBeCloseTo(exact[i], 4)
+})
+
+test('row factors alone train every matrix, with the gradients of their formula', () => {
+  const parts = trainable(toyConfig, toyWeights(), { rank: 0, rowScales: 'all' }, 1)
+  expect([...parts.parameters.keys()]).toEqual(parts.modules.map(({ name }) => `${name}.row_scale`))
+  expect(parts.modules.length).toBe(7 * toyConfig.layers)
+  tf.tidy(() => {
+    const [x, w, g, dy] = [[2, 3, 5], [7, 5], [7], [2, 3, 7]].map(
+      (shape, i) => tf.randomNormal(shape, 1, 1, 'float32', i + 1) as TfTensor,
+    )
+    const plain = (x: TfTensor, g: TfTensor) =>
+      tf.matMul(x.reshape([-1, 5]), w.mul(g.expandDims(1)), false, true).reshape([2, 3, 7])
+    const got = tf.grads((x: TfTensor, g: TfTensor) => rowScaledLinear(x, w, g))([x, g], dy)
+    const want = tf.grads(plain)([x, g], dy)
+    for (const [k, gradient] of got.entries()) {
+      const [a, b] = [gradient.dataSync(), want[k].dataSync()]
+      for (const [i, v] of a.entries()) expect(v).toBeCloseTo(b[i], 3)
+    }
+  })
 })
 
 test.each([true, false])('one layer has the gradients of its formula, row factors %o', scaled => {

@@ -3,7 +3,7 @@ import { type LinearModule, linearModules, type TransformerConfig } from '@reall
 
 /** What of a frozen model gets trained beside it. */
 export interface LowRankPlan {
-  /** Columns of L₁ and rows of L₂, for all linear layers or for each by its name; 0 leaves a layer alone. Default 8. */
+  /** Columns of L₁ and rows of L₂, for all linear layers or for each by its name; 0 trains none, and leaves a layer alone unless `rowScales` is `all`. Default 8. */
   readonly rank?: number | ((module: string) => number) | undefined
   /** LoRA's α: the product is scaled by α / rank. Default: rank, so by 1. */
   readonly alpha?: number | undefined
@@ -11,8 +11,8 @@ export interface LowRankPlan {
   readonly rsLora?: boolean | undefined
   /** Train each row's magnitude apart from its direction (DoRA, arXiv 2402.09353). */
   readonly dora?: boolean | undefined
-  /** Train a factor on each row of the whole matrix. */
-  readonly rowScales?: boolean | undefined
+  /** Train a factor on each row of the whole matrix; `all`: of matrices without a low-rank part too. */
+  readonly rowScales?: boolean | 'all' | undefined
   /** Train the norms' weights. */
   readonly norms?: boolean | undefined
 }
@@ -41,12 +41,12 @@ export function plannedModules(config: TransformerConfig, plan: LowRankPlan): Pl
           },
         )
       }
-      if (rank === 0) continue
+      if (rank === 0 && plan.rowScales !== 'all') continue
       modules.push({
         ...module,
         block,
         rank,
-        scaling: (plan.alpha ?? rank) / (rsLora ? Math.sqrt(rank) : rank),
+        scaling: rank === 0 ? 1 : (plan.alpha ?? rank) / (rsLora ? Math.sqrt(rank) : rank),
       })
     }
   }

@@ -11,7 +11,7 @@ import {
 } from '@reallm/transformer'
 import type { Parameters, TfVariable } from '@reallm/transformer/adamw'
 import { type LowRankPlan, type PlannedModule, plannedModules } from './plan.ts'
-import { tunedLinear } from './tuned-linear.ts'
+import { rowScaledLinear, tunedLinear } from './tuned-linear.ts'
 
 /** Factors to start from instead of fresh ones: L₁ `[out, rank]`, L₂ `[rank, in]`. */
 export interface Factors {
@@ -78,8 +78,12 @@ export function trainable(
     const fresh = rank - (from?.right.rows ?? 0)
     const right = () => freshFactor(fresh, width, seedFor(seed, name))
     const left = () => tf.zeros([out, fresh]) as TfTensor
-    add(`${name}.lora_A`, block, () => (from ? tf.concat([toTf(from.right), right()], 0) : right()))
-    add(`${name}.lora_B`, block, () => (from ? tf.concat([toTf(from.left).div(scaling), left()], 1) : left()))
+    if (rank > 0) {
+      add(`${name}.lora_A`, block, () => (from ? tf.concat([toTf(from.right), right()], 0) : right()))
+      add(`${name}.lora_B`, block, () =>
+        from ? tf.concat([toTf(from.left).div(scaling), left()], 1) : left(),
+      )
+    }
     const scales = rowScales?.get(name)
     if (plan.rowScales || scales) {
       add(`${name}.row_scale`, block, () => (scales ? tf.tensor1d(scales) : tf.ones([shape[0]])))
@@ -109,14 +113,14 @@ export function trainable(
       const linearHook: Hooks['linear'] = (name, x, plain) => {
         const module = byName.get(name)
         const a = values[`${name}.lora_A`]
-        if (!module || !a) return plain()
-        const b = values[`${name}.lora_B`]
+        const rowScale = values[`${name}.row_scale`]
+        if (!module || !(a || rowScale)) return plain()
         const weight = frozen[`${name}.weight`]
+        if (!a) return rowScaledLinear(x, weight, rowScale)
+        const b = values[`${name}.lora_B`]
         const { scaling } = module
         const magnitude = values[`${name}.magnitude`]
-        const factors = magnitude
-          ? (magnitude.div(rowNorms(weight, a, b, scaling)) as TfTensor)
-          : values[`${name}.row_scale`]
+        const factors = magnitude ? (magnitude.div(rowNorms(weight, a, b, scaling)) as TfTensor) : rowScale
         return tunedLinear(x, { weight, a, b, scaling, factors })
       }
       return { hooks: { linear: linearHook }, weights: { ...frozen, ...values } }

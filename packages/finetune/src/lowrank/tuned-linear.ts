@@ -40,3 +40,17 @@ export function tunedLinear(x: TfTensor, { weight, a, b, scaling, factors }: Tun
     return g ? [...gradients, dy.mul(y).sum(0).div(g)] : gradients
   }
 }
+
+/** `y = g ⊙ (x Wᵀ)`, W frozen: the backward pass of x and g keeps y alone. */
+export function rowScaledLinear(x: TfTensor, weight: TfTensor, factors: TfTensor): TfTensor {
+  const [out, width] = weight.shape
+  const y = tf.customGrad((...given: unknown[]) => {
+    const [x, g, save] = given as [TfTensor, TfTensor, Save]
+    const value = tf.matMul(x, weight, false, true).mul(g) as TfTensor
+    save([g, value])
+    const gradFunc = (dy: TfTensor, [g, y]: TfTensor[]) =>
+      tf.tidy(() => [tf.matMul(dy.mul(g), weight) as TfTensor, dy.mul(y).sum(0).div(g) as TfTensor])
+    return { value, gradFunc }
+  })(x.reshape([-1, width]), factors)
+  return y.reshape([...x.shape.slice(0, -1), out])
+}

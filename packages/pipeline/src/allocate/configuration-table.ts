@@ -4,6 +4,7 @@ import type { MatrixModule, ModelParts } from '../open/model-parts.ts'
 import type { Configuration } from '../recipes/configuration.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
+import { tunedCost } from '../tune/tuned-model.ts'
 import type { StoredSizes } from './stored-sizes.ts'
 
 /** A configuration of a matrix with its exact size. */
@@ -32,11 +33,18 @@ export interface ConfigurationTable {
 export function listConfigurations(
   parts: ModelParts,
   sizes: StoredSizes,
-  { recipe, effort }: Settings,
+  { recipe, effort, tune }: Settings,
 ): ConfigurationTable {
   const sharedBytes = new Map<string, number>()
   const configurations = parts.matrices.map(module =>
-    configurationsFor(recipe, module, effort).map(each => sized(module, each, sizes, sharedBytes)),
+    configurationsFor(recipe, module, effort).map(each =>
+      sized(
+        module,
+        each,
+        tune && module.layer !== undefined ? tunedSizes(sizes, module) : sizes,
+        sharedBytes,
+      ),
+    ),
   )
   const groups =
     recipe.allocate === 'uniform'
@@ -44,6 +52,12 @@ export function listConfigurations(
       : groupsBy(parts, ({ name }) => sizes.stackOf?.(name) ?? name)
   return { parts, configurations, sharedBytes, groups, fixedBytes: sizes.fixedBytes }
 }
+
+/** Sizes of a matrix that gets a trained factor on each row. */
+const tunedSizes = (sizes: StoredSizes, { shape: [rows] }: MatrixModule): StoredSizes => ({
+  ...sizes,
+  storedBytes: (name, cost) => sizes.storedBytes(name, tunedCost(cost, rows)),
+})
 
 function sized(
   module: MatrixModule,

@@ -6,6 +6,8 @@ export interface Sequences {
   readonly calibration: readonly Int32Array[]
   /** What measures, and never fits: the last ones of the text. */
   readonly validation: readonly Int32Array[]
+  /** All tokens of the text before `validation`. */
+  readonly text: Int32Array
   /** Tokens of a sequence. */
   readonly length: number
   /** In a sentence, for the report. */
@@ -37,14 +39,16 @@ export function sequencesOfText(ids: ArrayLike<number>, wanted: SequenceCounts, 
   const count = Math.min(total, possible)
   const validation = Math.min(count - 1, Math.max(1, Math.round((wanted.validation * count) / total)))
   const slack = ids.length - count * length
+  const startOf = (i: number) => i * length + Math.floor((slack * i) / count)
   const sequence = (i: number) => {
-    const start = i * length + Math.floor((slack * i) / count)
+    const start = startOf(i)
     return Int32Array.from({ length }, (_, t) => ids[start + t])
   }
   const all = Array.from({ length: count }, (_, i) => sequence(i))
   return {
     calibration: all.slice(0, count - validation),
     validation: all.slice(count - validation),
+    text: Int32Array.from({ length: startOf(count - validation) }, (_, t) => ids[t]),
     length,
     source,
   }
@@ -54,8 +58,10 @@ export function sequencesOfText(ids: ArrayLike<number>, wanted: SequenceCounts, 
 export function randomSequences(vocabulary: number, counts: SequenceCounts, seed: number): Sequences {
   const { integer } = random(seedFor(seed, 'calibration'))
   const sequence = () => Int32Array.from({ length: counts.length }, () => integer(vocabulary))
+  const calibration = Array.from({ length: counts.calibration }, sequence)
   return {
-    calibration: Array.from({ length: counts.calibration }, sequence),
+    calibration,
+    text: Int32Array.from(calibration.flatMap(ids => [...ids])),
     validation: Array.from({ length: counts.validation }, sequence),
     length: counts.length,
     source: 'uniformly random tokens (the model has no tokenizer, and no calibration tokens were given)',

@@ -7,7 +7,7 @@ import type { QuantisedModel } from '../quantise/quantised-model.ts'
 import type { Sensitivity } from '../sensitivity/measure-sensitivity.ts'
 import type { Start } from '../start.ts'
 import type { Usage } from './clock.ts'
-import type { CompressReport } from './report.ts'
+import type { CompressReport, TuningReport } from './report.ts'
 import type { UnpublishedModel } from './target.ts'
 
 /** What a run came to. */
@@ -16,6 +16,7 @@ export interface Finished extends Start {
   readonly sensitivity: Sensitivity
   readonly allocation: Allocation
   readonly quantised: QuantisedModel
+  readonly tuning?: TuningReport | undefined
   readonly written: UnpublishedModel
   readonly evaluation: Evaluation
 }
@@ -39,6 +40,7 @@ export function reportOf(run: Finished): Omit<CompressReport, keyof Usage> {
     calibration: run.importance
       ? `the importance matrix ${run.importance.source}`
       : `${counted(sequences.calibration.length, 'sequence')} of ${sequences.length} tokens from ${sequences.source}`,
+    tuning: run.tuning,
     ...run.evaluation,
     matrices: quantised.reports,
     predictedUnit: predictedUnit(run),

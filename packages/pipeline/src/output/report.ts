@@ -54,6 +54,16 @@ export interface FrontierPoint {
   readonly predicted: number
 }
 
+/** What training after rounding came to. */
+export interface TuningReport {
+  readonly steps: number
+  /** Tokens that were trained on, each as often as it was seen. */
+  readonly tokens: number
+  /** KL divergence to the original on held-out sequences of the calibration text, nats per token, before and after. */
+  readonly before: number
+  readonly after: number
+}
+
 /** What `compress` returns and writes as `reallm-report.json`. */
 export interface CompressReport extends Usage {
   readonly version: 2
@@ -70,6 +80,8 @@ export interface CompressReport extends Usage {
     readonly bitsPerWeight: number
   }
   readonly calibration: string
+  /** Present with `--tune`. */
+  readonly tuning?: TuningReport | undefined
   /** Measured on the validation sequences; absent with `--no-eval`. */
   readonly quality?: {
     readonly protocol: string

@@ -1,4 +1,4 @@
-import { bytesText, durationText } from '@reallm/tensor-io'
+import { bytesText, counted, durationText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
 import { parseNumber, parseSize, parseWhole } from '../options.ts'
@@ -26,6 +26,8 @@ interface Options {
   shared?: string | undefined
   eval: boolean
   sequential: boolean
+  tune?: number | undefined
+  tuneSteps?: number | undefined
   json?: boolean | undefined
 }
 
@@ -92,6 +94,12 @@ export const compressCommand = (io: Io): Command =>
     .option('--queue <url>', 'send matrices to machines that run `reallm worker` on this Redis')
     .option('--shared <place>', 'directory that all of these machines see, or s3://bucket/prefix')
     .option('--no-sequential', 'round all matrices on the original model: faster on many workers, less exact')
+    .addOption(
+      new Option('--tune <minutes>', 'then train scales and norms on the predictions of the original so long')
+        .argParser(parseNumber(0.1, 10_000))
+        .conflicts('tuneSteps'),
+    )
+    .option('--tune-steps <number>', 'train for so many steps instead: same seed, same bytes', parseWhole(1))
     .option('--no-eval', 'do not measure perplexity at the end')
     .option('--json', 'the report as one JSON object on stdout')
     .addHelpText(
@@ -103,6 +111,7 @@ Examples:
   $ reallm compress hf:me/model -o out -b 2.5 --calib mine.txt   calibrated on your kind of text
   $ reallm compress model/ -o out -b 2 --dry-run                 which configuration each matrix would get
   $ reallm compress model/ -o out -b 2 --resume                  after Ctrl-C, a crash or a full disk
+  $ reallm compress model/ -o out -b 3 --tune 60                 an hour of training after rounding, the same size
   $ reallm compress model/ -o out.gguf --target gguf -b 4.5      for llama.cpp, its own types by search
   $ reallm compress model/ -o out --target onnx -b 5             for transformers.js and ONNX Runtime
 
@@ -129,6 +138,7 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
         seed: options.seed,
         evaluate: options.eval,
         sequential: options.sequential,
+        tune: tuneOf(options),
         signal: io.signal,
         onProgress: progress.onProgress,
         bits: options.bits,
@@ -162,7 +172,11 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
           const written = report.generation
             ? `greedy text agrees with the original's for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`
             : ''
-          return `${report.model}: ${bytesText(s.originalBytes)} → ${bytesText(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${measured}${written}${durationText(report.seconds)}, peak memory ${bytesText(report.peakMemory)}; the report is in ${reportPage(options.output)}\n`
+          const { tuning } = report
+          const tuned = tuning
+            ? `trained for ${counted(tuning.steps, 'step')}: KL divergence ${tuning.before.toFixed(4)} → ${tuning.after.toFixed(4)} on held-out text\n`
+            : ''
+          return `${report.model}: ${bytesText(s.originalBytes)} → ${bytesText(s.bytes)}, ${s.bitsPerWeight.toFixed(3)} bits per weight\n${tuned}${measured}${written}${durationText(report.seconds)}, peak memory ${bytesText(report.peakMemory)}; the report is in ${reportPage(options.output)}\n`
         })
       } catch (error) {
         progress.end()
@@ -178,3 +192,8 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
 
 const reportPage = (output: string) =>
   output.endsWith('.gguf') ? output.replace(/\.gguf$/, '.reallm-report.html') : `${output}/reallm-report.html`
+
+function tuneOf({ tune, tuneSteps }: Options) {
+  if (tuneSteps !== undefined) return { steps: tuneSteps }
+  return tune === undefined ? undefined : { minutes: tune }
+}

@@ -84,7 +84,7 @@ test.each(pruneRecipes)(
     if (quantise.kind !== 'joint') throw new Error('pruning is joint')
     const encoded = await quantise.run({
       ...{ model, configurations, work, embeddings: new Map(), effort: 'fast', seed: 0 },
-      sequences: { calibration, validation: [], length: 30, source: 'this test' },
+      sequences: { calibration, validation: [], text: new Int32Array(), length: 30, source: 'this test' },
     })
     expect(await readdir(work)).toEqual([])
     const decoded = (name: string) => builtInRegistry().decode(encoded.get(`${layer}${name}`)!)

@@ -23,7 +23,7 @@ test('Taylor scores are the squared gradients of a gate on each unit, summed ove
   ]
   const work = mkdtempSync(join(tmpdir(), 'reallm-scores-'))
   const before = tf.memory().numTensors
-  const sequences = { calibration, validation: [], length: 8, source: 'this test' }
+  const sequences = { calibration, validation: [], text: new Int32Array(), length: 8, source: 'this test' }
   const scores = await taylor({ model, sequences, work })
   expect(tf.memory().numTensors).toBe(before)
   rmSync(work, { recursive: true })
