@@ -1,14 +1,15 @@
 /**
- * One model as each target writes it: what it loses, and how fast the program that reads it writes text. What was lost is
- * taken from docs/results, from the row of the file's size; the speeds are measured side by side, in turns.
+ * One model as each target writes it: what it loses, and how fast programs that read it write text. GGUF is also run by this
+ * library, as it is stored and expanded. What was lost is taken from docs/results, from the row of the same file; programs
+ * take turns, and speeds are of processor time, which other work on the machine disturbs less.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/targets.ts --reallm DIR --gguf FILE --onnx DIR --with FOLDER
- *     [--prompt 128] [--tokens 32] [--threads 1] [--turns 2] [--record]
+ *   npx tsx --conditions=@reallm/source tools/bench/targets.ts --reallm DIR --gguf FILE --onnx DIR
+ *     [--with packages/testing] [--prompt 128] [--tokens 32] [--turns 2] [--patience 300] [--record]
  *
- * FOLDER is one where `npm i --ignore-scripts node-llama-cpp` was run.
+ * `--with` names a folder that has node-llama-cpp among its modules.
  */
 import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packages, startBench } from '../results/record.ts'
 import { readResults } from '../results/schema.ts'
@@ -20,15 +21,26 @@ const { values } = parseArgs({
     reallm: { type: 'string' },
     gguf: { type: 'string' },
     onnx: { type: 'string' },
-    with: { type: 'string' },
+    with: { type: 'string', default: 'packages/testing' },
     prompt: { type: 'string', default: '128' },
     tokens: { type: 'string', default: '32' },
-    threads: { type: 'string', default: '1' },
     turns: { type: 'string', default: '2' },
+    patience: { type: 'string', default: '300' },
   },
 })
 const { reallm, gguf, onnx } = values
-if (!reallm || !gguf || !onnx || !values.with) throw new Error('needs --reallm, --gguf, --onnx and --with')
+if (!reallm || !gguf || !onnx) throw new Error('needs --reallm, --gguf and --onnx')
+
+/** What runs a file, by a script of ./runtime. */
+interface Program {
+  readonly target: string
+  readonly where: string
+  readonly bytes: number
+  readonly kl: number
+  readonly script: 'node' | 'native' | 'onnx'
+  readonly artifact?: string
+  readonly weights?: 'packed' | 'expanded'
+}
 
 const finish = startBench({
   name: 'targets',
@@ -40,51 +52,50 @@ const finish = startBench({
     bytes: { label: 'file, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
     kl: { label: 'KL, nats/token', unit: 'nats per token', digits: 3 },
     measured: { label: 'speed of' },
-    prompt: { label: `prompt of ${values.prompt}, tokens/s`, unit: 'tokens per second', precision: 3 },
-    decode: { label: 'decode, tokens/s', unit: 'tokens per second', precision: 3 },
+    prompt: {
+      label: `prompt of ${values.prompt}, tokens per CPU s`,
+      unit: 'tokens per CPU second',
+      precision: 3,
+    },
+    decode: { label: 'decode, tokens per CPU s', unit: 'tokens per CPU second', precision: 3 },
     memory: { label: 'memory, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
   },
-  key: ['target'],
+  key: ['target', 'measured'],
   seed: null,
 })
 
-const targets = [
-  {
-    ...{ target: '`reallm`', where: 'this library: Node, pages, servers; npm and CDNs', results: 'quality' },
-    ...{ script: 'node', artifact: reallm, bytes: bytesIn(reallm, '.safetensors') },
-  },
-  {
-    ...{
-      target: '`gguf`',
-      where: 'llama.cpp, Ollama, LM Studio, wllama, node-llama-cpp',
-      results: 'quality',
-    },
-    ...{ script: 'native', artifact: undefined, bytes: statSync(gguf).size },
-  },
-  {
-    ...{ target: '`onnx`', where: 'transformers.js, ONNX Runtime', results: 'onnx-target' },
-    ...{ script: 'onnx', artifact: onnx, bytes: bytesIn(join(onnx, 'onnx'), '') },
-  },
+const here = 'this library: Node, pages, servers; npm and CDNs'
+const asReallm = written('reallm', bytesIn(reallm, '.safetensors'), 'quality')
+const asGguf = written('gguf', statSync(gguf).size, 'gguf-target')
+const asOnnx = written('onnx', bytesIn(join(onnx, 'onnx'), ''), 'onnx-target')
+const programs: readonly Program[] = [
+  { ...asReallm, where: here, script: 'node', artifact: reallm, weights: 'expanded' },
+  { ...asGguf, where: 'llama.cpp, Ollama, LM Studio, wllama, node-llama-cpp', script: 'native' },
+  { ...asGguf, where: 'this library, as stored', script: 'node', weights: 'packed' },
+  { ...asGguf, where: 'this library, expanded', script: 'node', weights: 'expanded' },
+  { ...asOnnx, where: 'transformers.js, ONNX Runtime', script: 'onnx', artifact: onnx },
 ]
-const found = new Map<string, Measured>()
+const found = new Map<Program, Measured>()
 for (let turn = 1; turn <= Number(values.turns); turn++) {
-  for (const { target, script, artifact } of targets) {
-    console.error(`${target}, turn ${turn} …`)
+  for (const program of programs) {
+    const { target, where, script, artifact, weights = '' } = program
+    console.error(`${target} in ${where}, turn ${turn} …`)
     const task = {
-      ...{ model: gguf, artifact, folder: values.with, weights: 'expanded', rounds: 2, patience: 100 },
+      ...{ model: gguf, artifact, weights, folder: resolve(values.with), threads: 1, rounds: 2 },
       ...{
         promptTokens: Number(values.prompt),
         tokens: Number(values.tokens),
-        threads: Number(values.threads),
+        patience: Number(values.patience),
       },
     }
-    found.set(target, better(found.get(target), await runContender(script, task)))
+    found.set(program, better(found.get(program), await runContender(script, task)))
   }
 }
 finish(
-  targets.map(({ target, where, bytes, results }) => {
-    const { what, prompt, decode, memory } = found.get(target)!
-    return { target, where, bytes, kl: klOf(results, bytes), measured: what, prompt, decode, memory }
+  programs.map(program => {
+    const { target, where, bytes, kl } = program
+    const { what, promptCpu, decodeCpu, memory } = found.get(program)!
+    return { target, where, bytes, kl, measured: what, prompt: promptCpu, decode: decodeCpu, memory }
   }),
 )
 
@@ -93,10 +104,10 @@ function bytesIn(folder: string, end: string): number {
   return files.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
 }
 
-/** KL divergence in the row of this size, to a thousandth. */
-function klOf(results: string, bytes: number): number {
+/** What a target has written, with the KL divergence in the row of docs/results that is of this file. */
+function written(target: string, bytes: number, results: string) {
   const rows = readResults(results).runs.flatMap(run => run.rows)
-  const row = rows.find(r => r.kl !== undefined && Math.abs(Number(r.bytes) / bytes - 1) < 1e-3)
+  const row = rows.find(({ kl, bytes: recorded }) => kl !== undefined && recorded === bytes)
   if (!row) throw new Error(`docs/results/${results}.json has no row of ${bytes} bytes`)
-  return Number(row.kl)
+  return { target: `\`${target}\``, bytes, kl: Number(row.kl) }
 }
