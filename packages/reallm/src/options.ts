@@ -15,7 +15,7 @@ export function parseSize(text: string): number {
 export function parseWhole(least: number): (text: string) => number {
   return text => {
     const value = Number(text)
-    if (!Number.isInteger(value) || value < least) {
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) {
       throw new InvalidArgumentError(`Give a whole number of at least ${least}.`)
     }
     return value
