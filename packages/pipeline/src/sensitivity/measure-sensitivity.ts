@@ -25,8 +25,10 @@ export async function measureSensitivity(
   let measuring: Promise<unknown> = Promise.resolve()
   for await (const layer of statistics) {
     await measuring
+    // The widest go first: they take longest, and none is left to wait for alone.
+    const widestFirst = [...layer].sort((a, b) => b.module.shape[1] - a.module.shape[1])
     measuring = Promise.all(
-      layer.map(async matrix => {
+      widestFirst.map(async matrix => {
         const errors = await configurationErrors(options, matrix)
         found[matrix.module.name] = Object.fromEntries(
           [...errors].map(([id, error]) => [id, 0.5 * matrix.gradient * error]),
