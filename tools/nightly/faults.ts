@@ -1,12 +1,14 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command] [fault] [--record]
+// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command] [fault] [at a time] [--record]
 // Kills every writing command at so many of its changes to the file system, a third of them again while it goes on; fills its
 // disk, makes it read-only, deletes its output and changes its model on the way. Runs the built packages (npm run build).
 import { rm } from 'node:fs/promises'
-import { afterFaults, untouched } from '../faults/check.ts'
-import { commands, faultFolder } from '../faults/commands.ts'
+import { availableParallelism } from 'node:os'
+import { afterFaults, type Outcome, untouched } from '../faults/check.ts'
+import { commands, type FaultCommand, faultFolder } from '../faults/commands.ts'
 import { compression, packages, startBench } from '../results/record.ts'
 
-const [kills = '50', only, onlyFault] = process.argv.slice(2)
+const [kills = '50', only, onlyFault = 'all', atATime = String(availableParallelism())] =
+  process.argv.slice(2)
 const tried = { unit: 'tries' }
 const record = startBench({
   name: 'faults',
@@ -37,10 +39,29 @@ function spread(changes: number, count: number): number[] {
   return [...at, ...Array.from({ length: ends }, (_, i) => changes - ends + i + 1)]
 }
 
-const at = await faultFolder()
+const folders = await Promise.all(Array.from({ length: Number(atATime) }, faultFolder))
+
+/** How a command comes through each of several tries, as many at a time as there are folders. */
+async function outcomes(
+  command: FaultCommand,
+  wanted: Awaited<ReturnType<typeof untouched>>,
+  tries: readonly (readonly string[])[],
+): Promise<Outcome[]> {
+  const left = [...tries]
+  const found: Outcome[] = []
+  await Promise.all(
+    folders.map(async at => {
+      for (let faults = left.shift(); faults; faults = left.shift()) {
+        found.push(await afterFaults(at, command, wanted, faults))
+      }
+    }),
+  )
+  return found
+}
+
 for (const command of commands) {
   if (only !== undefined && command.name !== only) continue
-  const wanted = await untouched(at, command)
+  const wanted = await untouched(folders[0], command)
   const killed = spread(wanted.changes, Number(kills))
   const few = spread(wanted.changes, Math.ceil(Number(kills) / 5))
   const tries = {
@@ -53,10 +74,9 @@ for (const command of commands) {
     'model changed': few.map(n => [`changed@${n}`]),
   }
   for (const [fault, all] of Object.entries(tries)) {
-    if (onlyFault !== undefined && fault !== onlyFault) continue
+    if (onlyFault !== 'all' && fault !== onlyFault) continue
     const ends = { survived: 0, lost: 0, wrong: 0 }
-    for (const faults of all) {
-      const { end, why } = await afterFaults(at, command, wanted, faults)
+    for (const { end, why } of await outcomes(command, wanted, all)) {
       ends[end]++
       if (why) console.log(`  ${why}`)
     }
@@ -65,4 +85,4 @@ for (const command of commands) {
     if (ends.wrong > 0) process.exitCode = 1
   }
 }
-await rm(at.folder, { recursive: true, force: true })
+for (const { folder } of folders) await rm(folder, { recursive: true, force: true })
