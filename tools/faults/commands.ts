@@ -67,8 +67,8 @@ export interface Ended {
   readonly changes: number
 }
 
-/** A folder with models and outputs, and the built command line to run there. */
-export async function faultFolder() {
+/** A folder with models, those of another one where it is given, and outputs, and the built command line to run there. */
+export async function faultFolder(other?: { readonly models: string }) {
   const folder = await mkdtemp(join(tmpdir(), 'reallm-faults-'))
   const models = join(folder, 'models')
   const outputs = join(folder, 'outputs')
@@ -117,14 +117,19 @@ export async function faultFolder() {
     return found
   }
 
-  const [model, plain] = [join(models, 'model'), join(models, 'plain')]
-  const golden = join(root, 'packages/testing/fixtures/models/llama-gqa-tied')
-  for (const to of [model, plain]) await cp(golden, to, { recursive: true })
-  await writeFile(join(model, 'tokenizer.json'), JSON.stringify(charTokenizer.files.tokenizer))
-  await writeFile(join(model, 'tokenizer_config.json'), '{"eos_token": "<end>"}')
-  await writeFile(join(models, 'data.txt'), 'the sea and the whale and the boat. '.repeat(60))
-  const base = await run(['compress', model, '-o', join(models, 'base'), ...compressed])
-  if (base.end !== 0) throw new Error(base.err)
+  async function makeModels(): Promise<void> {
+    const [model, plain] = [join(models, 'model'), join(models, 'plain')]
+    const golden = join(root, 'packages/testing/fixtures/models/llama-gqa-tied')
+    for (const to of [model, plain]) await cp(golden, to, { recursive: true })
+    await writeFile(join(model, 'tokenizer.json'), JSON.stringify(charTokenizer.files.tokenizer))
+    await writeFile(join(model, 'tokenizer_config.json'), '{"eos_token": "<end>"}')
+    await writeFile(join(models, 'data.txt'), 'the sea and the whale and the boat. '.repeat(60))
+    const base = await run(['compress', model, '-o', join(models, 'base'), ...compressed])
+    if (base.end !== 0) throw new Error(base.err)
+  }
+
+  if (other) await cp(other.models, models, { recursive: true })
+  else await makeModels()
   await cp(models, kept, { recursive: true })
   return { folder, outputs, run, fresh, contents, restore, models }
 }

@@ -1,4 +1,4 @@
-// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [command] [fault] [at a time] [--record]
+// usage: npx tsx --conditions=@reallm/source tools/nightly/faults.ts [kills=50] [commands] [fault] [at a time] [--record]
 // Kills every writing command at so many of its changes to the file system, a third of them again while it goes on; fills its
 // disk, makes it read-only, deletes its output and changes its model on the way. Runs the built packages (npm run build).
 import { rm } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import { afterFaults, type Outcome, untouched } from '../faults/check.ts'
 import { commands, type FaultCommand, faultFolder } from '../faults/commands.ts'
 import { compression, packages, startBench } from '../results/record.ts'
 
-const [kills = '50', only, onlyFault = 'all', atATime = String(availableParallelism())] =
+const [kills = '50', only = 'all', onlyFault = 'all', atATime = String(availableParallelism())] =
   process.argv.slice(2)
 const tried = { unit: 'tries' }
 const record = startBench({
@@ -39,7 +39,9 @@ function spread(changes: number, count: number): number[] {
   return [...at, ...Array.from({ length: ends }, (_, i) => changes - ends + i + 1)]
 }
 
-const folders = await Promise.all(Array.from({ length: Number(atATime) }, faultFolder))
+const first = await faultFolder()
+const others = Array.from({ length: Number(atATime) - 1 }, () => faultFolder(first))
+const folders = [first, ...(await Promise.all(others))]
 
 /** How a command comes through each of several tries, as many at a time as there are folders. */
 async function outcomes(
@@ -60,8 +62,8 @@ async function outcomes(
 }
 
 for (const command of commands) {
-  if (only !== undefined && command.name !== only) continue
-  const wanted = await untouched(folders[0], command)
+  if (only !== 'all' && !only.split(', ').includes(command.name)) continue
+  const wanted = await untouched(first, command)
   const killed = spread(wanted.changes, Number(kills))
   const few = spread(wanted.changes, Math.ceil(Number(kills) / 5))
   const tries = {
