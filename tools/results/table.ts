@@ -5,6 +5,8 @@ import { digestHere } from './sources.ts'
 export interface View {
   /** Name of the file in docs/results. */
   readonly from: string
+  /** Runs of other files, in the columns of this one. */
+  readonly and?: () => readonly Run[]
   readonly columns?: readonly string[]
   readonly where?: (row: Row) => boolean
   /** Column to sort by, falling. */
@@ -18,7 +20,7 @@ const mark = (n: number): string => String(n).replace(/\d/g, digit => '⁰¹²³
 
 /** A table in Markdown, and below it where each of its numbers comes from. */
 export function tableOf(results: ResultsFile, view: Omit<View, 'from'>): string {
-  const shown = results.runs.flatMap(run =>
+  const shown = [...results.runs, ...(view.and?.() ?? [])].flatMap(run =>
     run.rows.filter(view.where ?? (() => true)).map(row => ({ run, row })),
   )
   if (shown.length === 0) throw new Error(`no rows of: ${results.what}`)

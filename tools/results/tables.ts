@@ -1,7 +1,7 @@
 import { answersTable } from './answers-table.ts'
 import { cliReference } from './cli-reference.ts'
 import { familiesTable } from './families-table.ts'
-import { ggufMargins } from './gguf-files.ts'
+import { ggufMargins, wideGgufMargins } from './gguf-files.ts'
 import { modelsTable } from './models-table.ts'
 
 /** Tables that are made of the code itself, by their names in pages. */
@@ -10,5 +10,6 @@ export const tables: Readonly<Record<string, () => string>> = {
   cli: cliReference,
   families: familiesTable,
   'gguf-margins': ggufMargins,
+  'gguf-margins-wide': wideGgufMargins,
   models: modelsTable,
 }

@@ -1,3 +1,4 @@
+import { smollm2Ggufs } from './gguf-files.ts'
 import type { View } from './table.ts'
 
 const recipes = [
@@ -16,8 +17,10 @@ const sizes = /^(70|62|56|45) MB$|^(67|50|34) MB, `fast`$/
 /** Tables that show a part of a results file. A page that names a file itself gets all of it. */
 export const views: Readonly<Record<string, View>> = {
   'prompts-same': { from: 'prompts', columns: ['prompt', 'same', 'words'] },
+  quality: { from: 'quality', and: smollm2Ggufs },
   readme: {
     from: 'quality',
+    and: smollm2Ggufs,
     columns: ['program', 'name', 'bytes', 'perplexity', 'ratio', 'kl'],
     where: ({ name }) => /^(Q4_K_M|Q3_K_M|Q2_K|IQ2_M|(70|62|56|45) MB)$/.test(String(name)),
     falling: 'bytes',
@@ -32,8 +35,15 @@ export const views: Readonly<Record<string, View>> = {
   },
   'gguf-smollm2': {
     from: 'quality',
+    and: smollm2Ggufs,
     columns: ['program', 'name', 'bytes', 'perplexity', 'kl', 'top1'],
     where: ({ program }) => program === 'reallm, GGUF' || program === 'llama.cpp',
+    falling: 'bytes',
+  },
+  'gguf-wide': {
+    from: 'gguf-target',
+    columns: ['made', 'name', 'bytes', 'original', 'perplexity', 'kl', 'top1'],
+    where: ({ model }) => !String(model).startsWith('SmolLM2'),
     falling: 'bytes',
   },
   'quality-tuned': {
