@@ -1,6 +1,6 @@
-// Compiles the folders beside this file to src/wasm/<folder>.ts: a plain and a relaxed SIMD module (of `blocks` and `scales` the
-// plain one), the latter as its difference, in hexadecimal digits: compressed on the way to a page they are a quarter smaller than
-// base64, whose digits straddle bytes.
+// Compiles the folders beside this file to src/wasm/<folder>.ts: a plain and a relaxed SIMD module (of the small ones the plain
+// one), the latter as its difference, in hexadecimal digits: compressed on the way to a page they are a quarter smaller than base64,
+// whose digits straddle bytes.
 // Arguments: the folders (default: all); with `--check` it compares instead of writing.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -68,12 +68,14 @@ function difference(from, to) {
   return Buffer.concat(parts)
 }
 
+/** Modules that relaxed SIMD would hardly make faster. */
+const small = ['blocks', 'scales', 'predictions']
+
 const check = process.argv.includes('--check')
 const named = process.argv.slice(2).filter(arg => arg !== '--check')
-for (const folder of named.length > 0 ? named : ['inference', 'encode', 'blocks', 'scales']) {
+for (const folder of named.length > 0 ? named : ['inference', 'encode', ...small]) {
   const plain = await compile(folder)
-  // most of what blocks compute is whole numbers, and scales shall be the same in all builds
-  const relaxed = ['blocks', 'scales'].includes(folder) ? undefined : await compile(folder, '--enable', 'relaxed-simd')
+  const relaxed = small.includes(folder) ? undefined : await compile(folder, '--enable', 'relaxed-simd')
   const text = [
     `// Built from assembly/${folder}: a module${relaxed ? ', and what makes that of relaxed SIMD of it' : ''}.`,
     `export const plain = '${plain.toString('hex')}'`,

@@ -65,14 +65,19 @@ export class Session implements Disposable {
 
   /** Reads tokens and returns the logits after each, `[ids, vocabulary]`. */
   async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    const parts: Float32Array[] = []
+    const keep = async (batch: Batch) => {
+      parts.push(await this.#run(batch, program => program.logits(batch, 'all')))
+    }
+    await keep(await this.#readAllButLast(ids, signal, keep))
+    if (parts.length === 1) return parts[0]
     const { vocabSize } = this.#decoder.config
     const all = new Float32Array(ids.length * vocabSize)
     let at = 0
-    const keep = async (batch: Batch) => {
-      all.set(await this.#run(batch, program => program.logits(batch, 'all')), at * vocabSize)
-      at += batch.ids.length
+    for (const part of parts) {
+      all.set(part, at)
+      at += part.length
     }
-    await keep(await this.#readAllButLast(ids, signal, keep))
     return all
   }
 

@@ -5,7 +5,7 @@ import type { RunningSession } from './running-model.ts'
 const rows = 64
 
 /** The logits `[vocabulary]` that predict some scored tokens, and these. */
-export interface Prediction {
+export interface Predictions {
   readonly logits: readonly Float32Array[]
   readonly labels: readonly number[]
 }
@@ -18,7 +18,7 @@ export async function* predict(
   session: RunningSession,
   { ids, from }: Window,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Prediction> {
+): AsyncGenerator<Predictions> {
   const rest = session.resume(ids.slice(0, from))
   if (rest.length > 1) await session.feed(rest.slice(0, -1), signal)
   for (let at = from; at < ids.length; at += rows) {

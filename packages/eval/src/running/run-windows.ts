@@ -1,8 +1,8 @@
+import { comparePredictions, predictionOf } from '@reallm/kernels'
 import { throwIfAborted } from '@reallm/tensor-io'
 import type { WindowWork } from '../window-work.ts'
 import type { Window } from '../windows.ts'
-import { divergence, likeliest, logSumExp, rankOf } from './compare-logits.ts'
-import { type Prediction, predict } from './predict.ts'
+import { type Predictions, predict } from './predict.ts'
 import type { RunningModel, RunningSession } from './running-model.ts'
 
 /** One window after the other, each with an empty memory; predictions of all models side by side, a few positions at a time. */
@@ -55,36 +55,32 @@ async function talliesOf(
   const reference = other && predict(other, window, signal)
   const predictions = sessions.map(session => predict(session, window, signal))
   for (;;) {
-    const wanted = (await reference?.next())?.value as Prediction | undefined
-    const logSums = wanted?.logits.map(logSumExp)
+    const wanted = (await reference?.next())?.value as Predictions | undefined
     let ended = false
     for (const [s, steps] of predictions.entries()) {
       const { value, done } = await steps.next()
       if (done) ended = true
-      else add(sums[s], value, wanted, logSums)
+      else add(sums[s], value, wanted)
     }
     if (ended) break
   }
   return sums.map(({ loss, tokens, compared }) => ({ loss, tokens, compared: other ? compared : undefined }))
 }
 
-function add(
-  sums: Sums,
-  own: Prediction,
-  other: Prediction | undefined,
-  otherSums: readonly number[] | undefined,
-): void {
+function add(sums: Sums, { labels, logits }: Predictions, other: Predictions | undefined): void {
   const { compared } = sums
-  for (const [i, label] of own.labels.entries()) {
-    const q = own.logits[i]
-    const logSum = logSumExp(q)
-    sums.loss += logSum - q[label]
+  for (const [i, label] of labels.entries()) {
+    const own = logits[i]
     sums.tokens++
-    if (!other || !otherSums) continue
-    const p = other.logits[i]
-    compared.otherLoss += otherSums[i] - p[label]
-    compared.kl += divergence(p, q, otherSums[i], logSum)
-    const rank = rankOf(q, likeliest(p))
+    if (!other) {
+      sums.loss += predictionOf(own).logSumExp - own[label]
+      continue
+    }
+    const wanted = other.logits[i]
+    const { p, q, divergence, rank } = comparePredictions(wanted, own)
+    sums.loss += q.logSumExp - own[label]
+    compared.otherLoss += p.logSumExp - wanted[label]
+    compared.kl += divergence
     if (rank === 0) compared.top1++
     if (rank < 5) compared.top5++
   }

@@ -1,6 +1,6 @@
+import { predictionOf } from '@reallm/kernels'
 import { throwIfAborted } from '@reallm/tensor-io'
 import { checkTokens } from '../check-tokens.ts'
-import { likeliest, logSumExp } from '../running/compare-logits.ts'
 import { predict } from '../running/predict.ts'
 import type { RunningModel } from '../running/running-model.ts'
 import type { Window } from '../windows.ts'
@@ -27,11 +27,11 @@ export async function scoreRunning(
       if (!scored) {
         scored = { logLikelihood: 0, isGreedy: true }
         for await (const { logits, labels } of predict(session, window, signal)) {
+          const predictions = logits.map(predictionOf)
+          const likelihoods = labels.map((id, i) => logits[i][id] - predictions[i].logSumExp)
           scored = {
-            logLikelihood:
-              scored.logLikelihood +
-              labels.reduce((sum, id, i) => sum + logits[i][id] - logSumExp(logits[i]), 0),
-            isGreedy: scored.isGreedy && labels.every((id, i) => likeliest(logits[i]) === id),
+            logLikelihood: likelihoods.reduce((sum, value) => sum + value, scored.logLikelihood),
+            isGreedy: scored.isGreedy && labels.every((id, i) => predictions[i].likeliest === id),
           }
         }
         await kept?.put(w, scored)

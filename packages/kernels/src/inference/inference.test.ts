@@ -225,6 +225,8 @@ describe('between products', () => {
     { tokens: 5, heads: 9, kvHeads: 3, headDim: 64, position: 70, window: 0 },
     { tokens: 6, heads: 4, kvHeads: 2, headDim: 24, position: 9, window: 0, softcap: 5 },
     { tokens: 7, heads: 4, kvHeads: 1, headDim: 24, position: 30, window: 8 },
+    { tokens: 8, heads: 6, kvHeads: 2, headDim: 16, position: 0, window: 0 },
+    { tokens: 7, heads: 6, kvHeads: 2, headDim: 32, position: 41, window: 0, softcap: 5, hasSinks: true },
     { tokens: 3, heads: 2, kvHeads: 2, headDim: 80, position: 2, window: 100 },
     { tokens: 6, heads: 6, kvHeads: 2, headDim: 16, position: 5, window: 4, hasSinks: true },
   ])('attention %o', ({ tokens, heads, kvHeads, headDim, position, window, softcap = 0, hasSinks }) => {
@@ -235,7 +237,7 @@ describe('between products', () => {
         normal(positions * kvHeads * headDim),
         normal(positions * kvHeads * headDim),
         zeros(tokens * heads * headDim),
-        zeros(3 * 128),
+        zeros(6 * 128),
         normal(heads),
       ],
       (k, [q, keys, values, out, scores, sinks]) =>
@@ -259,6 +261,29 @@ describe('between products', () => {
       { input: 3, bytes: 4 * tokens * heads * headDim },
     )
     close(results, 2e-6, floats)
+  })
+
+  it('attention of tokens that are read together gives the bits of one after the other', () => {
+    const [tokens, heads, headDim, position] = [5, 3, 48, 11]
+    const width = heads * headDim
+    const inputs = [
+      ...[normal(tokens * width), normal((position + tokens) * width), normal((position + tokens) * width)],
+      ...[zeros(tokens * width), zeros(6 * 32)],
+    ]
+    const sizes = [heads, heads, headDim] as const
+    const read = (together: number) =>
+      run(
+        inputs,
+        (k, [q, keys, values, out, scores]) => {
+          for (let t = 0; t < tokens; t += together) {
+            const at = 4 * t * width
+            const where = [position + t, 0, 0.2, 0, scores, 32, 0] as const
+            k.attention(q + at, keys, values, out + at, together, ...sizes, ...where)
+          }
+        },
+        { input: 3, bytes: 4 * tokens * width },
+      )
+    expect(read(5).slice(1)).toEqual(read(1).slice(1))
   })
 
   it.each([

@@ -98,7 +98,7 @@ export interface InferenceKernels {
   /**
    * Causal attention of `tokens` queries, the first at `position`, over caches `[positions, kvHeads, headDim]`.
    * `window` is how many positions a token sees, itself included (0: all); `softcap` squashes the scores (0: not); each
-   * thread has `scoresStride` floats. `sinks` are a score of each head that takes its share and gives nothing (0: none).
+   * thread has `scoresStride` floats for each of two tokens. `sinks` are a score of each head that takes its share and gives nothing (0: none).
    */
   attention(
     q: Pointer,

@@ -45,7 +45,7 @@ export class FloatCache implements KvCache {
     }
     const sizes = [tokens, heads, this.#kvHeads, this.#headDim, position, window, scale, softcap] as const
     const stride = position + tokens + 4
-    const scores = this.#engine.scratchBytes('scores', 4 * inference.threads * stride)
+    const scores = this.#engine.scratchBytes('scores', 8 * inference.threads * stride)
     kernels.attention(query, this.#keys, this.#values, to, ...sizes, scores, stride, sinks)
   }
 

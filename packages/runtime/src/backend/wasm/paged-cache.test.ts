@@ -21,7 +21,7 @@ it('reads thousands of positions as the exact cache does, moves nothing and give
   const [q, k, v, got, want] = [32, 16, 16, 32, 32].map(width => engine.allocateFloats(batch * width))
   const fill = (at: number, floats: number) =>
     engine.arena.floats(at, floats).set(Float32Array.from({ length: floats }, normal))
-  engine.scratchBytes('scores', 4 * 3000)
+  engine.scratchBytes('scores', 8 * 3000)
   engine.scratchBytes('pages', engine.kernels.pagedScratch(8))
   const before = engine.arena.used
   const [paged, exact] = [new PagedCache(engine, spec), new FloatCache(engine, spec)]
