@@ -14,10 +14,11 @@ async function initialBundle(
   what: string,
   platform: 'browser' | 'node' = 'browser',
   later: readonly string[] = [],
+  index = 'index.ts',
 ) {
   const { outputFiles, metafile } = await build({
     stdin: {
-      contents: `import ${what} from './index.ts'; globalThis.used = [${what.replace(/[{}]|\* as/g, '')}]`,
+      contents: `import ${what} from './${index}'; globalThis.used = [${what.replace(/[{}]|\* as/g, '')}]`,
       resolveDir: join(packages, name, 'src'),
     },
     bundle: true,
@@ -127,4 +128,12 @@ test('a page that runs a model on a GPU fetches at most 90 kB of the runtime, wi
 test('import from the umbrella loads no TensorFlow.js before it is needed', async () => {
   const { files } = await initialBundle('reallm', '{ compress, load, vq, lowrank, tuning }', 'node')
   expect(files.filter(path => path.includes('@tensorflow'))).toEqual([])
+})
+
+test('the command line says its version before it loads what computes', async () => {
+  const { files } = await initialBundle('reallm', '{ run }', 'node', [], 'run.ts')
+  expect(files.some(path => path.endsWith('reallm/src/run.ts'))).toBe(true)
+  expect(
+    files.filter(path => /@tensorflow|packages\/(pipeline|runtime|transformer|kernels|vq)\//.test(path)),
+  ).toEqual([])
 })

@@ -87,6 +87,6 @@ function formFor(
   if (form) return form
   const size = Math.ceil(Math.min(...forms.map(form => bytes[form])) / 2 ** 20)
   throw new ReallmError('bad-option', `${files.spec}: ${config.family.modelType} weights need ${size} MiB`, {
-    hint: 'compress the model (reallm compress), or pass load more maxMemory',
+    hint: 'compress the model (reallm compress); in code, load takes more maxMemory',
   })
 }

@@ -86,7 +86,7 @@ export class Arena {
     } catch (cause) {
       throw new ReallmError('bad-option', `no memory for ${Math.ceil(end / 2 ** 20)} MiB`, {
         cause,
-        hint: "load with weights: 'packed', a smaller model or a shorter context",
+        hint: "take a smaller model or a shorter context; in code, load with weights: 'packed'",
       })
     }
   }

@@ -12,6 +12,8 @@ export interface Sequences {
   readonly length: number
   /** In a sentence, for the report. */
   readonly source: string
+  /** Whether the tokens are random ones: how well a model predicts them says nothing. */
+  readonly random?: boolean | undefined
 }
 
 export interface SequenceCounts {
@@ -65,5 +67,6 @@ export function randomSequences(vocabulary: number, counts: SequenceCounts, seed
     validation: Array.from({ length: counts.validation }, sequence),
     length: counts.length,
     source: 'uniformly random tokens (the model has no tokenizer, and no calibration tokens were given)',
+    random: true,
   }
 }

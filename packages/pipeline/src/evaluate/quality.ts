@@ -17,6 +17,7 @@ export async function measureQuality(
   const loss = found.otherLoss!
   return {
     protocol: `${counted(rows.length, 'validation sequence')} of ${sequences.length} tokens from ${sequences.source}, all positions after the first scored`,
+    random: sequences.random,
     original: { perplexity: Math.exp(loss), loss, kl: 0, top1: 1 },
     compressed: { perplexity: found.perplexity, loss: found.loss, kl: found.kl!, top1: found.top1! },
   }

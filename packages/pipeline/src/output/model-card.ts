@@ -13,7 +13,9 @@ export function modelCard(report: CompressReport, origin: Origin, name: string):
     ['', 'original', 'compressed'],
     ['---', '---', '---'],
     ['weight files, MB', mb(size.originalBytes), mb(size.bytes)],
-    ['perplexity', quality.original.perplexity.toFixed(3), quality.compressed.perplexity.toFixed(3)],
+    ...(quality.random
+      ? []
+      : [['perplexity', quality.original.perplexity.toFixed(3), quality.compressed.perplexity.toFixed(3)]]),
     ['KL divergence to the original, nats per token', '0', quality.compressed.kl.toFixed(4)],
     ['same most likely token', '100 %', `${(100 * quality.compressed.top1).toFixed(1)} %`],
   ]

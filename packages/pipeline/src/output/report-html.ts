@@ -41,10 +41,14 @@ export function reportHtml(report: CompressReport): string {
     ['calibration', report.calibration],
     ...(quality
       ? ([
-          [
-            'perplexity',
-            `${num(quality.compressed.perplexity)} (original ${num(quality.original.perplexity)})`,
-          ],
+          ...(quality.random
+            ? []
+            : ([
+                [
+                  'perplexity',
+                  `${num(quality.compressed.perplexity)} (original ${num(quality.original.perplexity)})`,
+                ],
+              ] satisfies [string, string][])),
           ['KL divergence', `${num(quality.compressed.kl)} nats per token`],
           ['same most likely token', `${(100 * quality.compressed.top1).toFixed(1)} %`],
           ['measured on', quality.protocol],

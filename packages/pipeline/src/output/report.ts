@@ -85,6 +85,8 @@ export interface CompressReport extends Usage {
   /** Measured on the validation sequences; absent with `--no-eval`. */
   readonly quality?: {
     readonly protocol: string
+    /** Whether those are random tokens, of which perplexity says nothing: it is not shown. */
+    readonly random?: boolean | undefined
     readonly original: QualityReport
     readonly compressed: QualityReport
   }

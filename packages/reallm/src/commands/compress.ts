@@ -166,8 +166,12 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
         progress.end()
         print(io, options, report, () => {
           const { quality, size: s } = report
+          const perplexity =
+            quality && !quality.random
+              ? `perplexity ${quality.original.perplexity.toFixed(2)} → ${quality.compressed.perplexity.toFixed(2)}, `
+              : ''
           const measured = quality
-            ? `perplexity ${quality.original.perplexity.toFixed(2)} → ${quality.compressed.perplexity.toFixed(2)}, KL divergence ${quality.compressed.kl.toFixed(4)} (${quality.protocol})\n`
+            ? `${perplexity}KL divergence ${quality.compressed.kl.toFixed(4)} (${quality.protocol})\n`
             : ''
           const written = report.generation
             ? `greedy text agrees with the original's for ${(100 * report.generation.agreement).toFixed(0)} % of a continuation and repeats ${(100 * report.generation.repetition.compressed).toFixed(0)} % of its 4-grams (the original ${(100 * report.generation.repetition.original).toFixed(0)} %)\n`

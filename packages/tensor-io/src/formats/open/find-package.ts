@@ -4,7 +4,7 @@ import { nodeModule } from '../source/node.ts'
 import { parsePackageSpec } from './parse-package-spec.ts'
 
 /**
- * The directory of the model in an installed npm package: the package itself or its `model` folder, whichever has
+ * The directory of the model in an installed npm package: its `model` folder or the package itself, whichever has
  * a config.json. It is looked for in the `node_modules` above the working directory, this package and the script
  * that runs.
  *
@@ -44,7 +44,7 @@ async function versionAt(path: string): Promise<string | undefined> {
 }
 
 async function modelFolder(name: string, directory: string): Promise<string> {
-  for (const folder of [directory, nodeModule('path').join(directory, 'model')]) {
+  for (const folder of [nodeModule('path').join(directory, 'model'), directory]) {
     if (await exists(nodeModule('path').join(folder, 'config.json'))) return folder
   }
   throw new ReallmError(

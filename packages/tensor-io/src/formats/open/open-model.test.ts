@@ -127,6 +127,18 @@ describe('openModel', () => {
     }
   })
 
+  it('asks for nothing that a packed model does not have', async () => {
+    const missing: string[] = []
+    const noting: typeof fetch = async (...request) => {
+      const response = await fetch(...request)
+      if (!response.ok) missing.push(response.url)
+      return response
+    }
+    const artifact = { base: `${base}/npm/`, fetch: noting, files: ['config.json', 'model.safetensors'] }
+    await openModel('npm:@me/model', artifact)
+    expect(missing).toEqual([])
+  })
+
   it('opens a package that a CDN serves, in its model folder or not', async () => {
     for (const [spec, root] of [
       ['npm:@me/model', `${base}/npm/`],

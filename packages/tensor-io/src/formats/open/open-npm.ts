@@ -13,7 +13,8 @@ export async function openNpm(spec: string, options: OpenOptions): Promise<Model
   const wanted = parsePackageSpec(spec)
   if (options.base !== undefined) {
     const root = packageUrl(wanted, options.base)
-    const folder = (await urlExists(`${root}config.json`, options)) ? root : `${root}model/`
+    // where `reallm pack` puts it: a page that opens such a package asks for nothing that is not there
+    const folder = (await urlExists(`${root}model/config.json`, options)) ? `${root}model/` : root
     return openDirectory(await urlDirectory(folder, options), spec, options)
   }
   if (!hasNode()) {
