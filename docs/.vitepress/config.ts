@@ -40,7 +40,7 @@ export default defineConfig({
     nav: [
       { text: 'Compress', link: '/compress' },
       { text: 'Fine-tune', link: '/finetune' },
-      { text: 'Guides', link: '/guides/node', activeMatch: '/guides/' },
+      { text: 'Guides', link: '/guides/node', activeMatch: '/guides/(?!faq)' },
       { text: 'Packages', link: '/packages/reallm', activeMatch: '/packages/|/api/' },
       { text: 'Questions', link: '/guides/faq' },
     ],

@@ -152,7 +152,7 @@ function withoutFeedback(matrices: readonly MatrixReport[]): PlotSeries[] {
     y: errors.reduce((sum, e) => sum + e, 0) / errors.length,
     title: `layer ${x}, mean without feedback`,
   }))
-  return points.length > 0 ? [{ name: 'mean without feedback', points, line: true }] : []
+  return points.length > 0 ? [{ name: 'without feedback', points, line: true }] : []
 }
 
 function againstLimit(matrices: readonly MatrixReport[]): PlotSeries[] {
