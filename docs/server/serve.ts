@@ -40,7 +40,10 @@ const types: Record<string, string> = {
   '.woff2': 'font/woff2',
 }
 
-/** Serves a built site on this machine, with ranges, as the runtime asks for them, and clean URLs. */
+/**
+ * Serves a built site on this machine, with ranges, as the runtime asks for them, and clean URLs. Browsers keep assets, and ask
+ * whether anything else has changed.
+ */
 export async function serve({ folder, port = 0, isolated = true }: ServeOptions): Promise<RunningServer> {
   const server = createServer((request, response) => {
     if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value)
@@ -75,8 +78,17 @@ async function answer(folder: string, request: IncomingMessage, response: Server
   const { file, size, modified } = found
   response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream')
   response.setHeader('Accept-Ranges', 'bytes')
-  response.setHeader('ETag', `"${size.toString(36)}-${modified.toString(36)}"`)
-  response.setHeader('Cache-Control', 'no-cache')
+  const tag = `"${size.toString(36)}-${modified.toString(36)}"`
+  response.setHeader('ETag', tag)
+  // names of assets hold a digest of what is in them
+  response.setHeader(
+    'Cache-Control',
+    path.startsWith('/assets/') ? 'max-age=31536000, immutable' : 'no-cache',
+  )
+  if (request.headers['if-none-match'] === tag) {
+    response.writeHead(304).end()
+    return
+  }
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
   const start = range ? Number(range[1]) : 0
   const end = Math.min(range?.[2] ? Number(range[2]) + 1 : size, size)

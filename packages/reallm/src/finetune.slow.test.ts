@@ -65,6 +65,9 @@ test('block by block and end to end, stopped by Ctrl-C: --resume ends in the byt
   const stopped = join(folder, 'stopped')
   const straight = await finetune([...plan, '-o', whole])
   expect(straight).toMatchObject({ code: 0, out: expect.stringMatching(/12 steps, divergence .* → /) })
+  const card = await readFile(join(whole, 'README.md'), 'utf8')
+  expect(card).toMatch(/^base_model: base\nlicense: cc0-1\.0$/m)
+  expect(card).toMatch(/`sums\.jsonl` in 12 steps: low-rank parts of rank 2, stored in\n8 bits an entry\./)
 
   const first = await finetune([...plan, '-o', stopped], /^step 10:/)
   expect(first).toMatchObject({ code: 130, err: expect.stringMatching(/stopped.*\n {2}hint: .*--resume/) })

@@ -291,6 +291,11 @@ describe('refusals: one sentence, a hint, nothing half-written', () => {
 
   test('no such model, recipe, size', async () => {
     await refused(['compress', join(folder, 'none'), ...to()], /none: no such file/)
+    await refused(
+      ['convert', golden, '-o', join(folder, 'never.gguf'), '--format', 'safetensors'],
+      /the format is safetensors, the ending says gguf/,
+      /leave out --format/,
+    )
     await refused(['compress', golden, ...to(), '--recipe', 'magic'], /unknown recipe magic/, /known: reallm/)
     await refused(
       ['compress', golden, '-o', join(folder, 'never'), '-b', '0.3'],
