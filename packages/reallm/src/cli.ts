@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { textOf } from '@reallm/tensor-io'
 import type { Io } from './io.ts'
@@ -12,8 +11,12 @@ for (const name of ['SIGINT', 'SIGTERM']) {
     stop.abort()
   })
 }
-// `reallm … | head` closes stdout early; that is no failure.
-process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `reallm … | head` closes stdout early; that is no failure.
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`reallm: the output cannot be written: ${error.message}\n`)
+  process.exit(1)
+})
 
 const io: Io = {
   out: text => void process.stdout.write(text),
@@ -41,6 +44,6 @@ const io: Io = {
 }
 
 const code = await run(process.argv.slice(2), io)
-// Worker threads and GPU back ends may hold the process; results must be out before it goes.
-if (process.stdout.writableLength > 0) await once(process.stdout, 'drain')
+// Worker threads and GPU back ends may hold the process; results must be out before it goes, or their loss be heard of.
+await new Promise(resolve => process.stdout.write('', resolve))
 process.exit(code)

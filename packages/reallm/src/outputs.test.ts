@@ -1,6 +1,9 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, openSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { compress } from '@reallm/pipeline'
 import { fixture } from '@reallm/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -160,4 +163,15 @@ test('commands are told of a place that cannot be written before they work', asy
     code: 1,
     err: expect.stringMatching(/\/proc.* cannot be written: .*\n {2}hint: choose another output/),
   })
+})
+
+test.skipIf(!existsSync('/dev/full'))('a result that is lost on a full disk is no success', () => {
+  const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
+  const args = ['--import', 'tsx', '--conditions=@reallm/source', cli, 'recipes']
+  const { status, stderr } = spawnSync(process.execPath, args, {
+    stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    encoding: 'utf8',
+  })
+  expect(stderr).toContain('the output cannot be written')
+  expect(status).toBe(1)
 })
