@@ -52,8 +52,12 @@ export class ConfigReader {
     )
   }
 
+  /** @throws `bad-file` naming the key, for a number beyond all that are */
   number(key: string): number | undefined {
     const n = this.value(key)
+    if (n === Number.POSITIVE_INFINITY || n === Number.NEGATIVE_INFINITY) {
+      throw new ReallmError('bad-file', `config.json: ${key} is too large a number`)
+    }
     return typeof n === 'number' ? n : undefined
   }
 
@@ -161,7 +165,7 @@ export class ConfigReader {
   ropeParameters(slides: boolean): RopeParameters {
     const given = this.#givenRope(slides)
     const { rope_theta } = given
-    if (typeof rope_theta !== 'number' || rope_theta <= 0) {
+    if (typeof rope_theta !== 'number' || !(rope_theta > 0 && rope_theta < Number.POSITIVE_INFINITY)) {
       throw new ReallmError(
         'bad-file',
         `config.json: rope_theta must be a positive number, got ${rope_theta}`,

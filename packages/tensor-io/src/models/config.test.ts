@@ -97,6 +97,7 @@ describe('parseConfig', () => {
     [{ layer_types: ['full_attention'] }, 'layer_types has 1'],
     [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor'],
     [{ rope_theta: 'x' }, 'rope_theta'],
+    [{ rope_theta: JSON.parse('1e999') }, 'rope_theta must be a positive number'],
   ])('names an impossible value: %o', async (change, message) => {
     await expect(parseConfig({ ...llama, ...change } as never)).rejects.toThrow(message)
   })

@@ -98,6 +98,13 @@ describe('sample', () => {
     expect(() => sample(logits, { constraint }, random(1))).toThrow(/no token of the vocabulary/)
   })
 
+  it('says that a damaged model computes no numbers', () => {
+    const broken = new Float32Array(8).fill(Number.NaN)
+    for (const options of [{}, { temperature: 1 }, { topK: 2, temperature: 1 }]) {
+      expect(() => sample(broken, options, random(1))).toThrow('the model computes NaN')
+    }
+  })
+
   it('repeats itself with the same seed', () => {
     const draw = () => {
       const stream = random(9)

@@ -49,7 +49,7 @@ const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
  *
  * @param previous ids that the repetition penalty applies to
  * @throws `bad-option` for a negative temperature, a fractional k, p outside (0, 1], or a penalty of 0 or less; `unsupported`
- *   where the constraint allows no token
+ *   where the constraint allows no token; `numeric` for logits that are no numbers
  * @example
  * const id = sample(logits, { temperature: 0.8, topK: 40 }, random(1))
  */
@@ -64,10 +64,17 @@ export function sample(
   const scores = repetitionPenalty === 1 ? logits : penalised(logits, repetitionPenalty, previous)
   let id = drawn(scores, options, random)
   if (constraint?.allows(id) === false) id = drawn(allowed(scores, constraint), options, random)
+  // of NaN, none is the likeliest
+  if (!(logits[id] <= Number.POSITIVE_INFINITY)) throw noNumbers()
   constraint?.accept(id)
   onSample?.(id, logits)
   return id
 }
+
+const noNumbers = () =>
+  new ReallmError('numeric', 'the model computes NaN: its weights are damaged, or too large for it', {
+    hint: '`reallm inspect --check` says whether some of them are not finite',
+  })
 
 function drawn(scores: ArrayLike<number>, options: SampleOptions, random: Pick<Random, 'uniform'>): number {
   const { ids, weightOf, total } = candidates(scores, options)
