@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { textOf } from '@reallm/tensor-io'
+import { readText } from './read-text.ts'
 
 /** Flags and description of the option that names a public key. */
 export const publicKeyOption = [
@@ -8,6 +7,5 @@ export const publicKeyOption = [
 ] as const
 
 /** The contents of a key's file, where one is named. */
-export async function readKey(file: string | undefined): Promise<string | undefined> {
-  return file === undefined ? undefined : textOf(file, await readFile(file))
-}
+export const readKey = async (file: string | undefined): Promise<string | undefined> =>
+  file === undefined ? undefined : readText(file)

@@ -1,4 +1,4 @@
-import { ReallmError, textOf } from '@reallm/tensor-io'
+import { openFileSource, ReallmError, readAll, textOf } from '@reallm/tensor-io'
 import { type TransformerConfig, widestInput } from '@reallm/transformer'
 import { basename, readFile } from '#platform'
 import type { OpenedModel } from '../open/open-model.ts'
@@ -36,7 +36,7 @@ export async function calibrationSequences(
   const { vocabSize } = config
   const trains = recipe.quantise.kind === 'joint' && recipe.quantise.trains === true
   const counts = trains ? trainingCounts(config, effort) : sequenceCounts(config, effort)
-  const contents = file === undefined ? undefined : await readText(file)
+  const contents = file === undefined ? undefined : textOf(file, await contentsOf(file))
   if (file?.endsWith('.json')) {
     const ids = checkIds(parseIds(contents!, file), vocabSize, file)
     return sequencesOfText(ids, counts, `tokens of ${basename(file)}`)
@@ -61,14 +61,13 @@ function trainingCounts({ maxPositions }: TransformerConfig, effort: Effort): Se
   return { calibration: trainingFactor * calibration, validation, length: Math.min(length, maxPositions) }
 }
 
-async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    throw new ReallmError('not-found', `${file}: the calibration text cannot be read`, {
-      hint: 'give a plain text file, or a .json file of token ids',
-      cause,
-    })
-  })
-  return textOf(file, bytes)
+async function contentsOf(file: string): Promise<Uint8Array> {
+  const source = await openFileSource(file)
+  try {
+    return await readAll(source)
+  } finally {
+    await source.close()
+  }
 }
 
 function parseIds(json: string, file: string): number[] {

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from '@reallm/tensor-io'
 
 export { createHash } from 'node:crypto'
-export { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+export { type FileHandle, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 export { availableParallelism, tmpdir } from 'node:os'
 export { basename, dirname, join, resolve } from 'node:path'
 export {
@@ -22,6 +23,8 @@ export { isRunning, onExit, type ProcessIdentity, thisProcess } from './processe
 /** Where measurements are kept: `REALLM_CACHE`, else `reallm` in the user's cache directory. */
 export const cacheFolder = (): string =>
   process.env.REALLM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'reallm')
+
+export const mkdir = (path: string, _options: { recursive: true }): Promise<void> => makeFolder(path)
 
 /** Of this package. */
 export function packageVersion(): string {

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '@reallm/eval'
+import { readNamed } from '../read-named.ts'
 
 /**
  * The documents of a benchmark: from `<task>.parquet`, `.jsonl` or `.json` in a folder, or from the hub.
@@ -23,5 +24,5 @@ export async function documentsFor(
       hint: `put one of ${names.join(', ')} into it`,
     })
   }
-  return documentsOf(join(folder, name), await readFile(join(folder, name)))
+  return documentsOf(join(folder, name), await readNamed(join(folder, name)))
 }

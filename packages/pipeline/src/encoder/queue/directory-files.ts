@@ -1,6 +1,6 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ReallmError, writeFileAtomic } from '@reallm/tensor-io'
+import { makeFolder, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
 import type { SharedFiles } from './shared-files.ts'
 
 /** Files of a directory, which is made if needed; throws `io` when it cannot be. */
@@ -10,7 +10,7 @@ export async function directoryFiles(directory: string): Promise<SharedFiles> {
       hint: '--shared is a directory that all machines see and may write to, or s3://bucket/prefix',
       cause,
     })
-  await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(directory).catch((cause: unknown) => {
     throw refused(directory, cause)
   })
   async function read(name: string): Promise<Uint8Array | undefined> {

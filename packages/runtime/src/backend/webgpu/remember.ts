@@ -1,3 +1,5 @@
+import { makeFolder } from '@reallm/tensor-io'
+
 /** A folder of Node's user, or a browser's cache, that keeps what was measured. */
 const NAME = 'reallm-gpu'
 
@@ -25,7 +27,7 @@ export async function remember(key: string, value: unknown): Promise<void> {
       return
     }
     const { fs, file, folder } = place(key)
-    await fs.mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await fs.writeFile(file, text)
   } catch {
     // the next start measures again

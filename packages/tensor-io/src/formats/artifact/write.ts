@@ -6,6 +6,7 @@ import { writeSafetensors } from '../safetensors/write.ts'
 import { type AtomicFile, createAtomicFile } from '../source/atomic-file.ts'
 import { fileError } from '../source/file-error.ts'
 import { openFileSource } from '../source/file-source.ts'
+import { makeFolder } from '../source/make-folder.ts'
 import { nodeModule } from '../source/node.ts'
 import { bytesSource } from '../source/source.ts'
 import { isArtifact } from './is-artifact.ts'
@@ -228,7 +229,7 @@ async function prepare(dir: string): Promise<string[]> {
   const fs = nodeModule('fs/promises')
   const { join } = nodeModule('path')
   try {
-    await fs.mkdir(dir, { recursive: true })
+    await makeFolder(dir)
     const names = await fs.readdir(dir)
     for (const name of names) if (partialShard.test(name)) await fs.rm(join(dir, name))
     const shards = names.filter(name => name.endsWith('.safetensors'))

@@ -5,6 +5,7 @@ import { partNames } from '../gguf/part-names.ts'
 import { type OpenOptions, templateFolder } from '../model-files.ts'
 import { createAtomicFile, writeFileAtomic } from '../source/atomic-file.ts'
 import { fileError } from '../source/file-error.ts'
+import { makeFolder } from '../source/make-folder.ts'
 import { nodeModule } from '../source/node.ts'
 import type { HubSpec } from './parse-hub-spec.ts'
 import { pickleHint } from './pickle-hint.ts'
@@ -169,7 +170,7 @@ async function link(blob: string, target: string): Promise<void> {
   const { dirname, relative } = nodeModule('path')
   const fs = nodeModule('fs/promises')
   try {
-    await fs.mkdir(dirname(target), { recursive: true })
+    await makeFolder(dirname(target))
     // symbolic links need a privilege on Windows
     await fs.symlink(relative(dirname(target), blob), target).catch(() => fs.link(blob, target))
   } catch (cause) {

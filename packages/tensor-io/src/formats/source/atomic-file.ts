@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { fileError } from './file-error.ts'
+import { makeFolder } from './make-folder.ts'
 import { nodeModule } from './node.ts'
 
 /** A file that appears under its name only when it is complete. */
@@ -41,7 +42,7 @@ export async function createAtomicFile(path: string): Promise<AtomicFile> {
   }
 
   async function open(): Promise<FileHandle> {
-    await fs.mkdir(nodeModule('path').dirname(path), { recursive: true })
+    await makeFolder(nodeModule('path').dirname(path))
     return fs.open(partial, 'w')
   }
 
