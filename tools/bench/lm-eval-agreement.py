@@ -2,7 +2,7 @@
 """Compares `reallm eval --tasks` with EleutherAI's lm-evaluation-harness on the same weights and the same local documents.
 
     pip install "lm_eval[hf]" torch
-    lm-eval-agreement.py MODEL_DIRECTORY DATA_DIRECTORY [--limit N] [--out FILE.json] [--reallm "npx reallm"]
+    lm-eval-agreement.py MODEL_DIRECTORY DATA_DIRECTORY [--limit N] [--out FILE.json] [--json] [--reallm "npx reallm"]
 
 DATA_DIRECTORY holds <task>.jsonl. Prints one line a task: documents, how many are answered with the same choice (by
 log-likelihood, and per character), both accuracies, both perplexities, the largest difference of a log-likelihood. Exits
@@ -60,6 +60,7 @@ def main():
     parser.add_argument("data")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--out", help="their log-likelihoods, item by item")
+    parser.add_argument("--json", action="store_true", help="all of it once more, as JSON in the last line")
     parser.add_argument("--reallm", default="npx reallm")
     options = parser.parse_args()
     names = [name for name in TASKS if os.path.exists(os.path.join(options.data, f"{name}.jsonl"))]
@@ -72,6 +73,7 @@ def main():
 
     ok = True
     golden = {}
+    rows = []
     for name in names:
         samples = sorted(found["samples"][name], key=lambda s: s["doc_id"])
         mine = ours[name]
@@ -97,6 +99,8 @@ def main():
         ratio = abs(mine["perplexity"] / perplexity - 1) if perplexity else 0
         good = same == same_norm == len(samples) and apart <= 1e-6 and apart_norm <= 1e-6 and ratio <= 1e-3
         ok = ok and good
+        row = dict(task=name, documents=len(samples), same=same, sameByLength=same_norm, accuracy=mine["acc"]["value"], theirAccuracy=acc, apart=worst)
+        rows.append(dict(row, perplexity=mine["perplexity"], theirPerplexity=perplexity) if perplexity else row)
         line = f"{name}: {len(samples)} documents, same choice {same}, per character {same_norm}, acc {acc:.6f} / {mine['acc']['value']:.6f}"
         if perplexity:
             line += f", perplexity {perplexity:.5f} / {mine['perplexity']:.5f}"
@@ -104,6 +108,8 @@ def main():
     if options.out:
         with open(options.out, "w") as file:
             json.dump(golden, file, indent=1)
+    if options.json:
+        print(json.dumps(rows))
     sys.exit(0 if ok else 1)
 
 

@@ -3,7 +3,7 @@
 
 Set-up: `npm i --ignore-scripts node-llama-cpp` brings libllama (LLAMA_LIBS = its folder
 node_modules/@node-llama-cpp/linux-x64/bins/linux-x64); `pip install llama-cpp-py-sync numpy cffi` brings its declarations,
-and `pip install torch transformers gguf` what `imatrix` needs.
+and `pip install torch transformers gguf` what `imatrix` needs. Inference takes THREADS threads; default: one a core.
     llama_cpp.py quantize  IN.gguf OUT.gguf TYPE [--imatrix F.npz]           TYPE: F16, Q4_K_M, IQ3_XXS, ...
     llama_cpp.py imatrix   MODEL TEXT OUT.npz [--windows 24] [--ctx 512]     MODEL: a GGUF file or a Hugging Face directory
     llama_cpp.py reference ORIGINAL.gguf TEXT OUT.npy [--windows 24] [--ctx 512]
@@ -85,7 +85,7 @@ class Model:
             sys.exit(f"llama.cpp cannot load {path}")
         params = ffi.new("struct llama_context_params *", lib.llama_context_default_params())
         params.n_ctx = params.n_batch = params.n_ubatch = ctx
-        params.n_threads = params.n_threads_batch = os.cpu_count() or 1
+        params.n_threads = params.n_threads_batch = int(os.environ.get("THREADS") or os.cpu_count() or 1)
         self.context = lib.llama_init_from_model(self.model, params[0])
         self.vocabulary = lib.llama_model_get_vocab(self.model)
         self.size = lib.llama_vocab_n_tokens(self.vocabulary)
