@@ -3,7 +3,7 @@
  * load of the machine slows all alike. Each runs with one and with several windows; what the further ones take counts.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/evaluation.ts MODEL.gguf TEXT --python PYTHON [--llama FOLDER …]
- *     [--windows 5] [--rounds 2] [--record]
+ *     [--windows 8] [--rounds 2] [--record]
  *
  * PYTHON, and the folders with builds of llama.cpp, which are called as they are: as `tools/bench/gguf-target/llama_cpp.py` says.
  * With REALLM_TFJS_NATIVE, native TensorFlow.js is measured too.
@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
   options: {
     python: { type: 'string', default: 'python3' },
     llama: { type: 'string', multiple: true, default: [] },
-    windows: { type: 'string', default: '5' },
+    windows: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '2' },
   },
 })
