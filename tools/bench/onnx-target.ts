@@ -10,14 +10,8 @@ import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { windowsOf } from '../../packages/eval/src/index.ts'
-import {
-  type CompressOptions,
-  type CompressReport,
-  compress,
-  configuration,
-  recipe,
-} from '../../packages/pipeline/src/index.ts'
-import { onnxBlocks, textOf } from '../../packages/tensor-io/src/index.ts'
+import { type CompressOptions, type CompressReport, compress } from '../../packages/pipeline/src/index.ts'
+import { textOf } from '../../packages/tensor-io/src/index.ts'
 import {
   type BackendName,
   forward,
@@ -27,8 +21,8 @@ import {
   useBackend,
   valuesOf,
 } from '../../packages/transformer/src/index.ts'
-import { grid } from '../../packages/vq/src/index.ts'
 import { compression, startBench } from '../results/record.ts'
+import { nearest } from './onnx-target/nearest.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -64,25 +58,6 @@ const finish = startBench({
 const effort = values.effort as 'fast' | 'normal' | 'best'
 const backend = values.backend as BackendName
 
-const nearest = () => [
-  configuration({
-    id: 'onnx-4b-nearest',
-    label: 'MatMulNBits 4 bits',
-    codec: grid,
-    params: { bits: 4, ...onnxBlocks, clip: 'absmax' },
-  }),
-]
-const rounded = recipe({
-  name: 'onnx-nearest',
-  what: 'everything on 4 bits, rounded to nearest',
-  source: 'ONNX Runtime',
-  target: 'onnx',
-  layers: nearest,
-  embeddings: nearest,
-  allocate: 'predicted',
-  objective: { kind: 'weights' },
-})
-
 const common = {
   effort,
   backend,
@@ -95,7 +70,7 @@ const common = {
 const plain = await once({
   ...common,
   to: join(values.work, 'nearest'),
-  recipe: rounded,
+  recipe: nearest,
   target: 'onnx',
   bits: 6,
 })

@@ -67,6 +67,8 @@ const nativePackages = { 'native-gpu': '@tensorflow/tfjs-node-gpu', native: '@te
  * Chooses what computes: the named backend, or the first of `native-gpu`, `native`, `webgpu`, `wasm`, `cpu` that
  * works here. Sets `tf`. Calling it again changes the backend; tensors do not move along.
  *
+ * `webgpu` needs `@tensorflow/tfjs-backend-webgpu`, which a page imports first; a software adapter is taken only when it is named.
+ *
  * Native packages are looked up in the folder `REALLM_TFJS_NATIVE`, in the working directory and beside this package.
  *
  * @throws `unsupported` when the named backend cannot be used, with what is missing and how to get it.
@@ -78,7 +80,7 @@ export async function useBackend(name?: BackendName, options: BackendOptions = {
   const refused: BackendStatus[] = []
   for (const candidate of name === undefined ? backendNames : [name]) {
     if (active?.name === candidate) return active
-    const status = await statusOf(candidate)
+    const status = await statusOf(candidate, name !== undefined)
     if (status === undefined) {
       throw new ReallmError('bad-option', `unknown backend ${candidate}`, {
         hint: `known: ${backendNames.join(', ')}`,
@@ -102,16 +104,17 @@ export async function useBackend(name?: BackendName, options: BackendOptions = {
 
 /** Every backend: found or not, why, and how to get it. Loads nothing heavy. */
 export async function listBackends(): Promise<BackendStatus[]> {
-  return (await Promise.all(backendNames.map(statusOf))).filter(status => status !== undefined)
+  return (await Promise.all(backendNames.map(name => statusOf(name)))).filter(status => status !== undefined)
 }
 
-async function statusOf(name: BackendName): Promise<BackendStatus | undefined> {
+/** `asked`: it is wanted by name, be it slow. */
+async function statusOf(name: BackendName, asked = false): Promise<BackendStatus | undefined> {
   switch (name) {
     case 'native':
     case 'native-gpu':
       return nativeStatus(name)
     case 'webgpu':
-      return webgpuStatus()
+      return webgpuStatus(asked)
     case 'wasm':
       return {
         name,
@@ -201,7 +204,7 @@ function nativeStatus(name: keyof typeof nativePackages): BackendStatus {
 
 const webgpuPackage = '@tensorflow/tfjs-backend-webgpu'
 
-async function webgpuStatus(): Promise<BackendStatus> {
+async function webgpuStatus(asked: boolean): Promise<BackendStatus> {
   const name = 'webgpu'
   const gpu = (globalThis.navigator as { gpu?: Gpu } | undefined)?.gpu
   if (!gpu) {
@@ -212,7 +215,7 @@ async function webgpuStatus(): Promise<BackendStatus> {
   }
   const adapter = await gpu.requestAdapter()
   if (!adapter) return { name, found: false, why: 'no graphics adapter', how: 'check the graphics driver' }
-  if (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter) {
+  if (!asked && (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter)) {
     return { name, found: false, why: 'the adapter is a software one, slower than wasm', how: 'use a GPU' }
   }
   const registered = (await plainTfjs()).findBackendFactory('webgpu') != null

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { extname, normalize } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { Task } from './task.ts'
 
 const types: Record<string, string> = {
   '.html': 'text/html',
@@ -58,21 +59,24 @@ interface Page {
   on(event: string, listener: (what: { text(): string } & Error) => void): void
 }
 
+/** Lets Chromium on Linux use the GPU's driver without a display. */
+const gpuFlags = ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--ignore-gpu-blocklist']
+
 /**
  * Opens a page in the Chromium at `CHROMIUM` (default: the one on the path) and returns what its `run` resolves to
  * within `patience` seconds. The page may call `cpuSeconds()`: processor time of the whole browser.
  */
 export async function inChromium<T>(
-  folder: string,
+  { folder, gpu, patience }: Pick<Task, 'folder' | 'gpu' | 'patience'>,
   url: string,
-  patience: number,
 ): Promise<T & { browser: string }> {
   const resolve = createRequire(`${folder}/index.js`).resolve
   const { chromium } = (await import(pathToFileURL(resolve('playwright-core')).href)).default as {
     chromium: { launch(options: object): Promise<Browser> }
   }
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'], timeout: 60_000 })
+  const args = ['--no-sandbox', ...(gpu ? gpuFlags : [])]
+  const browser = await chromium.launch({ executablePath, args, timeout: 60_000 })
   let timer: NodeJS.Timeout | undefined
   try {
     const page = await browser.newPage()
@@ -88,6 +92,22 @@ export async function inChromium<T>(
   } finally {
     clearTimeout(timer)
     await browser.close()
+  }
+}
+
+/** The GPU that pages of that Chromium have, in words; undefined where there is none but software. */
+export async function findGpu(folder: string): Promise<string | undefined> {
+  const script = `globalThis.run = async () => {
+  const adapter = await navigator.gpu?.requestAdapter()
+  const { vendor, architecture, isFallbackAdapter } = adapter?.info ?? {}
+  return { gpu: adapter && !isFallbackAdapter ? [vendor, architecture].filter(Boolean).join(' ') || 'unnamed' : null }
+}`
+  const server = await serve({}, `<script type="module">${script}</script>`)
+  try {
+    const task = { folder, gpu: true, patience: 60 }
+    return (await inChromium<{ gpu: string | null }>(task, server.url)).gpu ?? undefined
+  } finally {
+    server.close()
   }
 }
 

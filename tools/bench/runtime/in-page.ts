@@ -7,8 +7,7 @@ declare function cpuSeconds(): Promise<number>
 /** Runs inside the page. */
 export async function run(task: Task & { readonly url: string }): Promise<Measured> {
   const model = await load(new URL(task.url, location.href), {
-    weights: task.weights as WeightForm,
-    threads: task.threads,
+    ...(task.gpu ? { device: 'webgpu' } : { weights: task.weights as WeightForm, threads: task.threads }),
   })
   const best = { prompt: 0, decode: 0, promptCpu: 0, decodeCpu: 0 }
   for (let round = 0; round < task.rounds; round++) {
@@ -30,6 +29,7 @@ export async function run(task: Task & { readonly url: string }): Promise<Measur
     best.decode = Math.max(best.decode, (1000 * generation.report.tokens.length) / (end - made))
     best.decodeCpu = Math.max(best.decodeCpu, generation.report.tokens.length / (after - between))
   }
-  const what = `@reallm/runtime, ${model.weights}, ${model.kernels} SIMD, threads ${model.threads}`
+  const where = task.gpu ? 'WebGPU' : `${model.kernels} SIMD, threads ${model.threads}`
+  const what = `@reallm/runtime, ${model.weights}, ${where}`
   return { what, ...best, memory: model.bytes }
 }

@@ -25,7 +25,7 @@ const server = await serve(
 globalThis.run = () => run(${settings})</script>`,
 )
 try {
-  const { browser, ...measured } = await inChromium<Measured>(task.folder!, server.url, task.patience)
+  const { browser, ...measured } = await inChromium<Measured>(task, server.url)
   console.log(JSON.stringify({ ...measured, what: `${measured.what}, ${browser}` }))
 } finally {
   server.close()

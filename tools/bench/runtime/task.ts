@@ -9,6 +9,10 @@ export interface Task {
   readonly threads: number
   readonly rounds: number
   readonly weights: string
+  /** A directory that `compress --target onnx` wrote. */
+  readonly onnx?: string | undefined
+  /** In pages: on WebGPU. */
+  readonly gpu?: boolean | undefined
   /** Seconds until a contender is given up. */
   readonly patience: number
 }

@@ -11,7 +11,8 @@ globalThis.run = async () => {
   const wasm = new URL('wllama/wasm/wllama.wasm', location.href).href
   const wllama = new Wllama({ default: wasm, 'single-thread/wllama.wasm': wasm, 'multi-thread/wllama.wasm': wasm })
   const blob = await (await fetch('model/${basename(task.model)}')).blob()
-  await wllama.loadModel([blob], { n_threads: ${task.threads}, n_ctx: 1024, n_gpu_layers: 0 })
+  await wllama.loadModel([blob], { n_threads: ${task.threads}, n_ctx: ${task.promptTokens + task.tokens + 64},
+    n_gpu_layers: ${task.gpu ? 999 : 0} })
   const best = { prompt: 0, decode: 0, promptCpu: 0, decodeCpu: 0 }
   for (const prompt of ${JSON.stringify(prompts)}) {
     const before = await cpuSeconds()
@@ -32,11 +33,12 @@ globalThis.run = async () => {
     best.decode = Math.max(best.decode, 1000 * (tokens - 1) / (end - first))
     best.decodeCpu = Math.max(best.decodeCpu, (tokens - 1) / (after - between))
   }
-  return { what: 'wllama, threads ' + wllama.getNumThreads(), ...best, memory: NaN }
+  const where = ${Boolean(task.gpu)} ? 'WebGPU' : 'CPU, threads ' + wllama.getNumThreads()
+  return { what: 'wllama, ' + where, ...best, memory: NaN }
 }</script>`,
 )
 try {
-  const { browser, ...measured } = await inChromium<Measured>(task.folder!, server.url, task.patience)
+  const { browser, ...measured } = await inChromium<Measured>(task, server.url)
   console.log(JSON.stringify({ ...measured, what: `${measured.what}, ${browser}` }))
 } finally {
   server.close()
