@@ -49,15 +49,25 @@ async function gradients(name: string) {
   return { loss: got - loss, errors, left: tf.memory().numTensors - before }
 }
 
+/** 1 + 2 + … + n, as so many tensors. */
+async function sumTo(n: number): Promise<number> {
+  const sum = tf.tidy(() => tf.addN(Array.from({ length: n }, (_, i) => tf.scalar(i + 1))))
+  const [value] = await sum.data()
+  sum.dispose()
+  return value
+}
+
 /** Runs inside a page: TensorFlow.js on WebGPU. */
 export async function run(models: readonly string[]) {
-  const { name } = await useBackend('webgpu')
+  await useBackend('webgpu')
+  const sums = []
+  for (const n of [1, 7, 8, 99]) sums.push(await sumTo(n))
   const found = []
   for (const model of models) found.push(await gradients(model))
   const registry = builtInRegistry()
   const [student, teacher] = await Promise.all(
     ['compressed/', 'tiny/'].map(async folder => openWeights(await openModel(at(folder), { registry }))),
   )
-  const tuned = await tuneTiny(student, teacher, await (await fetch(at('tiny/held-out.txt'))).text())
-  return { backend: tf.getBackend(), name, found, tuned }
+  const losses = await tuneTiny(student, teacher, await (await fetch(at('tiny/held-out.txt'))).text())
+  return { backend: tf.getBackend(), found, losses, sums }
 }

@@ -13,7 +13,7 @@ import { tuneTiny } from './tune-tiny.ts'
 const packages = join(import.meta.dirname, '..', '..', 'packages')
 const tiny = join(packages, 'tiny', 'model')
 const golden = join(packages, 'testing', 'fixtures', 'models')
-const models = ['smollm3', 'gemma2']
+const models = ['smollm3']
 const html = `<script type="module">
   import { run } from './tfjs-webgpu-in-page.js'
   globalThis.found = run(${JSON.stringify(models)}).catch(String)
@@ -52,12 +52,13 @@ test.skipIf(!chromiumPath)(
     try {
       const page = await browser.newPage()
       await page.goto(`${server.url}/`)
-      await page.waitForFunction('globalThis.found', undefined, { timeout: 400000 })
-      const { backend, found, tuned } =
+      await page.waitForFunction('globalThis.found', undefined, { timeout: 800_000 })
+      const { backend, found, losses, sums } =
         await page.evaluate<Awaited<ReturnType<typeof import('./tfjs-webgpu-in-page.ts').run>>>(
           'globalThis.found',
         )
       expect(backend).toBe('webgpu')
+      expect(sums).toEqual([1, 28, 36, 4950])
       for (const { loss, errors, left } of found) {
         expect(Math.abs(loss)).toBeLessThan(1e-4)
         expect(Math.max(...errors)).toBeLessThan(1e-3)
@@ -69,15 +70,13 @@ test.skipIf(!chromiumPath)(
         [compressed, tiny].map(at => openWeights(at, { registry })),
       )
       const wanted = await tuneTiny(student, teacher, readFileSync(join(tiny, 'held-out.txt'), 'utf8'))
-      expect(tuned.losses).toHaveLength(wanted.losses.length)
-      for (const [i, loss] of wanted.losses.entries()) expect(tuned.losses[i]).toBeCloseTo(loss, 3)
-      expect(tuned.after).toBeCloseTo(wanted.after, 3)
-      expect(tuned.after).toBeLessThan(tuned.before)
+      expect(wanted).toHaveLength(2)
+      for (const [i, loss] of wanted.entries()) expect(losses[i]).toBeCloseTo(loss, 4)
     } finally {
       await browser.close()
       await server.close()
       rmSync(folder, { recursive: true })
     }
   },
-  600_000,
+  900_000,
 )

@@ -146,6 +146,8 @@ async function start(name: BackendName, options: BackendOptions): Promise<Active
     const nodeModule = resolveFrom(searchRoots(), webgpuPackage)
     if (nodeModule) nodeRequire(nodeModule)(nodeModule)
     await activate(library, 'webgpu')
+    const { splitAddN } = await import('./tfjs/add-n.ts')
+    splitAddN(library)
     threads = 0
   } else {
     await activate(library, 'cpu')
