@@ -3,12 +3,13 @@
 //
 //   npx tsx --conditions=@reallm/source tools/bench/runtime.ts --model smollm2.gguf --artifact DIR --with FOLDER
 //     [--only node,packed,native,page,wllama] [--prompt 128,2048] [--tokens 32] [--threads 1,2] [--weights expanded]
-//     [--turns 2] [--rounds 2] [--patience 300] [--busy] [--record]
+//     [--nodes BINARY,BINARY] [--turns 2] [--rounds 2] [--patience 300] [--busy] [--record]
 //
 // FOLDER is one where `npm i --ignore-scripts @wllama/wllama node-llama-cpp playwright-core` was run; without it only
 // `node` and `packed` run (Node with packed weights). Ours runs the compressed model in DIR, or the GGUF when there is none; the
-// others run the GGUF. After `patience` seconds a contender is stopped; one that fails says why and has no row. `--busy` leaves out what
-// was measured by the clock: for machines that do other work meanwhile.
+// others run the GGUF. `--nodes` are the Nodes that run ours (`npm i node@22` brings one); default: this one. After `patience` seconds
+// a contender is stopped; one that fails says why and has no row. `--busy` leaves out what was measured by the clock: for machines that do
+// other work meanwhile.
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     prompt: { type: 'string', default: '128' },
     tokens: { type: 'string', default: '32' },
     threads: { type: 'string', default: '1' },
+    nodes: { type: 'string', default: process.execPath },
     turns: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '2' },
     weights: { type: 'string', default: 'expanded' },
@@ -50,21 +52,35 @@ const finish = startBench({
   key: ['contender', 'length'],
   seed: null,
 })
-const only = values.only.split(',').filter(name => ['node', 'packed'].includes(name) || values.with)
+/** What runs in Node by this runtime. */
+const inNode = ['node', 'packed']
+
+interface Contender {
+  readonly name: string
+  /** The Node that it runs on. */
+  readonly node: string
+}
+
+const contenders: Contender[] = values.only
+  .split(',')
+  .filter(name => inNode.includes(name) || values.with)
+  .flatMap(name =>
+    (inNode.includes(name) ? values.nodes.split(',') : [process.execPath]).map(node => ({ name, node })),
+  )
 
 /** Contenders that run the compressed model. */
-const ours = ['node', 'packed', 'page']
+const ours = [...inNode, 'page']
 
 const fileBytes = (name: string): number =>
   ours.includes(name) && values.artifact
     ? readdirSync(values.artifact)
-        .filter(file => file.endsWith('.safetensors'))
+        .filter(file => /\.(safetensors|bin)$/.test(file))
         .reduce((sum, file) => sum + statSync(join(values.artifact!, file)).size, 0)
     : statSync(values.model!).size
 
 /** Runs a contender once. */
-const run = (name: string, task: Task): Promise<Measured> =>
-  name === 'packed' ? runContender('node', { ...task, weights: name }) : runContender(name, task)
+const run = ({ name, node }: Contender, task: Task): Promise<Measured> =>
+  name === 'packed' ? runContender('node', { ...task, weights: name }, node) : runContender(name, task, node)
 
 const numbers = (list: string) => list.split(',').map(Number)
 const settings = numbers(values.threads).flatMap(threads =>
@@ -83,28 +99,28 @@ for (const { threads, length } of settings) {
     weights: values.weights,
     patience: Number(values.patience),
   }
-  const measured = new Map<string, Measured>()
-  const failed = new Map<string, string>()
+  const measured = new Map<Contender, Measured>()
+  const failed = new Map<Contender, string>()
   for (let turn = 1; turn <= Number(values.turns); turn++) {
-    for (const name of only) {
-      console.error(`${name}, threads ${threads}, prompt ${length}, turn ${turn} …`)
+    for (const contender of contenders) {
+      console.error(`${contender.name}, threads ${threads}, prompt ${length}, turn ${turn} …`)
       try {
-        measured.set(name, better(measured.get(name), await run(name, task)))
+        measured.set(contender, better(measured.get(contender), await run(contender, task)))
       } catch (error) {
-        failed.set(name, (error as Error).message)
+        failed.set(contender, (error as Error).message)
       }
     }
   }
-  for (const name of only) {
-    const m = measured.get(name)
+  for (const one of contenders) {
+    const m = measured.get(one)
     if (!m) {
-      console.error(`${name}, threads ${threads} failed: ${failed.get(name)}`)
+      console.error(`${one.name}, threads ${threads} failed: ${failed.get(one)}`)
       continue
     }
     const { what, prompt, decode, promptCpu, decodeCpu, memory } = m
     const contender = `${what}, ${threads} thread(s)`
     const byClock = values.busy ? {} : { prompt, decode }
-    rows.push({ contender, length, ...byClock, promptCpu, decodeCpu, memory, file: fileBytes(name) })
+    rows.push({ contender, length, ...byClock, promptCpu, decodeCpu, memory, file: fileBytes(one.name) })
   }
 }
 finish(rows)

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import type { Measured, Task } from './task.ts'
 
-/** Runs a contender's script once, with everything it starts. */
-export function runContender(name: string, task: Task): Promise<Measured> {
+/** Runs a contender's script once, with everything it starts, on the Node at `node`. */
+export function runContender(name: string, task: Task, node = process.execPath): Promise<Measured> {
   const script = new URL(`${name}.ts`, import.meta.url).pathname
-  const child = spawn(process.execPath, [...process.execArgv, script, JSON.stringify(task)], {
+  const child = spawn(node, [...process.execArgv, script, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
