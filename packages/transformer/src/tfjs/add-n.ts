@@ -1,4 +1,6 @@
-import type { Tf, TfTensor } from '../tf.ts'
+import type * as TfCore from '@tensorflow/tfjs-core'
+
+type Tf = Pick<typeof TfCore, 'addN' | 'getKernel' | 'registerKernel' | 'tidy' | 'unregisterKernel'>
 
 /** What a kernel adds at a time: a WebGPU device binds eight buffers at least, one of which is the result. */
 const MOST = 7
@@ -16,7 +18,7 @@ export function splitAddN(tf: Tf): void {
   tf.registerKernel({
     ...own,
     kernelFunc: call => {
-      const terms = Object.values(call.inputs) as TfTensor[]
+      const terms = Object.values(call.inputs) as TfCore.Tensor[]
       if (terms.length <= MOST) return own.kernelFunc(call)
       return tf.tidy(() => tf.addN([tf.addN(terms.slice(0, MOST)), ...terms.slice(MOST)]))
     },
