@@ -54,9 +54,9 @@ export function listConfigurations(
 }
 
 /** Sizes of a matrix that gets a trained factor on each row. */
-const tunedSizes = (sizes: StoredSizes, { shape: [rows] }: MatrixModule): StoredSizes => ({
+const tunedSizes = (sizes: StoredSizes, { shape }: MatrixModule): StoredSizes => ({
   ...sizes,
-  storedBytes: (name, cost) => sizes.storedBytes(name, tunedCost(cost, rows)),
+  storedBytes: (name, cost) => sizes.storedBytes(name, tunedCost(cost, shape)),
 })
 
 function sized(

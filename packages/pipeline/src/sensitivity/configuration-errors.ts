@@ -2,10 +2,10 @@ import { squaredNorm } from '@reallm/kernels'
 import { bitsOf, type Matrix, seedFor } from '@reallm/tensor-io'
 import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
 import type { Encoder } from '../encoder/encode-job.ts'
-import { adjacentRows, rowSample } from '../encoder/row-sample.ts'
+import { adjacentRows, spreadRows } from '../encoder/row-sample.ts'
 import type { SharedDecoders } from '../encoder/shared-decoders.ts'
 import type { OpenedModel } from '../open/open-model.ts'
-import { readMatrix } from '../open/read-matrix.ts'
+import { readMatrix, readRows } from '../open/read-matrix.ts'
 import type { Configuration } from '../recipes/configuration.ts'
 import { configurationsFor, type Effort, needsHessians } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
@@ -41,14 +41,13 @@ export async function configurationErrors(
   options: ConfigurationErrorOptions,
   statistics: MatrixStatistics,
 ): Promise<ReadonlyMap<string, number>> {
-  const { model, settings } = options
+  const { settings } = options
   const { module } = statistics
   const configurations = configurationsFor(settings.recipe, module, settings.effort)
   const sizes = new Map(configurations.map(c => [c.id, bitsOf(c.cost(module.shape))]))
   const size = ({ id }: Configuration) => sizes.get(id)!
   const errors = new Map<string, number>()
-  const w = await readMatrix(model.weights, `${module.name}.weight`)
-  const on = measures(options, statistics, w)
+  const on = measures(options, statistics)
 
   /** Measures families at some places between smallest and largest, all of them as one job. */
   const measureFamilies = async (
@@ -99,11 +98,13 @@ export async function configurationErrors(
   return errors
 }
 
-/** The three ways to measure: on rows spread over the matrix, on neighbouring rows, on all rows. */
+/**
+ * The three ways to measure: on rows spread over the matrix, on neighbouring rows, on all rows. Only the last two read the whole
+ * matrix.
+ */
 function measures(
-  { encoder, decoders, settings: { recipe, effort, seed } }: ConfigurationErrorOptions,
+  { model, encoder, decoders, settings: { recipe, effort, seed } }: ConfigurationErrorOptions,
   { module, hessians, rowUse }: MatrixStatistics,
-  whole: Matrix,
 ): Readonly<Record<'sampledRows' | 'adjacentRows' | 'allRows', Measure>> {
   const hessian = hessians.measuring
   const norm = (w: Matrix) => squaredNorm(w, { hessian })
@@ -123,15 +124,20 @@ function measures(
     return results.map(({ decoded }) => ({ ...w, data: w.data.map((v, i) => v - decoded.data[i]) }))
   }
 
-  const sample = rowSample(whole, rowUse ? vocabularyRows[effort] : sampleRows[effort])
-  const rowWeights = rowUse
-    ? shares(sample.rows.map(row => rowUse[row]))
-    : sample.rows.map(() => whole.rows / sample.rows.length)
-  const neighbours = adjacentRows(whole, networkRows[effort])
+  const [rows] = module.shape
+  const chosen = spreadRows(rows, rowUse ? vocabularyRows[effort] : sampleRows[effort])
+  const rowWeights = rowUse ? shares(chosen.map(row => rowUse[row])) : chosen.map(() => rows / chosen.length)
+  const name = `${module.name}.weight`
+  let known: Promise<Matrix> | undefined
+  const wholeOf = () => {
+    known ??= readMatrix(model.weights, name)
+    return known
+  }
   let shareOfNeighbours: number | undefined
   return {
     async sampledRows(configurations) {
-      return (await losses(configurations, sample.w)).map(lost => {
+      const sample = await readRows(model.weights, name, chosen)
+      return (await losses(configurations, sample)).map(lost => {
         if (rowUse) subtractMeanRow(lost, rowWeights)
         for (let i = 0; i < lost.data.length; i++)
           lost.data[i] *= Math.sqrt(rowWeights[Math.floor(i / lost.cols)])
@@ -139,11 +145,13 @@ function measures(
       })
     },
     async adjacentRows(configurations) {
+      const whole = await wholeOf()
+      const neighbours = adjacentRows(whole, networkRows[effort])
       shareOfNeighbours ??= Math.max(norm(neighbours) / Math.max(norm(whole), 1e-30), 1e-30)
       return (await losses(configurations, neighbours)).map(lost => norm(lost) / shareOfNeighbours!)
     },
     async allRows(configurations) {
-      return (await losses(configurations, whole)).map(norm)
+      return (await losses(configurations, await wholeOf())).map(norm)
     },
   }
 }

@@ -157,7 +157,7 @@ async function trainedParts(
     const values = Float32Array.from((await variable.data()) as Float32Array)
     const [, module] = /^(.*)\.row_scale$/.exec(name) ?? []
     if (module !== undefined) {
-      rowScales.set(module, tensor('F16', variable.shape, fromFloat32('F16', values)))
+      rowScales.set(module, tensor('F32', variable.shape, values))
       continue
     }
     const { dtype } = plain[name]
