@@ -4,7 +4,7 @@ import type { MatrixModule, ModelParts } from '../open/model-parts.ts'
 import type { Configuration } from '../recipes/configuration.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
-import { tunedCost } from '../tune/tuned-model.ts'
+import { tunedCost } from '../tune/tuned-cost.ts'
 import type { StoredSizes } from './stored-sizes.ts'
 
 /** A configuration of a matrix with its exact size. */

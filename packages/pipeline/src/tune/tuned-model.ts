@@ -1,16 +1,8 @@
 import { withRowScales } from '@reallm/finetune'
-import {
-  bitsOf,
-  type MatrixShape,
-  prefixed,
-  type StorageCost,
-  sizeOf,
-  type Tensor,
-  toFloat32,
-} from '@reallm/tensor-io'
-import { rowScaledLayout } from '@reallm/tensor-io/layouts'
+import { bitsOf, sizeOf, type Tensor, toFloat32 } from '@reallm/tensor-io'
 import { type Key, mappedKey } from '../checkpoint/keys.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
+import { ROW_SCALE_BITS, rowScalesCost } from './tuned-cost.ts'
 
 /** What training changes of a quantised model. */
 export interface TunedParts {
@@ -36,30 +28,18 @@ export const tunedPartsKey: Key<TunedParts> = mappedKey(
   },
 )
 
-/** Few bits are enough: factors differ by some per cent, and a matrix's own error is larger. */
-const bits = 4
-
-/** What a factor on each row of a matrix takes. */
-const scalesCost = (shape: MatrixShape): StorageCost => rowScaledLayout.parts(shape, { bits })
-
-/** What a matrix takes with a trained factor on each of its rows. */
-export const tunedCost = (cost: StorageCost, shape: MatrixShape): StorageCost => ({
-  ...scalesCost(shape),
-  ...prefixed(cost),
-})
-
 /** A quantised model with trained parts in place. */
 export const tunedModel = (quantised: QuantisedModel, { rowScales, norms }: TunedParts): QuantisedModel => ({
   modules: quantised.modules,
   reports: quantised.reports.map(report => {
     if (!rowScales.has(report.name)) return report
-    const bytes = report.bytes + bitsOf(scalesCost(report.shape)) / 8
+    const bytes = report.bytes + bitsOf(rowScalesCost(report.shape)) / 8
     return { ...report, bytes, bits: (8 * bytes) / sizeOf(report.shape) }
   }),
   async matrix(module) {
     const stored = await quantised.matrix(module)
     const scales = rowScales.get(module.name)
-    return scales ? withRowScales(stored, toFloat32(scales), bits) : stored
+    return scales ? withRowScales(stored, toFloat32(scales), ROW_SCALE_BITS) : stored
   },
   norms: async () => new Map([...(await quantised.norms()), ...norms]),
 })
