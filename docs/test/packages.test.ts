@@ -13,8 +13,10 @@ describe.skipIf(!chromiumPath)('pages of packages', () => {
     const code = page.getByRole('textbox', { name: /^Code/ })
     const output = page.locator('.live pre')
     const run = async () => {
-      await page.getByRole('button', { name: 'Run' }).click()
-      await page.getByRole('button', { name: 'Run', disabled: false }).waitFor({ timeout: 120_000 })
+      await page.getByRole('button', { name: 'Run', exact: true }).click()
+      await page
+        .getByRole('button', { name: 'Run', exact: true, disabled: false })
+        .waitFor({ timeout: 120_000 })
       return output.textContent()
     }
     return { page, code, output, run }
@@ -38,7 +40,7 @@ describe.skipIf(!chromiumPath)('pages of packages', () => {
     await code.press('Control+Enter')
     await expect.poll(() => output.textContent()).toMatch(/^\[2, 4\] \{ a: 0\.5000 \}/)
     await code.fill('while (true);')
-    await page.getByRole('button', { name: 'Run' }).click()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
     await page.getByRole('button', { name: 'Stop' }).click()
     await expect.poll(() => output.textContent()).toMatch(/stopped on request/)
     await page.getByRole('button', { name: 'Reset' }).click()
