@@ -2,7 +2,7 @@ import { withRowScales } from '@reallm/finetune'
 import { bitsOf, sizeOf, type Tensor, toFloat32 } from '@reallm/tensor-io'
 import { type Key, mappedKey } from '../checkpoint/keys.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
-import { ROW_SCALE_BITS, rowScalesCost } from './tuned-cost.ts'
+import { rowScalesCost } from './tuned-cost.ts'
 
 /** What training changes of a quantised model. */
 export interface TunedParts {
@@ -39,7 +39,7 @@ export const tunedModel = (quantised: QuantisedModel, { rowScales, norms }: Tune
   async matrix(module) {
     const stored = await quantised.matrix(module)
     const scales = rowScales.get(module.name)
-    return scales ? withRowScales(stored, toFloat32(scales), ROW_SCALE_BITS) : stored
+    return scales ? withRowScales(stored, toFloat32(scales)) : stored
   },
   norms: async () => new Map([...(await quantised.norms()), ...norms]),
 })

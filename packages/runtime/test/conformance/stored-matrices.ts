@@ -63,7 +63,6 @@ export const storedMatrices: readonly (readonly [name: string, stored: EncodedMa
   ['scaled rotated trellis', stored(scalingLayout, {}, rotated)],
   ['scaled columns', stored(scalingLayout, { rows: false }, trellis)],
   ['row factors', stored(rowScaledLayout, {}, rotated)],
-  ['row factors in 4 bits', stored(rowScaledLayout, { bits: 4 }, rotated)],
   ['low rank', stored(lowrankLayout, { rank: 6 })],
   ['low rank of 16 bits', stored(lowrankLayout, { rank: 3, bits: 16 })],
   ['LPLR', stored(lplrLayout, { rank: 6, leftBits: 4, rightBits: 3 })],
