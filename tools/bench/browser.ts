@@ -17,6 +17,7 @@ import { compress } from '../../packages/pipeline/src/index.ts'
 import { packages, startBench } from '../results/record.ts'
 import { nearest } from './onnx-target/nearest.ts'
 import { findGpu } from './runtime/chromium.ts'
+import { speedColumns } from './runtime/columns.ts'
 import { better, runContender } from './runtime/contender.ts'
 import type { Measured, Task } from './runtime/task.ts'
 
@@ -43,13 +44,7 @@ const finish = startBench({
   what: 'SmolLM2-135M in one browser, the same prompt and as many tokens: this runtime with the compressed model, wllama with the Q4_1 GGUF, transformers.js with matrices of 4 bits in ONNX.',
   sources: packages('kernels', 'runtime'),
   columns: {
-    contender: { label: 'contender' },
-    length: { label: 'prompt tokens' },
-    prompt: { label: 'prompt, tokens/s', unit: 'tokens per second', precision: 3 },
-    decode: { label: 'decode, tokens/s', unit: 'tokens per second', precision: 3 },
-    promptCpu: { label: 'prompt, per CPU s', unit: 'tokens per CPU second', precision: 3 },
-    decodeCpu: { label: 'decode, per CPU s', unit: 'tokens per CPU second', precision: 3 },
-    file: { label: 'file, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
+    ...speedColumns,
     load: { label: 'load of the machine', unit: 'processes', digits: 0 },
   },
   key: ['contender', 'length'],

@@ -14,6 +14,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packages, startBench } from '../results/record.ts'
+import { speedColumns } from './runtime/columns.ts'
 import { better, runContender } from './runtime/contender.ts'
 import type { Measured, Task } from './runtime/task.ts'
 
@@ -40,14 +41,8 @@ const finish = startBench({
   what: 'Prompt and decoding speed of SmolLM2-135M: this runtime with a compressed model, the others with the Q4_1 GGUF of 98.4 MB.',
   sources: packages('kernels', 'runtime'),
   columns: {
-    contender: { label: 'contender' },
-    length: { label: 'prompt tokens' },
-    prompt: { label: 'prompt, tokens/s', unit: 'tokens per second', precision: 3 },
-    decode: { label: 'decode, tokens/s', unit: 'tokens per second', precision: 3 },
-    promptCpu: { label: 'prompt, per CPU s', unit: 'tokens per CPU second', precision: 3 },
-    decodeCpu: { label: 'decode, per CPU s', unit: 'tokens per CPU second', precision: 3 },
+    ...speedColumns,
     memory: { label: 'memory, MB', unit: 'bytes', scale: 1e-6, digits: 0 },
-    file: { label: 'file, MB', unit: 'bytes', scale: 1e-6, digits: 1 },
   },
   key: ['contender', 'length'],
   seed: null,

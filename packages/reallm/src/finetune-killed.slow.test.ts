@@ -1,16 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compress } from '@reallm/pipeline'
 import { charTokenizer, fixture } from '@reallm/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-
-const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm')).href
+import { killedCli } from '../test/killed-cli.ts'
 
 let folder: string
 const at = (...names: string[]) => join(folder, ...names)
@@ -30,36 +24,13 @@ beforeAll(async () => {
   await writeFile(at('model', 'tokenizer_config.json'), '{"eos_token": "<end>"}')
   await compress(at('model'), { ...quick, to: at('base') })
   await writeFile(at('data.txt'), 'the sea and the whale and the boat. '.repeat(60))
-  // ends the process behind the rename whose target ends so
-  await writeFile(
-    at('kill.mjs'),
-    `import fs from 'node:fs'
-    import { syncBuiltinESMExports } from 'node:module'
-    const { rename } = fs.promises
-    fs.promises.rename = async (from, to) => {
-      await rename(from, to)
-      if (process.env.KILL && new RegExp(process.env.KILL).test(to)) process.kill(process.pid, 'SIGKILL')
-    }
-    syncBuiltinESMExports()`,
-  )
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 async function finetune(kill: string, ...more: string[]) {
-  const flags = [
-    '--conditions=@reallm/source',
-    '--import',
-    tsx,
-    '--import',
-    pathToFileURL(at('kill.mjs')).href,
-  ]
   const args = ['finetune', at('base'), '--data', at('data.txt'), '-o', at('out'), '--steps', '2']
   const sizes = ['--length', '16', '--rows', '1', '--rank', '2']
-  const env = { ...process.env, KILL: kill }
-  const child = spawn(process.execPath, [...flags, cli, ...args, ...sizes, ...more], { env })
-  let err = ''
-  child.stderr.on('data', chunk => void (err += chunk))
-  const [code, signal] = await once(child, 'close')
+  const { code, signal, err } = await killedCli([...args, ...sizes, ...more], kill)
   return { end: signal ?? code, err }
 }
 

@@ -1,22 +1,17 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { builtInRegistry, type CompressReport } from '@reallm/pipeline'
 import { load } from '@reallm/runtime'
 import { type EncodedMatrix, openModel, readArtifact } from '@reallm/tensor-io'
 import { charTokenizer, fixture } from '@reallm/testing'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { killedCli } from '../test/killed-cli.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
-const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm')).href
 const steps = 60
 
 let folder: string
@@ -30,38 +25,14 @@ beforeAll(async () => {
   const words = ['the sea', 'a whale', 'the boat', 'an old man', 'wind', 'and so', 'they say']
   const text = Array.from({ length: 900 }, (_, i) => words[((i * i + 3 * i) % 7) ^ (i % 3)] ?? 'then')
   await writeFile(at('text.txt'), text.join(' '))
-  // ends the process behind the rename whose target ends so
-  await writeFile(
-    at('kill.mjs'),
-    `import fs from 'node:fs'
-    import { syncBuiltinESMExports } from 'node:module'
-    const { rename } = fs.promises
-    fs.promises.rename = async (from, to) => {
-      await rename(from, to)
-      if (process.env.KILL && new RegExp(process.env.KILL).test(to)) process.kill(process.pid, 'SIGKILL')
-    }
-    syncBuiltinESMExports()`,
-  )
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 async function compressed(out: string, more: readonly string[], kill = '') {
-  const flags = [
-    '--conditions=@reallm/source',
-    '--import',
-    tsx,
-    '--import',
-    pathToFileURL(at('kill.mjs')).href,
-  ]
   const fixed = ['-b', '4', '--effort', 'fast', '--threads', '0', '--backend', 'wasm', '--json']
   const args = ['compress', at('model'), '-o', at(out), '--calib', at('text.txt'), ...fixed, ...more]
-  const env = { ...process.env, KILL: kill, REALLM_CACHE: at('cache') }
-  const child = spawn(process.execPath, [...flags, cli, ...args], { env })
-  let [text, err] = ['', '']
-  child.stdout.on('data', chunk => void (text += chunk))
-  child.stderr.on('data', chunk => void (err += chunk))
-  const [code, signal] = await once(child, 'close')
-  return { code, signal, err, report: code === 0 ? (JSON.parse(text) as CompressReport) : undefined }
+  const ended = await killedCli(args, kill, { REALLM_CACHE: at('cache') })
+  return { ...ended, report: ended.code === 0 ? (JSON.parse(ended.out) as CompressReport) : undefined }
 }
 
 const files = ['model.safetensors', 'config.json', 'model.safetensors.index.json', 'README.md']
