@@ -1,4 +1,5 @@
 import { fetchRange, type RecentlyUsed, recentlyUsed } from '@reallm/tensor-io'
+import { type PieceReader, readerBeside, readerHere, sha256 } from './piece-reader.ts'
 
 /** The part of a browser's `Cache` that is used. */
 export interface ByteCache {
@@ -9,6 +10,8 @@ export interface ByteCache {
 
 /** Bytes that are fetched and kept together. */
 const CHUNK = 1 << 23
+/** Pieces of at least so many bytes are worth a message to another thread. */
+const LARGE = 1 << 20
 /** Pieces that stay in memory: readers go back and forth between layers and what is small at the end of a file. */
 const IN_MEMORY = 4
 const digestHeader = 'x-sha-256'
@@ -22,11 +25,23 @@ interface Version {
 
 type Bytes = Uint8Array<ArrayBuffer>
 
+/** The `fetch` of a browser's cache of this name. Large pieces are read beside the thread that asks, until it is closed. */
+export async function openCachingFetch(name: string): Promise<{ fetch: typeof fetch; close(): void }> {
+  const cache = await caches.open(name)
+  const beside = readerBeside(cache, name)
+  return { fetch: cachingFetch(cache, fetch, beside), close: beside.close }
+}
+
 /**
  * A `fetch` for range requests that keeps what it fetched, 8 MiB at a time, and checks the SHA-256 of what it finds:
  * damaged pieces are fetched again, all of them when the file has changed. Without a network the cache alone answers.
  */
-export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): typeof fetch {
+export function cachingFetch(
+  cache: ByteCache,
+  network: typeof fetch = fetch,
+  large: PieceReader = readerHere(cache),
+): typeof fetch {
+  const readers = { small: readerHere(cache), large }
   const versions = new Map<string, Promise<Version | undefined>>()
   const inMemory = recentlyUsed<string, Bytes>(IN_MEMORY)
 
@@ -35,7 +50,7 @@ export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): t
     if (!range || (init?.method ?? 'GET') !== 'GET') return network(input, init)
     const url = String(input)
     const start = Number(range[1])
-    const file: CachedFile = { cache, inMemory, network, url, init }
+    const file: CachedFile = { cache, readers, inMemory, network, url, init }
     const known = versions.get(url) ?? versionOf(file, Math.floor(start / CHUNK))
     versions.set(url, known)
     const version = await known.catch((error: unknown) => {
@@ -48,15 +63,19 @@ export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): t
     }
     const end = Math.min(Number(range[2]) + 1, version.size)
     if (start >= end) return network(input, init)
-    const bytes = new Uint8Array(end - start)
+    const parts: Bytes[] = []
     for (let chunk = Math.floor(start / CHUNK); chunk * CHUNK < end; chunk++) {
       const from = chunk * CHUNK
-      const piece = await chunkOf(file, chunk, version)
-      const low = Math.max(start, from)
-      const high = Math.min(end, from + piece.length)
-      bytes.set(piece.subarray(low - from, high - from), low - start)
+      parts.push((await chunkOf(file, chunk, version)).subarray(Math.max(0, start - from), end - from))
     }
-    return new Response(bytes, {
+    // as a stream, parts come to the reader without being copied
+    const body = new ReadableStream({
+      start(controller) {
+        for (const part of parts) controller.enqueue(part)
+        controller.close()
+      },
+    })
+    return new Response(body, {
       status: 206,
       headers: { 'Content-Range': `bytes ${start}-${end - 1}/${version.size}`, ETag: version.tag },
     })
@@ -66,6 +85,7 @@ export function cachingFetch(cache: ByteCache, network: typeof fetch = fetch): t
 /** A file behind a URL, and where its pieces are kept. */
 interface CachedFile {
   readonly cache: ByteCache
+  readonly readers: { readonly small: PieceReader; readonly large: PieceReader }
   readonly inMemory: RecentlyUsed<string, Bytes>
   readonly network: typeof fetch
   readonly url: string
@@ -111,16 +131,16 @@ async function versionOf(file: CachedFile, chunk: number): Promise<Version | und
 }
 
 async function chunkOf(file: CachedFile, chunk: number, version: Version): Promise<Bytes> {
-  const { cache, inMemory, network, url, init } = file
+  const { readers, inMemory, network, url, init } = file
   const key = keyOf(url, chunk)
   const known = inMemory.get(key)
   if (known) return known
   const from = chunk * CHUNK
   const to = Math.min(version.size, from + CHUNK)
-  const stored = await cache.match(key)
+  const stored = await readers[to - from < LARGE ? 'small' : 'large'].read(key)
   if (stored?.headers.get(tagHeader) === encodeURIComponent(version.tag)) {
-    const bytes = new Uint8Array(await stored.arrayBuffer())
-    if (bytes.length === to - from && (await digest(bytes)) === stored.headers.get(digestHeader)) {
+    const { bytes, sha256 } = stored
+    if (bytes.length === to - from && hex(sha256) === stored.headers.get(digestHeader)) {
       inMemory.set(key, bytes)
       return bytes
     }
@@ -135,12 +155,9 @@ async function chunkOf(file: CachedFile, chunk: number, version: Version): Promi
 async function keep({ cache, inMemory, url }: CachedFile, chunk: number, { tag }: Version, bytes: Bytes) {
   const key = keyOf(url, chunk)
   inMemory.set(key, bytes)
-  const headers = { [digestHeader]: await digest(bytes), [tagHeader]: encodeURIComponent(tag) }
+  const headers = { [digestHeader]: hex(await sha256(bytes)), [tagHeader]: encodeURIComponent(tag) }
   // a full disk or a refused quota only costs the next visit a download
   await cache.put(key, new Response(bytes, { headers })).catch(() => {})
 }
 
-async function digest(bytes: Bytes): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(hash, byte => byte.toString(16).padStart(2, '0')).join('')
-}
+const hex = (digest: Bytes): string => Array.from(digest, byte => byte.toString(16).padStart(2, '0')).join('')

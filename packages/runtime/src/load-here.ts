@@ -13,15 +13,22 @@ const DEFAULT_MEMORY = 2 ** 31
 
 /** Loads a model into this thread, see `load`. */
 export async function loadHere(where: ModelLocation, options: LoadOptions): Promise<Model> {
-  const files = await openLocation(where, options)
+  const { threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
+  const start = (device: Device | undefined) => openBackend({ device, threads, kvCache })
+  // compiles, and starts its threads, while files are opened
+  const starting = start(options.device)
+  // told when it is needed, below
+  starting.catch(() => {})
+  const source = await openSource(where, options).catch(async (error: unknown) => {
+    const unused = await starting.catch(() => undefined)
+    unused?.[Symbol.dispose]()
+    throw error
+  })
   try {
-    const source = await openWeights(files, options)
     const reading = tokenizerFor(source, options.tokenizer)
-    // told when it is needed, below
     reading.catch(() => {})
-    const start = async (device: Device | undefined) => {
-      const { threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
-      const backend = await openBackend({ device, threads, kvCache })
+    const run = async (started: Promise<Backend>) => {
+      const backend = await started
       try {
         const tokenizer = await reading
         const form = formFor(source, backend, options)
@@ -32,14 +39,22 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
         throw error
       }
     }
-    return await start(options.device).catch((error: unknown) => {
+    return await run(starting).catch((error: unknown) => {
       if (options.device === 'auto' && error instanceof ReallmError && error.code === 'unsupported')
-        return start('wasm')
+        return run(start('wasm'))
       throw error
     })
   } finally {
-    await files.close()
+    await source.close()
   }
+}
+
+async function openSource(where: ModelLocation, options: LoadOptions): Promise<ModelWeights> {
+  const files = await openLocation(where, options)
+  return openWeights(files, options).catch(async (error: unknown) => {
+    await files.close()
+    throw error
+  })
 }
 
 async function tokenizerFor(

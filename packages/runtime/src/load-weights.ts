@@ -10,11 +10,19 @@ import type { Backend } from './backend/backend.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from './backend/weight.ts'
 import type { DecoderWeights, LoadedModule } from './weights.ts'
 
-/** Matrices of up to so many floats are read at once. */
+/** Matrices of up to so many floats are read at once, and so many floats before they are wanted. */
 const READ_WHOLE = 1 << 24
 
 export interface LoadWeightsOptions extends LongWork {
   readonly form: WeightForm
+}
+
+/** A matrix that is being read. */
+interface ReadAhead {
+  readonly name: string
+  /** Its floats. */
+  readonly count: number
+  readonly source: Promise<WeightSource>
 }
 
 /** Reads all weights of a model to a backend, one matrix after the other. */
@@ -43,9 +51,9 @@ export async function loadWeights(
     if (cols % 4 !== 0) {
       throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
     }
-    const begun = ahead?.name === name ? ahead : undefined
+    const begun = ahead[0]?.name === name ? ahead.shift() : undefined
     const source = await (begun?.source ?? sourceOf(name, rows, cols))
-    if (begun) ahead = readAhead()
+    readAhead()
     const weight = await backend.weight(source, held).catch((cause: unknown) => {
       throw source.kind === 'stored'
         ? errorAt(`${model.files.spec}: ${name.replace(/\.weight$/, '')}`, cause)
@@ -55,15 +63,23 @@ export async function loadWeights(
     return weight
   }
 
-  /** Begins to read the next matrix of the layers: that is read and checked elsewhere while this thread expands one. */
-  function readAhead(): { name: string; source: Promise<WeightSource> } | undefined {
-    const next = upcoming.shift()
-    if (!next) return undefined
-    const name = `${next.name}.weight`
-    const source = sourceOf(name, ...next.shape)
-    // whoever asks for it hears of failures
-    source.catch(() => {})
-    return { name, source }
+  /** Begins to read the next matrices of the layers, one after the other: they come while this thread expands those before. */
+  function readAhead(): void {
+    let floats = ahead.reduce((sum, { count }) => sum + count, 0)
+    while (upcoming.length > 0 && (ahead.length === 0 || floats < READ_WHOLE)) {
+      const { name: module, shape } = upcoming.shift()!
+      const name = `${module}.weight`
+      const read = () => {
+        throwIfAborted(signal)
+        return sourceOf(name, ...shape)
+      }
+      const source = ahead.at(-1)?.source.then(read) ?? read()
+      // whoever asks for it hears of failures
+      source.catch(() => {})
+      const count = shape[0] * shape[1]
+      ahead.push({ name, count, source })
+      floats += count
+    }
   }
 
   async function sourceOf(name: string, rows: number, cols: number): Promise<WeightSource> {
@@ -89,7 +105,8 @@ export async function loadWeights(
 
   const { hiddenSize, vocabSize, tiedHead, norm, perLayerInputs } = config
   const upcoming = config.layerSpecs.flatMap((_, i) => linearModules(config, i))
-  let ahead = readAhead()
+  const ahead: ReadAhead[] = []
+  readAhead()
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
   const modules = new Map<string, LoadedModule>()
   const routers = new Map<string, LoadedModule>()

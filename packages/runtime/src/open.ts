@@ -26,8 +26,7 @@ export interface LocationOptions {
 export async function openLocation(where: ModelLocation, options: LocationOptions): Promise<ModelFiles> {
   const { adapter, base, files, cache = true, publicKey, registry, signal } = options
   const opening: OpenOptions = { adapter, base, files, publicKey, registry, signal }
-  if (typeof where === 'string' || where instanceof URL)
-    return openModel(String(where), { ...opening, fetch: await keepingFetch(cache) })
+  if (typeof where === 'string' || where instanceof URL) return openKept(String(where), opening, cache)
   if (where instanceof Blob) return openFiles([named(where)], opening)
   if (Symbol.iterator in where) return openFiles([...where].map(named), opening)
   if (publicKey === undefined) return where
@@ -40,11 +39,22 @@ export async function openLocation(where: ModelLocation, options: LocationOption
   )
 }
 
-/** A `fetch` that keeps what it fetched; undefined where nothing is kept (Node, insecure pages). */
-async function keepingFetch(cache: boolean | string): Promise<typeof fetch | undefined> {
-  if (cache === false || typeof caches === 'undefined') return undefined
-  const { cachingFetch } = await import('./cache.ts')
-  return cachingFetch(await caches.open(typeof cache === 'string' ? cache : 'reallm'))
+/** Opens it by a `fetch` that keeps what it fetched, where anything is kept: not in Node, nor in insecure pages. */
+async function openKept(where: string, opening: OpenOptions, cache: boolean | string): Promise<ModelFiles> {
+  if (cache === false || typeof caches === 'undefined') return openModel(where, opening)
+  const { openCachingFetch } = await import('./cache.ts')
+  const kept = await openCachingFetch(typeof cache === 'string' ? cache : 'reallm')
+  try {
+    const files = await openModel(where, { ...opening, fetch: kept.fetch })
+    const close = async () => {
+      await files.close()
+      kept.close()
+    }
+    return { ...files, close }
+  } catch (error) {
+    kept.close()
+    throw error
+  }
 }
 
 function named(blob: Blob) {

@@ -61,11 +61,11 @@ export async function fetchRange(
     }
     const last = partial ? await checkContentRange(url, response, at, end) : undefined
     const most = partial ? (last ?? end) - at : Number.POSITIVE_INFINITY
-    const { bytes, failure } = await readBody(response, most)
+    const { parts: came, length, failure } = await readBody(response, most)
     throwIfAborted(options.signal)
-    if (bytes.length > most) throw wrongRange(url)
-    parts.push(bytes)
-    at += bytes.length
+    if (length > most) throw wrongRange(url)
+    parts.push(...came)
+    at += length
     const complete = last === undefined ? failure === undefined : at === last
     if (complete) return { bytes: joined(parts), partial, version }
     if (failure === undefined) throw wrongRange(url)
@@ -112,25 +112,25 @@ export async function send(url: string, init: RequestInit, options: UrlOptions):
 
 const pause = (attempt: number) => new Promise(resolve => setTimeout(resolve, 100 * 4 ** (attempt - 1)))
 
-/** The body, or as much of it as came; no more is read than one byte over `most`. */
+/** The body in parts, or as much of it as came; no more is read than one part over `most`. */
 async function readBody(
   response: Response,
   most: number,
-): Promise<{ bytes: Uint8Array<ArrayBuffer>; failure?: unknown }> {
+): Promise<{ parts: Uint8Array[]; length: number; failure?: unknown }> {
   const parts: Uint8Array[] = []
   const reader = response.body?.getReader()
   let length = 0
   try {
     while (reader && length <= most) {
       const { done, value } = await reader.read()
-      if (done) return { bytes: joined(parts) }
+      if (done) return { parts, length }
       parts.push(value)
       length += value.length
     }
     await reader?.cancel()
-    return { bytes: joined(parts) }
+    return { parts, length }
   } catch (failure) {
-    return { bytes: joined(parts), failure }
+    return { parts, length, failure }
   }
 }
 

@@ -47,16 +47,19 @@ export function joinedSource(
     size,
     async read(start, end, options) {
       checkRange(name, size, start, end)
-      const result = new Uint8Array(end - start)
+      let result: Uint8Array<ArrayBuffer> | undefined
       for (const [i, from] of starts.entries()) {
         const low = Math.max(start, from)
         const high = Math.min(end, from + parts[i].bytes)
         if (low >= high) continue
         const source = opened.get(i) ?? openPart(i)
         opened.set(i, source)
-        result.set(await (await source).read(low - from, high - from, options), low - start)
+        const bytes = await (await source).read(low - from, high - from, options)
+        if (bytes.length === end - start) return bytes
+        result ??= new Uint8Array(end - start)
+        result.set(bytes, low - start)
       }
-      return result
+      return result ?? new Uint8Array(0)
     },
     async close() {
       for (const source of await Promise.allSettled(opened.values())) {

@@ -39,7 +39,7 @@ const MOST_TABLES = 0.25
  */
 export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean): TrellisCode | undefined {
   const { arena } = engine
-  const parts = rangesOf(m.segments)
+  const parts = rangesOf(m.segments, shared ? m.stateBits : undefined)
   if (!parts) return undefined
   let codes: Pointer = 0
   const stream = trellisStream(m.segments, words => {
@@ -94,11 +94,12 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
   }
 }
 
-/** All segments, where their values have a common step; otherwise each by itself. */
+/** All segments, where their values have a common step; otherwise each by itself. `shared` are the state bits of shared tables. */
 function rangesOf(
   segments: readonly DecodedSegment[],
+  shared: number | undefined,
 ): { segments: readonly DecodedSegment[]; step: number }[] | undefined {
-  const common = commonStep(segments)
+  const common = shared === undefined ? commonStep(segments) : sharedStep(segments, shared)
   if (common !== undefined) return [{ segments, step: common }]
   const ranges = []
   for (const segment of segments) {
@@ -107,6 +108,15 @@ function rangesOf(
     ranges.push({ segments: [segment], step })
   }
   return ranges
+}
+
+const sharedSteps = new Map<string, number | undefined>()
+
+/** The common step of tables that are the same in every matrix of these rates. */
+function sharedStep(segments: readonly DecodedSegment[], stateBits: number): number | undefined {
+  const key = [stateBits, ...segments.map(({ bits }) => bits)].join(' ')
+  if (!sharedSteps.has(key)) sharedSteps.set(key, commonStep(segments))
+  return sharedSteps.get(key)
 }
 
 /** The largest step that all values are whole multiples of, up to 127 times. */
