@@ -3,7 +3,7 @@
 // Rows are padded to multiples of 4, columns to multiples of 16 with zeros. Sums stay within 32 bits for groups of
 // at most 2048 columns of bytes (±127), or 64 columns of two-byte weights, which are ±4095.
 // A row's result is the same whichever micro-kernel computes it. Weights lie in blocks of 4 rows × 16 columns, one or
-// two cache lines each, left to right: one stream through memory, three times as fast to read as four rows at once.
+// two cache lines each, left to right: a stream through memory, three times as fast to read as four rows at once.
 import { arg, share } from './job'
 import { storeRows, sums } from './simd'
 
@@ -25,6 +25,11 @@ function dot(a: v128, w: v128, x: v128): v128 {
 @inline
 function scaled(f: v128, a: v128, scale: usize): v128 {
   return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), v128.load_splat<f32>(scale)))
+}
+
+/** The sums of the lanes of `count` rows, times the scale at `xs`. */
+function storeSums(y: usize, f0: v128, f1: v128, f2: v128, f3: v128, xs: usize, count: i32, accumulate: bool): void {
+  storeRows(y, f32x4.mul(sums(f0, f1, f2, f3), v128.load_splat<f32>(xs)), count, accumulate)
 }
 
 /** Four rows by one token: the row sums without the token's scale. `scales` has `groups` bytes per row. */
@@ -62,6 +67,123 @@ function fourByOne<T>(w: usize, stride: usize, scales: usize, groups: usize, gro
     f3 = scaled(f3, a3, scales + 3 * groups)
   }
   return sums(f0, f1, f2, f3)
+}
+
+/**
+ * Sixteen rows by one token: four rows at each of four places, `apart` bytes of weights between them, and `toNext` bytes
+ * from the scales of the last row of one to those of the first row of the next. A processor fetches ahead within a page of
+ * memory only, so that four streams come faster than one. Stores the rows of each place, `yApart` bytes apart, `count` of
+ * the last.
+ */
+function sixteenByOne<T>(
+  w: usize, apart: usize, stride: usize, scales: usize, toNext: usize, groups: usize, group: usize,
+  x: usize, xs: usize, y: usize, yApart: usize, count: i32, accumulate: bool,
+): void {
+  let f0 = f32x4.splat(0)
+  let f1 = f0
+  let f2 = f0
+  let f3 = f0
+  let g0 = f0
+  let g1 = f0
+  let g2 = f0
+  let g3 = f0
+  let h0 = f0
+  let h1 = f0
+  let h2 = f0
+  let h3 = f0
+  let k0 = f0
+  let k1 = f0
+  let k2 = f0
+  let k3 = f0
+  const last = scales + groups
+  let done: usize = 0
+  for (; scales < last; scales += 4) {
+    const columns = min(group, stride - done)
+    done += columns
+    const end = w + (columns << 2) * sizeof<T>()
+    let a0 = i32x4.splat(0)
+    let a1 = a0
+    let a2 = a0
+    let a3 = a0
+    let b0 = a0
+    let b1 = a0
+    let b2 = a0
+    let b3 = a0
+    let c0 = a0
+    let c1 = a0
+    let c2 = a0
+    let c3 = a0
+    let d0 = a0
+    let d1 = a0
+    let d2 = a0
+    let d3 = a0
+    // eight columns of a block, then its other eight, then the next block
+    let step: usize = 56 * sizeof<T>()
+    while (w < end) {
+      const w1 = w + apart
+      const w2 = w1 + apart
+      const w3 = w2 + apart
+      const v = v128.load(x)
+      a0 = dot(a0, weights<T>(w, 0), v)
+      a1 = dot(a1, weights<T>(w, 16), v)
+      a2 = dot(a2, weights<T>(w, 32), v)
+      a3 = dot(a3, weights<T>(w, 48), v)
+      b0 = dot(b0, weights<T>(w1, 0), v)
+      b1 = dot(b1, weights<T>(w1, 16), v)
+      b2 = dot(b2, weights<T>(w1, 32), v)
+      b3 = dot(b3, weights<T>(w1, 48), v)
+      c0 = dot(c0, weights<T>(w2, 0), v)
+      c1 = dot(c1, weights<T>(w2, 16), v)
+      c2 = dot(c2, weights<T>(w2, 32), v)
+      c3 = dot(c3, weights<T>(w2, 48), v)
+      d0 = dot(d0, weights<T>(w3, 0), v)
+      d1 = dot(d1, weights<T>(w3, 16), v)
+      d2 = dot(d2, weights<T>(w3, 32), v)
+      d3 = dot(d3, weights<T>(w3, 48), v)
+      step = 64 * sizeof<T>() - step
+      w += step
+      x += 16
+    }
+    let s = scales
+    f0 = scaled(f0, a0, s)
+    s += groups
+    f1 = scaled(f1, a1, s)
+    s += groups
+    f2 = scaled(f2, a2, s)
+    s += groups
+    f3 = scaled(f3, a3, s)
+    s += toNext
+    g0 = scaled(g0, b0, s)
+    s += groups
+    g1 = scaled(g1, b1, s)
+    s += groups
+    g2 = scaled(g2, b2, s)
+    s += groups
+    g3 = scaled(g3, b3, s)
+    s += toNext
+    h0 = scaled(h0, c0, s)
+    s += groups
+    h1 = scaled(h1, c1, s)
+    s += groups
+    h2 = scaled(h2, c2, s)
+    s += groups
+    h3 = scaled(h3, c3, s)
+    s += toNext
+    k0 = scaled(k0, d0, s)
+    s += groups
+    k1 = scaled(k1, d1, s)
+    s += groups
+    k2 = scaled(k2, d2, s)
+    s += groups
+    k3 = scaled(k3, d3, s)
+  }
+  storeSums(y, f0, f1, f2, f3, xs, 4, accumulate)
+  y += yApart
+  storeSums(y, g0, g1, g2, g3, xs, 4, accumulate)
+  y += yApart
+  storeSums(y, h0, h1, h2, h3, xs, 4, accumulate)
+  y += yApart
+  storeSums(y, k0, k1, k2, k3, xs, count, accumulate)
 }
 
 /** Four rows by two tokens, whose activations are `next` bytes apart; stores four values per token. */
@@ -131,38 +253,44 @@ function fourByTwo<T>(
     f3 = scaled(f3, a3, scales + 3 * groups)
     g3 = scaled(g3, b3, scales + 3 * groups)
   }
-  storeRows(y, f32x4.mul(sums(f0, f1, f2, f3), v128.load_splat<f32>(xs)), count, accumulate)
-  storeRows(y + ldy, f32x4.mul(sums(g0, g1, g2, g3), v128.load_splat<f32>(xs + 4)), count, accumulate)
+  storeSums(y, f0, f1, f2, f3, xs, count, accumulate)
+  storeSums(y + ldy, g0, g1, g2, g3, xs + 4, count, accumulate)
 }
 
 /** Arguments: w, scales, x, xScales, y, rows, stride, group, tokens, floats between tokens of y, accumulate, bytes. */
 export function matmulIntegerPart(part: i32, parts: i32): void {
-  if (arg(11) === 2) matmul<i16>(part, parts)
-  else matmul<i8>(part, parts)
-}
-
-function matmul<T>(part: i32, parts: i32): void {
-  const w = <usize>arg(0)
-  const scales = <usize>arg(1)
   const x = <usize>arg(2)
   const xs = <usize>arg(3)
-  const y = <usize>arg(4)
   const rows = arg(5)
   const stride = <usize>arg(6)
   const group = <usize>arg(7)
   const tokens = arg(8)
   const ldy = <usize>arg(9) << 2
   const accumulate = arg(10) !== 0
+  const wide = arg(11) === 2
   const groups = (stride + group - 1) / group << 2
+  const quadBytes = stride << (wide ? 3 : 2)
   const quads = (rows + 3) >> 2
   const last = share(quads, part + 1, parts)
-  for (let q = share(quads, part, parts); q < last; q++) {
-    const row = <usize>q << 2
-    const wq = w + row * stride * sizeof<T>()
-    const sq = scales + row * groups
-    fourRows<T>(
-      wq, stride, sq, groups, group, x, stride << 1, xs, y + (row << 2), ldy, rows - (q << 2), tokens, accumulate,
-    )
+  let q = share(quads, part, parts)
+  // of the fours of rows that this part has, so many lie at each of four places
+  const each = tokens === 1 ? (last - q) >> 2 : 0
+  const apart = <usize>each * quadBytes
+  const toNext = (<usize>each * 4 - 3) * groups
+  const yApart = <usize>each << 4
+  for (const end = q + each; ; q++) {
+    if (q === end) q += 3 * each
+    if (q >= last) break
+    const w = <usize>arg(0) + <usize>q * quadBytes
+    const scales = <usize>arg(1) + (<usize>q << 2) * groups
+    const y = <usize>arg(4) + (<usize>q << 4)
+    const left = rows - (q << 2)
+    if (q < end) {
+      const count = left - 12 * each
+      if (wide) sixteenByOne<i16>(w, apart, stride, scales, toNext, groups, group, x, xs, y, yApart, count, accumulate)
+      else sixteenByOne<i8>(w, apart, stride, scales, toNext, groups, group, x, xs, y, yApart, count, accumulate)
+    } else if (wide) fourRows<i16>(w, stride, scales, groups, group, x, stride << 1, xs, y, ldy, left, tokens, accumulate)
+    else fourRows<i8>(w, stride, scales, groups, group, x, stride << 1, xs, y, ldy, left, tokens, accumulate)
   }
 }
 

@@ -56,6 +56,9 @@ const zeros = (n: number) => new Float32Array(n)
 describe.each([
   { rows: 4, cols: 16, tokens: 1, group: 16, bytes: 1 },
   { rows: 7, cols: 72, tokens: 3, group: 64, bytes: 1 },
+  { rows: 3, cols: 32, tokens: 1, group: 32, bytes: 1 },
+  { rows: 54, cols: 100, tokens: 1, group: 48, bytes: 1 },
+  { rows: 67, cols: 100, tokens: 1, group: 64, bytes: 2 },
   { rows: 33, cols: 100, tokens: 2, group: 48, bytes: 2 },
   { rows: 160, cols: 576, tokens: 5, group: 2048, bytes: 1 },
   { rows: 160, cols: 576, tokens: 5, group: 64, bytes: 2 },
