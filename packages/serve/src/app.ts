@@ -1,6 +1,5 @@
 import { Hono } from 'hono'
 import { bearerAuth } from 'hono/bearer-auth'
-import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
@@ -17,8 +16,6 @@ export interface Access {
   readonly hosts: readonly string[] | undefined
   /** Origins whose pages may ask. */
   readonly origins: readonly string[]
-  /** Bytes of a request. */
-  readonly maxBody: number
   readonly onRequest: (answered: Answered) => void
   /** Fires when no more requests are taken. */
   readonly closing: AbortSignal
@@ -38,7 +35,7 @@ const routes = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/healt
 /** The routes of the API. */
 export function createApp(service: Service, access: Access): Hono<Env> {
   const { generator, metrics, name } = service
-  const { apiKey, hosts, origins, maxBody, onRequest, closing } = access
+  const { apiKey, hosts, origins, onRequest, closing } = access
   const created = Math.floor(Date.now() / 1000)
   const app = new Hono<Env>()
   app.onError((error, c) => {
@@ -101,12 +98,10 @@ export function createApp(service: Service, access: Access): Hono<Env> {
     generator.checkModel(name, c.req.param('id'))
     return c.json(model)
   })
-  const tooLarge = new ApiError(413, 'request_too_large', `the request has more than ${maxBody} bytes`)
   app.use(async (_, next) => {
     if (closing.aborted) throw new ApiError(503, 'server_stopping', 'the server stops', { retryAfter: 10 })
     await next()
   })
-  app.use(bodyLimit({ maxSize: maxBody, onError: c => json(c, tooLarge) }))
   app.post('/v1/chat/completions', c => chat(c, service))
   app.post('/v1/completions', c => completions(c, service))
   return app

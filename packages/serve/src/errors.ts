@@ -14,6 +14,7 @@ interface ApiErrorOptions {
   /** Field of the request that is wrong, like `messages.0.content`. */
   readonly param?: string | undefined
   readonly hint?: string | undefined
+  readonly cause?: unknown
   /** Seconds after which a client may try again. */
   readonly retryAfter?: number | undefined
 }
@@ -29,9 +30,9 @@ export class ApiError extends ReallmError {
     status: number,
     reason: string,
     message: string,
-    { param, hint, retryAfter }: ApiErrorOptions = {},
+    { param, hint, cause, retryAfter }: ApiErrorOptions = {},
   ) {
-    super('bad-option', message, { hint })
+    super('bad-option', message, { hint, cause })
     this.status = status
     this.reason = reason
     this.param = param

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import type { FinishReason, Model } from '@reallm/runtime'
 import { ReallmError } from '@reallm/tensor-io'
 import type { TextTokenizer } from '@reallm/tensor-io/models'
@@ -55,6 +56,12 @@ export interface GeneratorOptions {
   readonly context: number
 }
 
+/** Characters of a prompt that are encoded in one go, uncounted; and of a piece of what is longer. */
+const shortText = 8192
+const pieceLength = 2048
+/** Tokens that a cut makes of those that it goes through, at most. */
+const mostMoreByCut = 16
+
 /** Takes up as many texts as it may, and has the model write them at a time. */
 export class Generator {
   readonly model: Model
@@ -97,18 +104,23 @@ export class Generator {
     })
   }
 
+  /** Token ids of a prompt. Throws an `ApiError` where they are more than the context holds: others go on while a long one is counted. */
+  async encode(text: string, param: string, { special = false } = {}): Promise<readonly number[]> {
+    let cuts = 0
+    let tokens = 0
+    for (let at = 0; text.length > shortText && at < text.length; at += pieceLength, cuts++) {
+      tokens += this.tokenizer.encode(text.slice(at, at + pieceLength)).length
+      if (tokens - cuts * mostMoreByCut > this.#context) throw this.#tooLong(`more than ${tokens}`, param)
+      await setImmediate()
+    }
+    return this.tokenizer.encode(text, { special })
+  }
+
   /** How many tokens of those wanted fit after a prompt. Throws an `ApiError` where there is no room for any. */
   roomFor(prompt: readonly number[], wanted: number, param: string): number {
     const room = this.#context - prompt.length
     if (room > 0) return Math.min(room, wanted)
-    throw new ApiError(
-      400,
-      'context_length_exceeded',
-      `${prompt.length} tokens leave no room in the context of ${this.#context}`,
-      {
-        ...{ param, hint: 'shorten the prompt' },
-      },
-    )
+    throw this.#tooLong(`${prompt.length}`, param)
   }
 
   /** Throws an `ApiError` of status 429 where there is no room for so many texts more. */
@@ -140,7 +152,8 @@ export class Generator {
       Array.from({ length: task.n }, (_, i) => ({
         prompt,
         index: p * task.n + i,
-        seed: task.sampling.seed + i,
+        // as numbers below 2³², above which sums of seeds would be rounded
+        seed: (task.sampling.seed % 2 ** 32) + i,
       })),
     )
     const work = texts.map(async text => {
@@ -178,6 +191,11 @@ export class Generator {
     if (rest.length > 0) await onPiece({ index, text: '', tokens: rest })
     this.#secondsEach += 0.2 * ((performance.now() - start) / 1000 - this.#secondsEach)
     return { index, reason, promptTokens, tokens: tokens.length }
+  }
+
+  #tooLong(tokens: string, param: string): ApiError {
+    const message = `${tokens} tokens leave no room in the context of ${this.#context}`
+    return new ApiError(400, 'context_length_exceeded', message, { param, hint: 'shorten the prompt' })
   }
 
   #tokenBytes(): readonly (string | undefined)[] {

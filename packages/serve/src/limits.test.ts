@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { load, type Model } from '@reallm/runtime'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type ModelServer, type ServeOptions, serve } from './serve.ts'
@@ -48,6 +49,18 @@ describe('who may ask', () => {
     await expect(serve(model, { port: server.port })).rejects.toThrow('the port is taken')
   })
 
+  it('is told to whoever starts a server that nobody could use', async () => {
+    await start()
+    for (const apiKey of ['', 'two words', 'line\n', 'schlüssel']) {
+      await expect(serve(model, { apiKey, port: 0 })).rejects.toThrow('that no client can send')
+    }
+    await expect(serve(model, { host: '127.evil.example' })).rejects.toThrow('anybody who reaches')
+    await expect(serve(model, { name: ' ' })).rejects.toThrow('the name of the model is empty')
+    for (const origin of ['*', 'null', 'example.com', 'https://example.com/']) {
+      await expect(serve(model, { origins: [origin] })).rejects.toThrow('is no origin')
+    }
+  })
+
   it('is no page of another site', async () => {
     await start({ origins: ['https://mine.example'] })
     expect((await refusal(await post(long, { 'content-type': 'text/plain' }))).status).toBe(415)
@@ -79,6 +92,7 @@ describe('what is refused', () => {
     [{ ...long, prompt: [9999] }, 'invalid_value', 'prompt'],
     [{ ...long, prompt: '' }, 'invalid_value', 'prompt'],
     [{ ...long, prompt: 'a b c d '.repeat(100) }, 'context_length_exceeded', 'prompt'],
+    [{ ...long, repetition_penalty: 1e-300 }, 'invalid_value', 'repetition_penalty'],
     [[], 'invalid_value', null],
   ])('%j', async (body, code, param) => {
     await start()
@@ -115,9 +129,43 @@ describe('what is refused', () => {
     expect(await health()).toMatchObject({ status: 'ok', running: 0 })
   })
 
+  it('a prompt that is far too long, before all of it is looked at', async () => {
+    await start()
+    const refused = await refusal(await post({ ...long, prompt: 'a'.repeat(1_000_000) }))
+    expect(refused).toMatchObject({
+      code: 'context_length_exceeded',
+      message: expect.stringMatching(/^more/),
+    })
+  })
+
   it('bodies that are too large', async () => {
     await start({ maxBody: 1000 })
     expect(await refusal(await post({ ...long, user: 'x'.repeat(1000) }))).toMatchObject({ status: 413 })
+  })
+
+  it('bodies of unknown length that are too large, and no others', async () => {
+    const errors: unknown[] = []
+    const statuses: number[] = []
+    await start({
+      maxBody: 1000,
+      onError: error => errors.push(error),
+      onRequest: ({ status }) => statuses.push(status),
+    })
+    const send = (text: string) =>
+      fetch(`${server.url}/v1/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: new Blob([text]).stream(),
+        ...{ duplex: 'half' },
+      })
+    const body = JSON.stringify({ ...long, max_tokens: 1 })
+    expect((await send(body)).status).toBe(200)
+    expect(await refusal(await send(body + ' '.repeat(1000)))).toMatchObject({ status: 413 })
+    const half = connect(server.port, '127.0.0.1')
+    half.write('POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n')
+    half.end('Content-Length: 100\r\n\r\n{"prompt":')
+    await vi.waitFor(() => expect(statuses).toEqual([200, 413, 499]))
+    expect(errors).toEqual([])
   })
 
   it('what is not there', async () => {
@@ -183,6 +231,29 @@ describe('an end', () => {
     await vi.waitFor(async () => expect(await health()).toMatchObject({ running: 0, waiting: 0 }))
     await vi.waitFor(() => expect(statuses).toEqual([200, 499]))
     expect(model.bytes).toBe(before)
+  })
+
+  it('when the client takes nothing gives back what it took', async () => {
+    const statuses: number[] = []
+    await start({
+      patience: 0.2,
+      onRequest: ({ status, path }) => path.startsWith('/v1') && statuses.push(status),
+    })
+    await post({ ...long, max_tokens: 1, n: 4 })
+    const before = model.bytes
+    const messages = [{ role: 'user', content: 'Hi' }]
+    const likely = { logprobs: true, top_logprobs: 20 }
+    const body = JSON.stringify({ messages, n: 16, max_tokens: 200, stream: true, ...likely })
+    const client = connect(server.port, '127.0.0.1').pause()
+    client.on('error', () => {})
+    client.write(
+      'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n',
+    )
+    client.write(`Content-Length: ${body.length}\r\n\r\n${body}`)
+    await vi.waitFor(() => expect(statuses).toEqual([200, 499]), 20_000)
+    await vi.waitFor(async () => expect(await health()).toMatchObject({ running: 0, waiting: 0 }))
+    expect(model.bytes).toBe(before)
+    client.destroy()
   })
 
   it('of the server comes after the answers that were begun', async () => {

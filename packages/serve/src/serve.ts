@@ -30,6 +30,8 @@ export interface ServeOptions {
   readonly maxBody?: number | undefined
   /** Seconds that an answer may take, waiting included; default 600. */
   readonly timeout?: number | undefined
+  /** Seconds after which a client that takes nothing of a streamed answer is left; default 30. */
+  readonly patience?: number | undefined
   /** Origins whose pages may ask, like `https://example.com`; default none. */
   readonly origins?: readonly string[] | undefined
   readonly onRequest?: ((answered: Answered) => void) | undefined
@@ -59,10 +61,23 @@ export interface ModelServer {
  */
 export async function serve(model: Model, options: ServeOptions = {}): Promise<ModelServer> {
   const { host = '127.0.0.1', port = 8080, apiKey, name = 'model', timeout = 600 } = options
+  const { origins = [], patience = 30, maxBody = 2 ** 20 } = options
   const isOpen = !isLoopback(host)
   if (isOpen && apiKey === undefined) {
     throw new ReallmError('bad-option', `${host}: anybody who reaches this machine could use the model`, {
       hint: 'set an API key, or serve on 127.0.0.1',
+    })
+  }
+  if (apiKey !== undefined && !/^[\w.~+/-]+=*$/.test(apiKey)) {
+    throw new ReallmError('bad-option', 'the API key has characters that no client can send', {
+      hint: 'take letters, digits and - . _ ~ + /, without spaces and line ends',
+    })
+  }
+  if (name.trim() === '') throw new ReallmError('bad-option', 'the name of the model is empty')
+  for (const origin of origins) {
+    if (URL.canParse(origin) && new URL(origin).origin === origin) continue
+    throw new ReallmError('bad-option', `${JSON.stringify(origin)} is no origin`, {
+      hint: 'name each like https://example.com, without a path',
     })
   }
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
@@ -81,12 +96,12 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<M
   setMaxListeners(0, stop.signal)
   const closing = new AbortController()
   const { onError = () => {}, onRequest = () => {} } = options
-  const service = { generator, metrics, name, timeout, stopped: stop.signal, onError }
+  const service = { generator, metrics, name, maxBody, timeout, patience, stopped: stop.signal, onError }
   const app = createApp(service, {
     apiKey,
-    hosts: isOpen || apiKey !== undefined ? undefined : ['localhost', '127.0.0.1', '[::1]', host],
-    origins: options.origins ?? [],
-    maxBody: options.maxBody ?? 2 ** 20,
+    hosts:
+      isOpen || apiKey !== undefined ? undefined : [...new Set(['localhost', '127.0.0.1', '[::1]', host])],
+    origins,
     onRequest,
     closing: closing.signal,
   })
@@ -95,10 +110,8 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<M
     serverOptions: { requestTimeout: 60_000, headersTimeout: 20_000 },
   }) as NodeServer
   await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
-    const taken = cause.code === 'EADDRINUSE'
-    throw new ReallmError('io', `${host}:${port}: ${taken ? 'the port is taken' : cause.message}`, {
-      ...{ hint: taken ? 'choose another with --port' : undefined, cause },
-    })
+    const [what, hint] = refusals[cause.code ?? ''] ?? [cause.message]
+    throw new ReallmError('io', `${host}:${port}: ${what}`, { hint, cause })
   })
   const bound = (server.address() as AddressInfo).port
   return {
@@ -120,4 +133,13 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<M
   }
 }
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
+/** Why there is nothing to listen at, and what helps. */
+const refusals: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  EADDRINUSE: ['the port is taken', 'choose another with --port'],
+  EACCES: ['this port is for administrators', 'choose one from 1024 to 65535 with --port'],
+  EADDRNOTAVAIL: ['this machine has no such address', 'take 127.0.0.1, or 0.0.0.0 for all addresses'],
+  ENOTFOUND: ['there is no such host', 'take 127.0.0.1, or 0.0.0.0 for all addresses'],
+}
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))

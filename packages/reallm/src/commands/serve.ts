@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { basename } from 'node:path'
+import { basename, resolve } from 'node:path'
 import type { Device } from '@reallm/runtime'
 import { Command } from 'commander'
 import { type Io, warningsOn } from '../io.ts'
@@ -112,5 +112,4 @@ begun end.
     })
 
 /** `SmolLM2-135M` of `hf:HuggingFaceTB/SmolLM2-135M` and of `SmolLM2-135M.gguf`. */
-const nameOf = (spec: string): string =>
-  basename(spec.replace(/[/\\]+$/, '')).replace(/\.(gguf|safetensors)$/, '')
+const nameOf = (spec: string): string => basename(resolve(spec)).replace(/\.(gguf|safetensors)$/, '')

@@ -1,6 +1,7 @@
+import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
-import { asApiError } from '../errors.ts'
+import { ApiError, asApiError } from '../errors.ts'
 import type { Ending, Generator, Piece, Task } from '../generator.ts'
 import type { TokenLogprob } from '../logprobs.ts'
 import type { Metrics } from '../metrics.ts'
@@ -14,8 +15,12 @@ export interface Service {
   readonly metrics: Metrics
   /** What the API calls the model. */
   readonly name: string
+  /** Bytes of a request, at most. */
+  readonly maxBody: number
   /** Seconds that an answer may take, waiting included. */
   readonly timeout: number
+  /** Seconds after which a client that takes nothing of a streamed answer is left. */
+  readonly patience: number
   /** Fires with an `ApiError` when answers have to end because the server stops. */
   readonly stopped: AbortSignal
   /** Hears of errors that no request caused. */
@@ -24,6 +29,7 @@ export interface Service {
 
 /** What is kept with a request. */
 export interface Env {
+  Bindings: HttpBindings
   Variables: {
     /** Settles when a streamed answer has ended, with the status that it would have had as a whole. */
     streamed: Promise<number>
@@ -71,7 +77,7 @@ export async function answer(c: Context<Env>, service: Service, asked: Answer): 
   if (!asked.stream) {
     try {
       const parts: Part[] = []
-      const endings = await write(service, asked, until.signal, part => void parts.push(part))
+      const endings = await writeTexts(service, asked, until.signal, part => void parts.push(part))
       const choices = endings.map(({ index }) =>
         asked.form.whole(joined(parts.filter(part => part.index === index))),
       )
@@ -81,24 +87,27 @@ export async function answer(c: Context<Env>, service: Service, asked: Answer): 
     }
   }
   return streamSSE(c, async stream => {
-    const send = (data: unknown) => stream.writeSSE({ data: JSON.stringify(data) }).then(() => {})
+    const write = (data: string) => within(service.patience, stream.writeSSE({ data }))
+    const send = (data: unknown) => write(JSON.stringify(data))
     const { head, chunk, start } = asked.form
     const usage = asked.includeUsage ? { usage: null } : {}
     const choices = (...some: object[]) => send({ ...head.chunk, choices: some, ...usage })
     const texts = asked.task.prompts.length * asked.task.n
     const work = async () => {
       if (start) for (let index = 0; index < texts; index++) await choices(start(index))
-      const endings = await write(service, asked, until.signal, part => choices(chunk(part)))
+      const endings = await writeTexts(service, asked, until.signal, part => choices(chunk(part)))
       if (asked.includeUsage)
         await send({ ...head.chunk, choices: [], usage: usageOf(endings, asked.task.n) })
-      await stream.writeSSE({ data: '[DONE]' })
+      await write('[DONE]')
       return 200
     }
     const streamed = work()
       .catch(async error => {
         const failure = asApiError(error)
         if (failure.status === 500) service.onError(error)
-        await send(failure.body)
+        // a connection whose client takes nothing would stay for ever
+        if (failure.reason === unread) c.env.outgoing.destroy()
+        else await send(failure.body).catch(() => c.env.outgoing.destroy())
         return failure.status
       })
       .finally(() => until.end())
@@ -107,8 +116,20 @@ export async function answer(c: Context<Env>, service: Service, asked: Answer): 
   })
 }
 
+const unread = 'client_takes_nothing'
+
+/** Throws an `ApiError` where something is not sent for so many seconds. */
+async function within(seconds: number, sent: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const error = new ApiError(499, unread, `the client took nothing for ${seconds} s`)
+    timer = setTimeout(() => reject(error), 1000 * seconds)
+  })
+  await Promise.race([sent, late]).finally(() => clearTimeout(timer))
+}
+
 /** Runs a task; `emit` hears of the parts of its texts, the last part of each with how it finished. */
-async function write(
+async function writeTexts(
   { generator, metrics }: Service,
   { task, functions, mostCalls }: Answer,
   signal: AbortSignal,

@@ -13,11 +13,11 @@ import { readBody } from './read-body.ts'
 
 /** `POST /v1/chat/completions` */
 export async function chat(c: Context<Env>, service: Service): Promise<Response> {
-  const fields = await readBody(c.req, chatFields)
+  const fields = await readBody(c.req, chatFields, service.maxBody)
   const { generator, name } = service
   generator.checkModel(name, fields.model)
   const { tools, forced } = toolsOf(fields)
-  const prompt = generator.tokenizer.encode(promptOf(service, fields, tools))
+  const prompt = await generator.encode(promptOf(service, fields, tools), 'messages')
   const wanted = fields.max_completion_tokens ?? fields.max_tokens ?? Number.POSITIVE_INFINITY
   return answer(c, service, {
     task: {

@@ -11,16 +11,19 @@ const usualTokens = 16
 
 /** `POST /v1/completions` */
 export async function completions(c: Context<Env>, service: Service): Promise<Response> {
-  const fields = await readBody(c.req, completionFields)
+  const fields = await readBody(c.req, completionFields, service.maxBody)
   const { generator, name } = service
   generator.checkModel(name, fields.model)
   const { vocabSize } = generator.model.config
-  const prompts = promptsOf(fields).map(prompt => {
-    const ids = typeof prompt === 'string' ? generator.tokenizer.encode(prompt, { special: true }) : prompt
-    if (ids.length > 0 && ids.every(id => id < vocabSize)) return ids
+  const prompts: (readonly number[])[] = []
+  for (const prompt of promptsOf(fields)) {
+    const ids =
+      typeof prompt === 'string' ? await generator.encode(prompt, 'prompt', { special: true }) : prompt
+    prompts.push(ids)
+    if (ids.length > 0 && ids.every(id => id < vocabSize)) continue
     const what = ids.length > 0 ? 'there are ids that are no tokens of the model' : 'it is empty'
     throw new ApiError(400, 'invalid_value', `prompt: ${what}`, { param: 'prompt' })
-  })
+  }
   const rooms = prompts.map(prompt => generator.roomFor(prompt, fields.max_tokens ?? usualTokens, 'prompt'))
   return answer(c, service, {
     task: {

@@ -23,7 +23,7 @@ export const commonFields = {
   // beyond OpenAI's
   min_p: some(z.number().min(0).max(1)),
   top_k: some(z.int().min(0)),
-  repetition_penalty: some(z.number().gt(0).max(10)),
+  repetition_penalty: some(z.number().min(0.001).max(10)),
   // values that change nothing
   frequency_penalty: some(z.literal(0)),
   presence_penalty: some(z.literal(0)),

@@ -5,15 +5,17 @@ import { ApiError } from '../errors.ts'
 /** Values within values: code that recurses has room for so many. */
 const mostLevels = 256
 
-/** The JSON of a request, as a schema has it. Throws an `ApiError` that names the field that is wrong. */
-export async function readBody<T extends z.ZodType>(request: HonoRequest, schema: T): Promise<z.infer<T>> {
+/** The JSON of a request of at most `most` bytes, as a schema has it. Throws an `ApiError` that names the field that is wrong. */
+export async function readBody<T extends z.ZodType>(
+  request: HonoRequest,
+  schema: T,
+  most: number,
+): Promise<z.infer<T>> {
   // of other types browsers send to other sites without asking them
   if (!/^application\/json *(;|$)/i.test(request.header('content-type') ?? '')) {
     throw new ApiError(415, 'unsupported_media_type', 'the request has to be of type application/json')
   }
-  const json: unknown = await request.json().catch(() => {
-    throw new ApiError(400, 'invalid_json', 'the request is no JSON')
-  })
+  const json = jsonOf(await bytesOf(request, most))
   if (isDeeperThan(mostLevels, json))
     throw new ApiError(400, 'invalid_value', 'the request is nested too deeply')
   const { data, error } = schema.safeParse(json)
@@ -30,6 +32,31 @@ export async function readBody<T extends z.ZodType>(request: HonoRequest, schema
       param: param || undefined,
     },
   )
+}
+
+async function bytesOf(request: HonoRequest, most: number): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  let size = Number(request.header('content-length') ?? 0)
+  // a reader that is left open lets the answer out, which a loop over the body would not
+  const reader = request.raw.body?.getReader()
+  for (let read = 0; reader && size <= most; size = Math.max(size, read)) {
+    const { done, value } = await reader.read().catch(cause => {
+      throw new ApiError(499, 'client_left', 'the client left before the end of its request', { cause })
+    })
+    if (done) return Buffer.concat(parts)
+    parts.push(value)
+    read += value.length
+  }
+  if (!reader) return Buffer.alloc(0)
+  throw new ApiError(413, 'request_too_large', `the request has more than ${most} bytes`)
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch (cause) {
+    throw new ApiError(400, 'invalid_json', 'the request is no JSON', { cause })
+  }
 }
 
 function isDeeperThan(most: number, value: unknown): boolean {

@@ -13,12 +13,18 @@ function differ(a: unknown, b: unknown): boolean {
   const [typesA, typesB] = [typesOf(a), typesOf(b)]
   if (typesA.length > 0 && typesB.length > 0 && !typesA.some(type => typesB.includes(type))) return true
   const [valuesA, valuesB] = [valuesOf(a), valuesOf(b)]
-  if (valuesA && valuesB) return !valuesA.some(value => valuesB.includes(value))
-  const shared = requiredOf(a).filter(name => requiredOf(b).includes(name))
+  if (valuesA && valuesB) return shared(valuesA, valuesB).length === 0
+  const names = shared(requiredOf(a), requiredOf(b))
   return (
     [...typesA, ...typesB].every(type => type === 'object') &&
-    shared.some(name => differ(propertyOf(a, name), propertyOf(b, name)))
+    names.some(name => differ(propertyOf(a, name), propertyOf(b, name)))
   )
+}
+
+/** What is in both lists, which may be long. */
+function shared<T>(a: readonly T[], b: readonly T[]): T[] {
+  const all = new Set(b)
+  return a.filter(each => all.has(each))
 }
 
 /** `number` has the integers in it. */

@@ -15,7 +15,9 @@ export const byte = (...ranges: (readonly [number, number])[]): Rule => ({ kind:
 /** One rule after the other. */
 export const all = (...rules: Rule[]): Rule => ({ kind: 'all', rules })
 /** One of the rules. */
-export const any = (...rules: Rule[]): Rule => ({ kind: 'any', rules })
+export const any = (...rules: Rule[]): Rule => anyOf(rules)
+/** One of any number of rules. */
+export const anyOf = (rules: readonly Rule[]): Rule => ({ kind: 'any', rules })
 /** A rule again and again; it may not be one that takes no bytes. */
 export const repeat = (rule: Rule, least = 0, most = Number.POSITIVE_INFINITY): Rule => ({
   ...{ kind: 'repeat', rule, least, most },
@@ -23,8 +25,10 @@ export const repeat = (rule: Rule, least = 0, most = Number.POSITIVE_INFINITY): 
 export const optional = (rule: Rule): Rule => repeat(rule, 0, 1)
 export const later = (rule: () => Rule): Rule => ({ kind: 'later', rule })
 /** A text as it is, in UTF-8. */
-export const literal = (text: string): Rule =>
-  all(...Array.from(new TextEncoder().encode(text), code => byte([code, code])))
+export const literal = (text: string): Rule => ({
+  kind: 'all',
+  rules: Array.from(new TextEncoder().encode(text), code => byte([code, code])),
+})
 /** One of the characters, all of them ASCII. */
 export const oneOf = (characters: string): Rule =>
   byte(...Array.from(characters, (c): [number, number] => [c.charCodeAt(0), c.charCodeAt(0)]))

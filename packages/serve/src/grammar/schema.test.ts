@@ -204,3 +204,23 @@ describe('what is refused', () => {
     expect(() => new GrammarConstraint(circle, vocabulary)).toThrow('too many ways')
   })
 })
+
+describe('schemas of many values', () => {
+  it('are no deeper for that', () => {
+    const long = 'x'.repeat(200_000)
+    expect(accepts(schemaRule({ const: long }), JSON.stringify(long))).toBe(true)
+    const digits = Array.from({ length: 300_000 }, () => 1)
+    expect(() => accepts(schemaRule({ enum: digits }), '1')).toThrow('in too many ways')
+  })
+
+  it('are told apart', () => {
+    const of = (i: number, more: readonly number[] = []) => ({
+      enum: [...Array.from({ length: 1000 }, (_, n) => 1000 * i + n), ...more],
+    })
+    const schemas = Array.from({ length: 8 }, (_, i) => of(i))
+    expect(schemaRule({ oneOf: schemas })).toMatchObject({ kind: 'any' })
+    expect(() => schemaRule({ oneOf: [...schemas, of(8, [3])] })).toThrow(
+      'oneOf of schemas that one value may fit',
+    )
+  })
+})

@@ -2,7 +2,7 @@ import { ReallmError } from '@reallm/tensor-io'
 import { areDisjoint, isSchema, type Schema } from './disjoint.ts'
 import * as json from './json.ts'
 import { numberWithin } from './number.ts'
-import { any, later, type Rule } from './rule.ts'
+import { any, anyOf, later, type Rule } from './rule.ts'
 
 /** Keywords that say nothing about what is valid, and `format`, which the standard calls an annotation. */
 const annotations =
@@ -66,7 +66,7 @@ export function schemaRule(root: unknown): Rule {
       const values = 'const' in schema ? [schema.const] : listOf(schema.enum, `${at}.enum`)
       const fitting = values.filter(value => types.length === 0 || isOf(types, value))
       if (fitting.length === 0) throw bad(at, 'no value is valid')
-      return any(...fitting.map(json.constant))
+      return anyOf(fitting.map(json.constant))
     }
     heed(schema, at, ['type', ...types.flatMap(type => keywordsOf[type])])
     if (types.length === 0) return json.anyValue

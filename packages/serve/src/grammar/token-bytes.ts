@@ -27,7 +27,7 @@ function isByteLevel(decoder: unknown): boolean {
   return type === 'ByteLevel' || (Array.isArray(decoders) && decoders.some(isByteLevel))
 }
 
-const utf8 = (text: string): string => String.fromCharCode(...new TextEncoder().encode(text))
+const utf8 = (text: string): string => Buffer.from(text).toString('latin1')
 
 /** GPT-2's alphabet: bytes that print stand for themselves, the others follow from 256 on. */
 const bytesByCharacter = new Map<string, string>()

@@ -48,7 +48,7 @@ const depths = [4, 8, 16, Number.POSITIVE_INFINITY]
  * number of `random`, or two under a constraint.
  *
  * @param previous ids that the repetition penalty applies to
- * @throws `bad-option` for a negative temperature, a fractional k, p outside (0, 1], or a penalty of 0 or less; `unsupported`
+ * @throws `bad-option` for a negative temperature, a fractional k, p outside (0, 1], or a penalty outside [0.001, 1000]; `unsupported`
  *   where the constraint allows no token; `numeric` for logits that are no numbers
  * @example
  * const id = sample(logits, { temperature: 0.8, topK: 40 }, random(1))
@@ -169,7 +169,9 @@ function check({
   if (!Number.isInteger(topK) || topK < 0) throw bad(`top-k must be 0 or a positive integer, got ${topK}`)
   if (!(topP > 0 && topP <= 1)) throw bad(`top-p must be over 0 and at most 1, got ${topP}`)
   if (!(minP >= 0 && minP <= 1)) throw bad(`min-p must be from 0 to 1, got ${minP}`)
-  if (!(repetitionPenalty > 0)) throw bad(`the repetition penalty must be over 0, got ${repetitionPenalty}`)
+  // beyond these, logits overflow
+  if (!(repetitionPenalty >= 1e-3 && repetitionPenalty <= 1e3))
+    throw bad(`the repetition penalty must be from 0.001 to 1000, got ${repetitionPenalty}`)
 }
 
 function penalised(logits: ArrayLike<number>, penalty: number, previous: Iterable<number>): Float32Array {
