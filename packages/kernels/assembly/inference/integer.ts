@@ -70,12 +70,12 @@ function fourByOne<T>(w: usize, stride: usize, scales: usize, groups: usize, gro
 }
 
 /**
- * Sixteen rows by one token: four rows at each of four places, `apart` bytes of weights between them, and `toNext` bytes
- * from the scales of the last row of one to those of the first row of the next. A processor fetches ahead within a page of
- * memory only, so that four streams come faster than one. Stores the rows of each place, `yApart` bytes apart, `count` of
- * the last.
+ * Sixteen rows of one-byte weights by one token: four rows at each of four places, `apart` bytes of weights between them, and
+ * `toNext` bytes from the scales of the last row of one to those of the first row of the next. A processor fetches ahead
+ * within a page of memory only, so that four streams come faster than one. Stores the rows of each place, `yApart` bytes
+ * apart, `count` of the last.
  */
-function sixteenByOne<T>(
+function sixteenByOne(
   w: usize, apart: usize, stride: usize, scales: usize, toNext: usize, groups: usize, group: usize,
   x: usize, xs: usize, y: usize, yApart: usize, count: i32, accumulate: bool,
 ): void {
@@ -100,7 +100,7 @@ function sixteenByOne<T>(
   for (; scales < last; scales += 4) {
     const columns = min(group, stride - done)
     done += columns
-    const end = w + (columns << 2) * sizeof<T>()
+    const end = w + (columns << 2)
     let a0 = i32x4.splat(0)
     let a1 = a0
     let a2 = a0
@@ -118,29 +118,29 @@ function sixteenByOne<T>(
     let d2 = a0
     let d3 = a0
     // eight columns of a block, then its other eight, then the next block
-    let step: usize = 56 * sizeof<T>()
+    let step: usize = 56
     while (w < end) {
       const w1 = w + apart
       const w2 = w1 + apart
       const w3 = w2 + apart
       const v = v128.load(x)
-      a0 = dot(a0, weights<T>(w, 0), v)
-      a1 = dot(a1, weights<T>(w, 16), v)
-      a2 = dot(a2, weights<T>(w, 32), v)
-      a3 = dot(a3, weights<T>(w, 48), v)
-      b0 = dot(b0, weights<T>(w1, 0), v)
-      b1 = dot(b1, weights<T>(w1, 16), v)
-      b2 = dot(b2, weights<T>(w1, 32), v)
-      b3 = dot(b3, weights<T>(w1, 48), v)
-      c0 = dot(c0, weights<T>(w2, 0), v)
-      c1 = dot(c1, weights<T>(w2, 16), v)
-      c2 = dot(c2, weights<T>(w2, 32), v)
-      c3 = dot(c3, weights<T>(w2, 48), v)
-      d0 = dot(d0, weights<T>(w3, 0), v)
-      d1 = dot(d1, weights<T>(w3, 16), v)
-      d2 = dot(d2, weights<T>(w3, 32), v)
-      d3 = dot(d3, weights<T>(w3, 48), v)
-      step = 64 * sizeof<T>() - step
+      a0 = dot(a0, weights<i8>(w, 0), v)
+      a1 = dot(a1, weights<i8>(w, 16), v)
+      a2 = dot(a2, weights<i8>(w, 32), v)
+      a3 = dot(a3, weights<i8>(w, 48), v)
+      b0 = dot(b0, weights<i8>(w1, 0), v)
+      b1 = dot(b1, weights<i8>(w1, 16), v)
+      b2 = dot(b2, weights<i8>(w1, 32), v)
+      b3 = dot(b3, weights<i8>(w1, 48), v)
+      c0 = dot(c0, weights<i8>(w2, 0), v)
+      c1 = dot(c1, weights<i8>(w2, 16), v)
+      c2 = dot(c2, weights<i8>(w2, 32), v)
+      c3 = dot(c3, weights<i8>(w2, 48), v)
+      d0 = dot(d0, weights<i8>(w3, 0), v)
+      d1 = dot(d1, weights<i8>(w3, 16), v)
+      d2 = dot(d2, weights<i8>(w3, 32), v)
+      d3 = dot(d3, weights<i8>(w3, 48), v)
+      step = 64 - step
       w += step
       x += 16
     }
@@ -274,7 +274,7 @@ export function matmulIntegerPart(part: i32, parts: i32): void {
   const last = share(quads, part + 1, parts)
   let q = share(quads, part, parts)
   // of the fours of rows that this part has, so many lie at each of four places
-  const each = tokens === 1 ? (last - q) >> 2 : 0
+  const each = tokens === 1 && !wide ? (last - q) >> 2 : 0
   const apart = <usize>each * quadBytes
   const toNext = (<usize>each * 4 - 3) * groups
   const yApart = <usize>each << 4
@@ -287,8 +287,7 @@ export function matmulIntegerPart(part: i32, parts: i32): void {
     const left = rows - (q << 2)
     if (q < end) {
       const count = left - 12 * each
-      if (wide) sixteenByOne<i16>(w, apart, stride, scales, toNext, groups, group, x, xs, y, yApart, count, accumulate)
-      else sixteenByOne<i8>(w, apart, stride, scales, toNext, groups, group, x, xs, y, yApart, count, accumulate)
+      sixteenByOne(w, apart, stride, scales, toNext, groups, group, x, xs, y, yApart, count, accumulate)
     } else if (wide) fourRows<i16>(w, stride, scales, groups, group, x, stride << 1, xs, y, ldy, left, tokens, accumulate)
     else fourRows<i8>(w, stride, scales, groups, group, x, stride << 1, xs, y, ldy, left, tokens, accumulate)
   }
@@ -308,105 +307,5 @@ export function fourRows<T>(
   if (tokens > 0) {
     const f = fourByOne<T>(w, stride, scales, groups, group, x)
     storeRows(y, f32x4.mul(f, v128.load_splat<f32>(xs)), count, accumulate)
-  }
-}
-
-/** Largest absolute value of `n` floats (a multiple of 4). */
-function largest(x: usize, n: i32): f32 {
-  let m = f32x4.splat(0)
-  for (let i = 0; i < n; i += 4) m = f32x4.pmax(m, f32x4.abs(v128.load(x + (<usize>i << 2))))
-  m = f32x4.pmax(m, v128.shuffle<i32>(m, m, 2, 3, 0, 1))
-  return max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1))
-}
-
-// @ts-expect-error: decorator
-@inline
-function rounded(x: usize, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)))
-}
-
-/**
- * Activations `[tokens, cols]` to 16 bits and a scale per token. Arguments: x, floats between tokens of x, out,
- * scales, tokens, cols (a multiple of 4), stride (values between tokens of out; what is beyond cols is zeroed).
- */
-export function quantiseActivationsPart(part: i32, parts: i32): void {
-  const tokens = arg(4)
-  const cols = arg(5)
-  const stride = arg(6)
-  const last = share(tokens, part + 1, parts)
-  for (let t = share(tokens, part, parts); t < last; t++) {
-    const x = <usize>arg(0) + <usize>t * (<usize>arg(1) << 2)
-    const out = <usize>arg(2) + <usize>t * (<usize>stride << 1)
-    const top = largest(x, cols)
-    store<f32>(<usize>arg(3) + (<usize>t << 2), top / 32767)
-    const inverse = f32x4.splat(top > 0 ? <f32>32767 / top : 0)
-    for (let i = 0; i < cols; i += 4) {
-      const q = rounded(x + (<usize>i << 2), inverse)
-      v128.store64_lane(out + (<usize>i << 1), i16x8.narrow_i32x4_s(q, q), 0)
-    }
-    for (let i = cols; i < stride; i++) store<i16>(out + (<usize>i << 1), 0)
-  }
-}
-
-/** Index of weight (r, c) in blocks of 4 rows × 16 columns. */
-// @ts-expect-error: decorator
-@inline
-export function indexOf(r: i32, c: i32, stride: i32): usize {
-  return <usize>(r & ~3) * stride + (<usize>(c & ~15) << 2) + (<usize>(r & 3) << 4) + (c & 15)
-}
-
-/**
- * Weights to integers and a scale per row and group. Arguments: x `[rows, cols]` f32, out, scales, rows, cols,
- * stride (columns of out; what is beyond cols is zero already), group, first row, bytes. `out` and `scales` belong
- * to row 0.
- */
-export function quantiseWeightsPart(part: i32, parts: i32): void {
-  if (arg(8) === 2) quantise<i16>(part, parts, 4095)
-  else quantise<i8>(part, parts, 127)
-}
-
-function quantise<T>(part: i32, parts: i32, levels: f32): void {
-  const rows = arg(3)
-  const cols = arg(4)
-  const stride = arg(5)
-  const group = arg(6)
-  const groups = (stride + group - 1) / group
-  const last = share(rows, part + 1, parts)
-  for (let r = share(rows, part, parts); r < last; r++) {
-    const x = <usize>arg(0) + (<usize>r * cols << 2)
-    const row = arg(7) + r
-    let scale = <usize>arg(2) + (<usize>row * groups << 2)
-    for (let from = 0; from < cols; from += group) {
-      const to = min(from + group, cols)
-      let top: f32 = 0
-      for (let i = from; i < to; i++) top = max(top, abs(load<f32>(x + (<usize>i << 2))))
-      store<f32>(scale, top / levels)
-      scale += 4
-      const inverse = top > 0 ? levels / top : 0
-      for (let i = from; i < to; i++) {
-        const code = <T>nearest(load<f32>(x + (<usize>i << 2)) * inverse)
-        store<T>(<usize>arg(1) + indexOf(row, i, stride) * sizeof<T>(), code)
-      }
-    }
-  }
-}
-
-/** Puts signed bytes `[rows, cols]`, codes that are exact already, into rows `firstRow …` of blocked weights. */
-export function packBytes(x: usize, w: usize, rows: i32, cols: i32, stride: i32, firstRow: i32): void {
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < cols; c++) store<i8>(w + indexOf(firstRow + r, c, stride), load<i8>(x + c))
-    x += cols
-  }
-}
-
-/** Row `row` back to floats, times `factor`: how an embedding is looked up. */
-export function integerRow(
-  w: usize, scales: usize, row: i32, out: usize, cols: i32, stride: i32, group: i32, factor: f32, bytes: i32,
-): void {
-  scales += <usize>row * ((stride + group - 1) / group) << 2
-  for (let i = 0; i < cols; i++) {
-    const at = indexOf(row, i, stride)
-    const code = bytes === 2 ? <i32>load<i16>(w + 2 * at) : <i32>load<i8>(w + at)
-    store<f32>(out + (<usize>i << 2), <f32>code * load<f32>(scales + (<usize>(i / group) << 2)) * factor)
   }
 }
