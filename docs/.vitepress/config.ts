@@ -23,6 +23,9 @@ const tfjsWasm = ['', '-simd', '-threaded-simd'].map(kind =>
   join(tfjsFolder, `tfjs-backend-wasm${kind}.wasm`),
 )
 
+/** Characters of a table's cell that wants room for a sentence: the table scrolls rather than give it a column of single words. */
+const LONG_CELL = 40
+
 export default defineConfig({
   title: 'ReALLM',
   description: 'Compress, adapt and run language models at 2–4 bits per weight, in TypeScript',
@@ -34,6 +37,16 @@ export default defineConfig({
   ignoreDeadLinks: [/^\/api\//],
   srcExclude: ['examples/**', 'test/**'],
   head: [['link', { rel: 'icon', type: 'image/svg+xml', href: '/icon.svg' }]],
+  markdown: {
+    config(md) {
+      md.core.ruler.push('wide-cells', ({ tokens }) => {
+        for (const [i, token] of tokens.entries()) {
+          const isCell = token.type === 'td_open'
+          if (isCell && tokens[i + 1].content.length > LONG_CELL) token.attrJoin('class', 'wide')
+        }
+      })
+    },
+  },
   themeConfig: {
     search: { provider: 'local' },
     sidebar: { '/guides/': sidebar, '/packages/': sidebar, '/api/': sidebar },

@@ -14,13 +14,13 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { shaken } from '../../tools/release/install/bundlers.ts'
+import { bundlers, olderVite, shaken } from '../../tools/release/install/bundlers.ts'
 import { lintedBy, wrongTypes } from '../../tools/release/install/check-tarballs.ts'
 import { checkTypes, resolutions } from '../../tools/release/install/check-types.ts'
 import { installedAt, manifestOf, packAll, published } from '../../tools/release/install/packages.ts'
 import { run } from '../../tools/release/install/run.ts'
 import { serve } from '../server/serve.ts'
-import { chromiumPath } from './site.ts'
+import { chromiumPath, openBrowser } from './site.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const examples = join(root, 'docs', 'examples')
@@ -107,6 +107,38 @@ test.each(['rollup', 'esbuild', 'webpack'])(
     if (name === 'esbuild') expect(one).toBeLessThan(15_000)
   },
 )
+
+describe.skipIf(!chromiumPath)('a page that loads a model in a Worker needs no configuration of', () => {
+  test.each(Object.entries({ ...bundlers, 'older Vite': olderVite }))(
+    '%s',
+    { timeout: 200_000 },
+    async (name, bundle) => {
+      const entry = join(site, 'in-worker.mjs')
+      writeFileSync(
+        entry,
+        `import { load } from '@reallm/runtime'
+        const write = async worker => {
+          const model = await load('model/', { cache: false, worker })
+          return model.generate('The whale', { maxTokens: 8 }).text()
+        }
+        globalThis.found = Promise.all([write(false), write(true)]).catch(error => [error.message, error.hint])`,
+      )
+      const folder = join(site, `in-worker-${name}`)
+      await bundle(site, entry, folder)
+      cpSync(join(root, 'packages', 'tiny', 'model'), join(folder, 'model'), { recursive: true })
+      writeFileSync(join(folder, 'index.html'), '<script type="module" src="main.js"></script>')
+      await using chrome = await openBrowser()
+      const server = await serve({ folder })
+      const page = await chrome.newPage()
+      await page.goto(`${server.url}/`)
+      await page.waitForFunction('globalThis.found')
+      const [here, there] = await page.evaluate<string[]>('globalThis.found')
+      await server.close()
+      expect(here).toMatch(/\w{3}/)
+      expect(there).toBe(here)
+    },
+  )
+})
 
 describe('what npm installs', () => {
   const installed = (name: string, tarballs: readonly string[]) => {

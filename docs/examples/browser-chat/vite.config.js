@@ -8,5 +8,4 @@ export default {
   base: './',
   server: { headers },
   preview: { headers },
-  worker: { format: 'es' },
 }

@@ -48,8 +48,8 @@ export interface LoadOptions extends LongWork {
 /** Options of `load` in a Worker: what can be sent there. */
 export interface WorkerLoadOptions extends Omit<LoadOptions, 'registry' | 'tokenizer' | 'worker'> {
   /**
-   * `true` starts a Worker, in a page or in Node, whose file bundlers find. In a page also one of yours, which calls `serveModel()` of
-   * `@reallm/runtime/worker`. It ends with the model.
+   * `true` starts a Worker, in a page or in Node, whose script comes with this package. In a page also one of yours, which calls
+   * `serveModel()` of `@reallm/runtime/worker`. It ends with the model.
    */
   readonly worker: true | Worker
   /** `false` leaves it out: prompts are token ids then. */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -7,46 +7,51 @@ import { nodeResolve } from '@rollup/plugin-node-resolve'
 import { build } from 'esbuild'
 import { rollup } from 'rollup'
 import webpack from 'webpack'
+import { root } from '../../results/schema.ts'
+import { run } from './run.ts'
 
-/** Bundles a file of a project for browsers; returns the code of its entry. */
-type Bundler = (project: string, file: string) => Promise<string>
+/** Bundles a file of a project for browsers, without any configuration, as `main.js` and what that fetches in a folder. */
+type Bundler = (project: string, file: string, folder: string) => Promise<unknown>
 
-/** What of Vite is used; it lies in the project, as in projects that are built with it. */
-interface Vite {
-  build(options: object): Promise<{ readonly output: readonly { readonly code: string }[] }>
-}
+/** Runs a Vite in a process of its own: an older one does not start where tests import it. */
+const builtBy =
+  (vite: (project: string) => string): Bundler =>
+  async (root, input, outDir) => {
+    const rollupOptions = { input, output: { entryFileNames: 'main.js' }, preserveEntrySignatures: 'strict' }
+    const build = { outDir, emptyOutDir: true, rollupOptions }
+    const options = { root, base: './', configFile: false, logLevel: 'error', build }
+    const script = `import { build } from ${JSON.stringify(pathToFileURL(vite(root)).href)}
+      await build(${JSON.stringify(options)})`
+    run(root, 'node', '--input-type=module', '-e', script)
+  }
 
 /** Bundlers that projects use, by their names. */
 export const bundlers: Readonly<Record<string, Bundler>> = {
-  async rollup(_, input) {
+  async rollup(_, input, dir) {
     const bundle = await rollup({ input, plugins: [nodeResolve({ browser: true })], onwarn: () => {} })
-    const { output } = await bundle.generate({ format: 'es' })
+    await bundle.write({ format: 'es', dir, entryFileNames: 'main.js' })
     await bundle.close()
-    return output[0].code
   },
-  async esbuild(project, file) {
-    const options = { bundle: true, format: 'esm', minify: true, write: false, platform: 'browser' } as const
-    const { outputFiles } = await build({ ...options, entryPoints: [file], absWorkingDir: project })
-    return outputFiles[0].text
+  esbuild(project, file, outdir) {
+    const options = { bundle: true, format: 'esm', minify: true, platform: 'browser' } as const
+    return build({ ...options, entryPoints: { main: file }, absWorkingDir: project, outdir })
   },
-  webpack: (project, entry) =>
-    new Promise((resolve, reject) => {
-      const output = { path: join(project, 'packed'), filename: 'main.js' }
+  webpack: (project, entry, path) =>
+    new Promise<void>((resolve, reject) => {
+      const output = { path, filename: 'main.js' }
       webpack({ mode: 'production', context: project, entry, output }, (error, stats) => {
         if (error || stats?.hasErrors()) reject(error ?? new Error(stats!.toString('errors-only')))
-        else resolve(readFileSync(join(output.path, output.filename), 'utf8'))
+        else resolve()
       })
     }),
-  async vite(project, input) {
-    const found = createRequire(join(project, 'package.json')).resolve('vite')
-    const { build }: Vite = await import(pathToFileURL(found).href)
-    const { output } = await build({
-      ...{ root: project, configFile: false, logLevel: 'error' },
-      build: { write: false, rollupOptions: { input, preserveEntrySignatures: 'strict' } },
-    })
-    return output[0].code
-  },
+  vite: builtBy(project => createRequire(join(project, 'package.json')).resolve('vite')),
 }
+
+/** The Vite that VitePress brings, an older one. */
+export const olderVite = builtBy(() => {
+  const vitepress = join(root, 'docs', 'node_modules', 'vitepress', 'package.json')
+  return createRequire(realpathSync(vitepress)).resolve('vite')
+})
 
 /** Compressed bytes of a page's code that imports one codec, and of one that imports its whole package. */
 export async function shaken(
@@ -59,7 +64,8 @@ export async function shaken(
       file,
       `import ${what} from '@reallm/vq'\nglobalThis.used = ${what.replace(/[{}]|\* as/g, '')}\n`,
     )
-    return gzipSync(await bundlers[name](project, file)).length
+    await bundlers[name](project, file, join(project, 'packed'))
+    return gzipSync(readFileSync(join(project, 'packed', 'main.js'))).length
   }
   return { one: await size('{ grid }'), whole: await size('* as all') }
 }

@@ -1,10 +1,11 @@
 import type { OpenThread } from './line.ts'
 
 /** Opens the Worker that is given, or a new one with this package's script. */
-export function threadOf(worker: true | Worker): OpenThread {
+export async function threadOf(worker: true | Worker): Promise<OpenThread> {
   if (worker !== true) return inPage(() => worker)
   if (typeof process !== 'undefined' && typeof process.getBuiltinModule === 'function') return inNode
-  return inPage(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }))
+  const { pageWorker } = await import('./page-worker.ts')
+  return inPage(pageWorker)
 }
 
 const inPage =

@@ -77,7 +77,7 @@ export class WorkerModel implements Disposable, ModelFacts {
 export async function loadInWorker(where: ModelLocation, options: WorkerLoadOptions): Promise<WorkerModel> {
   const { worker, signal, onProgress, base, ...rest } = options
   const sent = { ...rest, base: base === undefined ? base : absolute(base) }
-  const line = new Line(threadOf(worker))
+  const line = new Line(await threadOf(worker))
   try {
     const call = line.call('load', [sentLocation(where), sent], onProgress)
     return new WorkerModel(line, await line.until(call, signal))

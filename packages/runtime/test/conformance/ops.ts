@@ -34,6 +34,27 @@ export function opConformance(open: () => Compared, allLayers: boolean): void {
   it('embeds, and reads logits', () =>
     property(width.map(width => ({ ...same({ width }), ops: async () => [] }))))
 
+  it('chooses no token where logits are no numbers', async () => {
+    const { backend, form } = open()
+    const weights = new Weights(backend, form)
+    using factors = backend.vector(new Float32Array(16).fill(Number.NaN))
+    const hidden = { width: 16 }
+    using program = await backend.program([
+      { kind: 'embed', weight: await weights.embedding(16), scale: 1, to: hidden },
+      {
+        ...{ kind: 'head', from: hidden, norm: { weight: factors, eps }, scale: 1, softcap: undefined },
+        weight: await weights.identity(16),
+      },
+    ])
+    for (const options of [{}, { temperature: 1 }, { temperature: 0.7, topK: 4, topP: 0.9 }]) {
+      using state = backend.state([])
+      const choice = { options, previous: [], draws: [0.5] }
+      const chosen = program.sample({ ids: [3], state, length: 2 }, choice)
+      await expect(chosen).rejects.toMatchObject({ code: 'numeric' })
+    }
+    weights.dispose()
+  })
+
   it('projects: norm, bias, and parts of a fused matrix', () =>
     property(
       fc

@@ -34,6 +34,14 @@ describe('parseConfig', () => {
     })
   })
 
+  it('takes one name for the family, and nothing that reads like one', async () => {
+    await expect(parseConfig({ ...llama, model_type: ['llama'] } as never)).rejects.toMatchObject({
+      code: 'bad-file',
+      message: 'config.json: model_type is no text but ["llama"]',
+    })
+    await expect(parseConfig({ ...llama, model_type: 'lama' })).rejects.toMatchObject({ code: 'unsupported' })
+  })
+
   it('reads rope scaling of transformers 4 and 5 alike', async () => {
     const scaling = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 2048 }
     const four = await ropes({ ...llama, rope_scaling: { ...scaling, rope_type: undefined, type: 'yarn' } })

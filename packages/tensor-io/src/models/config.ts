@@ -4,13 +4,21 @@ import { type Family, findFamily, modelTypes } from './families/index.ts'
 import { normsOf } from './layer-spec.ts'
 import type { TransformerConfig } from './transformer-config.ts'
 
-/** The family of a config.json. @throws `unsupported`, listing the known ones */
+/** The family of a config.json. @throws `unsupported`, listing the known ones; `bad-file` for a `model_type` that is no text */
 export async function familyOf(source: HuggingFaceConfig): Promise<Family> {
-  const family = await findFamily(String(source.model_type))
+  const { model_type: modelType = null } = source
+  if (modelType !== null && typeof modelType !== 'string') {
+    throw new ReallmError(
+      'bad-file',
+      `config.json: model_type is no text but ${JSON.stringify(modelType).slice(0, 80)}`,
+      { hint: 'write the name of one family, such as "llama"' },
+    )
+  }
+  const family = modelType === null ? undefined : await findFamily(modelType)
   if (family) return family
   throw new ReallmError(
     'unsupported',
-    `config.json: the model family ${JSON.stringify(source.model_type ?? null)} is not supported`,
+    `config.json: the model family ${JSON.stringify(modelType)} is not supported`,
     {
       hint: `supported model types: ${modelTypes.join(', ')}`,
     },

@@ -71,7 +71,8 @@ export function sample(
   return id
 }
 
-const noNumbers = () =>
+/** What is said of logits that are no numbers. */
+export const noNumbers = (): ReallmError =>
   new ReallmError('numeric', 'the model computes NaN: its weights are damaged, or too large for it', {
     hint: '`reallm inspect --check` says whether some of them are not finite',
   })

@@ -121,7 +121,8 @@ export class GpuProgram implements Program {
         )
       }
       this.#end(step)
-      return [...(await this.#map(Uint32Array, draws.length))]
+      const { chosen } = await this.#samplerOnce()
+      return chosen(await this.#map(Uint32Array, draws.length))
     })
   }
 

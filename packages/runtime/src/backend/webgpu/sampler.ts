@@ -1,14 +1,21 @@
-import { type Sampling, sampleKernel, samplingWords } from '@reallm/kernels/webgpu'
+import { NO_TOKEN, type Sampling, sampleKernel, samplingWords } from '@reallm/kernels/webgpu'
+import { noNumbers } from '@reallm/tensor-io'
 import type { Device } from './device.ts'
 
 /** Chooses a token from the logits on the device. */
 export interface Sampler {
   readonly pipeline: GPUComputePipeline
   words(sampling: Sampling): Uint32Array<ArrayBuffer>
+  /** The ids that the kernel wrote. Throws `numeric` where logits were no numbers. */
+  chosen(ids: Uint32Array): number[]
 }
 
 /** The kernel that draws tokens: fetched and compiled when the first is drawn. */
 export const openSampler = async (device: Device): Promise<Sampler> => ({
   pipeline: await device.pipeline(sampleKernel(device.largeWorkgroup)),
   words: samplingWords,
+  chosen(ids) {
+    if (ids.includes(NO_TOKEN)) throw noNumbers()
+    return [...ids]
+  },
 })

@@ -68,7 +68,8 @@ export async function fetchRange(
     at += length
     const complete = last === undefined ? failure === undefined : at === last
     if (complete) return { bytes: joined(parts), partial, version }
-    if (failure === undefined) throw wrongRange(url)
+    // Chromium ends an answer early, without an error, while another page fetches the same range
+    if (failure === undefined && breaks === attempts) throw wrongRange(url)
     if (breaks === mostBreaks) throw unreachable(url, failure)
     if (!partial) at = start
     await pause(Math.min(breaks, attempts))

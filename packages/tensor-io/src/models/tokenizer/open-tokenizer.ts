@@ -32,10 +32,12 @@ export async function openTokenizer(
     if (!files.files.includes(name)) return {}
     return parseJson(`${files.spec}: ${name}`, await files.readFile(name))
   }
-  const config = await json('tokenizer_config.json')
-  const templates = await templatesIn(files)
-  const generation = await json('generation_config.json')
-  const tokenizer = await json('tokenizer.json')
+  const [config, templates, generation, tokenizer] = await Promise.all([
+    json('tokenizer_config.json'),
+    templatesIn(files),
+    json('generation_config.json'),
+    json('tokenizer.json'),
+  ])
   const name = `${files.spec}: tokenizer.json`
   const unknown = guarded(name, 'it makes no tokenizer', () => reviewTokenizer(tokenizer))
   if (unknown.length > 0) warn(options, `${files.spec}: not used: ${unknown.join(', ')} of tokenizer.json`)
