@@ -19,9 +19,11 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
   const starting = start(options.device)
   // told when it is needed, below
   starting.catch(() => {})
-  const source = await openSource(where, options).catch(async (error: unknown) => {
-    const unused = await starting.catch(() => undefined)
-    unused?.[Symbol.dispose]()
+  const source = await openSource(where, options).catch((error: unknown) => {
+    starting.then(
+      unused => unused[Symbol.dispose](),
+      () => {},
+    )
     throw error
   })
   try {

@@ -17,14 +17,6 @@ export interface LoadWeightsOptions extends LongWork {
   readonly form: WeightForm
 }
 
-/** A matrix that is being read. */
-interface ReadAhead {
-  readonly name: string
-  /** Its floats. */
-  readonly count: number
-  readonly source: Promise<WeightSource>
-}
-
 /** Reads all weights of a model to a backend, one matrix after the other. */
 export async function loadWeights(
   backend: Backend,
@@ -52,6 +44,7 @@ export async function loadWeights(
       throw new ReallmError('unsupported', `${name} [${rows}×${cols}]: its width is not a multiple of 4`)
     }
     const begun = ahead[0]?.name === name ? ahead.shift() : undefined
+    if (begun) floatsAhead -= rows * cols
     const source = await (begun?.source ?? sourceOf(name, rows, cols))
     readAhead()
     const weight = await backend.weight(source, held).catch((cause: unknown) => {
@@ -65,8 +58,7 @@ export async function loadWeights(
 
   /** Begins to read the next matrices of the layers, one after the other: they come while this thread expands those before. */
   function readAhead(): void {
-    let floats = ahead.reduce((sum, { count }) => sum + count, 0)
-    while (upcoming.length > 0 && (ahead.length === 0 || floats < READ_WHOLE)) {
+    while (upcoming.length > 0 && floatsAhead < READ_WHOLE) {
       const { name: module, shape } = upcoming.shift()!
       const name = `${module}.weight`
       const read = () => {
@@ -76,9 +68,8 @@ export async function loadWeights(
       const source = ahead.at(-1)?.source.then(read) ?? read()
       // whoever asks for it hears of failures
       source.catch(() => {})
-      const count = shape[0] * shape[1]
-      ahead.push({ name, count, source })
-      floats += count
+      ahead.push({ name, source })
+      floatsAhead += shape[0] * shape[1]
     }
   }
 
@@ -105,7 +96,9 @@ export async function loadWeights(
 
   const { hiddenSize, vocabSize, tiedHead, norm, perLayerInputs } = config
   const upcoming = config.layerSpecs.flatMap((_, i) => linearModules(config, i))
-  const ahead: ReadAhead[] = []
+  /** Matrices that are being read. */
+  const ahead: { readonly name: string; readonly source: Promise<WeightSource> }[] = []
+  let floatsAhead = 0
   readAhead()
   const embedding = await matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
   const modules = new Map<string, LoadedModule>()

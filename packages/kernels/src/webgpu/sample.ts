@@ -28,7 +28,7 @@ export const NO_TOKEN = 0xffffffff
 /**
  * WGSL that chooses a token by the rules of `sample` of tensor-io: repetition penalty, temperature, min-p, top-k, top-p, one number.
  * One workgroup; what is kept is found by bisection over the order of floats, so that nothing is sorted. Ties go by id. Of logits among
- * which one is NaN it chooses {@link NO_TOKEN}.
+ * which one is NaN it chooses {@link NO_TOKEN}; that is told by bits, for a compiler may take for granted that floats are numbers.
  *
  * Bindings: `sampling`, `logits`, `seen` (a bit for each id that the penalty applies to), `chosen`, `ids` (of the next run).
  */
@@ -42,8 +42,7 @@ struct Sampling {
 @group(0) @binding(3) var<storage, read_write> chosen: array<u32>;
 @group(0) @binding(4) var<storage, read_write> ids: array<u32>;
 ${totalOf(workgroupSize, 0)}
-/** 1 after one of the logits of this invocation was NaN. */
-var<private> isBroken: u32 = 0u;
+var<private> isBroken: u32;
 var<workgroup> counts: array<u32, ${workgroupSize}>;
 
 fn largest(i: u32, value: u32) -> u32 {
@@ -162,7 +161,6 @@ fn choose(i: u32) -> u32 {
   var at = 0u;
   for (var e = i; e < sampling.vocabulary; e += ${workgroupSize}u) {
     let s = score(e);
-    // by its bits: a compiler may take for granted that floats are numbers
     if ((bitcast<u32>(logits[e]) & 0x7fffffffu) > 0x7f800000u) { isBroken = 1u; }
     if (s > best) {
       best = s;

@@ -36,8 +36,8 @@ describe('parseConfig', () => {
 
   it('takes one name for the family, and nothing that reads like one', async () => {
     await expect(parseConfig({ ...llama, model_type: ['llama'] } as never)).rejects.toMatchObject({
-      code: 'bad-file',
-      message: 'config.json: model_type is no text but ["llama"]',
+      code: 'unsupported',
+      message: 'config.json: the model family ["llama"] is not supported',
     })
     await expect(parseConfig({ ...llama, model_type: 'lama' })).rejects.toMatchObject({ code: 'unsupported' })
   })

@@ -4,21 +4,14 @@ import { type Family, findFamily, modelTypes } from './families/index.ts'
 import { normsOf } from './layer-spec.ts'
 import type { TransformerConfig } from './transformer-config.ts'
 
-/** The family of a config.json. @throws `unsupported`, listing the known ones; `bad-file` for a `model_type` that is no text */
+/** The family of a config.json. @throws `unsupported`, listing the known ones */
 export async function familyOf(source: HuggingFaceConfig): Promise<Family> {
-  const { model_type: modelType = null } = source
-  if (modelType !== null && typeof modelType !== 'string') {
-    throw new ReallmError(
-      'bad-file',
-      `config.json: model_type is no text but ${JSON.stringify(modelType).slice(0, 80)}`,
-      { hint: 'write the name of one family, such as "llama"' },
-    )
-  }
-  const family = modelType === null ? undefined : await findFamily(modelType)
+  const { model_type: name = null } = source
+  const family = typeof name === 'string' ? await findFamily(name) : undefined
   if (family) return family
   throw new ReallmError(
     'unsupported',
-    `config.json: the model family ${JSON.stringify(modelType)} is not supported`,
+    `config.json: the model family ${JSON.stringify(name)} is not supported`,
     {
       hint: `supported model types: ${modelTypes.join(', ')}`,
     },

@@ -71,8 +71,7 @@ export function sample(
   return id
 }
 
-/** What is said of logits that are no numbers. */
-export const noNumbers = (): ReallmError =>
+const noNumbers = () =>
   new ReallmError('numeric', 'the model computes NaN: its weights are damaged, or too large for it', {
     hint: '`reallm inspect --check` says whether some of them are not finite',
   })

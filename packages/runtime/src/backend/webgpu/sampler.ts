@@ -1,5 +1,5 @@
 import { NO_TOKEN, type Sampling, sampleKernel, samplingWords } from '@reallm/kernels/webgpu'
-import { noNumbers } from '@reallm/tensor-io'
+import { ReallmError } from '@reallm/tensor-io'
 import type { Device } from './device.ts'
 
 /** Chooses a token from the logits on the device. */
@@ -15,7 +15,15 @@ export const openSampler = async (device: Device): Promise<Sampler> => ({
   pipeline: await device.pipeline(sampleKernel(device.largeWorkgroup)),
   words: samplingWords,
   chosen(ids) {
-    if (ids.includes(NO_TOKEN)) throw noNumbers()
+    if (ids.includes(NO_TOKEN)) {
+      throw new ReallmError(
+        'numeric',
+        'the model computes NaN on the GPU: its weights are damaged, or too large',
+        {
+          hint: '`reallm inspect --check` says whether some of them are not finite',
+        },
+      )
+    }
     return [...ids]
   },
 })

@@ -61,16 +61,15 @@ export async function fetchRange(
     }
     const last = partial ? await checkContentRange(url, response, at, end) : undefined
     const most = partial ? (last ?? end) - at : Number.POSITIVE_INFINITY
-    const { parts: came, length, failure } = await readBody(response, most)
+    const { length, cause } = await readBody(response, most, parts)
     throwIfAborted(options.signal)
     if (length > most) throw wrongRange(url)
-    parts.push(...came)
     at += length
-    const complete = last === undefined ? failure === undefined : at === last
+    const complete = last === undefined ? !cause : at === last
     if (complete) return { bytes: joined(parts), partial, version }
     // Chromium ends an answer early, without an error, while another page fetches the same range
-    if (failure === undefined && breaks === attempts) throw wrongRange(url)
-    if (breaks === mostBreaks) throw unreachable(url, failure)
+    if (!cause && breaks === attempts) throw wrongRange(url)
+    if (breaks === mostBreaks) throw unreachable(url, cause)
     if (!partial) at = start
     await pause(Math.min(breaks, attempts))
   }
@@ -113,26 +112,27 @@ export async function send(url: string, init: RequestInit, options: UrlOptions):
 
 const pause = (attempt: number) => new Promise(resolve => setTimeout(resolve, 100 * 4 ** (attempt - 1)))
 
-/** The body in parts, or as much of it as came; no more is read than one part over `most`. */
+/** Adds the body to `parts`, or as much of it as comes; no more is read than one part over `most`. */
 async function readBody(
   response: Response,
   most: number,
-): Promise<{ parts: Uint8Array[]; length: number; failure?: unknown }> {
-  const parts: Uint8Array[] = []
+  parts: Uint8Array[],
+): Promise<{ length: number; cause: unknown }> {
   const reader = response.body?.getReader()
   let length = 0
+  let cause: unknown
   try {
     while (reader && length <= most) {
       const { done, value } = await reader.read()
-      if (done) return { parts, length }
+      if (done) break
       parts.push(value)
       length += value.length
     }
     await reader?.cancel()
-    return { parts, length }
-  } catch (failure) {
-    return { parts, length, failure }
+  } catch (error) {
+    cause = error
   }
+  return { length, cause }
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
