@@ -54,13 +54,19 @@ async function randomModel(name: string, width: number, ffn: number): Promise<st
 
 const redis = await startRedis()
 
+async function exited(worker: ChildProcess): Promise<never> {
+  const [code] = await once(worker, 'exit')
+  throw new Error(`the worker exited with ${code}`)
+}
+
 async function startWorker(): Promise<ChildProcess> {
   const cli = join(root, 'packages/reallm/src/cli.ts')
   const args = ['worker', '--queue', redis.url, '--shared', shared, '--threads', '0']
   const worker = spawn(process.execPath, [...process.execArgv, cli, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  await once(worker.stderr!, 'data')
+  started.push(worker)
+  await Promise.race([once(worker.stderr!, 'data'), exited(worker)])
   worker.stderr!.resume()
   return worker
 }
@@ -87,18 +93,26 @@ async function measure(model: string, workers: readonly ChildProcess[]) {
   }
 }
 
-const [small, model] = [await randomModel('small', 32, 64), await randomModel('model', hidden, inner)]
-const workers = [await startWorker(), await startWorker()]
-await measure(small, workers) // all code is compiled
-const two = await measure(model, workers)
-const other = workers.pop()!
-other.kill('SIGINT')
-await once(other, 'exit')
-const one = await measure(model, workers)
-workers[0].kill('SIGINT')
-await redis.stop()
-await rm(folder, { recursive: true, force: true })
-finish([
-  { ...one, gain: 1 },
-  { ...two, gain: one.unhindered / two.unhindered },
-])
+const started: ChildProcess[] = []
+async function stop(worker: ChildProcess): Promise<void> {
+  if (worker.exitCode !== null || worker.signalCode !== null) return
+  worker.kill('SIGINT')
+  await once(worker, 'exit')
+}
+
+try {
+  const [small, model] = [await randomModel('small', 32, 64), await randomModel('model', hidden, inner)]
+  const workers = [await startWorker(), await startWorker()]
+  await measure(small, workers) // all code is compiled
+  const two = await measure(model, workers)
+  await stop(workers.pop()!)
+  const one = await measure(model, workers)
+  finish([
+    { ...one, gain: 1 },
+    { ...two, gain: one.unhindered / two.unhindered },
+  ])
+} finally {
+  await Promise.all(started.map(stop))
+  await redis.stop()
+  await rm(folder, { recursive: true, force: true })
+}

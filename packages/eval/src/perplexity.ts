@@ -79,7 +79,7 @@ export async function perplexities(
 }
 
 function checkModels(all: readonly EvaluatedModel[], windows: readonly Window[], options: LongWork): void {
-  const longest = Math.max(...windows.map(({ ids }) => ids.length))
+  const longest = windows.reduce((most, { ids }) => Math.max(most, ids.length), 0)
   for (const { config } of all) {
     if (longest > config.maxPositions) {
       const known = `${config.maxPositions} positions (max_position_embeddings)`

@@ -38,7 +38,7 @@ export async function scoredStates(
 
 /** Token ids `[windows, longest]`; what follows a shorter window changes nothing before it. */
 function padded(windows: readonly Window[]): TfTensor {
-  const longest = Math.max(...windows.map(({ ids }) => ids.length))
+  const longest = windows.reduce((most, { ids }) => Math.max(most, ids.length), 0)
   const rows = windows.map(({ ids }) => [...ids, ...new Array<number>(longest - ids.length).fill(0)])
   return tf.tensor2d(rows, undefined, 'int32')
 }

@@ -84,7 +84,7 @@ export function shuffled(sequences: readonly Sequence[], { rows, seed }: BatchOp
 /** The sequences with these numbers as one batch. */
 export function collate(sequences: readonly Sequence[], chosen: readonly number[]): Batch {
   const rows = chosen.length
-  const length = Math.max(...chosen.map(w => sequences[w].ids.length)) - 1
+  const length = chosen.reduce((most, w) => Math.max(most, sequences[w].ids.length), 0) - 1
   const [ids, targets] = [new Int32Array(rows * length), new Int32Array(rows * length)]
   const weights = new Float32Array(rows * length)
   for (const [row, number] of chosen.entries()) {

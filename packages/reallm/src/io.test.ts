@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Io, progressOn } from './io.ts'
+import { type Io, progressOn, table } from './io.ts'
 
 function terminal(columns: number) {
   const written: string[] = []
@@ -29,4 +29,9 @@ test('lines fit the terminal, so that they can be redrawn', () => {
   end()
   expect(written[0]).toHaveLength('\r\x1b[2K'.length + 39)
   expect(written[1]).toBe('\r\x1b[2K')
+})
+
+test('a table may be as long as a model has tensors', () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => [`tensor ${i}`, String(i)])
+  expect(table([['name', 'number'], ...rows]).split('\n')[200_000]).toBe('tensor 199999  199999')
 })

@@ -102,7 +102,7 @@ export const contextFull = (tokens: number, positions: number): string =>
 
 /** Columns padded to their widest cell; numbers to the right. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, c) => Math.max(...rows.map(row => row[c].length)))
+  const widths = rows[0].map((_, c) => rows.reduce((widest, row) => Math.max(widest, row[c].length), 0))
   const numeric = rows[0].map((_, c) => rows.slice(1).every(row => /^[-−]?[\d.,∞]|^$|^–$/.test(row[c])))
   return rows
     .map(row =>

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import {
   cp,
@@ -9,6 +9,7 @@ import {
   realpath,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises'
@@ -143,6 +144,16 @@ test('signs a package for whoever has the public key', async () => {
   })
 })
 
+test('takes files alone', async () => {
+  const odd = join(folder, 'odd')
+  await cp(artifact, odd, { recursive: true })
+  await symlink(folder, join(odd, 'elsewhere'))
+  execFileSync('mkfifo', [join(odd, 'endless.txt')])
+  const { files } = await pack(odd, { name, to: join(folder, 'of-odd') })
+  expect(files).not.toContain('endless.txt')
+  expect(files).not.toContain('elsewhere')
+})
+
 test('packing a package again says the usage once', async () => {
   const again = join(folder, 'again')
   await pack(artifact, { name, to: again })
@@ -166,6 +177,7 @@ test('refuses in one sentence, and leaves nothing behind', async () => {
     await expect(pack(artifact, { name: bad, to })).rejects.toThrow('npm takes no package of that name')
   }
   await expect(pack(artifact, { name, to, version: 'one' })).rejects.toThrow('that is no version')
+  await expect(pack(artifact, { name, to, maxFileBytes: 1 })).rejects.toThrow('would be cut into')
   await expect(pack(artifact, { name, to: full })).rejects.toThrow('is not empty')
   await expect(pack(full, { name, to })).rejects.toMatchObject({ code: 'not-found' })
   const plain = new URL('../../tiny/model', import.meta.url).pathname

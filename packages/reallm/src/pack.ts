@@ -76,13 +76,15 @@ async function writePackage(
     })
   }
 
-  const entries = await readdir(artifact, { withFileTypes: true })
+  const entries: string[] = []
+  // neither folders nor pipes and devices, which have no end
+  for (const name of await readdir(artifact)) {
+    if ((await stat(join(artifact, name))).isFile()) entries.push(name)
+  }
   const files = entries
-    .map(entry => entry.name)
     // a package has a manifest and a signature of its own; an adapter beside a fine-tuned artifact is part of its weights
     .filter(
-      (name, i) =>
-        !entries[i].isDirectory() &&
+      name =>
         !/^\.|^package\.json$|^adapter_(config\.json|model\.safetensors)$/.test(name) &&
         name !== signatureName,
     )

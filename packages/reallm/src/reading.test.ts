@@ -273,3 +273,45 @@ describe('what is wrong is named', () => {
     expect((await reallm(['eval', golden, '--tokens', row])).out).toContain('over 2 tokens in 1 window (')
   })
 })
+
+describe('what would be noticed late, or not at all', () => {
+  test('names that are empty, as of variables that are not set', async () => {
+    const out = join(folder, 'out')
+    for (const args of [
+      ['eval', tiny, '--text', ''],
+      ['inspect', ''],
+      ['generate', tiny, '-p', 'a', '--adapter', ''],
+      ['inspect', tiny, '--public-key', ''],
+      ['compare', tiny, '', '--text', 'a'],
+      ['convert', tiny, '-o', ''],
+      ['finetune', tiny, '-o', out, '--data', 'a', '--kd', ''],
+    ]) {
+      const { code, err } = await reallm(args)
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: expect.stringMatching(/^error: .* is empty; is a variable/),
+      })
+    }
+  })
+
+  test('layers without a model to compare with', async () => {
+    const { code, err } = await reallm(['eval', tiny, '--text', join(tiny, 'held-out.txt'), '--layers'])
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^reallm: --layers compares/) })
+  })
+
+  test('rows of tokens, more than a call takes arguments', async () => {
+    const rows = Array.from({ length: 200_000 }, () => [1, 2])
+    const file = await written('rows.json', JSON.stringify(rows))
+    const { code, out } = await reallm([
+      'eval',
+      tiny,
+      '--tokens',
+      file,
+      '--windows',
+      '1',
+      '--no-cache',
+      '--json',
+    ])
+    expect({ code, ...JSON.parse(out) }).toMatchObject({ code: 0, windows: 1 })
+  })
+})

@@ -20,6 +20,7 @@ import { serveCommand } from './commands/serve.ts'
 import { statusCommand } from './commands/status.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
 import { workerCommand } from './commands/worker.ts'
+import { refuseEmptyNames } from './empty-names.ts'
 import type { Io } from './io.ts'
 
 const commands = [
@@ -83,6 +84,7 @@ export function createProgram(io: Io): Command {
     .option('--verbose', 'errors with their stacks')
     .addHelpText('after', examples)
   for (const create of commands) program.addCommand(create(io))
+  program.hook('preAction', (_, command) => refuseEmptyNames(command))
   program.addCommand(completionCommand(io, program))
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({

@@ -1,8 +1,11 @@
 import { open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bytesText, ReallmError } from '@reallm/tensor-io'
 
 const INDEX = 'model.safetensors.index.json'
 const CHUNK = 1 << 22
+/** Files that a weight file is cut into, at most: hosts refuse packages of very many. */
+const mostParts = 1000
 
 /** A file that holds a part of a weight file, as the index lists it. */
 interface Part {
@@ -16,6 +19,7 @@ interface Part {
  *
  * @param files names of what is in the folder
  * @returns the names of what is in it afterwards
+ * @throws `bad-option` where a file would be cut into too many
  */
 export async function splitWeights(
   folder: string,
@@ -44,6 +48,11 @@ export async function splitWeights(
 
 async function cut(folder: string, shard: string, size: number, most: number): Promise<Part[]> {
   const count = Math.ceil(size / most)
+  if (count > mostParts) {
+    throw new ReallmError('bad-option', `files of ${bytesText(most)}: ${shard} would be cut into ${count}`, {
+      hint: `take ${bytesText(Math.ceil(size / mostParts))} or more`,
+    })
+  }
   const parts: Part[] = []
   const source = await open(join(folder, shard))
   try {

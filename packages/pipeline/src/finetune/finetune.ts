@@ -61,6 +61,9 @@ export interface TuneResult extends TuneSummary {
   readonly adapter?: TunedAdapter | undefined
 }
 
+/** Tokens that are read before weights change, at most. */
+const mostInStep = 2 ** 20
+
 /**
  * Fine-tunes low-rank parts beside frozen weights, of a compressed model or any other (ReALLM §3.2). Checkpoints are kept
  * in `<to>.work`, which is locked, until the result is complete and published.
@@ -72,10 +75,15 @@ export interface TuneResult extends TuneSummary {
  * await adapter?.save('my-adapter')
  */
 export async function finetune(spec: string, options: TuneOptions): Promise<TuneResult> {
-  const { to, data, factorBits = 8, teacher, force, resume } = options
+  const { to, data, factorBits = 8, teacher, force, resume, rows = 4, length = 256 } = options
   if (!Number.isInteger(factorBits) || factorBits < 1 || (factorBits > 8 && factorBits !== 16)) {
     throw new ReallmError('bad-option', `factors cannot be stored on ${factorBits} bits`, {
       hint: 'use 1 to 8, or 16',
+    })
+  }
+  if (rows * length > mostInStep) {
+    throw new ReallmError('bad-option', `${rows} rows of ${length} tokens are too many for one step`, {
+      hint: `${mostInStep} tokens fit: take fewer rows, or more steps`,
     })
   }
   if (to === undefined) return tune(spec, options)
@@ -115,8 +123,9 @@ async function tune(
   const { signal, onProgress } = options
   const opening = { registry, signal, onProgress }
   const model = await openWeights(spec, opening)
-  const teacher = original === undefined ? undefined : await openWeights(original, opening)
+  let teacher: ModelWeights | undefined
   try {
+    if (original !== undefined) teacher = await openWeights(original, opening)
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({
       ...settings,

@@ -1,6 +1,6 @@
 import type { ProtocolName } from '@reallm/eval'
 import type { EvaluationDevice } from '@reallm/pipeline'
-import type { LongWork } from '@reallm/tensor-io'
+import { type LongWork, ReallmError } from '@reallm/tensor-io'
 import type { ModelWeights } from '@reallm/tensor-io/models'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
@@ -98,9 +98,13 @@ Examples:
       if (options.tasks) return evalTasks(io, spec, { ...options, tasks: options.tasks })
       const file = options.tokens ?? options.text
       if (file === undefined) {
-        const { ReallmError } = await import('@reallm/tensor-io')
         throw new ReallmError('bad-option', 'nothing to predict', {
           hint: 'give --text FILE, --tokens FILE.json or --tasks NAMES',
+        })
+      }
+      if (options.layers && options.against === undefined) {
+        throw new ReallmError('bad-option', '--layers compares with the original', {
+          hint: 'give --against MODEL',
         })
       }
       const contents = await readText(file)
@@ -112,7 +116,9 @@ Examples:
       const { adapter, device, threads, cache, protocol, ctx, windows } = options
       const others = options.against === undefined ? [] : [{ spec: options.against }]
       const rows = options.tokens === undefined ? undefined : parseTokens(contents, file)
-      const positions = rows ? Math.max(...rows.map(({ length }) => length)) : windowLength({ protocol, ctx })
+      const positions = rows
+        ? rows.reduce((most, { length }) => Math.max(most, length), 0)
+        : windowLength({ protocol, ctx })
       const using = { ...work, device, threads, positions }
       const opened = await openEvaluated([{ spec, adapter }, ...others], using)
       try {

@@ -24,22 +24,17 @@ export async function furtherChecks(
   generation?: (GenerationCheck & { texts?: string[] | undefined }) | undefined
 }> {
   return {
-    layers: layers ? await layersOf(model, against, tokens, work) : undefined,
+    layers: layers && against ? await layersOf(model, against, tokens, work) : undefined,
     generation: generation ? await generationOf(model, against, tokens, work, tokenizer) : undefined,
   }
 }
 
 async function layersOf(
   model: OpenedEvaluation,
-  against: OpenedEvaluation | undefined,
+  against: OpenedEvaluation,
   tokens: Tokens,
   work: LongWork,
 ): Promise<LayerError[]> {
-  if (!against) {
-    throw new ReallmError('bad-option', '--layers compares with the original', {
-      hint: 'give --against MODEL',
-    })
-  }
   const { layerErrors } = await import('@reallm/eval/layers')
   const { streamed, useBackend } = await import('@reallm/transformer')
   await useBackend()
