@@ -23,8 +23,8 @@ const tfjsWasm = ['', '-simd', '-threaded-simd'].map(kind =>
   join(tfjsFolder, `tfjs-backend-wasm${kind}.wasm`),
 )
 
-/** Characters of a table's cell that wants room for a sentence: the table scrolls rather than give it a column of single words. */
-const LONG_CELL = 40
+/** Characters of a table's cell from which on it is made wider: the table scrolls rather than give it a column of single words. */
+const wideCells = { phrase: 14, sentence: 40 }
 
 export default defineConfig({
   title: 'ReALLM',
@@ -41,8 +41,10 @@ export default defineConfig({
     config(md) {
       md.core.ruler.push('wide-cells', ({ tokens }) => {
         for (const [i, token] of tokens.entries()) {
-          const isCell = token.type === 'td_open'
-          if (isCell && tokens[i + 1].content.length > LONG_CELL) token.attrJoin('class', 'wide')
+          if (token.type !== 'td_open') continue
+          const length = tokens[i + 1].children!.reduce((sum, { content }) => sum + content.length, 0)
+          if (length > wideCells.sentence) token.attrJoin('class', 'sentence')
+          else if (length > wideCells.phrase) token.attrJoin('class', 'phrase')
         }
       })
     },
