@@ -94,6 +94,6 @@ describe('rope', () => {
   })
 })
 
-test('refuses heads of more dimensions than any model has, before it makes their frequencies', () => {
+it('refuses heads of more dimensions than any model has, before it makes their frequencies', () => {
   expect(() => rope({ rope_theta }, 72_806_832, 32)).toThrow('heads have 72806832 dimensions')
 })
