@@ -20,10 +20,7 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
   // told when it is needed, below
   starting.catch(() => {})
   const source = await openSource(where, options).catch((error: unknown) => {
-    starting.then(
-      unused => unused[Symbol.dispose](),
-      () => {},
-    )
+    starting.then(unused => unused[Symbol.dispose]()).catch(() => {})
     throw error
   })
   try {

@@ -41,11 +41,6 @@ export const isKnown = ({ codec, inner }: Described): boolean =>
 export async function encodedLinear(engine: Engine, e: EncodedMatrix, options: EncodedForm): Promise<Linear> {
   const load = runners.get(e.codec)
   if (!load) throw new ReallmError('unsupported', `the codec ${e.codec} needs a registry to run`)
-  // a page fetches the code of wrapped codecs beside that of the wrapper, which asks for them and hears of failures
-  for (let { inner } = e; inner; inner = inner.inner)
-    runners
-      .get(inner.codec)?.()
-      .catch(() => {})
   const run = await load()
   return run(engine, e, options, inner => encodedLinear(engine, inner, options))
 }

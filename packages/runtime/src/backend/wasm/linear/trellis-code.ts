@@ -39,7 +39,7 @@ const MOST_TABLES = 0.25
  */
 export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean): TrellisCode | undefined {
   const { arena } = engine
-  const parts = rangesOf(m.segments, shared ? m.stateBits : undefined)
+  const parts = rangesOf(m.segments, shared && m.stateBits)
   if (!parts) return undefined
   let codes: Pointer = 0
   const stream = trellisStream(m.segments, words => {
@@ -97,9 +97,9 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
 /** All segments, where their values have a common step; otherwise each by itself. `shared` are the state bits of shared tables. */
 function rangesOf(
   segments: readonly DecodedSegment[],
-  shared: number | undefined,
+  shared: number | false,
 ): { segments: readonly DecodedSegment[]; step: number }[] | undefined {
-  const common = shared === undefined ? commonStep(segments) : sharedStep(segments, shared)
+  const common = shared ? sharedStep(segments, shared) : commonStep(segments)
   if (common !== undefined) return [{ segments, step: common }]
   const ranges = []
   for (const segment of segments) {
@@ -114,9 +114,10 @@ const sharedSteps = new Map<string, number | undefined>()
 
 /** The common step of tables that are the same in every matrix of these rates. */
 function sharedStep(segments: readonly DecodedSegment[], stateBits: number): number | undefined {
-  const key = [stateBits, ...segments.map(({ bits }) => bits)].join(' ')
-  if (!sharedSteps.has(key)) sharedSteps.set(key, commonStep(segments))
-  return sharedSteps.get(key)
+  const key = `${stateBits} ${segments.map(({ bits }) => bits)}`
+  const step = sharedSteps.get(key) ?? commonStep(segments)
+  sharedSteps.set(key, step)
+  return step
 }
 
 /** The largest step that all values are whole multiples of, up to 127 times. */
