@@ -35,7 +35,7 @@ your network. Only runs of the same release and the same Node find this worker, 
     )
     .action(async ({ queue, shared, threads }: Options) => {
       const { serveQueue } = await import('@reallm/pipeline/queue')
-      io.err(`reallm: waiting for matrices on ${queue}\n`)
+      io.err(`reallm: waiting for matrices, by way of ${shared}\n`)
       await serveQueue({
         ...{ url: queue, shared, signal: io.signal },
         threads,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ReallmError } from '@reallm/tensor-io'
+import { shownUrl } from './shown-url.ts'
 
 /** What the queues of all versions begin with. */
 const family = 'reallm-encode'
@@ -57,16 +58,24 @@ export async function connect(url: string): Promise<Connected> {
     // a Redis that was there once is waited for
     retryStrategy: attempt => (connected || attempt < 5 ? Math.min(5000, 200 * attempt) : null),
   })
-  connection.on('error', () => {}) // said below, or by the command that fails
+  let reason: string | undefined
+  // said below, or by the command that fails
+  connection.on('error', ({ message }) => {
+    reason = message
+  })
   try {
     await connection.connect()
     connected = true
   } catch (cause) {
     connection.disconnect()
-    throw new ReallmError('io', `${url}: Redis does not answer (${(cause as Error).message})`, {
-      hint: 'is it running, and reachable from here? redis://host:6379',
-      cause,
-    })
+    throw new ReallmError(
+      'io',
+      `${shownUrl(url)}: Redis does not answer (${reason ?? (cause as Error).message})`,
+      {
+        hint: 'is it running, reachable from here, and is the password right? redis://:password@host:6379',
+        cause,
+      },
+    )
   }
   return { bullmq, connection }
 }

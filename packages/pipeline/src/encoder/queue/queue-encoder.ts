@@ -9,6 +9,7 @@ import { openSharedFiles } from './open-shared-files.ts'
 import { queueStatus } from './queue-status.ts'
 import { forgetRun, tellRun } from './run-status.ts'
 import { answerName, digestOf, unsealed } from './sealed.ts'
+import { shownUrl } from './shown-url.ts'
 import { watchWork } from './watch-work.ts'
 
 /** Where matrices are handed to other machines. */
@@ -78,7 +79,7 @@ export async function queueEncoder(options: QueueOptions): Promise<Encoder> {
   const workers = await queue.getWorkersCount()
   const run = randomUUID()
   const waiting = new Map<string, Sent>()
-  const hint = `start workers, on any machine: reallm worker --queue ${url} --shared ${shared}`
+  const hint = `start workers, on any machine: reallm worker --queue ${shownUrl(url)} --shared ${shared}`
   let answered = 0
   let secondsPerWeight: number | undefined
   let latest: ProgressEvent | undefined
@@ -146,7 +147,7 @@ export async function queueEncoder(options: QueueOptions): Promise<Encoder> {
   events.on('failed', ({ jobId, failedReason }) => settleJob(jobId, undefined, failedReason))
 
   const unwatch = watchWork({
-    url,
+    url: shownUrl(url),
     queue,
     patience,
     locks: keys => connection.exists(...keys),
@@ -185,7 +186,7 @@ export async function queueEncoder(options: QueueOptions): Promise<Encoder> {
     const others = queues.filter(each => each.workers.length > 0).map(each => each.version)
     const why =
       others.length > 0 ? `: its workers are of version ${others.join(', ')}, not ${versionHere}` : ''
-    throw new ReallmError('not-found', `${url}: nobody is there to encode${why}`, { hint })
+    throw new ReallmError('not-found', `${shownUrl(url)}: nobody is there to encode${why}`, { hint })
   }
   signal?.addEventListener('abort', close, { once: true })
 
