@@ -93,7 +93,3 @@ describe('rope', () => {
     expect(cosine(true)).toEqual([expect.closeTo(1, 6), expect.closeTo(1 + 0.1 * Math.LN2, 6)])
   })
 })
-
-it('refuses heads of more dimensions than any model has, before it makes their frequencies', () => {
-  expect(() => rope({ rope_theta }, 72_806_832, 32)).toThrow('heads have 72806832 dimensions')
-})

@@ -37,9 +37,6 @@ export interface RopeParameters {
   readonly mrope_section?: readonly number[]
 }
 
-/** Dimensions of a head that no model has: before frequencies are made, nothing has compared it with the weights' bytes. */
-const WIDEST = 65_536
-
 /** The kinds of rotary embeddings, as `rope_type` names them. */
 export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'proportional'] as const
 
@@ -48,10 +45,9 @@ export const ropeTypes = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'pr
  *
  * @param width dimensions of a head that turn
  * @param maxPositions the model's `max_position_embeddings`, where the parameters don't say otherwise
- * @throws `unsupported` for another `rope_type`; `bad-file` for more than 65,536 dimensions
+ * @throws `unsupported` for another `rope_type`
  */
 export function rope(parameters: RopeParameters, width: number, maxPositions: number): Rope {
-  if (width > WIDEST) throw new ReallmError('bad-file', `config.json: heads have ${width} dimensions`)
   const { rope_theta, llama_4_scaling_beta: beta } = parameters
   const every = parameters.original_max_position_embeddings ?? maxPositions
   return {

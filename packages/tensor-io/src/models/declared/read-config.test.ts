@@ -114,6 +114,18 @@ describe('counts are compared with the tensors before anything of their size is 
     const empty = { ...tinyTensors(), empty: filled([0, 2 ** 30]) }
     await expect(open({ head_dim: 2 ** 28 }, empty)).rejects.toThrow('no side longer than 16')
   })
+
+  it('a matrix of an artifact lends no more than any model has, however many bytes there are', async () => {
+    const files = await modelOf(tinyTensors(), { ...tinyConfig, head_dim: 2 ** 28 })
+    const codes = { codec: 'grid', params: {}, shape: [1, 2 ** 30] as const, parts: [], bits: 1 }
+    const artifact = {
+      modules: new Map([['model.layers.0.mlp.up_proj', codes]]),
+      readEncoded: () => Promise.reject(new Error('nothing is read')),
+    }
+    await expect(openWeights({ ...files, bytes: 2 ** 28, artifact })).rejects.toThrow(
+      'head_dim is 268435456, but the weights have no side longer than 4000000',
+    )
+  })
 })
 
 describe('an output head beside tie_word_embeddings', () => {

@@ -33,6 +33,9 @@ export function checkSizes(source: HuggingFaceConfig, files: ModelFiles): void {
   for (const key of sizes) if (exceeds(key, largest)) throw refuse(key, `no side longer than ${largest}`)
 }
 
+/** No side of a matrix is longer; lists of that length fit any memory. */
+const LONGEST = 4e6
+
 /** The longest side of a tensor that takes bytes; matrices of an artifact count as far as its bytes may reach. */
 function largestSide({ tensors, artifact, bytes }: ModelFiles): number {
   let largest = 0
@@ -40,7 +43,7 @@ function largestSide({ tensors, artifact, bytes }: ModelFiles): number {
     if (tensor.bytes > 0) largest = Math.max(largest, ...tensor.shape)
   }
   for (const { shape } of artifact?.modules.values() ?? []) {
-    largest = Math.max(largest, ...shape.map(side => Math.min(side, 8 * bytes)))
+    largest = Math.max(largest, ...shape.map(side => Math.min(side, 8 * bytes, LONGEST)))
   }
   return largest
 }
