@@ -46,6 +46,12 @@ export const views: Readonly<Record<string, View>> = {
     where: ({ model }) => !String(model).startsWith('SmolLM2'),
     falling: 'bytes',
   },
+  'runtime-short': {
+    from: 'runtime',
+    columns: ['contender', 'prompt', 'decode', 'memory', 'file'],
+    where: ({ length }) => length === 128,
+    brief: true,
+  },
   'quality-tuned': {
     from: 'quality',
     columns: ['name', 'bytes', 'perplexity', 'ratio'],
