@@ -52,6 +52,7 @@ export const views: Readonly<Record<string, View>> = {
     where: ({ length }) => length === 128,
     brief: true,
   },
+  'browser-short': { from: 'browser', columns: ['contender', 'prompt', 'decode', 'file'], brief: true },
   'quality-tuned': {
     from: 'quality',
     columns: ['name', 'bytes', 'perplexity', 'ratio'],
