@@ -1,5 +1,5 @@
 import { type LongWork, ReallmError, throwIfAborted } from '@reallm/tensor-io'
-import { block, embed, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
+import { block, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
 import { checkTokens } from './check-tokens.ts'
 import { type Protocol, windowsOf } from './windows.ts'
 
@@ -36,12 +36,7 @@ export async function layerErrors(
   }
   const windows = windowsOf(tokens, protocol)
   checkTokens(windows, Math.min(config.vocabSize, model.config.vocabSize))
-  const begin = (source: WeightSource) =>
-    source.with('embed', weights =>
-      windows.map(({ ids }) =>
-        tf.tidy(() => embed(source.config, weights, tf.tensor2d([[...ids]], undefined, 'int32'))),
-      ),
-    )
+  const begin = (source: WeightSource) => source.embed(windows.map(({ ids }) => [ids]))
   const wanted = await begin(original)
   const reached = await begin(model)
   const errors: LayerError[] = []

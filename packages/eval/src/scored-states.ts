@@ -1,4 +1,4 @@
-import { block, embed, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
+import { block, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
 import type { Window } from './windows.ts'
 
 /** Tokens that go through a block at one time. */
@@ -13,9 +13,7 @@ export async function scoredStates(
   const { config, hooks = {} } = model
   let batches: TfTensor[] = []
   try {
-    batches = await model.with('embed', weights =>
-      inChunks(windows, batchTokens).map(batch => tf.tidy(() => embed(config, weights, padded(batch)))),
-    )
+    batches = await model.embed(inChunks(windows, batchTokens).map(padded))
     for (let i = 0; i < config.layers; i++) {
       await model.with(i, weights => {
         for (const [b, x] of batches.entries()) {
@@ -37,10 +35,9 @@ export async function scoredStates(
 }
 
 /** Token ids `[windows, longest]`; what follows a shorter window changes nothing before it. */
-function padded(windows: readonly Window[]): TfTensor {
+function padded(windows: readonly Window[]): number[][] {
   const longest = windows.reduce((most, { ids }) => Math.max(most, ids.length), 0)
-  const rows = windows.map(({ ids }) => [...ids, ...new Array<number>(longest - ids.length).fill(0)])
-  return tf.tensor2d(rows, undefined, 'int32')
+  return windows.map(({ ids }) => [...ids, ...new Array<number>(longest - ids.length).fill(0)])
 }
 
 const scoredTokens = ({ ids, from }: Window): number => ids.length - from

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '@reallm/tensor-io'
 import {
   crossEntropy,
-  head,
+  type Head,
   streamWidth,
   type TfTensor,
   tf,
@@ -72,34 +72,62 @@ async function score(
   windows: readonly Window[],
   signal: AbortSignal | undefined,
 ): Promise<Tally[]> {
-  const logitsOf = ({ model }: Running, weights: Parameters<typeof head>[1], rows: TfTensor) =>
-    head(model.config, weights, rows.expandDims(0), model.hooks).squeeze([0]) as TfTensor
-  return own.model.with('head', async weights => {
-    const compare = (otherWeights?: Parameters<typeof head>[1]): Tally[] =>
-      windows.map(({ ids, from }, w) => {
-        let loss = 0
-        const compared = { otherLoss: 0, kl: 0, top1: 0, top5: 0 }
-        for (let at = from; at < ids.length; at += headTokens) {
-          throwIfAborted(signal)
-          const count = Math.min(headTokens, ids.length - at)
-          const rows = ({ states }: Running) => states[w].slice([at - from], [count])
-          tf.tidy(() => {
-            const labels = tf.tensor1d(ids.slice(at, at + count), 'int32')
-            const logits = logitsOf(own, weights, rows(own))
-            loss += crossEntropy(logits, labels).sum().dataSync()[0]
-            if (!other || !otherWeights) return
-            const wanted = logitsOf(other, otherWeights, rows(other))
-            const found = compareRows(wanted, logits)
-            compared.otherLoss += crossEntropy(wanted, labels).sum().dataSync()[0]
-            compared.kl += found.kl
-            compared.top1 += found.top1
-            compared.top5 += found.top5
-          })
+  const logitsAt = async ({ states }: Running, head: Head, w: number, [from, count]: [number, number]) => {
+    const rows = tf.slice(states[w], [from], [count])
+    const logits = await head.logits(rows)
+    rows.dispose()
+    return logits
+  }
+  const compare = async (head: Head, otherHead?: Head): Promise<Tally[]> => {
+    const each = head.positions ?? otherHead?.positions ?? headTokens
+    const tallies: Tally[] = []
+    for (const [w, { ids, from }] of windows.entries()) {
+      let loss = 0
+      const compared = { otherLoss: 0, kl: 0, top1: 0, top5: 0 }
+      for (let at = from; at < ids.length; at += each) {
+        throwIfAborted(signal)
+        const place: [number, number] = [at - from, Math.min(each, ids.length - at)]
+        const logits = await logitsAt(own, head, w, place)
+        const wanted = other && otherHead && (await logitsAt(other, otherHead, w, place))
+        for (let row = 0; row < place[1]; row += headTokens) {
+          const labels = ids.slice(at + row, at + Math.min(row + headTokens, place[1]))
+          const found = scoreRows(logits, wanted, row, labels)
+          loss += found.loss
+          for (const key of comparedKeys) compared[key] += found.compared?.[key] ?? 0
         }
-        return { loss, tokens: ids.length - from, compared: other ? compared : undefined }
-      })
-    return other ? other.model.with('head', compare) : compare()
+        tf.dispose([logits, wanted ?? []])
+      }
+      tallies.push({ loss, tokens: ids.length - from, compared: other ? compared : undefined })
+    }
+    return tallies
+  }
+  return own.model.withHead(head =>
+    other ? other.model.withHead(otherHead => compare(head, otherHead)) : compare(head),
+  )
+}
+
+const comparedKeys = ['otherLoss', 'kl', 'top1', 'top5'] as const
+
+/** What logits `[positions, vocabulary]`, and those that they are compared with, say of `labels` from position `row` on. */
+function scoreRows(
+  logits: TfTensor,
+  wanted: TfTensor | undefined,
+  row: number,
+  labels: readonly number[],
+): { readonly loss: number; readonly compared: ComparedTally | undefined } {
+  const vocabulary = logits.shape[1]!
+  const rowsOf = (all: TfTensor) => all.slice([row, 0], [labels.length, vocabulary]) as TfTensor
+  let found: ComparedTally | undefined
+  const [loss] = tf.tidy(() => {
+    const ids = tf.tensor1d([...labels], 'int32')
+    const own = rowsOf(logits)
+    if (wanted) {
+      const other = rowsOf(wanted)
+      found = { ...compareRows(other, own), otherLoss: crossEntropy(other, ids).sum().dataSync()[0] }
+    }
+    return crossEntropy(own, ids).sum().dataSync()
   })
+  return { loss, compared: found }
 }
 
 /** Sums over rows of logits `[rows, vocabulary]`: KL(p ‖ q), and where p's likeliest token comes first, or among five, in q. */

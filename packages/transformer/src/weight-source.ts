@@ -1,23 +1,25 @@
-import {
-  blockTensors,
-  embeddingAndHeadTensors,
-  type ModelWeights,
-  type TransformerConfig,
-} from '@reallm/tensor-io/models'
-import { tf } from './tf.ts'
-import type { Hooks, Weights } from './transformer.ts'
+import { blockTensors, type ModelWeights, type TransformerConfig } from '@reallm/tensor-io/models'
+import { embedTokens, rowsOf, type TokenBatch } from './embed-tokens.ts'
+import { type Head, loadedHead, withHead } from './head.ts'
+import { type TfTensor, tf } from './tf.ts'
+import { tokenRows } from './token-rows.ts'
+import { embed, type Hooks, type Weights } from './transformer.ts'
 import { loadTensors } from './weights.ts'
-
-/** What is needed at one time: the embedding, block i, or last norm and head. */
-export type ModelPart = 'embed' | 'head' | number
 
 /** A model whose weights come part by part, so that long work can hold one part in memory. */
 export interface WeightSource {
   readonly config: TransformerConfig
   /** Changes to linear layers, such as an adapter's. */
   readonly hooks?: Hooks | undefined
-  /** Runs `use` with the weights of one part in memory. */
-  with<T>(part: ModelPart, use: (weights: Weights) => T | Promise<T>): Promise<T>
+  /**
+   * The stream before the first layer, `[batch, positions, streamWidth]`, of batches of sequences of one length; the caller disposes
+   * of it.
+   */
+  embed(batches: readonly TokenBatch[]): Promise<TfTensor[]>
+  /** Runs `use` with the weights of layer `i` in memory. */
+  with<T>(i: number, use: (weights: Weights) => T | Promise<T>): Promise<T>
+  /** Runs `use` with the last norm and the head. */
+  withHead<T>(use: (head: Head) => T | Promise<T>): Promise<T>
 }
 
 /**
@@ -29,29 +31,40 @@ export interface WeightSource {
 export const inMemory = (config: TransformerConfig, weights: Weights, hooks?: Hooks): WeightSource => ({
   config,
   hooks,
-  with: async (_part, use) => use(weights),
+  embed: async batches =>
+    batches.map(batch =>
+      tf.tidy(() =>
+        embed(
+          config,
+          weights,
+          tf.tensor2d(
+            batch.map(ids => [...ids]),
+            undefined,
+            'int32',
+          ),
+        ),
+      ),
+    ),
+  with: async (_, use) => use(weights),
+  withHead: async use => use(loadedHead(config, weights, hooks)),
 })
 
-/** Weights read from the model's files each time that a part is used, and freed after it. */
-export const streamed = (model: ModelWeights, hooks?: Hooks): WeightSource => ({
+/** Weights read from the model's files each time that a part is used, and freed after it; large vocabularies in pieces. */
+export const streamed = (model: ModelWeights): WeightSource => ({
   config: model.config,
-  hooks,
-  async with(part, use) {
-    const weights = await loadTensors(model, tensorsOf(model.config, part))
+  async embed(batches) {
+    const rows = await tokenRows(rowsOf(model, 'model.embed_tokens.weight'), batches.flat())
+    const embedded: TfTensor[] = []
+    for (const batch of batches) embedded.push(await embedTokens(model, batch, rows))
+    return embedded
+  },
+  async with(i, use) {
+    const weights = await loadTensors(model, blockTensors(model.config, i).keys())
     try {
       return await use(weights)
     } finally {
       tf.dispose(weights)
     }
   },
+  withHead: use => withHead(model, use),
 })
-
-function tensorsOf(config: TransformerConfig, part: ModelPart): Iterable<string> {
-  const embedding = 'model.embed_tokens.weight'
-  if (part === 'embed') {
-    const outside = [...embeddingAndHeadTensors(config).keys()]
-    return outside.filter(name => name !== 'lm_head.weight' && name !== `${config.norm.name}.weight`)
-  }
-  if (part === 'head') return [`${config.norm.name}.weight`, config.tiedHead ? embedding : 'lm_head.weight']
-  return blockTensors(config, part).keys()
-}

@@ -39,10 +39,7 @@ it('streams the parts of a model and frees them', async () => {
   const model = await open()
   const before = tf.memory().numTensors
   const source = streamed(model)
-  const names = async (part: 'embed' | 'head' | number) => source.with(part, w => Object.keys(w).sort())
-  expect(await names('embed')).toEqual(['model.embed_tokens.weight'])
-  expect(await names('head')).toEqual(['model.embed_tokens.weight', 'model.norm.weight'])
-  expect(await names(1)).toHaveLength(9)
+  expect(await source.with(1, w => Object.keys(w))).toHaveLength(9)
   await expect(source.with(0, () => Promise.reject(new Error('stop')))).rejects.toThrow('stop')
   expect(tf.memory().numTensors).toBe(before)
 

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '@reallm/tensor-io'
-import { head, type TfTensor, tf, type WeightSource } from '@reallm/transformer'
+import { type TfTensor, tf, type WeightSource } from '@reallm/transformer'
 import { checkTokens } from '../check-tokens.ts'
 import { inChunks, scoredStates } from '../scored-states.ts'
 import type { Kept } from '../tally.ts'
@@ -82,15 +82,16 @@ function scoreStates(
   const labels = windows.flatMap(({ ids, from }) => ids.slice(from))
   const likelihoods: number[] = []
   const greedy: boolean[] = []
-  return model.with('head', weights => {
+  return model.withHead(async head => {
+    const each = head.positions ?? headRows
     const rows = tf.concat([...states])
     try {
-      for (let at = 0; at < labels.length; at += headRows) {
+      for (let at = 0; at < labels.length; at += each) {
         throwIfAborted(signal)
-        const wanted = labels.slice(at, at + headRows)
+        const wanted = labels.slice(at, at + each)
+        const x = tf.slice(rows, [at], [wanted.length])
+        const logits = await head.logits(x)
         const [picked, likeliest] = tf.tidy(() => {
-          const x = rows.slice([at], [wanted.length]).expandDims(0)
-          const logits = head(model.config, weights, x, model.hooks).squeeze([0]) as TfTensor
           const places = tf.tensor2d(
             wanted.map((id, i) => [i, id]),
             undefined,
@@ -99,6 +100,7 @@ function scoreStates(
           const own = tf.gatherND(tf.logSoftmax(logits), places)
           return [own.dataSync(), logits.argMax(-1).dataSync()]
         })
+        tf.dispose([x, logits])
         likelihoods.push(...picked)
         greedy.push(...wanted.map((id, i) => likeliest[i] === id))
       }

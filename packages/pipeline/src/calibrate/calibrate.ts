@@ -1,5 +1,5 @@
 import { type Matrix, random, seedFor, throwIfAborted, zeroMatrix } from '@reallm/tensor-io'
-import { loadBlock, loadEmbeddingsAndHead, streamWidth, tf, valuesOf } from '@reallm/transformer'
+import { loadBlock, loadTensors, streamWidth, tf, valuesOf, withHead } from '@reallm/transformer'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { MatrixModule } from '../open/model-parts.ts'
 import type { OpenedModel } from '../open/open-model.ts'
@@ -8,7 +8,7 @@ import type { Settings } from '../settings.ts'
 import { type Activations, activations, fileScratch } from './activations.ts'
 import { plusDiagonal, symmetricCovariance } from './covariance.ts'
 import { groupOf, headInput, routedModules } from './forward.ts'
-import { blockGradients, headGradients, predictedTokens } from './gradients.ts'
+import { blockGradients, headGradients, sampledLabels } from './gradients.ts'
 import type { HiddenStates } from './hidden-states.ts'
 import { layerInputs } from './layer-inputs.ts'
 import type { MatrixStatistics } from './matrix-statistics.ts'
@@ -103,24 +103,27 @@ async function headStatistics(
   gradients: Activations,
   { seed, signal }: Settings,
 ): Promise<HeadStatistics> {
-  const head = await loadEmbeddingsAndHead(weights)
+  const norm = await loadTensors(weights, [`${config.norm.name}.weight`])
   const stream = random(seedFor(seed, 'survey'))
   const hessian = symmetricCovariance()
   const split = splitHessian(count)
   // How often each token is predicted, and so, on average, read: no token is taken for quite unused.
   const rowUse = new Float32Array(config.vocabSize).fill(0.01 / config.vocabSize)
-  for (let s = 0; s < count; s++) {
-    throwIfAborted(signal)
-    const x = await behind.get(s)
-    const input = headInput(config, head, x)
-    hessian.add(input, input)
-    split.add(s, input)
-    input.dispose()
-    const { labels, chances } = predictedTokens(config, head, x.values, stream)
-    await gradients.set(s, headGradients(config, head, x.values, labels))
-    for (let v = 0; v < rowUse.length; v++) rowUse[v] += chances[v] / count
-  }
-  tf.dispose(head)
+  await withHead(weights, async head => {
+    for (let s = 0; s < count; s++) {
+      throwIfAborted(signal)
+      const x = await behind.get(s)
+      const input = headInput(config, norm, x)
+      hessian.add(input, input)
+      split.add(s, input)
+      input.dispose()
+      const chances = new Float32Array(config.vocabSize)
+      const labels = sampledLabels(stream, chances, x.length)
+      await gradients.set(s, await headGradients(config, head, x.values, labels))
+      for (let v = 0; v < rowUse.length; v++) rowUse[v] += chances[v] / count
+    }
+  })
+  tf.dispose(norm)
   await behind.close()
   return { hessian: hessian.take(), split: split.take()!, rowUse }
 }

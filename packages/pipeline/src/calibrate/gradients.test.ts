@@ -1,38 +1,42 @@
-import { random } from '@reallm/tensor-io'
-import { block, loadBlock, openWeights, type TfTensor, tf, useBackend } from '@reallm/transformer'
-import { expect, test } from 'vitest'
-import { blockGradients } from './gradients.ts'
+import { fixture } from '@reallm/testing'
+import {
+  type Head,
+  head,
+  loadEmbeddingsAndHead,
+  openWeights,
+  type TfTensor,
+  tf,
+  useBackend,
+  withHead,
+} from '@reallm/transformer'
+import { beforeAll, expect, test } from 'vitest'
+import { behindHead } from './gradients.ts'
 
-test('means of the squared gradients of a weight, as automatic differentiation has them', async () => {
-  await useBackend('wasm')
-  const model = await openWeights('npm:@reallm/tiny')
-  const { config } = model
-  const weights = await loadBlock(model, 0)
-  const { normal } = random(1)
-  const values = () => Float32Array.from({ length: 6 * config.hiddenSize }, normal)
-  const [x, dy] = [values(), values()]
-  const before = tf.memory().numTensors
-  const { outputs, inputs, squares } = blockGradients(config, weights, 0, x, dy, true)
-  tf.dispose([...outputs.values(), ...inputs.values()])
-  expect(tf.memory().numTensors).toBe(before)
+beforeAll(() => useBackend('wasm'))
 
-  const shape: [number, number, number] = [1, 6, config.hiddenSize]
-  for (const part of ['self_attn.k_proj', 'mlp.down_proj']) {
-    const name = `model.layers.0.${part}`
-    const gradient = tf.tidy(() => {
-      const run = (w: TfTensor) =>
-        block(config, { ...weights, [`${name}.weight`]: w }, 0, tf.tensor3d(x, shape))
-      return tf.grad(run)(weights[`${name}.weight`], tf.tensor3d(dy, shape)).square()
-    })
-    const { rows, cols } = squares.get(name)!
-    for (const [axis, found] of [
-      [1, rows],
-      [0, cols],
-    ] as const) {
-      const wanted = gradient.mean(axis).dataSync()
-      expect(found.length).toBe(wanted.length)
-      for (const [i, v] of found.entries()) expect(v).toBeCloseTo(wanted[i], 4)
+test.each(['llama-gqa-tied', 'mistral-untied', 'gemma2'])(
+  '%s: gradients come back through a head, whole or in pieces, as through the model',
+  async name => {
+    const model = await openWeights(fixture(`models/${name}`))
+    const { config } = model
+    const weights = await loadEmbeddingsAndHead(model)
+    const x = tf.randomNormal([5, config.hiddenSize], 0, 1, 'float32', 1) as TfTensor
+    const dy = tf.randomNormal([5, config.vocabSize], 0, 1, 'float32', 2) as TfTensor
+    const run = (x: TfTensor) => head(config, weights, x.expandDims(0)).squeeze([0]) as TfTensor
+    const wanted = tf.tidy(() => tf.grad(run)(x, dy).arraySync())
+    const before = tf.memory().numTensors
+    const through = async (head: Head) => {
+      const found = await behindHead(config, head, x, dy)
+      const values = found.arraySync() as number[][]
+      found.dispose()
+      return values
     }
-  }
-  await model.close()
-})
+    expect(await withHead(model, through)).toEqual(wanted)
+    const found = await withHead(model, through, 50 * config.hiddenSize)
+    for (const [r, row] of (wanted as number[][]).entries())
+      for (const [c, v] of row.entries()) expect(found[r][c]).toBeCloseTo(v, 4)
+    expect(tf.memory().numTensors).toBe(before)
+    tf.dispose([weights, x, dy])
+    await model.close()
+  },
+)

@@ -2,7 +2,10 @@ import type { Random } from '@reallm/tensor-io'
 import {
   block,
   crossEntropy,
-  head,
+  finalNorm,
+  type Head,
+  linear,
+  logits,
   streamWidth,
   type TfTensor,
   type TransformerConfig,
@@ -76,76 +79,118 @@ function squaredMeans(g: TfTensor, x: TfTensor): Fisher {
   return { rows, cols }
 }
 
-/** What a model predicts on a sequence. */
-export interface Predicted {
-  /** A token sampled from each prediction. */
-  readonly labels: Int32Array
-  /** Mean predicted probability of each token. */
-  readonly chances: Float32Array
-}
+/** Labels of the predictions that `logits` `[positions, vocabulary]` are of, the first of which is the sequence's `from`th. */
+export type LabelsOf = (logits: TfTensor, from: number) => Int32Array
 
-/** Positions whose predictions are held at a time: each has as many as the vocabulary. */
+/** Positions whose predictions are looked at together: each has as many as the vocabulary. */
 const headPositions = 32
 
-/** Samples from the predictions at the head's input `x` `[positions · hidden]`. */
-export function predictedTokens(
+/**
+ * Gradient of Σ −log p(label) at the head's input `x`, `[positions · streamWidth]`. Of labels sampled from the model its outer products are
+ * the model's Fisher information (methods §11, two-sided feedback).
+ */
+export async function headGradients(
   config: TransformerConfig,
-  weights: Weights,
+  head: Head,
   x: Float32Array,
-  random: Random,
-): Predicted {
+  labelsOf: LabelsOf,
+): Promise<Float32Array> {
   const width = streamWidth(config)
   const positions = x.length / width
-  const labels = new Int32Array(positions)
-  const chances = new Float32Array(config.vocabSize)
-  for (let from = 0; from < positions; from += headPositions) {
-    const some = x.subarray(from * width, (from + headPositions) * width)
-    const sums = valuesOf(() => {
-      const predicted = tf.softmax(logits(config, weights, positionsOf(config, some)))
-      labels.set(sampled(predicted.dataSync() as Float32Array, predicted.shape[0]!, random), from)
-      return predicted.sum(0)
-    })
-    for (let v = 0; v < chances.length; v++) chances[v] += sums[v] / positions
-  }
-  return { labels, chances }
-}
-
-/**
- * Gradient of Σ −log p(label) at the head's input `x`, `[positions · hidden]`; 0 at positions after the last label. Of
- * labels sampled from the model its outer products are the model's Fisher information (methods §11, two-sided feedback).
- */
-export function headGradients(
-  config: TransformerConfig,
-  weights: Weights,
-  x: Float32Array,
-  labels: Int32Array,
-): Float32Array {
-  const width = streamWidth(config)
   const gradient = new Float32Array(x.length)
-  for (let from = 0; from < labels.length; from += headPositions) {
-    const wanted = labels.subarray(from, from + headPositions)
-    const some = x.subarray(from * width, (from + wanted.length) * width)
-    const found = valuesOf(() => {
-      const loss = (x: TfTensor) =>
-        crossEntropy(logits(config, weights, x), tf.tensor1d(wanted, 'int32')).sum()
-      return tf.grad(loss)(positionsOf(config, some))
-    })
-    gradient.set(found, from * width)
+  const each = head.positions ?? headPositions
+  for (let from = 0; from < positions; from += each) {
+    const count = Math.min(each, positions - from)
+    const some = tf.tensor2d(x.subarray(from * width, (from + count) * width), [count, width])
+    const predicted = await head.logits(some)
+    const losses: TfTensor[] = []
+    for (let row = 0; row < count; row += headPositions) {
+      const part = tf.slice(predicted, [row, 0], [Math.min(headPositions, count - row), config.vocabSize])
+      const labels = labelsOf(part, from + row)
+      const loss = (y: TfTensor) => crossEntropy(y, tf.tensor1d(labels, 'int32')).sum() as TfTensor
+      losses.push(tf.tidy(() => tf.grad(loss)(part) as TfTensor))
+      part.dispose()
+    }
+    predicted.dispose()
+    const atLogits = tf.concat(losses) as TfTensor
+    tf.dispose(losses)
+    const found = await behindHead(config, head, some, atLogits)
+    tf.dispose([some, atLogits])
+    gradient.set(
+      valuesOf(() => found),
+      from * width,
+    )
   }
   return gradient
 }
+
+/** The gradient at the head's input `x`, `[positions, streamWidth]`, of what has the gradient `dy` at its logits. */
+export async function behindHead(
+  config: TransformerConfig,
+  head: Head,
+  x: TfTensor,
+  dy: TfTensor,
+): Promise<TfTensor> {
+  const normed = (x: TfTensor) => finalNorm(config, head.norm, x.expandDims(0)) as TfTensor
+  const input = tf.tidy(() => normed(x))
+  const atProducts = await throughScale(config, head, input, dy)
+  let sum: TfTensor | undefined
+  await head.eachPiece((piece, from) => {
+    const before = sum
+    sum = tf.tidy(() => {
+      const part = atProducts.slice([0, 0, from], [1, -1, piece.shape[0]!])
+      const found = tf.grad((x: TfTensor) => linear(x, piece))(input, part) as TfTensor
+      return before ? (before.add(found) as TfTensor) : found
+    })
+    before?.dispose()
+  })
+  const found = tf.tidy(() => tf.grad(normed)(x, sum!) as TfTensor)
+  tf.dispose([input, atProducts, sum!])
+  return found
+}
+
+/** From the gradient at logits to the one at the head's products, `[1, positions, vocabulary]`: they differ where logits are scaled. */
+async function throughScale(
+  config: TransformerConfig,
+  head: Head,
+  input: TfTensor,
+  dy: TfTensor,
+): Promise<TfTensor> {
+  if (config.logitScale === 1 && config.logitSoftcap === undefined) return tf.expandDims(dy, 0) as TfTensor
+  const products: TfTensor[] = []
+  await head.eachPiece(piece => products.push(tf.tidy(() => linear(input, piece))))
+  const found = tf.tidy(
+    () =>
+      tf.grad((y: TfTensor) => logits(config, y))(
+        tf.concat(products, 2) as TfTensor,
+        dy.expandDims(0),
+      ) as TfTensor,
+  )
+  tf.dispose(products)
+  return found
+}
+
+/** Samples labels from the predictions at `positions`, and adds the means of their probabilities to `chances` `[vocabulary]`. */
+export const sampledLabels =
+  (random: Random, chances: Float32Array, positions: number): LabelsOf =>
+  logits => {
+    let labels = new Int32Array()
+    const sums = valuesOf(() => {
+      const predicted = tf.softmax(logits)
+      labels = sampled(predicted.dataSync() as Float32Array, logits.shape[0]!, random)
+      return predicted.sum(0)
+    })
+    for (let v = 0; v < chances.length; v++) chances[v] += sums[v] / positions
+    return labels
+  }
 
 function positionsOf(config: TransformerConfig, x: Float32Array): TfTensor {
   const width = streamWidth(config)
   return tf.tensor3d(x, [1, x.length / width, width])
 }
 
-/** `[positions, vocabulary]` */
-const logits = (config: TransformerConfig, weights: Weights, x: TfTensor): TfTensor =>
-  head(config, weights, x).reshape([-1, config.vocabSize])
-
 /** One index per row of probabilities. */
-function sampled(chances: Float32Array, rows: number, { uniform }: Random): Int32Array {
+function sampled(chances: Float32Array, rows: number, { uniform }: Random): Int32Array<ArrayBuffer> {
   const cols = chances.length / rows
   return Int32Array.from({ length: rows }, (_, r) => {
     let left = uniform()

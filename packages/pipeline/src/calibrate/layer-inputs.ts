@@ -1,9 +1,8 @@
 import { type LongWork, throwIfAborted } from '@reallm/tensor-io'
 import { loadBlock, type ModelWeights, tf } from '@reallm/transformer'
-import { readMatrix } from '../open/read-matrix.ts'
 import { type Activations, activations, memoryScratch, type Scratch } from './activations.ts'
 import { runLayer } from './forward.ts'
-import { embedSequences, type HiddenStates } from './hidden-states.ts'
+import { embeddingRows, embedSequences, type HiddenStates } from './hidden-states.ts'
 
 /** A forward pass whose stations a backward pass comes back to. */
 export interface LayerInputs {
@@ -25,9 +24,9 @@ export async function layerInputs(
   { signal, onLayer }: Pick<LongWork, 'signal'> & { readonly onLayer?: (layer: number) => void },
 ): Promise<LayerInputs> {
   const { config } = model
-  const table = await readMatrix(model, 'model.embed_tokens.weight')
+  const rows = await embeddingRows(model, sequences)
   const batches = sequences.map(sequence => [sequence])
-  const behind = await embedSequences(model, table, batches, memoryScratch)
+  const behind = await embedSequences(model, rows, batches, memoryScratch)
   const inputs: Activations[] = []
   for (let i = 0; i < config.layers; i++) {
     const weights = await loadBlock(model, i)

@@ -3,7 +3,6 @@ import type { InputSquares } from '@reallm/tensor-io/imatrix'
 import { type BackendName, loadBlock, loadTensors, sublayers, tf, useBackend } from '@reallm/transformer'
 import { basename, join } from '#platform'
 import { type OpenedModel, openModel } from '../open/open-model.ts'
-import { readMatrix } from '../open/read-matrix.ts'
 import type { DestinationOptions } from '../output/destination.ts'
 import { writeOutput } from '../output/write-output.ts'
 import type { Effort } from '../recipes/recipe.ts'
@@ -12,7 +11,7 @@ import { type RecipeOptions, settingsOf } from '../settings.ts'
 import { memoryScratch } from './activations.ts'
 import { calibrationSequences } from './calibration-text.ts'
 import { headInput, runSublayer } from './forward.ts'
-import { batchesOf, embedSequences } from './hidden-states.ts'
+import { batchesOf, embeddingRows, embedSequences } from './hidden-states.ts'
 import { inputSquares } from './input-squares.ts'
 import type { Sequences } from './sequences.ts'
 
@@ -70,8 +69,8 @@ async function measureInputs(
   { signal, onProgress }: Pick<RecipeOptions, 'signal' | 'onProgress'>,
 ): Promise<ReadonlyMap<string, InputSquares>> {
   const found = inputSquares(config, parts)
-  const table = await readMatrix(weights, 'model.embed_tokens.weight')
-  const pass = await embedSequences(weights, table, batchesOf(sequences.calibration), memoryScratch)
+  const rows = await embeddingRows(weights, sequences.calibration)
+  const pass = await embedSequences(weights, rows, batchesOf(sequences.calibration), memoryScratch)
   for (let i = 0; i < config.layers; i++) {
     const layer = await loadBlock(weights, i)
     for (const sublayer of sublayers(config, i)) {

@@ -19,6 +19,8 @@ export interface EncodeJob extends RoundingStatistics {
   readonly seed: number
   /** Also measure what error feedback gains. */
   readonly compareFeedback?: boolean | undefined
+  /** Set for a band of rows; all bands of a module come with the same statistics. */
+  readonly isBand?: boolean | undefined
   /** Directory for the state of codecs that train. */
   readonly checkpoints?: string | undefined
 }

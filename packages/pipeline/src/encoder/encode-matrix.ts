@@ -1,4 +1,4 @@
-import { matmul, outputError } from '@reallm/kernels'
+import { matmul, outputError, squaredNorm } from '@reallm/kernels'
 import {
   type EncodeContext,
   type EncodedMatrix,
@@ -34,6 +34,8 @@ export interface EncodeResult {
   readonly errorWithoutFeedback?: number | undefined
   /** ‖ΔW‖² / ‖W‖² */
   readonly plainError: number
+  /** What the errors are relative to; of a band, so that errors of bands can be put together. */
+  readonly norms?: { readonly outputs: number; readonly weights: number } | undefined
   readonly seconds: number
 }
 
@@ -55,7 +57,7 @@ export async function encodeMatrix(
   try {
     const wanted =
       statistics.wantedOutputs ?? (statistics.crossCovariance && matmul(w, statistics.crossCovariance))
-    const target = hessian && wanted ? asymmetricTarget(w, wanted, hessian) : w
+    const target = hessian && wanted ? asymmetricTarget(w, wanted, hessian, { keep: work.isBand }) : w
     const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics) })
     const decoded = configuration.decode(encoded)
     const plainError = outputError(target, decoded)
@@ -64,8 +66,11 @@ export async function encodeMatrix(
       throw new ReallmError('numeric', 'it decodes to values that are not finite')
     const errorWithoutFeedback =
       compareFeedback && hessian ? await sampledError(target, hessian, configuration, work) : undefined
+    const norms = work.isBand
+      ? { outputs: squaredNorm(target, { hessian }), weights: squaredNorm(target) }
+      : undefined
     const seconds = (performance.now() - started) / 1000
-    return { encoded, decoded, error, errorWithoutFeedback, plainError, seconds }
+    return { encoded, decoded, error, errorWithoutFeedback, plainError, norms, seconds }
   } catch (cause) {
     if (!(cause instanceof ReallmError) || cause.code === 'aborted' || cause.message.startsWith(name))
       throw cause

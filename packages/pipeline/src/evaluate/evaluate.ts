@@ -1,4 +1,4 @@
-import { type LongWork, openModel } from '@reallm/tensor-io'
+import { type LongWork, openModel, sizeOf } from '@reallm/tensor-io'
 import { inMemory, loadWeights, openWeights, streamed, tf } from '@reallm/transformer'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { OpenedModel } from '../open/open-model.ts'
@@ -8,7 +8,7 @@ import { builtInRegistry } from '../recipes/registry.ts'
 import { compareGeneration, continuations } from './generation.ts'
 import { measureQuality } from './quality.ts'
 
-/** What an evaluation finds; text is only written where all weights of one model fit in half of `maxMemory`. */
+/** What an evaluation finds; text is only written where all weights of one model can be loaded (`fitsWhole`). */
 export type Evaluation = Pick<CompressReport, 'quality' | 'generation'>
 
 /**
@@ -26,7 +26,7 @@ export async function evaluate(
   const compressed = await openWeights(await openModel(path, { registry: builtInRegistry() }))
   try {
     const reference = streamed(original.weights)
-    if (4 * original.parts.parameters > maxMemory / 2)
+    if (!fitsWhole(original, maxMemory))
       return { quality: await measureQuality(reference, streamed(compressed), sequences, work) }
     const { config } = compressed
     const weights = await loadWeights(compressed)
@@ -43,6 +43,12 @@ export async function evaluate(
   } finally {
     await compressed.close()
   }
+}
+
+/** Whether all weights of a model take at most half of the memory in float32, its largest tensor twice while it is loaded. */
+function fitsWhole({ weights, parts }: OpenedModel, maxMemory: number): boolean {
+  const largest = Math.max(...[...weights.shapes.values()].map(sizeOf))
+  return 4 * (parts.parameters + largest) <= maxMemory / 2
 }
 
 async function disposing<T>(weights: Parameters<typeof tf.dispose>[0], use: () => Promise<T>): Promise<T> {

@@ -1,8 +1,7 @@
-import type { Matrix } from '@reallm/tensor-io'
 import { loadBlock, tf } from '@reallm/transformer'
 import { plusDiagonal } from '../calibrate/covariance.ts'
 import { runLayer } from '../calibrate/forward.ts'
-import { batchesOf, embedSequences } from '../calibrate/hidden-states.ts'
+import { batchesOf, embeddingRows, embedSequences } from '../calibrate/hidden-states.ts'
 import { inputSensitivityOf, statistics } from '../calibrate/statistics.ts'
 import type { RoundingStatistics } from '../encoder/encode-matrix.ts'
 import { keptStatistics } from '../recipes/recipe.ts'
@@ -10,12 +9,12 @@ import { gatherHead } from './gather-hessians.ts'
 import type { QuantiseContext } from './quantise-context.ts'
 
 /** What the errors of a tied embedding meet, at the head and where tokens are read. */
-export async function tiedStatistics(context: QuantiseContext, table: Matrix): Promise<RoundingStatistics> {
+export async function tiedStatistics(context: QuantiseContext): Promise<RoundingStatistics> {
   const { checkpoint, settings } = context
   const known = keptStatistics(settings.recipe, settings.effort).outputGradients
     ? await checkpoint.get(statistics.headHessian)
     : undefined
-  const hessian = known ?? (await originalHeadStatistics(context, table)).hessian!
+  const hessian = known ?? (await originalHeadStatistics(context)).hessian!
   return { hessian: plusDiagonal(hessian, await inputSensitivityOf(checkpoint)) }
 }
 
@@ -23,14 +22,12 @@ export async function tiedStatistics(context: QuantiseContext, table: Matrix): P
  * The Hessian of the head's input in the original model: a tied embedding is stored before anything else is. Every third
  * sequence tells enough about its few columns.
  */
-export async function originalHeadStatistics(
-  context: QuantiseContext,
-  table: Matrix,
-): Promise<RoundingStatistics> {
+export async function originalHeadStatistics(context: QuantiseContext): Promise<RoundingStatistics> {
   const { model, scratch, settings } = context
   const all = context.sequences.calibration
   const chosen = all.filter((_, s) => s % 3 === 1 || all.length < 8)
-  const pass = await embedSequences(model.weights, table, batchesOf(chosen), scratch)
+  const rows = await embeddingRows(model.weights, chosen)
+  const pass = await embedSequences(model.weights, rows, batchesOf(chosen), scratch)
   for (let i = 0; i < model.config.layers; i++) {
     const weights = await loadBlock(model.weights, i)
     await pass.advance(x => runLayer(model.config, weights, i, x))

@@ -2,13 +2,13 @@ import { throwIfAborted } from '@reallm/tensor-io'
 import { loadBlock, sublayers, tf } from '@reallm/transformer'
 import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
 import { runSublayer } from '../calibrate/forward.ts'
-import { batchesOf, embedSequences } from '../calibrate/hidden-states.ts'
+import { batchesOf, embeddingRows, embedSequences } from '../calibrate/hidden-states.ts'
 import type { RoundingStatistics } from '../encoder/encode-matrix.ts'
-import { readMatrix } from '../open/read-matrix.ts'
 import { gatherHead, gatherHessians } from './gather-hessians.ts'
 import { tiedStatistics } from './head-statistics.ts'
 import type { QuantiseContext } from './quantise-context.ts'
 import { quantiseMatrix } from './quantise-matrix.ts'
+import { quantiseVocabulary } from './quantise-vocabulary.ts'
 
 /** Matrices that wait or are encoded at a time, for each worker: their Hessians are in memory. */
 const matricesPerWorker = 2
@@ -24,14 +24,16 @@ export async function quantiseIndependently(
   const { model, sequences, scratch, settings } = context
   const { config, weights: source } = model
   const jobs = jobList(matricesPerWorker * context.encoder.threads)
-  const store = (matrix: AllocatedMatrix, found: RoundingStatistics) =>
-    jobs.add(() => quantiseMatrix(context, matrix, found))
+  const store = (matrix: AllocatedMatrix, found: RoundingStatistics) => {
+    const inLayer = matrix.module.layer !== undefined
+    return jobs.add(() => (inLayer ? quantiseMatrix : quantiseVocabulary)(context, matrix, found))
+  }
 
   try {
-    const table = await readMatrix(source, 'model.embed_tokens.weight')
     for (const matrix of open.filter(m => m.module.kind === 'embed_tokens'))
-      await store(matrix, matrix.module.tied ? await tiedStatistics(context, table) : {})
-    const pass = await embedSequences(source, table, batchesOf(sequences.calibration), scratch)
+      await store(matrix, matrix.module.tied ? await tiedStatistics(context) : {})
+    const rows = await embeddingRows(source, sequences.calibration)
+    const pass = await embedSequences(source, rows, batchesOf(sequences.calibration), scratch)
     for (let i = 0; i < config.layers; i++) {
       const weights = await loadBlock(source, i)
       for (const sublayer of sublayers(config, i)) {

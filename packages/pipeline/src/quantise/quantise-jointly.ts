@@ -16,8 +16,7 @@ export async function quantiseJointly(context: QuantiseContext, { run }: Joint):
     const { name, kind, tied } = matrix.module
     const found = async () => {
       if (!needsHessians(settings.recipe) || !(tied || kind === 'lm_head')) return {}
-      const table = await readMatrix(model.weights, 'model.embed_tokens.weight')
-      return tied ? tiedStatistics(context, table) : originalHeadStatistics(context, table)
+      return tied ? tiedStatistics(context) : originalHeadStatistics(context)
     }
     const known = await matrices.decoded(name)
     embeddings.set(name, known ?? (await quantiseMatrix(context, matrix, await found())))
@@ -40,6 +39,6 @@ export async function quantiseJointly(context: QuantiseContext, { run }: Joint):
     const encoded = stored.get(matrix.module.name)!
     const decoded = builtInRegistry().decode(encoded)
     const error = outputError(await readMatrix(model.weights, `${matrix.module.name}.weight`), decoded)
-    await matrices.add(matrix, { encoded, decoded, error, plainError: error, seconds })
+    await matrices.add(matrix, { encoded, error, plainError: error, seconds })
   }
 }

@@ -1,9 +1,7 @@
-import type { Matrix } from '@reallm/tensor-io'
-import { streamWidth, widestInput } from '@reallm/transformer'
+import { streamWidth, type TokenRows, tokenRows, widestInput } from '@reallm/transformer'
 import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
 import { fileScratch, memoryScratch, type Scratch } from '../calibrate/activations.ts'
-import { batchesOf, embedSequences } from '../calibrate/hidden-states.ts'
-import { readMatrix } from '../open/read-matrix.ts'
+import { batchesOf, embeddingRows, embedSequences } from '../calibrate/hidden-states.ts'
 import { isAsymmetric, needsHessians } from '../recipes/recipe.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 import { gatherHead } from './gather-hessians.ts'
@@ -13,6 +11,7 @@ import { quantiseIndependently } from './quantise-independently.ts'
 import { quantiseJointly } from './quantise-jointly.ts'
 import { type OpenedLayer, openLayer, quantiseLayer } from './quantise-layer.ts'
 import { quantiseMatrix } from './quantise-matrix.ts'
+import { quantiseVocabulary } from './quantise-vocabulary.ts'
 import { quantisedMatrices } from './quantised-matrices.ts'
 import { type QuantisedModel, quantisedModel } from './quantised-model.ts'
 
@@ -41,7 +40,7 @@ async function quantiseOpen(context: QuantiseContext, open: readonly AllocatedMa
   const head = open.find(m => m.module.kind === 'lm_head')
   if (head) {
     const original = isAsymmetric(recipe) ? passes.original : undefined
-    await quantiseMatrix(context, head, await gatherHead(context, passes.quantised, original))
+    await quantiseVocabulary(context, head, await gatherHead(context, passes.quantised, original))
   }
   await passes.original.close()
   await passes.quantised.close()
@@ -61,25 +60,22 @@ async function quantiseWithoutPasses(
 ): Promise<void> {
   for (const layer of new Set(open.map(m => m.module.layer))) {
     const inLayer = open.filter(m => m.module.layer === layer)
-    await Promise.all(
-      inLayer.map(m => quantiseMatrix(context, m, { hessian: context.importance?.hessian(m.module) })),
-    )
+    const store = layer === undefined ? quantiseVocabulary : quantiseMatrix
+    await Promise.all(inLayer.map(m => store(context, m, { hessian: context.importance?.hessian(m.module) })))
   }
 }
 
 /** Stores the embedding and starts behind it, and behind the original one. */
 async function startPasses(context: QuantiseContext): Promise<Passes> {
   const { allocation, matrices, model, sequences, scratch } = context
+  const { calibration } = sequences
   const embedding = allocation.matrices.find(m => m.module.kind === 'embed_tokens')
-  const original = await readMatrix(model.weights, 'model.embed_tokens.weight')
-  let quantised = embedding ? await matrices.decoded(embedding.module.name) : original
-  quantised ??= await quantiseMatrix(
-    context,
-    embedding!,
-    embedding!.module.tied ? await tiedStatistics(context, original) : {},
-    original,
-  )
-  const start = (table: Matrix) =>
-    embedSequences(model.weights, table, batchesOf(sequences.calibration), scratch)
-  return { original: await start(original), quantised: await start(quantised) }
+  if (embedding && !matrices.reports.has(embedding.module.name)) {
+    await quantiseVocabulary(context, embedding, embedding.module.tied ? await tiedStatistics(context) : {})
+  }
+  const start = (rows: TokenRows) => embedSequences(model.weights, rows, batchesOf(calibration), scratch)
+  const rows = await embeddingRows(model.weights, calibration)
+  const original = await start(rows)
+  const stored = embedding && (await matrices.rowsOf(embedding.module))
+  return { original, quantised: await start(stored ? await tokenRows(stored, calibration) : rows) }
 }

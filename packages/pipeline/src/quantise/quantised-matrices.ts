@@ -7,11 +7,13 @@ import {
   type Registry,
   sizeOf,
 } from '@reallm/tensor-io'
+import type { RowSource } from '@reallm/transformer'
 import * as z from 'zod'
 import type { AllocatedMatrix, Allocation } from '../allocate/allocate-bits.ts'
 import { type Checkpoint, lost } from '../checkpoint/checkpoint.ts'
 import { encodedKey, jsonKey } from '../checkpoint/keys.ts'
 import type { EncodeResult } from '../encoder/encode-matrix.ts'
+import type { MatrixModule } from '../open/model-parts.ts'
 import type { MatrixReport } from '../output/report.ts'
 
 const reportKey = (module: string) => jsonKey<MatrixReport>(`matrices/${module}.json`, matrixReport)
@@ -36,7 +38,9 @@ export interface QuantisedMatrices {
   encoded(module: string): Promise<EncodedMatrix>
   /** What a matrix decodes to; undefined when it is still to do. */
   decoded(module: string): Promise<Matrix | undefined>
-  add(matrix: AllocatedMatrix, result: EncodeResult): Promise<void>
+  /** What rows of a stored matrix decode to. */
+  rowsOf(module: MatrixModule): Promise<RowSource>
+  add(matrix: AllocatedMatrix, result: Omit<EncodeResult, 'decoded'>): Promise<void>
 }
 
 /** Opens what a checkpoint holds of an allocation's matrices; reports progress in weights as more are added. */
@@ -66,6 +70,14 @@ export async function quantisedMatrices(
     reports,
     encoded,
     decoded: async module => (reports.has(module) ? registry.decode(await encoded(module)) : undefined),
+    async rowsOf({ name, shape }) {
+      const stored = await encoded(name)
+      const codec = registry.codecOf(stored)
+      if (codec.decodeRows)
+        return { shape, read: async (from, to) => codec.decodeRows!(stored, from, to).data }
+      const { data } = codec.decode(stored)
+      return { shape, read: async (from, to) => data.subarray(from * shape[1], to * shape[1]) }
+    },
     async add(matrix, result) {
       const report = reportOf(matrix, result)
       const { name, error, bytes } = report
@@ -80,7 +92,10 @@ export async function quantisedMatrices(
   }
 }
 
-function reportOf({ module, configuration, sharing }: AllocatedMatrix, result: EncodeResult): MatrixReport {
+function reportOf(
+  { module, configuration, sharing }: AllocatedMatrix,
+  result: Omit<EncodeResult, 'decoded'>,
+): MatrixReport {
   const { encoded, error, errorWithoutFeedback, plainError, seconds } = result
   const { name, shape } = module
   const shared = sharing ? Object.entries(partsOf(encoded)).filter(([part]) => sharing.includes(part)) : []

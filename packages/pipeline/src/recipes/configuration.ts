@@ -5,6 +5,7 @@ import type {
   Matrix,
   MatrixCodec,
   MatrixShape,
+  RowBands,
   StorageCost,
   Tensor,
 } from '@reallm/tensor-io'
@@ -45,6 +46,8 @@ export interface Configuration {
   cost(shape: MatrixShape): StorageCost
   encode(w: Matrix, ctx: EncodeContext): Promise<EncodedMatrix>
   decode(e: EncodedMatrix): Matrix
+  /** How it is encoded in bands of rows; undefined where rows depend on each other. */
+  bands(): { readonly rows: number; readonly join: RowBands['join'] } | undefined
 }
 
 interface ConfigurationParts<Params>
@@ -72,4 +75,8 @@ export const configuration = <Params>({
   cost: shape => codec.cost(shape, params),
   encode: (w, ctx) => codec.encode(w, params, ctx),
   decode: e => codec.decode(e),
+  bands() {
+    const rows = codec.bands?.rows(params)
+    return rows === undefined ? undefined : { rows, join: codec.bands!.join }
+  },
 })

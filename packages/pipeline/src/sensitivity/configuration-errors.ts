@@ -1,11 +1,12 @@
 import { squaredNorm } from '@reallm/kernels'
 import { bitsOf, type Matrix, seedFor } from '@reallm/tensor-io'
+import { readRows, rowsOf } from '@reallm/transformer'
 import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
 import type { Encoder } from '../encoder/encode-job.ts'
 import { adjacentRows, spreadRows } from '../encoder/row-sample.ts'
 import type { SharedDecoders } from '../encoder/shared-decoders.ts'
 import type { OpenedModel } from '../open/open-model.ts'
-import { readMatrix, readRows } from '../open/read-matrix.ts'
+import { readMatrix } from '../open/read-matrix.ts'
 import type { Configuration } from '../recipes/configuration.ts'
 import { configurationsFor, type Effort, needsHessians } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
@@ -136,7 +137,7 @@ function measures(
   let shareOfNeighbours: number | undefined
   return {
     async sampledRows(configurations) {
-      const sample = await readRows(model.weights, name, chosen)
+      const sample = await readRows(rowsOf(model.weights, name), chosen)
       return (await losses(configurations, sample)).map(lost => {
         if (rowUse) subtractMeanRow(lost, rowWeights)
         for (let i = 0; i < lost.data.length; i++)

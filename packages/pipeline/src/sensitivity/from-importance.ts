@@ -2,8 +2,8 @@ import { squaredNorm } from '@reallm/kernels'
 import { throwIfAborted } from '@reallm/tensor-io'
 import type { Importance } from '../calibrate/importance.ts'
 import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
+import { finiteChunks } from '../open/finite-chunks.ts'
 import type { OpenedModel } from '../open/open-model.ts'
-import { readMatrix } from '../open/read-matrix.ts'
 import type { Settings } from '../settings.ts'
 
 /**
@@ -21,7 +21,11 @@ export async function* statisticsFromImportance(
     for (const module of parts.matrices.filter(m => m.layer === layer)) {
       throwIfAborted(signal)
       const hessian = importance.hessian(module)
-      const output = squaredNorm(await readMatrix(weights, `${module.name}.weight`), { hessian })
+      const { name, shape } = module
+      let output = 0
+      for await (const { data } of finiteChunks(weights, `${name}.weight`, shape, { signal })) {
+        output += squaredNorm({ rows: data.length / shape[1], cols: shape[1], data }, { hessian })
+      }
       const hessians = { rounding: hessian, measuring: hessian }
       found.push({ module, hessians, gradient: 1 / Math.max(output, 1e-30) })
     }

@@ -11,6 +11,8 @@ export interface EncodeContext extends LongWork {
   /** Output-gradient covariance `E[g gᵀ]`, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
   readonly outputHessian?: Matrix | undefined
   readonly seed: number
+  /** Set where the matrix is a band of the rows of a larger one: see {@link RowBands}. */
+  readonly isBand?: boolean | undefined
   /** Where codecs that train keep their state, by name: a killed encoding resumes from there. */
   readonly checkpoint?: ((name: string) => CheckpointStore) | undefined
 }
@@ -30,6 +32,19 @@ export interface MatrixCodec<Params = unknown> {
   decode(e: EncodedMatrix): Matrix
   /** Decodes rows `from` to `to` (exclusive) only: how embeddings are looked up. Absent: rows can't be read alone. */
   decodeRows?(e: EncodedMatrix, from: number, to: number): Matrix
+  /** How the matrix is encoded in bands of rows. Absent: rows depend on each other. */
+  readonly bands?: RowBands<Params>
+}
+
+/**
+ * Encoding a matrix that is too large to be in memory, band of rows by band of rows: joined, they have the bytes of the matrix that is
+ * encoded at once. Every band is encoded with the same seed and Hessian, without `outputHessian`, and with `isBand`.
+ */
+export interface RowBands<Params = unknown> {
+  /** Rows of every band except the last are a multiple of this; undefined where with these parameters rows depend on each other. */
+  rows(params: Params): number | undefined
+  /** Puts encoded bands together, in their order. */
+  join(bands: readonly EncodedMatrix[]): EncodedMatrix
 }
 
 /** What a codec learns about the columns that error feedback will give it. */

@@ -1,6 +1,7 @@
 import { type ColumnEncoder, type GivenOf, type Matrix, ReallmError, tensor, tileOf } from '@reallm/tensor-io'
 import { ggufBlockType, ggufLayout, readGguf } from '@reallm/tensor-io/layouts'
 import { columnCodec, tileCounter } from '../shared/column-codec.ts'
+import { joinRows } from '../shared/join-rows.ts'
 import { latticeBlocks } from './lattice-blocks.ts'
 import { latticeTypes } from './lattice-types.ts'
 import { type Blocks, scalarBlocks } from './scalar-blocks.ts'
@@ -35,6 +36,7 @@ export const gguf = columnCodec({
     return encoderOf(type, w, blocks)
   },
   decodeRows: readGguf,
+  bands: { rows: () => 1, join: bands => joinRows(bands, ['blocks']) },
 })
 
 /** A little of the mean keeps columns that calibration never saw. */

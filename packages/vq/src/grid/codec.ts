@@ -1,7 +1,7 @@
 import { type EncodedMatrix, type GivenOf, parseParams, tensor } from '@reallm/tensor-io'
 import { decodeCoded, gridLayout, gridLevels, groupCols, packRows, readGrid } from '@reallm/tensor-io/layouts'
 import { columnCodec } from '../shared/column-codec.ts'
-import { scalarEncoder } from '../shared/scalar.ts'
+import { scalarBands, scalarEncoder } from '../shared/scalar.ts'
 
 /** Parameters of the codec `grid`. */
 export type GridParams = GivenOf<typeof gridLayout>
@@ -16,16 +16,17 @@ export type GridParams = GivenOf<typeof gridLayout>
  */
 export const grid = columnCodec({
   layout: gridLayout,
-  async columns(w, params, { hessian }) {
+  async columns(w, params, ctx) {
     const options = {
       ...params,
       levels: gridLevels(params),
       group: groupCols([w.rows, w.cols], params.group),
       zeroPoint: !params.symmetric,
     }
-    return scalarEncoder({ codec: 'grid', params }, w, options, hessian)
+    return scalarEncoder({ codec: 'grid', params }, w, options, ctx)
   },
   decodeRows: (e, from, to) => decodeCoded(readGrid(e, from, to)),
+  bands: scalarBands,
 })
 
 /**

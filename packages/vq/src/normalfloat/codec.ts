@@ -7,7 +7,7 @@ import {
   readNormalfloat,
 } from '@reallm/tensor-io/layouts'
 import { columnCodec } from '../shared/column-codec.ts'
-import { scalarEncoder } from '../shared/scalar.ts'
+import { scalarBands, scalarEncoder } from '../shared/scalar.ts'
 
 /** Parameters of the codec `normalfloat`. */
 export type NormalfloatParams = GivenOf<typeof normalfloatLayout>
@@ -21,14 +21,15 @@ export type NormalfloatParams = GivenOf<typeof normalfloatLayout>
  */
 export const normalfloat = columnCodec({
   layout: normalfloatLayout,
-  async columns(w, params, { hessian }) {
+  async columns(w, params, ctx) {
     const options = {
       ...params,
       levels: normalfloatLevels(params.bits),
       group: groupCols([w.rows, w.cols], params.group),
       zeroPoint: false,
     }
-    return scalarEncoder({ codec: 'normalfloat', params }, w, options, hessian)
+    return scalarEncoder({ codec: 'normalfloat', params }, w, options, ctx)
   },
   decodeRows: (e, from, to) => decodeCoded(readNormalfloat(e, from, to)),
+  bands: scalarBands,
 })

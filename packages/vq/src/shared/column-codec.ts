@@ -17,6 +17,7 @@ import {
   type MatrixShape,
   parseParams,
   ReallmError,
+  type RowBands,
   type StorageCost,
   type StoredLayout,
   shapeText,
@@ -32,6 +33,8 @@ export interface ColumnCodecSpec<F extends Fields> {
   encode?(w: Matrix, params: FullParams<F>, ctx: EncodeContext): Promise<EncodedMatrix>
   /** Rows `from` to `to` of a stored matrix that has been checked against the layout. */
   decodeRows(e: EncodedMatrix<FullParams<F>>, from: number, to: number): Matrix
+  /** Where rows do not depend on each other. */
+  readonly bands?: RowBands<FullParams<F>>
 }
 
 /** A column codec whose rows can be decoded one by one. */
@@ -39,7 +42,7 @@ export type RowColumnCodec<Params> = ColumnCodec<Params> & Required<Pick<ColumnC
 
 /** Makes a codec of its layout and its arithmetic: parses parameters, checks weights, Hessian and stored parts. */
 export function columnCodec<F extends Fields>(spec: ColumnCodecSpec<F>): RowColumnCodec<GivenParams<F>> {
-  const { layout } = spec
+  const { layout, bands } = spec
   const parse = (given: unknown) => parseParams(layout, given)
 
   function cost(shape: MatrixShape, params: FullParams<F>): StorageCost {
@@ -78,6 +81,7 @@ export function columnCodec<F extends Fields>(spec: ColumnCodecSpec<F>): RowColu
     },
     decode: e => decodeRows(e, 0, e.shape[0]),
     decodeRows,
+    ...(bands && { bands: { ...bands, rows: given => bands.rows(parse(given)) } }),
   }
 }
 

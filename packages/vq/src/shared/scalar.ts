@@ -1,7 +1,8 @@
 import { fitScales, LevelFinder } from '@reallm/kernels'
-import type { ColumnEncoder, EncodedMatrix, Matrix } from '@reallm/tensor-io'
-import { packRows, type ScaleFormat } from '@reallm/tensor-io/layouts'
+import type { ColumnEncoder, EncodeContext, EncodedMatrix, Matrix, RowBands } from '@reallm/tensor-io'
+import { packRows, SCALE_BLOCK, type ScaleFormat } from '@reallm/tensor-io/layouts'
 import { tileCounter } from './column-codec.ts'
+import { joinRows } from './join-rows.ts'
 import { createScales } from './scales.ts'
 
 /** What scalar codecs share: one code per weight, a scale (and a zero point) per group of a row. */
@@ -18,12 +19,18 @@ export interface ScalarOptions {
   readonly zeroPoint: boolean
 }
 
+/** Rows have scales of their own; those of some rows may share a block. */
+export const scalarBands: RowBands = {
+  rows: () => SCALE_BLOCK,
+  join: bands => joinRows(bands, ['codes', 'scales', 'scaleBlocks', 'zeros']),
+}
+
 /** Quantises column by column; scales are chosen at each group's start, or on `w` where nobody starts groups. */
 export function scalarEncoder(
   header: Pick<EncodedMatrix, 'codec' | 'params'>,
   w: Matrix,
   o: ScalarOptions,
-  hessian: Matrix | undefined,
+  { hessian, isBand }: EncodeContext,
 ): ColumnEncoder {
   const { rows, cols } = w
   const perRow = cols / o.group
@@ -35,7 +42,7 @@ export function scalarEncoder(
     fitScales(asGroups(values, o.group), asGroups(weights, o.group), o.levels, o)
   const initial = fit(w.data, importance)
   const zeros = initial.zeros
-  const scales = createScales(o.scales, initial.scales, rows)
+  const scales = createScales(o.scales, initial.scales, rows, { isBand })
 
   function startGroup(residual: Matrix, col: number): void {
     const found = fit(residual.data, importance.subarray(col, col + o.group))

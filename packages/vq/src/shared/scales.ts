@@ -1,4 +1,4 @@
-import { f16ToF32, f32ToF16, ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
+import { type EncodeContext, f16ToF32, f32ToF16, ReallmError, type Tensor, tensor } from '@reallm/tensor-io'
 import { SCALE_BLOCK, type ScaleFormat, secondLevel } from '@reallm/tensor-io/layouts'
 
 /** Values at or below which f16 loses precision. */
@@ -17,9 +17,15 @@ export interface Scales {
  * Stores scales (≥ 0) in a format.
  *
  * @param initial `[rows, perRow]`, row by row
+ * @param of a band of rows may be smaller than f16 holds precisely
  * @throws ReallmError `numeric` when f16 cannot hold them
  */
-export function createScales(format: ScaleFormat, initial: Float32Array, rows: number): Scales {
+export function createScales(
+  format: ScaleFormat,
+  initial: Float32Array,
+  rows: number,
+  of: Pick<EncodeContext, 'isBand'> = {},
+): Scales {
   const shape = [rows, initial.length / rows]
   if (format === 'f32') {
     const values = initial.slice()
@@ -31,12 +37,14 @@ export function createScales(format: ScaleFormat, initial: Float32Array, rows: n
       parts: () => ({ scales: tensor('F32', shape, values) }),
     }
   }
-  return format === 'f16' ? halfScales(initial, shape) : doubleScales(initial, shape)
+  return format === 'f16'
+    ? halfScales(initial, shape, of.isBand ? 0 : F16_SMALLEST_NORMAL)
+    : doubleScales(initial, shape)
 }
 
-function halfScales(initial: Float32Array, shape: number[]): Scales {
+function halfScales(initial: Float32Array, shape: number[], least: number): Scales {
   const largest = initial.reduce((max, v) => Math.max(max, v), 0)
-  if (largest > 65504 || (largest > 0 && largest < F16_SMALLEST_NORMAL)) {
+  if (largest > 65504 || (largest > 0 && largest < least)) {
     throw new ReallmError('numeric', `scales up to ${largest.toPrecision(3)} do not fit f16`, {
       hint: "store them with scales: 'f32' or 'double'",
     })

@@ -5,7 +5,11 @@ import { type Matrix, ReallmError } from '@reallm/tensor-io'
 export interface AsymmetricOptions {
   /** Share of Ĥ's mean diagonal that is added before it is inverted; 0.3 by default. */
   readonly lambda?: number | undefined
+  /** Keeps what is inverted as long as the Hessian, for other rows of the same layer. */
+  readonly keep?: boolean | undefined
 }
+
+const kept = new WeakMap<Matrix, { readonly lambda: number; readonly inverted: Matrix }>()
 
 /**
  * Asymmetric calibration (GPTAQ, arXiv 2504.02692): the weights to encode when the layer's inputs `X̂` come from layers that
@@ -23,8 +27,18 @@ export function asymmetricTarget(
   w: Matrix,
   wanted: Matrix,
   hessian: Matrix,
-  { lambda = 0.3 }: AsymmetricOptions = {},
+  { lambda = 0.3, keep = false }: AsymmetricOptions = {},
 ): Matrix {
+  const known = kept.get(hessian)
+  const inverted = known?.lambda === lambda ? known.inverted : dampedInverse(hessian, lambda)
+  if (keep) kept.set(hessian, { lambda, inverted })
+  // As W plus a correction, so that equal inputs give W to the bit.
+  const correction = matmul(w, hessian)
+  for (let i = 0; i < correction.data.length; i++) correction.data[i] = wanted.data[i] - correction.data[i]
+  return matmul(correction, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
+}
+
+function dampedInverse(hessian: Matrix, lambda: number): Matrix {
   const n = hessian.rows
   let trace = 0
   for (let i = 0; i < n; i++) trace += hessian.data[i * n + i]
@@ -32,13 +46,8 @@ export function asymmetricTarget(
   const damped = { ...hessian, data: hessian.data.slice() }
   for (let i = 0; i < n; i++) damped.data[i * n + i] += shift
   const inverted = inverse(damped)
-  if (!inverted) {
-    throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite`, {
-      hint: 'raise lambda or use more calibration text',
-    })
-  }
-  // As W plus a correction, so that equal inputs give W to the bit.
-  const correction = matmul(w, hessian)
-  for (let i = 0; i < correction.data.length; i++) correction.data[i] = wanted.data[i] - correction.data[i]
-  return matmul(correction, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
+  if (inverted) return inverted
+  throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite`, {
+    hint: 'raise lambda or use more calibration text',
+  })
 }

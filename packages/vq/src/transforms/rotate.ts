@@ -32,7 +32,7 @@ export function rotated<Inner>(
   options: RotationOptions = {},
 ): MatrixCodec<RotatedParams<Inner>> {
   const layout = withDefaults(rotationLayout, options)
-  return defineCodec({
+  const made: MatrixCodec<RotatedParams<Inner>> = defineCodec({
     layout,
     inner: codec,
     async encode(w, { input, output, inner }, ctx) {
@@ -55,6 +55,21 @@ export function rotated<Inner>(
       return rows && rotateColumns(copyMatrix(rows), readSeed(e), input, true)
     },
   })
+  const { bands } = codec
+  if (!bands) return made
+  return {
+    ...made,
+    bands: {
+      rows(params) {
+        const { output, inner } = made.parse(params)
+        return output ? undefined : bands.rows(inner)
+      },
+      join(encoded) {
+        const inner = bands.join(encoded.map(band => band.inner!))
+        return { ...encoded[0], shape: inner.shape, inner }
+      },
+    },
+  }
 }
 
 /** `rotated` for the registry: decodes what any of them stored. */

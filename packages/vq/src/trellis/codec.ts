@@ -24,6 +24,7 @@ import {
   packTile,
   storesNetwork,
   TILE,
+  TILE_LANES,
   TILE_WEIGHTS,
   trellisLayout,
   trellisSegments,
@@ -33,6 +34,7 @@ import { columnCodec, tileCounter } from '../shared/column-codec.ts'
 import { deviations } from '../shared/deviations.ts'
 import { createScales } from '../shared/scales.ts'
 import { fitNetwork } from './fit-network.ts'
+import { joinTrellis } from './join-bands.ts'
 
 /** Parameters of the codec `trellis`. */
 export type TrellisParams = GivenOf<typeof trellisLayout>
@@ -99,6 +101,10 @@ function trellisOf(shared: SharedNetworks | undefined) {
       decodeTrellisRows(trellisMatrix(e), from, to, out.data)
       return out
     },
+    bands: {
+      rows: params => (params.scale === 'row' && !storesNetwork(params) ? TILE * TILE_LANES : undefined),
+      join: joinTrellis,
+    },
   })
 }
 
@@ -110,7 +116,7 @@ async function createEncoder(
 ): Promise<ColumnEncoder> {
   const { rows, cols } = w
   const initial = deviations(w, params.scale)
-  const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length)
+  const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length, ctx)
   const loss = storesNetwork(params) ? undefined : ctx.columnLoss?.(TILE)
   const rates = trellisRates(cols, params.bits, mostTrellisBits(params), loss)
   const codes = new Uint32Array(trellisWords(rows, cols, params.bits))

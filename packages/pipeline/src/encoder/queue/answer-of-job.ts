@@ -23,6 +23,7 @@ const sentSchema = z.object({
   error: number,
   errorWithoutFeedback: number.optional(),
   plainError: number,
+  norms: z.object({ outputs: number, weights: number }).optional(),
   seconds: number,
 })
 const answerSchema = z.union([

@@ -1,3 +1,4 @@
+import { sizeOf } from '@reallm/tensor-io'
 import {
   fitShared,
   rotate,
@@ -74,22 +75,26 @@ export const neuralTrellisAt =
       })
     })
 
+/** Weights up to which an embedding may have one scale: it is then encoded at once, for which it is in memory several times. */
+const mostWithOneScale = 5e7
+
 /** For embeddings, with one scale or one per row: rows of rare tokens are the largest and would set everybody's scale. */
 export const embeddingTrellisAt =
   (rates: readonly number[]) =>
-  (_: MatrixModule, effort: Effort): Configuration[] => [
-    ...(['matrix', 'row'] as const).flatMap(scale =>
-      rates.map(bits => {
-        const inner = { bits, stateBits: stateBits[effort], scale }
-        const { id, label } = named(inner)
-        return configuration({
-          id: scale === 'row' ? `${id}-row` : id,
-          label: scale === 'row' ? `${label}, a scale per row` : label,
-          codec: columnsRotated,
-          params: { inner },
-          family: `trellis by ${scale}`,
-        })
-      }),
+  ({ shape }: MatrixModule, effort: Effort): Configuration[] => [
+    ...(sizeOf(shape) <= mostWithOneScale ? (['matrix', 'row'] as const) : (['row'] as const)).flatMap(
+      scale =>
+        rates.map(bits => {
+          const inner = { bits, stateBits: stateBits[effort], scale }
+          const { id, label } = named(inner)
+          return configuration({
+            id: scale === 'row' ? `${id}-row` : id,
+            label: scale === 'row' ? `${label}, a scale per row` : label,
+            codec: columnsRotated,
+            params: { inner },
+            family: `trellis by ${scale}`,
+          })
+        }),
     ),
     ...[5, 6].map(bits => gridWithFeedback(bits, 'row')),
   ]

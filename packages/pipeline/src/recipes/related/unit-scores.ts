@@ -3,10 +3,11 @@ import { attentionOf, gatedMlpOf } from '@reallm/tensor-io/models'
 import {
   type LayerSpec,
   loadBlock,
-  loadEmbeddingsAndHead,
   type Projection,
+  type TfTensor,
   tf,
   valuesOf,
+  withHead,
 } from '@reallm/transformer'
 import { activations, fileScratch } from '../../calibrate/activations.ts'
 import { blockGradients, headGradients } from '../../calibrate/gradients.ts'
@@ -88,13 +89,18 @@ export async function taylor({
   const scratch = fileScratch(work)
   const { inputs, behind } = await layerInputs(model, calibration, scratch, { signal })
   const gradients = await activations(scratch)
-  const outer = await loadEmbeddingsAndHead(model)
-  for (const [w, ids] of calibration.entries()) {
-    throwIfAborted(signal)
-    const { values } = await behind.get(w)
-    await gradients.set(w, headGradients(config, outer, values, ids.subarray(1)))
-  }
-  tf.dispose(outer)
+  await withHead(model, async head => {
+    for (const [w, ids] of calibration.entries()) {
+      throwIfAborted(signal)
+      const { values } = await behind.get(w)
+      const gradient = new Float32Array(values.length)
+      const predicting = values.subarray(0, ((ids.length - 1) * values.length) / ids.length)
+      const labels = ids.subarray(1)
+      const labelsOf = (logits: TfTensor, from: number) => labels.slice(from, from + logits.shape[0]!)
+      gradient.set(await headGradients(config, head, predicting, labelsOf))
+      await gradients.set(w, gradient)
+    }
+  })
   await behind.close()
   const scores = new Map<string, Float32Array>()
   for (let i = config.layers - 1; i >= 0; i--) {
