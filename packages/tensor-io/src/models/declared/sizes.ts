@@ -36,14 +36,12 @@ export function checkSizes(source: HuggingFaceConfig, files: ModelFiles): void {
 /** No side of a matrix is longer; lists of that length fit any memory. */
 const LONGEST = 4e6
 
-/** The longest side of a tensor that takes bytes; matrices of an artifact count as far as its bytes may reach. */
+/** The longest side of a tensor that takes bytes or of an artifact's matrix, as far as the bytes of the files may reach. */
 function largestSide({ tensors, artifact, bytes }: ModelFiles): number {
   let largest = 0
   for (const tensor of tensors.values()) {
     if (tensor.bytes > 0) largest = Math.max(largest, ...tensor.shape)
   }
-  for (const { shape } of artifact?.modules.values() ?? []) {
-    largest = Math.max(largest, ...shape.map(side => Math.min(side, 8 * bytes, LONGEST)))
-  }
-  return largest
+  for (const { shape } of artifact?.modules.values() ?? []) largest = Math.max(largest, ...shape)
+  return Math.min(largest, 8 * bytes, LONGEST)
 }
