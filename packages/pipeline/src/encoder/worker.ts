@@ -4,6 +4,7 @@ import { builtInRecipe } from '../recipes/recipes.ts'
 import { answerOf } from './answer.ts'
 import type { EncodeJob } from './encode-job.ts'
 import { runJob } from './run-job.ts'
+import { sameStatistics } from './same-statistics.ts'
 
 const port = parentPort!
 
@@ -12,7 +13,7 @@ let last: EncodeJob | undefined
 
 port.on('message', async (given: EncodeJob) => {
   const job =
-    given.isBand && last?.module.name === given.module.name ? { ...given, ...statisticsOf(last) } : given
+    given.isBand && last && sameStatistics(given, last) ? { ...given, ...statisticsOf(last) } : given
   last = job.isBand ? job : undefined
   // Embedding and head are so large, and alone so often, that each is worked on by as many threads as the pool has.
   const helpers = await createPool({ threads: job.module.layer === undefined ? workerData.threads : 1 })
