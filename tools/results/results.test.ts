@@ -45,7 +45,7 @@ test('a digest tells code from other code, and is the same for a commit and for 
   expect(digestHere(unchanged)).toBe(digestAt('HEAD', unchanged))
 })
 
-test('rows of older code say so, those of this code and of other programs do not', () => {
+test('rows say which commit they were measured at, those of other programs only when', () => {
   const sources = ['LICENSE']
   const common = { command: 'x', commit: '1234567', date: '2026-01-31', machine: 'a machine', seed: 1 }
   const run = (name: string, more: { sources: string[]; digest: string | null }) => ({
@@ -58,8 +58,7 @@ test('rows of older code say so, those of this code and of other programs do not
       columns: { name: { label: 'name' }, value: { label: 'MB', unit: 'MB', digits: 1 } },
       key: ['name'],
       runs: [
-        run('now', { sources, digest: digestHere(sources) }),
-        run('then', { sources, digest: '0'.repeat(64) }),
+        run('measured', { sources, digest: digestHere(sources) }),
         run('published', { sources, digest: null }),
         run('theirs', { sources: [], digest: digestHere([]) }),
       ],
@@ -69,15 +68,13 @@ test('rows of older code say so, those of this code and of other programs do not
   expect(table.split('\n')).toEqual([
     '| name | MB |',
     '| --- | --: |',
-    '| now ¹ | 1.3 |',
-    '| then ² | 1.3 |',
-    '| published ³ | 1.3 |',
-    '| theirs ⁴ | 1.3 |',
+    '| measured ¹ | 1.3 |',
+    '| published ² | 1.3 |',
+    '| theirs ³ | 1.3 |',
     '',
-    '¹ Measured 2026-01-31 on this code: a machine; seed 1; `x`.  ',
-    '² Measured at commit `1234567`, 2026-01-31; the code has changed since: a machine; seed 1; `x`.  ',
-    '³ Reported for commit `1234567`, 2026-01-31; the code has changed since: a machine; seed 1; `x`.  ',
-    '⁴ Measured 2026-01-31: a machine; seed 1; `x`.',
+    '¹ Measured at commit `1234567`, 2026-01-31: a machine; seed 1; `x`.  ',
+    '² Reported for commit `1234567`, 2026-01-31: a machine; seed 1; `x`.  ',
+    '³ Measured 2026-01-31: a machine; seed 1; `x`.',
   ])
 })
 

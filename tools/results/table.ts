@@ -1,5 +1,4 @@
 import type { Column, ResultsFile, Row, Run } from './schema.ts'
-import { digestHere } from './sources.ts'
 
 /** What part of a results file a page shows; everything in the file's order by default. */
 export interface View {
@@ -64,16 +63,6 @@ function cellOf(value: Row[string] | undefined, { scale = 1, digits, precision }
   return String(number)
 }
 
-const digests = new Map<string, string>()
-
-/** `digestHere`, computed once for all tables. */
-function currentDigest(sources: readonly string[]): string {
-  const key = sources.join()
-  const known = digests.get(key) ?? digestHere(sources)
-  digests.set(key, known)
-  return known
-}
-
 /** Where a run's numbers come from. */
 function fullSourceOf(run: Run): string {
   const { command, machine, seed, note } = run
@@ -83,10 +72,8 @@ function fullSourceOf(run: Run): string {
   return `${timeOf(run)}: ${about.join('; ')}.${note ? ` ${note}` : ''}`
 }
 
-/** When and on which code they were measured; it says so when the code has changed since. */
+/** When and at which commit they were measured: the same text for ever, whatever later commits change. */
 function timeOf({ commit, sources, digest, date }: Run): string {
   if (sources.length === 0) return `Measured ${date}`
-  if (digest === currentDigest(sources)) return `Measured ${date} on this code`
-  const when = digest === null ? `Reported for commit \`${commit}\`` : `Measured at commit \`${commit}\``
-  return `${when}, ${date}; the code has changed since`
+  return `${digest === null ? 'Reported for' : 'Measured at'} commit \`${commit}\`, ${date}`
 }
