@@ -20,16 +20,18 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** A Redis of one's own, in a folder that goes with it. */
-export async function startRedis() {
+/** A Redis of one's own, in a folder that goes with it; with a port of another one, its replica. */
+export async function startRedis(replicaOf?: number) {
   const folder = await mkdtemp(join(tmpdir(), 'reallm-redis-'))
   const port = await freePort()
   const options = ['--port', String(port), '--save', '', '--bind', '127.0.0.1']
+  if (replicaOf !== undefined) options.push('--replicaof', `127.0.0.1 ${replicaOf}`)
   const server = spawn('redis-server', options, { cwd: folder })
   for await (const line of server.stdout) if (String(line).includes('Ready to accept')) break
   return {
     folder,
     server,
+    port,
     url: `redis://127.0.0.1:${port}`,
     async stop() {
       server.kill()

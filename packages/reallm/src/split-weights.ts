@@ -1,6 +1,8 @@
-import { open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bytesText, ReallmError } from '@reallm/tensor-io'
+import { pipeline } from 'node:stream/promises'
+import { bytesText, fileError, ReallmError } from '@reallm/tensor-io'
 
 const INDEX = 'model.safetensors.index.json'
 const CHUNK = 1 << 22
@@ -54,27 +56,14 @@ async function cut(folder: string, shard: string, size: number, most: number): P
     })
   }
   const parts: Part[] = []
-  const source = await open(join(folder, shard))
-  try {
-    for (let i = 0; i < count; i++) {
-      const [from, to] = [i * most, Math.min(size, (i + 1) * most)]
-      const file = `${shard.replace(/\.safetensors$/, '')}-part-${i + 1}-of-${count}.bin`
-      const target = await open(join(folder, file), 'w')
-      try {
-        for (let at = from; at < to; at += CHUNK) {
-          const { buffer, bytesRead } = await source.read({
-            buffer: new Uint8Array(Math.min(CHUNK, to - at)),
-            position: at,
-          })
-          await target.write(buffer, 0, bytesRead)
-        }
-      } finally {
-        await target.close()
-      }
-      parts.push({ file, bytes: to - from })
-    }
-  } finally {
-    await source.close()
+  for (let i = 0; i < count; i++) {
+    const [from, to] = [i * most, Math.min(size, (i + 1) * most)]
+    const file = `${shard.replace(/\.safetensors$/, '')}-part-${i + 1}-of-${count}.bin`
+    const source = createReadStream(join(folder, shard), { start: from, end: to - 1, highWaterMark: CHUNK })
+    await pipeline(source, createWriteStream(join(folder, file))).catch(cause => {
+      throw fileError(cause, join(folder, file), 'write')
+    })
+    parts.push({ file, bytes: to - from })
   }
   return parts
 }

@@ -1,3 +1,4 @@
+import { fileError } from '@reallm/tensor-io'
 import { type FileHandle, join, open, rm } from '#platform'
 
 /** Activations of every batch of sequences between two layers, set in order and not changed afterwards. */
@@ -48,7 +49,15 @@ function inFile(path: string, file: FileHandle): Activations {
     async set(batch, values) {
       sizes[batch] = values.byteLength
       const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-      await file.write(bytes, 0, bytes.length, batch * sizes[0])
+      try {
+        // a disk that becomes full takes a part first
+        for (let at = 0; at < bytes.length; ) {
+          const left = bytes.length - at
+          at += (await file.write(bytes, at, left, batch * sizes[0] + at)).bytesWritten
+        }
+      } catch (cause) {
+        throw fileError(cause, path, 'write')
+      }
     },
     async close() {
       await file.close()

@@ -42,8 +42,18 @@ interface Connected {
   readonly connection: import('ioredis').Redis
 }
 
-/** BullMQ and a connection to Redis; throws `unsupported` when it is not installed, `io` when Redis does not answer. */
+/**
+ * BullMQ and a connection to Redis.
+ *
+ * @throws `bad-option` for what is no address of a Redis; `unsupported` when BullMQ is not installed; `io` when Redis does not
+ *   answer, or is a replica that takes no jobs
+ */
 export async function connect(url: string): Promise<Connected> {
+  if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
+    throw new ReallmError('bad-option', `${shownUrl(url)}: that is no address of a Redis`, {
+      hint: 'write redis://host:6379, or redis://:password@host:6379',
+    })
+  }
   const [bullmq, { Redis }] = await Promise.all([import('bullmq'), import('ioredis')]).catch(cause => {
     throw new ReallmError('unsupported', '--queue: bullmq and ioredis are not installed', {
       hint: 'npm install bullmq ioredis',
@@ -77,5 +87,17 @@ export async function connect(url: string): Promise<Connected> {
       },
     )
   }
+  await checkTakesJobs(connection, url)
   return { bullmq, connection }
+}
+
+/** Throws `io` for a replica: jobs and answers are written. */
+async function checkTakesJobs(connection: Connected['connection'], url: string): Promise<void> {
+  // whom Redis does not let ask, it tells by the first command that it refuses
+  const role = await connection.role().catch(() => [])
+  if (role[0] !== 'slave') return
+  connection.disconnect()
+  throw new ReallmError('io', `${shownUrl(url)}: this Redis is a read-only replica of another one`, {
+    hint: `give the address of the one that it copies: redis://${role[1]}:${role[2]}`,
+  })
 }

@@ -87,6 +87,19 @@ describe.skipIf(!hasRedis('Faults of the queue are'))('a queue whose parts fail'
   const open = (options: Partial<QueueOptions> = {}) =>
     untilThere(() => queueEncoder({ url, shared, ...options }))
 
+  test('a replica, which takes no jobs, is refused by name with the address of what it copies', async () => {
+    const replica = await startRedis(redis.port)
+    try {
+      await expect(connect(replica.url)).rejects.toMatchObject({
+        code: 'io',
+        message: `${replica.url}: this Redis is a read-only replica of another one`,
+        hint: expect.stringContaining(redis.url),
+      })
+    } finally {
+      await replica.stop()
+    }
+  })
+
   test('an altered answer, an altered job and a missing answer are sent again', async () => {
     let tries = 0
     const end = await worker(async (message, path) => {
@@ -277,6 +290,14 @@ describe.skipIf(!hasRedis('Faults of the queue are'))('a queue whose parts fail'
     await pool.close()
   })
 })
+
+test.each(['localhost:6379', 'redis://host:99999', 'http://host', 'redis'])(
+  'an address that is none of a Redis is refused with the form of one: %s',
+  async address => {
+    const refusal = { code: 'bad-option', hint: expect.stringContaining('redis://host:6379') }
+    await expect(connect(address)).rejects.toMatchObject(refusal)
+  },
+)
 
 function flipped(bytes: Uint8Array): Uint8Array {
   bytes[bytes.length >> 1] ^= 16
