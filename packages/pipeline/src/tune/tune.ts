@@ -8,7 +8,7 @@ import {
   type Tensor,
   tensor,
 } from '@reallm/tensor-io'
-import { loadWeights, tf, type Weights } from '@reallm/transformer'
+import { loadWeights, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
 import * as z from 'zod'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
@@ -40,7 +40,9 @@ export interface Tuned {
 
 /** What is trained: a factor on each row of the layers' matrices, and norms. */
 const PLAN = { rank: 0, rowScales: 'all', norms: true } as const
-const TRAINING = { rows: 1, passes: 2, learningRate: 5e-3 }
+const TRAINING = { rows: 4, passes: 2 }
+/** Highest learning rate: what row factors change adds up over the layers, so that deeper models take smaller steps. */
+const learningRateOf = ({ layers }: TransformerConfig): number => Math.min(5e-3, 0.03 / layers)
 /** Learning rate of a norm's weights over that of row factors, relative to their size. */
 const NORM_RATE = 0.5
 /** Size that a norm's weights have at least, for their learning rate. */
@@ -100,6 +102,7 @@ async function train({ model, quantised, sequences, checkpoint, settings, teach 
     const job: EndToEndOptions = {
       ...{ config, base, parts, teacher, seed, signal, onProgress, sequences: split },
       ...TRAINING,
+      learningRate: learningRateOf(config),
       rates: await ratesOf(parts, base),
       work: await checkpoint.folder('tuned/training'),
     }
