@@ -69,7 +69,7 @@ function difference(from, to) {
 }
 
 /** Modules that relaxed SIMD would hardly make faster. */
-const small = ['blocks', 'scales', 'predictions']
+const small = ['blocks', 'scales', 'predictions', 'trellis']
 
 const check = process.argv.includes('--check')
 const named = process.argv.slice(2).filter(arg => arg !== '--check')

@@ -9,8 +9,14 @@ export { groupSums } from './product'
 /** The number of its operation, beyond those of `inference`. */
 const MATMUL_BLOCKS: i32 = 32
 
+/** Operations of another module. */
+// @ts-expect-error: decorator
+@external("env", "other")
+declare function other(operation: i32, part: i32, parts: i32): void
+
 export function execute(operation: i32, part: i32, parts: i32): void {
   if (operation === MATMUL_BLOCKS) matmulBlocksPart(part, parts)
+  else other(operation, part, parts)
 }
 
 export function matmulBlocks(

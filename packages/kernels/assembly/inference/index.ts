@@ -11,7 +11,7 @@ import { gatePart, rmsNormPart, ropePart } from './ops'
 import { pagedAttentionPart } from './paged-attention'
 import { quantiseActivationsPart, quantiseWeightsPart } from './quantise'
 import { recurrencePart } from './recurrence'
-import { expandTrellisPart, matmulTrellisPart } from './trellis'
+import { expandTrellisPart } from './trellis'
 import { butterfliesPart, densePart } from './transform'
 
 export { floatRow, packFloats } from './f32'
@@ -33,13 +33,12 @@ const ATTENTION: i32 = 8
 const BUTTERFLIES: i32 = 9
 const DENSE: i32 = 10
 const MATMUL_CODES: i32 = 11
-const MATMUL_TRELLIS: i32 = 12
-const EXPAND_TRELLIS: i32 = 13
-const NERV: i32 = 14
-const PAGED_ATTENTION: i32 = 15
-const RECURRENCE: i32 = 16
+const EXPAND_TRELLIS: i32 = 12
+const NERV: i32 = 13
+const PAGED_ATTENTION: i32 = 14
+const RECURRENCE: i32 = 15
 
-/** Operations of another module on this memory, which helper threads have loaded as well. */
+/** Operations of other modules on this memory, which helper threads have loaded as well. */
 // @ts-expect-error: decorator
 @external("env", "other")
 declare function other(operation: i32, part: i32, parts: i32): void
@@ -68,8 +67,6 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return densePart(part, parts)
     case MATMUL_CODES:
       return matmulCodesPart(part, parts)
-    case MATMUL_TRELLIS:
-      return matmulTrellisPart(part, parts)
     case EXPAND_TRELLIS:
       return expandTrellisPart(part, parts)
     case NERV:
@@ -376,43 +373,19 @@ export function matmulCodes(
   run(MATMUL_CODES, <i64>rows * cols * tokens)
 }
 
-export function matmulTrellis(
-  codes: usize, scales: usize, x: usize, xScales: usize, y: usize, rows: i32, cols: i32, group: i32, tokens: i32,
-  ldx: i32, ldy: i32, accumulate: i32, rowBytes: i32, rates: usize, tables: usize, stateBits: i32, scratch: usize,
-): void {
-  put(0, codes)
-  put(1, scales)
-  put(2, x)
-  put(3, xScales)
-  put(4, y)
-  put(5, rows)
-  put(6, cols)
-  put(7, group)
-  put(8, tokens)
-  put(9, ldy)
-  put(10, accumulate)
-  put(11, ldx)
-  put(12, rowBytes)
-  put(13, rates)
-  put(14, tables)
-  put(15, stateBits)
-  put(16, scratch)
-  run(MATMUL_TRELLIS, <i64>rows * cols * tokens)
-}
-
 export function expandTrellis(
   codes: usize, rows: i32, cols: i32, rowBytes: i32, rates: usize, tables: usize, stateBits: i32, w: usize,
   scratch: usize,
 ): void {
   put(0, codes)
-  put(5, rows)
-  put(6, cols)
-  put(12, rowBytes)
-  put(13, rates)
-  put(14, tables)
-  put(15, stateBits)
-  put(16, w)
-  put(17, scratch)
+  put(1, rows)
+  put(2, cols)
+  put(3, rowBytes)
+  put(4, rates)
+  put(5, tables)
+  put(6, stateBits)
+  put(7, w)
+  put(8, scratch)
   run(EXPAND_TRELLIS, <i64>rows * cols)
 }
 

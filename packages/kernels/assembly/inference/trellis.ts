@@ -1,8 +1,7 @@
 // Trellis codes in the layout of `trellis-stream.ts`: tile after tile along a row of tiles, the bits of a tile from its last
 // weight to its first, so that the state of any weight is one load and one shift away. Four rows at a time become bytes in
-// the blocks of `integer.ts`, which multiplies by them.
+// the blocks of `integer.ts`.
 import { arg, share } from './job'
-import { fourRows } from './integer'
 
 /** The bits from bit `at` on. */
 // @ts-expect-error: decorator
@@ -125,8 +124,8 @@ function decodeSingles(rate: u32, p: usize, out: usize, table: usize, mask: u32)
   }
 }
 
-/** Rows 4·quad … 4·quad + 3 as blocked bytes. */
-function decodeQuad(
+/** Rows 4·quad … 4·quad + 3 as blocked bytes; `around` has 32 bytes of scratch. */
+export function decodeQuad(
   out: usize, codes: usize, rowBytes: usize, rates: usize, tiles: i32, tables: usize, stateBits: i32, quad: i32, around: usize,
 ): void {
   const group = (quad & 3) << 1
@@ -159,36 +158,13 @@ function decodeQuad(
   }
 }
 
-/**
- * Arguments: codes, scales, x, xScales, y, rows, columns (a multiple of 16), group, tokens, floats between tokens of y,
- * accumulate (0 to 10 as of `matmulIntegerPart`), values between tokens of x, bytes of a row of tiles, rates, tables, state
- * bits, scratch (4 · columns bytes per thread).
- */
-export function matmulTrellisPart(part: i32, parts: i32): void {
-  const rows = arg(5)
-  const columns = arg(6)
-  const group = arg(7)
-  const groups = <usize>((columns + group - 1) / group) << 2
-  const scratch = <usize>arg(16) + <usize>(part * ((columns << 2) + 32))
-  const quads = (rows + 3) >> 2
-  const last = share(quads, part + 1, parts)
-  for (let q = share(quads, part, parts); q < last; q++) {
-    decodeQuad(scratch, arg(0), arg(12), arg(13), columns >> 4, arg(14), arg(15), q, scratch + (columns << 2))
-    const row = <usize>q << 2
-    fourRows<i8>(
-      scratch, columns, <usize>arg(1) + row * groups, groups, group, arg(2), <usize>arg(11) << 1, arg(3),
-      <usize>arg(4) + (row << 2), <usize>arg(9) << 2, rows - (q << 2), arg(8), arg(10) !== 0,
-    )
-  }
-}
-
-/** The whole matrix as blocked bytes. Arguments 0, 5, 6 and 12 to 15 as of `matmulTrellisPart`, then the weights. */
+/** The whole matrix as blocked bytes. Arguments: codes, rows, columns, bytes of a row of tiles, rates, tables, state bits, weights, scratch. */
 export function expandTrellisPart(part: i32, parts: i32): void {
-  const columns = arg(6)
-  const quads = (arg(5) + 3) >> 2
+  const columns = arg(2)
+  const quads = (arg(1) + 3) >> 2
   const last = share(quads, part + 1, parts)
   for (let q = share(quads, part, parts); q < last; q++) {
-    const out = <usize>arg(16) + <usize>(q << 2) * columns
-    decodeQuad(out, arg(0), arg(12), arg(13), columns >> 4, arg(14), arg(15), q, arg(17) + (part << 5))
+    const out = <usize>arg(7) + <usize>(q << 2) * columns
+    decodeQuad(out, arg(0), arg(3), arg(4), columns >> 4, arg(5), arg(6), q, arg(8) + (part << 5))
   }
 }

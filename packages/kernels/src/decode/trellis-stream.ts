@@ -12,10 +12,10 @@ export interface TrellisStream {
 }
 
 /** Bytes that the kernels may read behind the codes. */
-export const STREAM_PADDING = 24
+export const STREAM_PADDING = 40
 
-/** Bytes of scratch for each thread of a kernel that decodes `cols` columns, or none at a time. */
-export const streamScratch = (cols: number): number => 4 * cols + 32
+/** Bytes of scratch for each thread of `matmulTrellis` with `cols` columns: four rows of weights, or sums of many rows. */
+export const streamScratch = (cols: number): number => Math.max(4 * cols + 32, 8192)
 
 /**
  * The stored words in another order: the bits of a tile from those of its last weight to those of its first, bit 0 the lowest
@@ -70,29 +70,26 @@ function reverseTiles(
 /** Bits of the longest index into a table of pairs: longer ones would leave the processor's caches. */
 const MOST_PAIR_BITS = 16
 
-/** Bits that the second and the fourth of four weights append at a rate. */
-const appended = (bits: number) => [
-  Math.floor(2 * bits) - Math.floor(bits),
-  Math.floor(4 * bits) - Math.floor(3 * bits),
-]
+/**
+ * Bits that the second and the fourth of four weights append at a rate; undefined where tables of pairs of such weights would be
+ * too long.
+ */
+export function pairSteps(stateBits: number, bits: number): readonly [number, number] | undefined {
+  const steps = [
+    Math.floor(2 * bits) - Math.floor(bits),
+    Math.floor(4 * bits) - Math.floor(3 * bits),
+  ] as const
+  return Math.max(...steps) + stateBits > MOST_PAIR_BITS ? undefined : steps
+}
 
 /**
- * Tables of two weights at once for a rate: of the first and second of four, and of the third and fourth. Entry `i` holds the
- * values of the states `i >> b` and `i mod 2^L`, low byte first, `b` being the bits that the second appends. Undefined where a
- * table would be too long.
+ * A table of two weights at once, the second of which appends `step` bits. Entry `i` holds the values of the states `i >> step` and
+ * `i mod 2^L`, low byte first. Kernels read one entry more than there are states, which counts for nothing.
  */
-export function pairTables(
-  values: Int8Array,
-  stateBits: number,
-  bits: number,
-): Uint16Array<ArrayBuffer>[] | undefined {
-  const steps = appended(bits)
-  if (Math.max(...steps) + stateBits > MOST_PAIR_BITS) return undefined
+export function pairTable(values: Int8Array, stateBits: number, step: number): Uint16Array<ArrayBuffer> {
   const mask = 2 ** stateBits - 1
-  return steps.map(step => {
-    const pairs = new Uint16Array(2 ** (stateBits + step))
-    for (let i = 0; i < pairs.length; i++)
-      pairs[i] = (values[i >> step] & 255) | ((values[i & mask] & 255) << 8)
-    return pairs
-  })
+  const pairs = new Uint16Array(2 ** (stateBits + step) + 1)
+  for (let i = 0; i < pairs.length - 1; i++)
+    pairs[i] = (values[i >> step] & 255) | ((values[i & mask] & 255) << 8)
+  return pairs
 }

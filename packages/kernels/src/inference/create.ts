@@ -2,7 +2,7 @@ import { plain, relaxed } from '../wasm/inference.ts'
 import { type KernelBuild, moduleBytes, reserveMemory } from '../wasm-module.ts'
 import { Arena } from './arena.ts'
 import type { BlockKernels } from './blocks.ts'
-import type { InferenceKernels } from './kernels.ts'
+import type { InferenceKernels, TrellisKernels } from './kernels.ts'
 import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts'
 
 /** Options of starting the inference kernels. */
@@ -21,12 +21,17 @@ export interface Inference {
   readonly build: KernelBuild
   /** Loads the products with GGUF's blocks; no operation may be under way. */
   blocks(): Promise<BlockKernels>
+  /** Loads the products with trellis codes; no operation may be under way. */
+  trellis(): Promise<TrellisKernels>
   /** Ends the helper threads. */
   dispose(): void
 }
 
-interface Exports extends InferenceKernels {
+interface Threaded {
   setThreads(count: number, canSleep: number): void
+}
+
+interface Exports extends InferenceKernels, Threaded {
   stop(): void
 }
 
@@ -49,9 +54,11 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   if (!started) {
     const { referenceInference } = await import('../reference/inference.ts')
     const arena = new Arena(reserveMemory(MOST_PAGES, false))
-    const blocks = async () => (await import('../reference/blocks.ts')).referenceBlocks(arena.memory)
+    const { memory } = arena
     return {
-      ...{ kernels: referenceInference(arena.memory), arena, threads: 1, build: 'reference', blocks },
+      ...{ kernels: referenceInference(memory), arena, threads: 1, build: 'reference' },
+      blocks: async () => (await import('../reference/blocks.ts')).referenceBlocks(memory),
+      trellis: async () => (await import('../reference/products.ts')).referenceTrellis(memory),
       dispose() {},
     }
   }
@@ -59,32 +66,48 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
   const { memory } = arena
 
   const helpers: Helper[] = []
-  async function startHelpers(other?: WebAssembly.Module): Promise<void> {
+  const others: WebAssembly.Module[] = []
+  const threaded: Threaded[] = [kernels]
+  const setThreads = (count: number, canSleep: number) => {
+    for (const one of threaded) one.setThreads(count, canSleep)
+  }
+  async function startHelpers(): Promise<void> {
     const starts = Array.from({ length: wanted - 1 }, (_, i) =>
-      startHelper({ module, other, memory, part: i + 1, parts: wanted }),
+      startHelper({ module, others, memory, part: i + 1, parts: wanted }),
     )
     const settled = await Promise.allSettled(starts)
     for (const result of settled) if (result.status === 'fulfilled') helpers.push(result.value)
     if (helpers.length < wanted - 1) for (const helper of helpers.splice(0)) helper.terminate()
-    kernels.setThreads(helpers.length + 1, +canSleep())
+    setThreads(helpers.length + 1, +canSleep())
   }
   const dispose = () => {
     if (helpers.length > 0) kernels.stop()
-    kernels.setThreads(1, 0)
+    setThreads(1, 0)
     for (const helper of helpers.splice(0)) helper.terminate()
   }
-  let blocks: Promise<BlockKernels> | undefined
-  async function startBlocks(): Promise<BlockKernels> {
-    const { plain } = await import('../wasm/blocks.ts')
-    const other = await WebAssembly.compile(moduleBytes(plain, shared))
-    const { exports } = await WebAssembly.instantiate(other, { env: { memory } })
-    const products = exports as typeof exports & Pick<Exports, 'setThreads'> & BlockKernels
-    if (helpers.length > 0) {
-      dispose()
-      await startHelpers(other)
+  let loaded: Promise<unknown> = Promise.resolve()
+  /** Loads kernels of another module once, one after the other: all threads start anew with each. */
+  function later<K>(digits: () => Promise<{ readonly plain: string }>): () => Promise<K> {
+    async function begin(): Promise<K> {
+      const other = await WebAssembly.compile(moduleBytes((await digits()).plain, shared))
+      const { exports } = await WebAssembly.instantiate(other, { env: { memory, other() {} } })
+      const products = exports as typeof exports & Threaded & K
+      others.push(other)
+      threaded.push(products)
+      if (helpers.length > 0) {
+        dispose()
+        await startHelpers()
+      }
+      return products
     }
-    products.setThreads(helpers.length + 1, +canSleep())
-    return products
+    let begun: Promise<K> | undefined
+    return () => {
+      if (!begun) {
+        begun = loaded.then(begin, begin)
+        loaded = begun
+      }
+      return begun
+    }
   }
   if (shared) await startHelpers()
   return {
@@ -92,10 +115,8 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
     get threads() {
       return helpers.length + 1
     },
-    blocks() {
-      blocks ??= startBlocks()
-      return blocks
-    },
+    blocks: later<BlockKernels>(() => import('../wasm/blocks.ts')),
+    trellis: later<TrellisKernels>(() => import('../wasm/trellis.ts')),
   }
 }
 

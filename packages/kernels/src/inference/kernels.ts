@@ -218,31 +218,10 @@ export interface InferenceKernels {
     group: number,
   ): void
   /**
-   * `matmulInteger` by one-byte weights that are decoded from a trellis code (`decode/trellis-stream.ts`), four rows at a time.
-   * `cols` is a multiple of 16; `ldx` values lie between tokens of `x`. `rates` are those of each column of tiles, `tables` the
-   * addresses (u32) of two tables for each rate from 0 on: pairs, or the values of the states and 0. `scratch` has
-   * `streamScratch(cols)` bytes per thread.
+   * A trellis code (`decode/trellis-stream.ts`) as blocked one-byte weights of `cols` columns, a multiple of 16. `rates` are those of
+   * each column of tiles, `tables` the addresses (u32) of two tables for each rate from 0 on: pairs, or the values of the states and 0;
+   * `scratch` has 32 bytes per thread.
    */
-  matmulTrellis(
-    codes: Pointer,
-    scales: Pointer,
-    x: Pointer,
-    xScales: Pointer,
-    y: Pointer,
-    rows: number,
-    cols: number,
-    group: number,
-    tokens: number,
-    ldx: number,
-    ldy: number,
-    accumulate: number,
-    rowBytes: number,
-    rates: Pointer,
-    tables: Pointer,
-    stateBits: number,
-    scratch: Pointer,
-  ): void
-  /** The same code as blocked one-byte weights of `cols` columns; `scratch` has `streamScratch(0)` bytes per thread. */
   expandTrellis(
     codes: Pointer,
     rows: number,
@@ -268,5 +247,33 @@ export interface InferenceKernels {
     layers: Pointer,
     out: Pointer,
     scratch: Pointer,
+  ): void
+}
+
+/** Products with trellis codes as they are stored; in WebAssembly (`assembly/trellis`) and in plain TypeScript. */
+export interface TrellisKernels {
+  /**
+   * `matmulInteger` by the one-byte weights of a trellis code, see `expandTrellis`, to the same bits. `ldx` values lie between tokens of
+   * `x`; `scratch` has `scratchBytes` per thread, see `streamScratch`.
+   */
+  matmulTrellis(
+    codes: Pointer,
+    scales: Pointer,
+    x: Pointer,
+    xScales: Pointer,
+    y: Pointer,
+    rows: number,
+    cols: number,
+    group: number,
+    tokens: number,
+    ldx: number,
+    ldy: number,
+    accumulate: number,
+    rowBytes: number,
+    rates: Pointer,
+    tables: Pointer,
+    stateBits: number,
+    scratch: Pointer,
+    scratchBytes: number,
   ): void
 }

@@ -5,20 +5,20 @@ export interface Helper {
 
 interface Start {
   readonly module: WebAssembly.Module
-  /** It runs the operations that `module` does not know. */
-  readonly other?: WebAssembly.Module | undefined
+  /** They run the operations that `module` does not know. */
+  readonly others?: readonly WebAssembly.Module[]
   readonly memory: WebAssembly.Memory
   readonly part: number
   readonly parts: number
 }
 
-/** Instantiates the modules on the shared memory and runs the `work` loop of the first until it is told to stop. */
+/** Instantiates the modules on the shared memory and runs the `work` loop of the first until it is told to stop; each hands on what it does not know. */
 const helperSource = (
   receive: string,
   send: string,
-) => `${receive}(({ module, other, memory, part, parts }) => {
+) => `${receive}(({ module, others = [], memory, part, parts }) => {
   const start = (module, other) => new WebAssembly.Instance(module, { env: { memory, other } }).exports
-  const { work } = start(module, other ? start(other).execute : start)
+  const { work } = start(module, others.reduce((next, other) => start(other, next).execute, start))
   ${send}('ready')
   work(part, parts)
 })`

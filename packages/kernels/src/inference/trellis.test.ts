@@ -1,7 +1,13 @@
 import { random } from '@reallm/tensor-io'
 import { trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { describe, expect, it } from 'vitest'
-import { pairTables, STREAM_PADDING, streamScratch, trellisStream } from '../decode/trellis-stream.ts'
+import {
+  pairSteps,
+  pairTable,
+  STREAM_PADDING,
+  streamScratch,
+  trellisStream,
+} from '../decode/trellis-stream.ts'
 import { createInference, type Inference } from './index.ts'
 
 const engines: readonly (readonly [string, Inference])[] = [
@@ -39,6 +45,28 @@ const cases: readonly Case[] = [
   { rows: 20, columns: everyRate, stateBits: 16, pairs: false },
 ]
 
+/** More rows than are computed together. */
+const bands: Case = {
+  rows: 600,
+  columns: [
+    [2, 2.5],
+    [1, 3.75],
+  ],
+  stateBits: 10,
+  pairs: true,
+}
+/** Long states at low rates reach around a tile's ends furthest. */
+const lowRates: Case = {
+  rows: 34,
+  columns: [
+    [2, 1],
+    [1, 1.25],
+    [1, 1.75],
+  ],
+  stateBits: 14,
+  pairs: true,
+}
+
 /** A code of random words with random values of its states, and its weights by `unpackTile`. */
 function makeCode({ rows, columns, stateBits }: Case) {
   const table = Int8Array.from({ length: 2 ** stateBits }, () => draws.integer(255) - 127)
@@ -74,7 +102,9 @@ function upload(
   const stream = trellisStream(code.segments)
   const addresses = new Uint32Array(50)
   for (const [, bits] of columns) {
-    const tables = pairs ? pairTables(code.table, stateBits, bits)! : [code.table]
+    const tables = pairs
+      ? pairSteps(stateBits, bits)!.map(step => pairTable(code.table, stateBits, step))
+      : [code.table]
     addresses.set(
       tables.map(table => put(table)),
       8 * bits,
@@ -96,7 +126,7 @@ describe.each(engines)('trellis codes by %s', (_, engine) => {
     const { codes, rates, tables, rowBytes } = upload(engine, given, code)
     const bytes = Math.ceil(rows / 4) * 4 * code.cols
     const w = arena.allocate(bytes)
-    const scratch = arena.allocate(threads * streamScratch(0))
+    const scratch = arena.allocate(threads * 32)
     kernels.expandTrellis(codes, rows, code.cols, rowBytes, rates, tables, stateBits, w, scratch)
     const got = new Int8Array(arena.memory.buffer, w, bytes)
     for (let r = 0; r < rows; r++) {
@@ -106,45 +136,67 @@ describe.each(engines)('trellis codes by %s', (_, engine) => {
   })
 
   it.each([
-    { tokens: 1, accumulate: 0, group: 16 },
-    { tokens: 5, accumulate: 1, group: 96 },
-    { tokens: 2, accumulate: 0, group: 48 },
-  ])('multiply as their bytes do: $tokens tokens', ({ tokens, accumulate, group }) => {
-    const given = cases[1]
-    const code = makeCode(given)
-    const { rows, stateBits } = given
-    const { cols } = code
-    const { put, codes, rates, tables, rowBytes } = upload(engine, given, code)
-    const bytes = new Int8Array(32 * cols)
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) bytes[blockedAt(r, c, cols)] = code.weightAt(r, c)
-    }
-    const scales = put(Float32Array.from({ length: (32 * cols) / group }, () => 0.1 * draws.uniform()))
-    // one more column of tiles than the matrix has lies between tokens
-    const ldx = cols + 16
-    const values = Int16Array.from({ length: tokens * ldx }, () => draws.integer(60000) - 30000)
-    const x = put(values)
-    const packedX = put(
-      Int16Array.from({ length: tokens * cols }, (_, i) => values[Math.floor(i / cols) * ldx + (i % cols)]),
-    )
-    const xScales = put(Float32Array.from({ length: tokens }, () => draws.uniform()))
-    const before = Float32Array.from({ length: tokens * rows }, () => draws.normal())
-    const [want, got] = [put(before), put(before)]
-    const scratch = arena.allocate(threads * streamScratch(cols))
-    const w = put(bytes)
-    kernels.matmulInteger(w, scales, packedX, xScales, want, rows, cols, group, tokens, rows, accumulate, 1)
-    kernels.matmulTrellis(
-      ...([codes, scales, x, xScales, got, rows, cols, group, tokens, ldx, rows, accumulate] as const),
-      ...([rowBytes, rates, tables, stateBits, scratch] as const),
-    )
-    expect(arena.floats(got, before.length)).toEqual(arena.floats(want, before.length))
-    expect(arena.floats(got, before.length)).not.toEqual(before)
-  })
+    { tokens: 1, accumulate: 0, group: 16, given: cases[1] },
+    { tokens: 1, accumulate: 1, group: 96, given: cases[1] },
+    { tokens: 5, accumulate: 1, group: 96, given: cases[1] },
+    { tokens: 2, accumulate: 0, group: 48, given: cases[1] },
+    { tokens: 1, accumulate: 0, group: 16, given: cases[0] },
+    { tokens: 1, accumulate: 1, group: 336, given: cases[2] },
+    { tokens: 1, accumulate: 0, group: 208, given: cases[3] },
+    { tokens: 1, accumulate: 0, group: 112, given: cases[4] },
+    { tokens: 1, accumulate: 0, group: 48, given: bands },
+    { tokens: 1, accumulate: 0, group: 16, given: lowRates },
+  ])(
+    'multiply as their bytes do: $tokens tokens, groups of $group, $given',
+    async ({ tokens, accumulate, group, given }) => {
+      const code = makeCode(given)
+      const { rows, stateBits } = given
+      const { cols } = code
+      const { put, codes, rates, tables, rowBytes } = upload(engine, given, code)
+      const padded = Math.ceil(rows / 4) * 4
+      const bytes = new Int8Array(padded * cols)
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) bytes[blockedAt(r, c, cols)] = code.weightAt(r, c)
+      }
+      const scales = put(Float32Array.from({ length: (padded * cols) / group }, () => 0.1 * draws.uniform()))
+      // one more column of tiles than the matrix has lies between tokens
+      const ldx = cols + 16
+      const values = Int16Array.from({ length: tokens * ldx }, () => draws.integer(60000) - 30000)
+      const x = put(values)
+      const packedX = put(
+        Int16Array.from({ length: tokens * cols }, (_, i) => values[Math.floor(i / cols) * ldx + (i % cols)]),
+      )
+      const xScales = put(Float32Array.from({ length: tokens }, () => draws.uniform()))
+      const before = Float32Array.from({ length: tokens * rows }, () => draws.normal())
+      const [want, got] = [put(before), put(before)]
+      const scratchBytes = streamScratch(cols)
+      const scratch = arena.allocate(threads * scratchBytes)
+      const w = put(bytes)
+      const { matmulTrellis } = await engine.trellis()
+      kernels.matmulInteger(w, scales, packedX, xScales, want, rows, cols, group, tokens, rows, accumulate, 1)
+      matmulTrellis(
+        ...([codes, scales, x, xScales, got, rows, cols, group, tokens, ldx, rows, accumulate] as const),
+        ...([rowBytes, rates, tables, stateBits, scratch, scratchBytes] as const),
+      )
+      expect(arena.floats(got, before.length)).toEqual(arena.floats(want, before.length))
+      expect(arena.floats(got, before.length)).not.toEqual(before)
+    },
+  )
+})
+
+it('products with blocks and with trellis codes are loaded beside each other', async () => {
+  const engine = await createInference({ build: 'plain', threads: 2 })
+  const [{ matmulBlocks }, { matmulTrellis }] = await Promise.all([engine.blocks(), engine.trellis()])
+  expect([matmulBlocks, matmulTrellis]).toEqual([expect.any(Function), expect.any(Function)])
+  expect(engine.threads).toBe(2)
+  expect((await engine.trellis()).matmulTrellis).toBe(matmulTrellis)
+  engine.dispose()
 })
 
 describe('tables of pairs', () => {
   it('are left out where they would be long', () => {
-    expect(pairTables(new Int8Array(2 ** 14), 14, 3)).toBeUndefined()
-    expect(pairTables(new Int8Array(2 ** 12), 12, 4)?.map(({ length }) => length)).toEqual([2 ** 16, 2 ** 16])
+    expect(pairSteps(14, 3)).toBeUndefined()
+    expect(pairSteps(12, 4)).toEqual([4, 4])
+    expect(pairTable(new Int8Array(2 ** 12), 12, 4).length).toBe(2 ** 16 + 1)
   })
 })

@@ -27,7 +27,7 @@ export type Runner = (
 export const runner =
   <F extends Fields>(
     layout: StoredLayout<F>,
-    run: (engine: Engine, e: EncodedMatrix<FullParams<F>>, options: EncodedForm) => Linear,
+    run: (engine: Engine, e: EncodedMatrix<FullParams<F>>, options: EncodedForm) => Linear | Promise<Linear>,
   ): Runner =>
   async (engine, e, options) =>
     run(engine, checkParts(layout, e), options)

@@ -1,5 +1,5 @@
 import type { DecodedSegment, TrellisMatrix } from '@reallm/kernels/decode/trellis'
-import { pairTables, STREAM_PADDING, trellisStream } from '@reallm/kernels/decode/trellis-stream'
+import { pairSteps, pairTable, STREAM_PADDING, trellisStream } from '@reallm/kernels/decode/trellis-stream'
 import type { Pointer } from '@reallm/kernels/inference'
 import type { MatrixShape } from '@reallm/tensor-io'
 import { MAX_TRELLIS_BITS } from '@reallm/tensor-io/layouts/trellis-tiles'
@@ -56,15 +56,24 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
     return at
   }
 
-  /** The tables of one rate: of pairs where they are short, those of this matrix alone beside its codes. */
+  /**
+   * The tables of one rate: of pairs where they are short, those of this matrix alone beside its codes. Rates of one whole part have
+   * the same values, so that many tables are the same.
+   */
   function tablesOf({ bits, table }: DecodedSegment, step: number): readonly Pointer[] {
-    const make = (): ArrayBufferView[] => {
-      const values = Int8Array.from(table, v => Math.round(v / step))
-      const pairs = pairTables(values, m.stateBits, bits) ?? [values]
-      const size = pairs.reduce((sum, { byteLength }) => sum + byteLength, 0)
-      return !shared && size > codeBytes * MOST_TABLES ? [values] : pairs
-    }
-    return shared ? engine.constants(`trellis ${m.stateBits} ${bits} ${step}`, make) : make().map(own)
+    const values = () => Int8Array.from(table, v => Math.round(v / step))
+    const steps = pairSteps(m.stateBits, bits)
+    const different = [...new Set(steps)]
+    const size = different.reduce((sum, bits) => sum + 2 * 2 ** (m.stateBits + bits), 0)
+    const isPaired = steps && (shared || size <= codeBytes * MOST_TABLES)
+    const at = new Map(
+      (isPaired ? different : [0]).map(bits2 => {
+        const make = () => (isPaired ? pairTable(values(), m.stateBits, bits2) : values())
+        const key = `trellis ${m.stateBits} ${Math.floor(bits)} ${step} ${isPaired && bits2}`
+        return [bits2, shared ? engine.constant(key, make) : own(make())]
+      }),
+    )
+    return (isPaired ? steps : [0]).map(bits2 => at.get(bits2)!)
   }
 
   let firstByte = 0

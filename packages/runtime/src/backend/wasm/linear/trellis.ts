@@ -1,5 +1,6 @@
 import { decodeTrellisRows, trellisMatrix } from '@reallm/kernels/decode/trellis'
 import { streamScratch } from '@reallm/kernels/decode/trellis-stream'
+import type { TrellisKernels } from '@reallm/kernels/inference'
 import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
 import { TILE } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { type Engine, integerStride, paddedRows } from '../engine.ts'
@@ -8,10 +9,12 @@ import type { Linear } from './linear.ts'
 import { runner, written } from './runner.ts'
 import { type TrellisCode, uploadTrellis } from './trellis-code.ts'
 
-export const trellis = runner(trellisLayout, (engine, e, options) => {
+export const trellis = runner(trellisLayout, async (engine, e, options) => {
   const m = trellisMatrix(e)
   const code = options.form === 'written' ? undefined : uploadTrellis(engine, m, e.params.values === 'gauss')
-  if (code && options.form === 'packed') return trellisLinear(engine, code, m.scales)
+  if (code && options.form === 'packed') {
+    return trellisLinear(engine, code, m.scales, await engine.inference.trellis())
+  }
   if (code?.ranges.length === 1) return exactTrellis(engine, code, m.scales)
   code?.dispose()
   return written(engine, e.shape, (from, to, out) => decodeTrellisRows(m, from, to, out), options)
@@ -26,7 +29,7 @@ function exactTrellis(engine: Engine, code: TrellisCode, scales: Float32Array): 
   const [{ tables, step }] = ranges
   const stride = integerStride(cols)
   const fill = (w: number) => {
-    const scratch = engine.scratchBytes('tiles', engine.inference.threads * streamScratch(0))
+    const scratch = engine.scratchBytes('ends of tiles', 32 * engine.inference.threads)
     engine.kernels.expandTrellis(codes, rows, stride, rowBytes, rates, tables, stateBits, w, scratch)
   }
   const linear = exactBytes(engine, code.shape, fill, r => step * scaleOf(scales, r), stride)
@@ -34,8 +37,13 @@ function exactTrellis(engine: Engine, code: TrellisCode, scales: Float32Array): 
   return linear
 }
 
-/** Products from the code, four rows at a time decoded to bytes and multiplied by all tokens. */
-function trellisLinear(engine: Engine, code: TrellisCode, scales: Float32Array): Linear {
+/** Products from the code. */
+function trellisLinear(
+  engine: Engine,
+  code: TrellisCode,
+  scales: Float32Array,
+  { matmulTrellis }: TrellisKernels,
+): Linear {
   const { kernels, arena, inference } = engine
   const { shape, codes, rates, rowBytes, stateBits } = code
   const [rows, cols] = shape
@@ -50,6 +58,7 @@ function trellisLinear(engine: Engine, code: TrellisCode, scales: Float32Array):
     return { ...range, width, group, groups, scales: engine.upload(steps) }
   })
   const widest = Math.max(...ranges.map(({ width }) => width))
+  const scratchBytes = streamScratch(widest)
   const scaleBytes = ranges.reduce((sum, { groups }) => sum + 4 * paddedRows(rows) * groups, 0)
 
   return {
@@ -59,18 +68,18 @@ function trellisLinear(engine: Engine, code: TrellisCode, scales: Float32Array):
     bytes: code.bytes + scaleBytes,
     apply(x, y, ldy, tokens, accumulate) {
       const { values, scales: xScales } = x.quantised(tokens)
-      const scratch = engine.scratchBytes('tiles', inference.threads * streamScratch(widest))
+      const scratch = engine.scratchBytes('tiles', inference.threads * scratchBytes)
       for (const [i, { from, firstByte, tables, width, group, scales }] of ranges.entries()) {
         const add = accumulate || i > 0 ? 1 : 0
         const sizes = [rows, width, group, tokens, integerStride(cols), ldy, add] as const
-        const stored = [rowBytes, rates + from / TILE, tables, stateBits, scratch] as const
-        kernels.matmulTrellis(codes + firstByte, scales, values + 2 * from, xScales, y, ...sizes, ...stored)
+        const stored = [rowBytes, rates + from / TILE, tables, stateBits, scratch, scratchBytes] as const
+        matmulTrellis(codes + firstByte, scales, values + 2 * from, xScales, y, ...sizes, ...stored)
       }
     },
     row(index, out, factor) {
       const tileRow = Math.floor(index / TILE)
       const w = engine.scratchBytes('row of tiles', TILE * widest)
-      const scratch = engine.scratchBytes('tiles', inference.threads * streamScratch(widest))
+      const scratch = engine.scratchBytes('ends of tiles', 32 * inference.threads)
       for (const { from, to, firstByte, tables, width, group, groups, scales } of ranges) {
         const stored = codes + tileRow * rowBytes + firstByte
         const of = [rowBytes, rates + from / TILE, tables, stateBits] as const

@@ -1,0 +1,209 @@
+// Products of one token with a trellis code, in the layout of `trellis-stream.ts`: weights are looked up, multiplied and
+// forgotten. Columns of one rate are computed for many rows at a time: their shifts are constants, and their tables stay in the
+// fastest cache. Sums are whole numbers until a group of columns ends, so that their order does not matter.
+import { arg, share } from '../inference/job'
+import { storeRows, sums, zero } from '../inference/simd'
+
+/** Rows of tiles computed together. */
+const BAND: i32 = 16
+/** Bytes of whole sums of a thread, 16 for each row of a band; as many float sums come after them. */
+const SUMS: usize = 4096
+
+/** Where two weights lie: the bits of their place begin `from` bits into the window. */
+// @ts-expect-error: decorator
+@inline
+function place(window: u64, from: u64, table: usize, mask: u32): usize {
+  return table + (<u32>(from === 0 ? window << 1 : window >> (from - 1)) & mask)
+}
+
+/** Eight weights of `rate` quarters of a bit, as 16-bit lanes: bit `bit` of a tile is in the window's first byte. */
+// @ts-expect-error: decorator
+@inline
+function eight(rate: u64, window: u64, bit: u64, even: usize, odd: usize, evenMask: u32, oddMask: u32): v128 {
+  const at = bit & 7
+  // four bytes, of which the next overwrites two: a load is less work than an insertion
+  let v = v128.load_zero<u32>(place(window, at + 2 * rate - (rate >> 1), even, evenMask))
+  v = v128.load_lane<u16>(place(window, at + rate, odd, oddMask), v, 1)
+  v = v128.load_lane<u16>(place(window, at + rate - (rate >> 1), even, evenMask), v, 2)
+  v = v128.load_lane<u16>(place(window, at, odd, oddMask), v, 3)
+  return i16x8.extend_low_i8x16_s(v)
+}
+
+/** The bits from bit `bit` on behind `p`. */
+// @ts-expect-error: decorator
+@inline
+function windowAt(p: usize, bit: u64): u64 {
+  return load<u64>(p + <usize>(bit >> 3))
+}
+
+/** The same where the tile, which begins at `tile`, ends 8 · rate bits behind `p`: its first bits come after its last. */
+// @ts-expect-error: decorator
+@inline
+function lastWindow(rate: u64, p: usize, bit: u64, tile: usize): u64 {
+  const left = 8 * rate - (bit & ~7)
+  return (windowAt(p, bit) & (((<u64>1) << left) - 1)) | (load<u64>(tile) << left)
+}
+
+// @ts-expect-error: decorator
+@inline
+function addTo(sum: usize, low: v128, x: v128, high: v128, y: v128): void {
+  const product = i32x4.add(i32x4.dot_i16x8_s(low, x), i32x4.dot_i16x8_s(high, y))
+  v128.store(sum, i32x4.add(v128.load(sum), product))
+}
+
+/** Adds the products of `tiles` tiles of one rate in each of `tileRows` rows of tiles to the sums of their rows. */
+// @ts-expect-error: decorator
+@inline
+function columns(
+  rate: u64, p: usize, rowBytes: usize, tileRows: i32, tiles: i32, x: usize, sum: usize,
+  even: usize, odd: usize, evenMask: u32, oddMask: u32,
+): void {
+  for (; tileRows > 0; tileRows--, p += rowBytes, sum += 256) {
+    const next: usize = tileRows > 1 ? rowBytes : 0
+    let tile = p
+    let at = x
+    for (let t = tiles; t > 0; t--, tile += <usize>rate << 3, at += 32) {
+      const low = v128.load(at)
+      const high = v128.load(at, 16)
+      let two = tile + 7 * <usize>rate
+      let to = sum
+      // fetches a row of tiles ahead, which the processor does not do by itself
+      load<u8>(tile + next)
+      load<u8>(tile + next, 64)
+      addTo(
+        to,
+        eight(rate, lastWindow(rate, two, 6 * rate, tile), 6 * rate, even, odd, evenMask, oddMask), low,
+        eight(
+          rate, rate < 8 ? lastWindow(rate, two, 4 * rate, tile) : windowAt(two, 4 * rate), 4 * rate,
+          even, odd, evenMask, oddMask,
+        ), high,
+      )
+      for (;;) {
+        addTo(
+          to + 16,
+          eight(rate, windowAt(two, 2 * rate), 2 * rate, even, odd, evenMask, oddMask), low,
+          eight(rate, windowAt(two, 0), 0, even, odd, evenMask, oddMask), high,
+        )
+        if (two === tile) break
+        two -= <usize>rate
+        to += 32
+        addTo(
+          to,
+          eight(rate, windowAt(two, 6 * rate), 6 * rate, even, odd, evenMask, oddMask), low,
+          eight(rate, windowAt(two, 4 * rate), 4 * rate, even, odd, evenMask, oddMask), high,
+        )
+      }
+    }
+  }
+}
+
+function columnsOf(
+  rate: u32, p: usize, rowBytes: usize, tileRows: i32, tiles: i32, x: usize, sum: usize,
+  even: usize, odd: usize, evenMask: u32, oddMask: u32,
+): void {
+  switch (rate) {
+    case 4:
+      return columns(4, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 5:
+      return columns(5, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 6:
+      return columns(6, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 7:
+      return columns(7, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 8:
+      return columns(8, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 9:
+      return columns(9, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 10:
+      return columns(10, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 11:
+      return columns(11, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 12:
+      return columns(12, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 13:
+      return columns(13, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 14:
+      return columns(14, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 15:
+      return columns(15, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 16:
+      return columns(16, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 17:
+      return columns(17, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 18:
+      return columns(18, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 19:
+      return columns(19, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 20:
+      return columns(20, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 21:
+      return columns(21, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 22:
+      return columns(22, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 23:
+      return columns(23, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+    case 24:
+      return columns(24, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+  }
+}
+
+/** Arguments as of `severalTokensPart`, for one token; scratch of 2 · SUMS bytes per thread. All tables are of pairs. */
+export function oneTokenPart(part: i32, parts: i32): void {
+  const rows = arg(5)
+  const group = arg(7) >> 4
+  const tiles = arg(6) >> 4
+  const groups = <usize>((tiles + group - 1) / group) << 2
+  const whole = <usize>arg(16) + <usize>(part * arg(17))
+  const last = share((rows + 15) >> 4, part + 1, parts)
+  for (let from = share((rows + 15) >> 4, part, parts); from < last; from += BAND) {
+    const tileRows = min(BAND, last - from)
+    const quads = (min(tileRows << 4, rows - (from << 4)) + 3) >> 2
+    const scales = <usize>arg(1) + (<usize>from << 4) * groups
+    let p = <usize>arg(0) + <usize>from * <usize>arg(12)
+    zero(whole + SUMS, <usize>quads << 6)
+    for (let g = 0; g * group < tiles; g++) {
+      zero(whole, <usize>tileRows << 8)
+      p = groupOfColumns(p, tileRows, g * group, min(tiles, (g + 1) * group), whole)
+      scaleSums(whole, quads << 2, scales + (<usize>g << 2), groups)
+    }
+    storeSums(whole + SUMS, from << 4, quads, rows)
+  }
+}
+
+/** Adds up columns of tiles from `first` to `last`, the first of which begins at `p`; returns where the next one does. */
+function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: usize): usize {
+  const rates = <usize>arg(13)
+  const stateBits = arg(15)
+  while (first < last) {
+    const rate = <u32>load<u8>(rates + first)
+    let next = first + 1
+    while (next < last && <u32>load<u8>(rates + next) === rate) next++
+    const entry = <usize>arg(14) + (<usize>rate << 3)
+    const evenMask: u32 = ((1 << (stateBits + (rate >> 1) - (rate >> 2))) - 1) << 1
+    const oddMask: u32 = ((1 << (stateBits + rate - ((3 * rate) >> 2))) - 1) << 1
+    const x = <usize>arg(2) + (<usize>first << 5)
+    columnsOf(
+      rate, p, arg(12), tileRows, next - first, x, whole, load<u32>(entry), load<u32>(entry, 4), evenMask, oddMask,
+    )
+    p += <usize>((next - first) * rate) << 3
+    first = next
+  }
+  return p
+}
+
+/** Adds whole sums, times the scales of their rows, to float sums. */
+function scaleSums(whole: usize, rows: i32, scales: usize, groups: usize): void {
+  for (; rows > 0; rows--, whole += 16, scales += groups) {
+    const sum = f32x4.mul(f32x4.convert_i32x4_s(v128.load(whole)), v128.load_splat<f32>(scales))
+    v128.store(whole + SUMS, f32x4.add(v128.load(whole + SUMS), sum))
+  }
+}
+
+function storeSums(at: usize, row: i32, quads: i32, rows: i32): void {
+  const scale = v128.load_splat<f32>(<usize>arg(3))
+  const accumulate = arg(10) !== 0
+  for (; quads > 0; quads--, at += 64, row += 4) {
+    const sum = sums(v128.load(at), v128.load(at, 16), v128.load(at, 32), v128.load(at, 48))
+    storeRows(<usize>arg(4) + (<usize>row << 2), f32x4.mul(sum, scale), rows - row, accumulate)
+  }
+}
