@@ -1,6 +1,6 @@
 /**
  * Every recipe in one table: perplexity and KL divergence from the original beside size, processor time and memory of
- * encoding. Draws one plot per model.
+ * encoding.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/recipes.ts --out FOLDER
  *     [--models npm:@reallm/tiny,model.gguf] [--recipes rtn,gptq] [--bits 2,3,4] [--windows 40] [--effort normal]
@@ -8,7 +8,7 @@
  *
  * Every row is measured in a process of its own and kept as a line of FOLDER/rows.jsonl: an interrupted bench resumes in
  * the middle of a row (whose processor time and memory are then unknown), and further models, recipes or sizes are
- * added. FOLDER/recipes-MODEL.svg are the plots.
+ * added. The plots are drawn from docs/results by `npm run results`.
  *
  * Pruning and reduced-order models get 90, 80 and 50 % of the blocks' parameters, with 8 bits each.
  */
@@ -20,7 +20,6 @@ import { parseArgs, promisify } from 'node:util'
 import { type Effort, recipes } from '../../packages/pipeline/src/index.ts'
 import type { BackendName } from '../../packages/transformer/src/index.ts'
 import { compression, startBench } from '../results/record.ts'
-import { writePlots } from './recipes/plot.ts'
 import type { Row, RowTask } from './recipes/row.ts'
 
 const { values } = parseArgs({
@@ -108,7 +107,6 @@ for (const task of tasks.filter(task => !isKnown(task))) {
   await appendFile(file, `${JSON.stringify(row)}\n`)
 }
 const nameOf = ({ model }: Row) => basename(model).replace(/\.gguf$/, '')
-await writePlots(out, rows, nameOf)
 finish(
   rows.map(row => ({
     ...{ model: nameOf(row), recipe: row.recipe, asked: askedOf(row), effort: row.effort },

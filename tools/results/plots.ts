@@ -1,10 +1,13 @@
 import { type PlotPoint, svgPlot } from '../../packages/pipeline/src/output/svg-plot.ts'
 import { filesOf } from './gguf-files.ts'
-import type { Row } from './schema.ts'
+import { rankSvg } from './rank-svg.ts'
+import { type Row, readResults } from './schema.ts'
 
 /** Plots that are drawn from results files, by their paths. */
 export const plots: Readonly<Record<string, () => string>> = {
   'docs/guides/plots/targets-SmolLM2.svg': sizesPlot,
+  'docs/research/plots/recipes-tiny.svg': () => recipesPlot('tiny', 'The embedded model'),
+  'docs/research/plots/recipes-SmolLM2-135M-Instruct.svg': () => recipesPlot('SmolLM2-135M-Instruct'),
 }
 
 /** Size and KL divergence of GGUF files by llama.cpp and by us, and of our own container. */
@@ -32,3 +35,22 @@ const pointOf = ({ name, bytes, kl, perplexity }: Row): PlotPoint => ({
   y: Number(kl),
   title: `${name}: perplexity ${Number(perplexity).toFixed(2)}`,
 })
+
+/** What each recipe loses of a model at 3 bits per weight. */
+function recipesPlot(model: string, title = model): string {
+  const ranked = readResults('recipes')
+    .runs.flatMap(run => run.rows)
+    .filter(row => row.model === model && row.asked === '3 bits')
+    .map(({ recipe, kl, bitsPerWeight, perplexity }) => ({
+      // one recipe stores less than it may
+      name:
+        Number(bitsPerWeight) < 2.9 ? `${recipe}, ${Number(bitsPerWeight).toFixed(1)} bits` : String(recipe),
+      value: Number(kl),
+      title: `${recipe}: perplexity ${Number(perplexity).toPrecision(4)}`,
+    }))
+  const best = ranked.reduce((a, b) => (b.value < a.value ? b : a))
+  return rankSvg(ranked, {
+    title: `${title}, 3 bits per weight: ${best.name} loses least`,
+    x: 'KL divergence to the original, nats per token (logarithmic)',
+  })
+}

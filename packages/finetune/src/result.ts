@@ -95,9 +95,9 @@ export interface SaveOptions {
   readonly store: FactorStore
   /** Bits of each entry of the factors: 1 to 8, or 16. Default 8. */
   readonly bits?: number | undefined
-  /** Contents of `reallm-report.json` and of the model card. */
+  /** Contents of `reallm-report.json` and of the model card, which may depend on the size of the weight files in bytes. */
   readonly report?: unknown | undefined
-  readonly card?: string | undefined
+  readonly card?: string | ((bytes: number) => string) | undefined
 }
 
 /**

@@ -57,3 +57,4 @@ export {
 } from './recipes/recipe.ts'
 export { builtInRecipe, recipes } from './recipes/recipes.ts'
 export { builtInRegistry } from './recipes/registry.ts'
+export { evaluateStages, inStages, type Stage, type Stages, staged } from './stages.ts'

@@ -1,6 +1,6 @@
 import type { ProgressEvent } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
-import { inStages } from './stages.ts'
+import { inStages, staged } from './stages.ts'
 
 const stages = {
   read: { share: 1, events: ['tensor-end'] },
@@ -45,4 +45,12 @@ test('events keep what they say, and nobody has to listen', () => {
   tell('read', 'tensor-end', 1, 2, 0)
   expect(seen[0]).toMatchObject({ event: 'tensor-end', done: 1, total: 2 })
   expect(inStages(stages, {}).work('read').onProgress).toBeUndefined()
+})
+
+test('events tell the stage they belong to, others stay with it', () => {
+  const seen: ProgressEvent[] = []
+  const { onProgress } = staged(stages, { onProgress: event => seen.push(event) }, () => 0)
+  for (const event of ['tensor-end', 'matrix-end', 'warning']) onProgress?.({ event, done: 1, total: 2 })
+  expect(seen.map(({ overall }) => overall?.share)).toEqual([0.125, 0.625, 0.625])
+  expect(staged(stages, {}).onProgress).toBeUndefined()
 })

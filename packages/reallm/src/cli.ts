@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
 import { textOf } from '@reallm/tensor-io'
+import { fitted } from './fitted.ts'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
@@ -20,7 +21,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const io: Io = {
   out: text => void process.stdout.write(text),
-  err: text => void process.stderr.write(text),
+  // a line that is drawn over another has its own length
+  err: text => void process.stderr.write(text.startsWith('\r') ? text : fitted(text, process.stderr.columns)),
   async stdin() {
     const chunks: Buffer[] = []
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
@@ -38,6 +40,9 @@ const io: Io = {
   isTty: process.stderr.isTTY === true,
   get columns() {
     return process.stderr.columns
+  },
+  get outColumns() {
+    return process.stdout.columns
   },
   signal: stop.signal,
   verbose: false,

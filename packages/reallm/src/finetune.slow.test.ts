@@ -68,6 +68,7 @@ test('block by block and end to end, stopped by Ctrl-C: --resume ends in the byt
   const card = await readFile(join(whole, 'README.md'), 'utf8')
   expect(card).toMatch(/^base_model: base\nlicense: cc0-1\.0$/m)
   expect(card).toMatch(/`sums\.jsonl` in 12 steps: low-rank parts of rank 2, stored in\n8 bits an entry\./)
+  expect(card).toMatch(/In all: [\d.]+ [kM]B, \d+\.\d\d bits per weight\./)
 
   const first = await finetune([...plan, '-o', stopped], /^step 10:/)
   expect(first).toMatchObject({ code: 130, err: expect.stringMatching(/stopped.*\n {2}hint: .*--resume/) })

@@ -27,8 +27,14 @@ test('lines fit the terminal, so that they can be redrawn', () => {
   const { written, onProgress, end } = terminal(40)
   onProgress({ event: 'matrix-end', name: 'model.layers.0.self_attn.q_proj', done: 3, total: 3 })
   end()
-  expect(written[0]).toHaveLength('\r\x1b[2K'.length + 39)
+  expect(written[0]).toBe('\r\x1b[2K████████  100%  matrix  …_attn.q_proj')
   expect(written[1]).toBe('\r\x1b[2K')
+})
+
+test('a warning is said once', () => {
+  const { written, onProgress } = terminal(80)
+  for (let i = 0; i < 2; i++) onProgress({ event: 'warning', message: 'windows are long', done: 0, total: 0 })
+  expect(written).toEqual(['warning: windows are long\n'])
 })
 
 test('a table may be as long as a model has tensors', () => {

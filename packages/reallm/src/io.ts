@@ -1,4 +1,5 @@
 import { counted, durationText, type OnProgress, type ProgressEvent } from '@reallm/tensor-io'
+import { fitted } from './fitted.ts'
 
 /** What a command sees of the world around it; tests hand in their own. */
 export interface Io {
@@ -14,6 +15,8 @@ export interface Io {
   readonly isTty: boolean
   /** Width of that terminal in characters; default 80. */
   readonly columns?: number | undefined
+  /** Width of the terminal that stdout is, in characters. */
+  readonly outColumns?: number | undefined
   /** Fires on Ctrl-C. */
   readonly signal: AbortSignal
   /** Set by --verbose: errors come with their stacks. */
@@ -29,7 +32,7 @@ export function print(
   value: unknown,
   text: () => string,
 ): void {
-  io.out(options.json ? `${JSON.stringify(value)}\n` : text())
+  io.out(options.json ? `${JSON.stringify(value)}\n` : fitted(text(), io.outColumns))
 }
 
 /**
@@ -40,6 +43,7 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
   const started = Date.now()
   let last = 0
   let open = false
+  const warned = new Set<string | undefined>()
   const end = () => {
     if (open) io.err('\r\x1b[2K')
     open = false
@@ -47,6 +51,8 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
   return {
     onProgress(event) {
       if (event.event === 'warning') {
+        if (warned.has(event.message)) return
+        warned.add(event.message)
         end()
         io.err(`warning: ${event.message}\n`)
         return
@@ -56,34 +62,43 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
       if (now - last < (io.isTty ? 100 : 10_000) && event.done < event.total) return
       if (!io.isTty && now - last < 2000) return
       last = now
-      const line = progressLine(event, (now - started) / 1000, io.isTty)
+      const line = progressLine(event, (now - started) / 1000, io)
       open = io.isTty
-      io.err(io.isTty ? `\r\x1b[2K${line.slice(0, (io.columns ?? 80) - 1)}` : `${line}\n`)
+      io.err(io.isTty ? `\r\x1b[2K${line}` : `${line}\n`)
     },
     end,
   }
 }
 
-const BAR = 16
+/** Below so many columns the bar is half as long. */
+const NARROW = 60
 
-/** How far the work is in all, what is left of it, and what is done at present. */
+/** Columns of the last line that stay free: for the cursor, and the `^C` that a terminal shows. */
+const FREE = 3
+
+/** How far the work is in all, what is left of it, and what is done at present: as much of it as fits. */
 function progressLine(
   { event, name, done, total, eta, overall }: ProgressEvent,
   seconds: number,
-  bar: boolean,
+  { isTty, columns = 80 }: Pick<Io, 'isTty' | 'columns'>,
 ) {
   const share = overall ? overall.share : total > 0 ? Math.min(1, done / total) : undefined
   const left = overall ? overall.eta : (eta ?? (share ? seconds * (1 / share - 1) : undefined))
-  const full = Math.round(BAR * (share ?? 0))
-  return [
-    bar && share !== undefined ? '█'.repeat(full) + '░'.repeat(BAR - full) : '',
+  const length = columns < NARROW ? 8 : 16
+  const full = Math.round(length * (share ?? 0))
+  const shown = [
+    isTty && share !== undefined ? '█'.repeat(full) + '░'.repeat(length - full) : '',
     share === undefined ? '' : `${(100 * share).toFixed(0)}%`.padStart(4),
     left !== undefined && left > 1 ? `${durationText(left)} left` : '',
-    label(event),
-    name,
+    name?.startsWith(label(event)) ? '' : label(event),
   ]
-    .filter(Boolean)
-    .join('  ')
+  const before = shown.filter(Boolean).join('  ')
+  const line = [before, name].filter(Boolean).join('  ')
+  const room = columns - FREE
+  if (!isTty || name === undefined || line.length <= room) return isTty ? line.slice(0, room) : line
+  // the end of a name tells matrices apart
+  const end = room - before.length - '  …'.length
+  return end > 0 ? `${before}  …${name.slice(-end)}` : before.slice(0, room)
 }
 
 /** Warnings alone, on stderr: for commands whose result comes as it is made. */

@@ -21,6 +21,7 @@ import { statusCommand } from './commands/status.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
 import { workerCommand } from './commands/worker.ts'
 import { refuseEmptyNames } from './empty-names.ts'
+import { fitted } from './fitted.ts'
 import type { Io } from './io.ts'
 
 const commands = [
@@ -87,11 +88,15 @@ export function createProgram(io: Io): Command {
   program.hook('preAction', (_, command) => refuseEmptyNames(command))
   program.addCommand(completionCommand(io, program))
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({
-      ...{ writeOut: io.out, writeErr: io.err },
-      outputError: (text, write) =>
-        write(/required option/.test(text) ? (missingArgument(command) ?? text) : text),
-    })
+    command
+      .exitOverride()
+      .configureHelp({ minWidthToWrap: 20 })
+      .configureOutput({
+        writeOut: text => io.out(fitted(text, io.outColumns)),
+        writeErr: io.err,
+        outputError: (text, write) =>
+          write(/required option/.test(text) ? (missingArgument(command) ?? text) : text),
+      })
     if (command !== program)
       command.option('--quiet', 'no progress').option('--verbose', 'errors with their stacks')
     command.showHelpAfterError(

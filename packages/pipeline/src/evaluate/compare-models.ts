@@ -3,6 +3,7 @@ import { counted, ReallmError } from '@reallm/tensor-io'
 import type { ModelWeights, TextTokenizer } from '@reallm/transformer'
 import { partsOfModel } from '../open/model-parts.ts'
 import { awkwardTexts } from '../output/awkward-texts.ts'
+import { inStages, type Stage } from '../stages.ts'
 import {
   type CachedOptions,
   type CachedTaskResult,
@@ -84,7 +85,13 @@ export async function compareModels(
     for (const { weights } of models) {
       requireSameIds(tokenizer, await weights.tokenizer(), [against.weights, weights])
     }
-    const options = { ...work, ...protocol, cache, bos: tokenizer.encode('', { special: true })[0] }
+    const stages = inStages(stagesOf(specs, text, tasks), work)
+    const options = {
+      ...stages.work(PREDICT),
+      ...protocol,
+      cache,
+      bos: tokenizer.encode('', { special: true })[0],
+    }
     const found =
       text === undefined
         ? []
@@ -94,7 +101,7 @@ export async function compareModels(
       const results: Omit<CachedTaskResult, 'answers'>[] = []
       for (const benchmark of tasks) {
         const { answers: _, ...result } = await evaluateOpenedTask(engine, model, tokenizer, benchmark, {
-          ...work,
+          ...stages.work(benchmarkOf(i, benchmark.task)),
           ...{ limit, cache },
         })
         results.push(result)
@@ -115,6 +122,21 @@ export async function compareModels(
   } finally {
     await opened.close()
   }
+}
+
+const PREDICT = 'predict'
+const benchmarkOf = (model: number, { name }: Task): string => `${model} ${name}`
+
+/** Predictions of all models, then each benchmark with each model. */
+function stagesOf(
+  specs: readonly string[],
+  text: string | undefined,
+  tasks: NonNullable<CompareOptions['tasks']>,
+): Record<string, Stage> {
+  const predict = { share: text === undefined ? 0 : specs.length, events: ['window-end', 'block-end'] }
+  const measure = { share: 1, events: ['task-step'] }
+  const measured = specs.flatMap((_, i) => tasks.map(({ task }) => [benchmarkOf(i, task), measure] as const))
+  return { [PREDICT]: predict, ...Object.fromEntries(measured) }
 }
 
 type Quality = Pick<ComparedModel, 'perplexity' | 'ratio' | 'kl' | 'top1' | 'top5' | 'intervals'>

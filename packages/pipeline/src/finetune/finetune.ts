@@ -7,7 +7,7 @@ import {
   type TunedAdapter,
 } from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
-import { counted, type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
+import { bytesText, counted, type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
 import {
   type BackendName,
   type ModelWeights,
@@ -18,9 +18,11 @@ import {
 } from '@reallm/transformer'
 import { basename, createHash, entryAt, join, readFile, rm } from '#platform'
 import { openCheckpoint } from '../checkpoint/checkpoint.ts'
+import { partsOfModel } from '../open/model-parts.ts'
 import { openDestination } from '../output/destination.ts'
 import { frontMatter, type Origin, originOf } from '../output/origin.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
+import { finetuneStages, staged } from '../stages.ts'
 
 /** Options of `finetune`. */
 export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha' | 'rsLora' | 'dora'> {
@@ -120,8 +122,8 @@ async function tune(
   const { teacher: original, backend, ...settings } = options
   const registry = builtInRegistry()
   await useBackend(backend)
-  const { signal, onProgress } = options
-  const opening = { registry, signal, onProgress }
+  const progress = staged(finetuneStages(options), options)
+  const opening = { registry, ...progress }
   const model = await openWeights(spec, opening)
   let teacher: ModelWeights | undefined
   try {
@@ -129,6 +131,7 @@ async function tune(
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({
       ...settings,
+      ...progress,
       // a text shows after few steps; large ones lose what the original teaches
       learningRate: settings.learningRate ?? (teacher ? 1e-3 : 3e-3),
       model,
@@ -184,7 +187,9 @@ async function save(
 ): Promise<void> {
   const report: TuneReport = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
   if (model.files.kind === 'artifact') {
-    const card = tunedCard(title, await originOf(model.files), report, options)
+    const origin = await originOf(model.files)
+    const { parameters } = partsOfModel(model.config)
+    const card = (bytes: number) => tunedCard(title, origin, report, { ...options, bytes, parameters })
     const { factorBits: bits = 8 } = options
     await saveTuned(folder, result.tuned, { model, store: factorStore, bits, report, card })
   } else {
@@ -193,8 +198,14 @@ async function save(
   await result.adapter?.save(folder)
 }
 
-function tunedCard(title: string, origin: Origin, report: TuneReport, options: TuneOptions): string {
+function tunedCard(
+  title: string,
+  origin: Origin,
+  report: TuneReport,
+  options: TuneOptions & { readonly bytes: number; readonly parameters: number },
+): string {
   const { before, after, steps, data } = report
+  const size = `${bytesText(options.bytes)}, ${((8 * options.bytes) / options.parameters).toFixed(2)} bits per weight`
   const loss = options.teacher === undefined ? 'Loss' : 'KL divergence to the original'
   const gain =
     before === undefined || after === undefined
@@ -205,7 +216,7 @@ function tunedCard(title: string, origin: Origin, report: TuneReport, options: T
 # ${title}
 
 \`${origin.base}\`, fine-tuned on \`${data}\` in ${counted(steps, 'step')}: low-rank parts of rank ${options.rank ?? 8}, stored in
-${options.factorBits ?? 8} bits an entry.${gain}
+${options.factorBits ?? 8} bits an entry.${gain} In all: ${size}.
 
 \`\`\`sh
 npx reallm generate . -p "Once upon a time"

@@ -13,7 +13,7 @@ const series = (count: number): PlotSeries[] =>
 
 /** Heights of the names beside the plot. */
 const labels = (svg: string) =>
-  [...svg.matchAll(/<text x="432" y="([\d.]+)"><title>/g)].map(([, y]) => Number(y)).sort((a, b) => a - b)
+  [...svg.matchAll(/<text x="432" y="([\d.]+)">/g)].map(([, y]) => Number(y)).sort((a, b) => a - b)
 
 test('every series is named beside the plot, no two names over each other, none cut off', () => {
   const svg = svgPlot(series(23), options)
@@ -23,6 +23,13 @@ test('every series is named beside the plot, no two names over each other, none 
   const height = Number(/viewBox="0 0 560 ([\d.]+)"/.exec(svg)![1])
   expect(at[0]).toBeGreaterThan(16)
   expect(at.at(-1)).toBeLessThan(height)
+})
+
+test('the plot is as wide as its longest name needs', () => {
+  const name = 'a name of a series that is rather long'
+  const svg = svgPlot([{ name, points: [{ x: 1, y: 1 }] }], options)
+  expect(svg).toContain(`>${name}</text>`)
+  expect(Number(/viewBox="0 0 (\d+)/.exec(svg)![1])).toBeGreaterThan(432 + 6 * name.length)
 })
 
 test('series look different from each other', () => {

@@ -23,12 +23,13 @@ export interface PlotOptions {
   readonly log?: boolean
 }
 
-const width = 560
+/** Of what is drawn, without the names to its right. */
+const right = 410
 /** Of a name beside the plot. */
 const lineHeight = 16
-const margin = { left: 58, right: 150, top: 30, bottom: 44 }
-/** Letters of a name that fit beside the plot. */
-const nameLength = 19
+const margin = { left: 58, top: 30, bottom: 44 }
+/** From the plot to the names, and what a letter of them takes. */
+const beside = { least: 150, from: 26, letter: 6.6 }
 
 /** Okabe and Ito's colours, which stay apart for the colour-blind, on white and on black. */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
@@ -47,7 +48,9 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
   const across = range(all.map(p => p.x))
   const up = range(all.map(p => value(p.y)))
   const height = Math.max(340, margin.top + margin.bottom + lineHeight * drawn.length)
-  const [right, bottom] = [width - margin.right, height - margin.bottom]
+  const bottom = height - margin.bottom
+  const longest = drawn.reduce((most, { name }) => Math.max(most, name.length), 0)
+  const width = right + Math.max(beside.least, Math.ceil(beside.from + beside.letter * longest))
   const px = (v: number) => round(margin.left + across.share(v) * (right - margin.left))
   const py = (v: number) => round(bottom - up.share(value(v)) * (bottom - margin.top))
 
@@ -96,11 +99,10 @@ export function svgPlot(series: readonly PlotSeries[], { title, x, y, log }: Plo
   )
   for (const [i, { name, look }] of drawn.entries()) {
     const [from, at] = [last[i], heights[i]]
-    const label = name.length > nameLength ? `${name.slice(0, nameLength - 1)}…` : name
     parts.push(
       `<path d="M${px(from.x) + 4} ${py(from.y)}L${right + 8} ${at}" stroke="${look.colour}" stroke-opacity=".45"/>` +
         `<path d="${look.shape}" transform="translate(${right + 14} ${at})" fill="${look.colour}"/>` +
-        `<text x="${right + 22}" y="${at + 4}"><title>${escapeHtml(name)}</title>${escapeHtml(label)}</text>`,
+        `<text x="${right + 22}" y="${at + 4}">${escapeHtml(name)}</text>`,
     )
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" font-family="system-ui,sans-serif" font-size="12" fill="currentColor"><style>.plot{color:#222}@media(prefers-color-scheme:dark){.plot{color:#ddd}}</style>${parts.join('')}</svg>`

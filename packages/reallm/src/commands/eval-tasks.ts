@@ -19,7 +19,7 @@ interface Options {
 /** `reallm eval <model> --tasks …`: benchmarks one after another. */
 export async function evalTasks(io: Io, spec: string, options: Options): Promise<void> {
   const { taskNamed } = await import('@reallm/eval')
-  const { evaluateOpenedTask, openEvaluated } = await import('@reallm/pipeline')
+  const { evaluateOpenedTask, inStages, openEvaluated } = await import('@reallm/pipeline')
   const tasks = options.tasks.map(taskNamed)
   const progress = progressOn(io)
   const { onProgress } = progress
@@ -38,8 +38,10 @@ export async function evalTasks(io: Io, spec: string, options: Options): Promise
       const [model] = opened.models
       const tokenizer = await model.weights.tokenizer()
       const results: CachedTaskResult[] = []
+      const step = { share: 1, events: ['task-step'] }
+      const stages = inStages(Object.fromEntries(benchmarks.map(({ task }) => [task.name, step])), work)
       for (const benchmark of benchmarks) {
-        const more = { ...work, limit, cache }
+        const more = { ...stages.work(benchmark.task.name), limit, cache }
         results.push(await evaluateOpenedTask(engine, model, tokenizer, benchmark, more))
       }
       progress.end()

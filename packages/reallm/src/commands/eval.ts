@@ -109,10 +109,10 @@ Examples:
       }
       const contents = await readText(file)
       const { windowLength } = await import('@reallm/eval')
-      const { evaluatePerplexities, openEvaluated } = await import('@reallm/pipeline')
+      const { evaluatePerplexities, evaluateStages, openEvaluated, staged } = await import('@reallm/pipeline')
       const progress = progressOn(io)
       const { onProgress } = progress
-      const work = { signal: io.signal, onProgress }
+      const work = staged(evaluateStages(options), { signal: io.signal, onProgress })
       const { adapter, device, threads, cache, protocol, ctx, windows } = options
       const others = options.against === undefined ? [] : [{ spec: options.against }]
       const rows = options.tokens === undefined ? undefined : parseTokens(contents, file)

@@ -93,7 +93,10 @@ Examples:
           progress.end()
           io.err(`${done} of ${total} examples have nothing to learn; the first is ${name}\n`)
         } else if (event.event === 'step-end') {
-          progress.onProgress({ ...event, name: `${done}, ${measure} ${error?.toFixed(4)}` })
+          progress.onProgress({
+            ...event,
+            name: `${done}, ${options.kd ? 'KL' : 'loss'} ${error?.toFixed(4)}`,
+          })
         } else {
           progress.onProgress(event)
         }

@@ -34,12 +34,12 @@ export interface ArtifactWriter {
   /** Writes what was added since the last shard, if anything, as a shard of its own. */
   nextShard(): Promise<void>
   /**
-   * Writes the last shard, index, `reallm-report.json`, `README.md` (the model card) and, last of all,
-   * `config.json`. Returns the names of the files and the size of the shards, in bytes.
+   * Writes the last shard, index, `reallm-report.json`, `README.md` (the model card, which may depend on the size of the
+   * shards in bytes) and, last of all, `config.json`. Returns the names of the files and the size of the shards, in bytes.
    */
   finish(
     report?: unknown,
-    card?: string,
+    card?: string | ((bytes: number) => string),
   ): Promise<{ readonly files: readonly string[]; readonly bytes: number }>
   /** Deletes what was written; a write that fails does so by itself. */
   abort(): Promise<void>
@@ -118,8 +118,9 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
     }
   }
 
-  async function finish(report?: unknown, card?: string) {
+  async function finish(report?: unknown, card?: string | ((bytes: number) => string)) {
     await nextShard()
+    const bytes = sums.reduce((sum, shard) => sum + shard.bytes, 0)
     const digits = (n: number) => String(n).padStart(5, '0')
     const shards = sums.map((_, i) =>
       sums.length === 1
@@ -135,7 +136,7 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
     const texts: Record<string, string> = {
       'model.safetensors.index.json': json({
         metadata: {
-          total_size: sums.reduce((sum, { bytes }) => sum + bytes, 0),
+          total_size: bytes,
           // for who cannot list a directory
           files: [...small, ...copies].sort(),
           bytes: Object.fromEntries(shards.map((shard, i) => [shard, sums[i].bytes])),
@@ -148,7 +149,7 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
         weight_map: Object.fromEntries(sorted(shardOf).map(([name, i]) => [name, shards[i]])),
       }),
       ...(report === undefined ? {} : { 'reallm-report.json': json(report) }),
-      ...(card === undefined ? {} : { 'README.md': card }),
+      ...(card === undefined ? {} : { 'README.md': typeof card === 'string' ? card : card(bytes) }),
       'config.json': json({
         ...config,
         quantization_config: {
@@ -165,7 +166,6 @@ export async function createArtifactWriter(dir: string, options: ArtifactOptions
     for (const [i, shard] of shards.entries()) await rename(partialOf(i + 1), join(dir, shard))
     for (const old of replaced) if (!shards.includes(old)) await fs.rm(join(dir, old), { force: true })
     for (const file of started) await file.commit()
-    const bytes = sums.reduce((sum, shard) => sum + shard.bytes, 0)
     return { files: [...shards, ...copies, ...Object.keys(texts)].sort(), bytes }
   }
 

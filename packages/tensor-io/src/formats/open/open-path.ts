@@ -13,7 +13,7 @@ export async function openPath(spec: string, options: OpenOptions): Promise<Mode
     .stat(path)
     .catch((cause: NodeJS.ErrnoException) => {
       throw cause.code === 'ENOENT' || cause.code === 'ENOTDIR'
-        ? noSuchModel(spec)
+        ? nothingAt(spec, options)
         : fileError(cause, spec, 'read')
     })
   if (stat.isDirectory()) return openDirectory(await diskDirectory(path), spec, options)
@@ -27,9 +27,14 @@ export async function openPath(spec: string, options: OpenOptions): Promise<Mode
   return openDirectory(await diskDirectory(dirname(path)), spec, options, basename(path))
 }
 
-const noSuchModel = (spec: string) =>
+const nothingAt = (spec: string, { adapter }: OpenOptions) =>
   new ReallmError('not-found', `${spec}: no such file or directory`, {
-    hint: /^[\w.-]+\/[\w.-]+$/.test(spec)
-      ? `a model of the Hugging Face hub is written hf:${spec}`
-      : 'a model is a directory, a .safetensors or .gguf file, hf:owner/name, npm:name or an http(s) URL',
+    hint: adapter ? adapterHint : modelHint(spec),
   })
+
+const adapterHint = 'an adapter is a directory with adapter_config.json and adapter_model.safetensors'
+
+const modelHint = (spec: string) =>
+  /^[\w.-]+\/[\w.-]+$/.test(spec)
+    ? `a model of the Hugging Face hub is written hf:${spec}`
+    : 'a model is a directory, a .safetensors or .gguf file, hf:owner/name, npm:name or an http(s) URL'

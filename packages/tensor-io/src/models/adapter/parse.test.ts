@@ -4,6 +4,7 @@ import { encodeSafetensors } from '../../formats/safetensors/encode.ts'
 import { openSafetensors } from '../../formats/safetensors/open.ts'
 import { bytesSource } from '../../formats/source/source.ts'
 import { parseAdapter } from './parse.ts'
+import { readAdapter } from './read.ts'
 
 const module = 'model.layers.0.self_attn.q_proj'
 const a = tensor('F32', [4, 2], new Float32Array(8))
@@ -122,5 +123,12 @@ describe('names', () => {
     ]) {
       await expect(parse({}, { [name]: a })).rejects.toThrow(`the tensor ${name} is no part`)
     }
+  })
+})
+
+it('says what an adapter is where there is nothing', async () => {
+  await expect(readAdapter('./nothing/here')).rejects.toMatchObject({
+    code: 'not-found',
+    hint: expect.stringMatching(/adapter_config\.json/),
   })
 })
