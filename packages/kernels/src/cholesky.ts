@@ -1,24 +1,44 @@
-import { type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
+import { type Matrix, ReallmError } from '@reallm/tensor-io'
+import {
+  choleskyInBlocks,
+  invertLowerInBlocks,
+  largestWhole,
+  lowerGramInBlocks,
+  lowerTriangle,
+} from './factor-in-blocks.ts'
 import { choleskyInPlace, invertLowerInPlace, lowerGram } from './factor64.ts'
 import { shapeText, squareSize } from './shapes.ts'
 
 /**
- * Lower triangular L `[n, n]` with A = L Lᵀ, computed in float64; `undefined` when A is not positive definite.
- * Only the lower triangle of `a` is read.
+ * Lower triangular L `[n, n]` with A = L Lᵀ; `undefined` when A is not positive definite. Only the lower triangle of `a` is
+ * read. Here and below, sides of up to 2048 are computed in float64, larger ones in blocks in float32.
  *
  * @example
  * const l = cholesky(matrix([4, 2, 2, 3], [2, 2])) // [[2, 0], [1, √2]]
  */
 export function cholesky(a: Matrix): Matrix | undefined {
   const n = squareSize(a, 'the matrix to factor')
-  const work = Float64Array.from(a.data)
-  return choleskyInPlace(work, n) ? lowerOf(work, n) : undefined
+  if (n > largestWhole) {
+    const factor = { ...a, data: a.data.slice() }
+    return choleskyInBlocks(factor) ? factor : undefined
+  }
+  const work = new Float64Array(a.data)
+  return choleskyInPlace(work, n) ? lowerTriangle(work, n) : undefined
 }
 
-/** A⁻¹ of a symmetric positive definite matrix, computed in float64; `undefined` when it is not. */
-export function inverse(a: Matrix): Matrix | undefined {
+/** (A + shift·I)⁻¹ of a symmetric positive definite sum; `undefined` when it is not. */
+export function inverse(a: Matrix, shift = 0): Matrix | undefined {
   const n = squareSize(a, 'the matrix to invert')
-  const work = Float64Array.from(a.data)
+  if (n > largestWhole) {
+    const work = { ...a, data: a.data.slice() }
+    for (let i = 0; i < n; i++) work.data[i * n + i] += shift
+    if (!choleskyInBlocks(work)) return undefined
+    invertLowerInBlocks(work)
+    lowerGramInBlocks(work)
+    return work
+  }
+  const work = new Float64Array(a.data)
+  for (let i = 0; i < n; i++) work[i * n + i] = Math.fround(work[i * n + i] + shift)
   if (!choleskyInPlace(work, n)) return undefined
   invertLowerInPlace(work, n)
   return { rows: n, cols: n, data: Float32Array.from(lowerGram(work, n)) }
@@ -49,31 +69,32 @@ export function dampedFactor(h: Matrix, fraction = 0.01): DampedFactor {
     })
   }
   const mean = trace > 0 ? trace / n : 1
-  const flipped = reversed(h.data)
   for (let tried = Math.max(fraction, 1e-8); tried < 1e8; tried *= 10) {
     const damping = tried * mean
-    const work = flipped.slice()
-    for (let i = 0; i < n; i++) work[i * n + i] += damping
-    const factor = upperFactor(work, n)
+    const factor = upperFactor(h, damping)
     if (factor) return { factor, damping }
   }
   throw new ReallmError('numeric', `the Hessian ${shapeText(h)} is not positive definite at any damping`)
 }
 
-function lowerOf(work: Float64Array, n: number): Matrix {
-  const out = zeroMatrix(n, n)
-  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) out.data[i * n + j] = work[i * n + j]
-  return out
-}
-
-/** Rows and columns in reverse order, in float64. */
-const reversed = (data: Float32Array): Float64Array => Float64Array.from(data).reverse()
-
-/** With J reversing the order: H = J L Lᵀ J, so H⁻¹ = (J L⁻¹ J)ᵀ (J L⁻¹ J), and J L⁻¹ J is upper triangular. */
-function upperFactor(flipped: Float64Array, n: number): Matrix | undefined {
+/**
+ * With J reversing the order: H + damping·I = J L Lᵀ J, so its inverse is (J L⁻¹ J)ᵀ (J L⁻¹ J), and J L⁻¹ J is upper
+ * triangular.
+ */
+function upperFactor({ rows: n, data }: Matrix, damping: number): Matrix | undefined {
+  if (n > largestWhole) {
+    const lower = { rows: n, cols: n, data: data.slice().reverse() }
+    for (let i = 0; i < n; i++) lower.data[i * n + i] += damping
+    if (!choleskyInBlocks(lower)) return undefined
+    invertLowerInBlocks(lower)
+    lower.data.reverse()
+    return lower
+  }
+  const flipped = new Float64Array(data).reverse()
+  for (let i = 0; i < n; i++) flipped[i * n + i] += damping
   if (!choleskyInPlace(flipped, n)) return undefined
   invertLowerInPlace(flipped, n)
-  const lower = lowerOf(flipped, n)
+  const lower = lowerTriangle(flipped, n)
   lower.data.reverse()
   return lower
 }

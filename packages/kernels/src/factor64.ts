@@ -61,7 +61,7 @@ export function invertLowerInPlace(l: Float64Array, n: number): void {
   getSquare(e, pl, l, n)
 }
 
-/** LᵀL of the lower triangle of `l`. */
+/** LᵀL of the lower triangle of `l`; `l` is used up. */
 export function lowerGram(l: Float64Array, n: number): Float64Array {
   const e = engineFor(n)
   if (!e) return reference.lowerGram(l, n)
@@ -70,7 +70,7 @@ export function lowerGram(l: Float64Array, n: number): Float64Array {
   const [pl, po, pt, ps] = reserve(e, bytes, bytes, bytes, SUMS)
   putSquare(e, pl, l, n)
   e.kernels.lowerGram(pl, side, po, pt, ps)
-  return getSquare(e, po, new Float64Array(n * n), n)
+  return getSquare(e, po, l, n)
 }
 
 /** Right-hand sides that are copied to the kernels' memory at a time. */

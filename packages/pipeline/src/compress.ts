@@ -1,4 +1,4 @@
-import { bytesText, type ModelFiles, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
+import { type ModelFiles, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
 import { basename, createHash } from '#platform'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import { type BudgetOptions, budgetOf } from './allocate/budget.ts'
@@ -30,14 +30,9 @@ export interface CompressOptions extends StartOptions, BudgetOptions {
   readonly resume?: boolean | undefined
   /** Replace what an earlier run wrote to `to`. */
   readonly force?: boolean | undefined
-  /** Memory to aim for, in bytes, at least 64 MB; activations beyond an eighth of it go to disk. Default 2 GB. */
-  readonly maxMemory?: number | undefined
   /** Measure perplexity and KL divergence at the end; default true. */
   readonly evaluate?: boolean | undefined
 }
-
-/** Below it, models would be cut into thousands of files. */
-const leastMemory = 64e6
 
 /**
  * Compresses a model into an artifact directory. Memory holds one layer and the calibration activations. The work directory
@@ -54,12 +49,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
   scoped(async own => {
     const clock = startClock()
     const budget = budgetOf(options)
-    const { to, calibration, imatrix, adapter, force, resume, maxMemory = 2e9 } = options
-    if (!(maxMemory >= leastMemory)) {
-      throw new ReallmError('bad-option', `${bytesText(maxMemory)} of memory are too few`, {
-        hint: `give at least ${bytesText(leastMemory)}; a shard takes a quarter`,
-      })
-    }
+    const { to, calibration, imatrix, adapter, force, resume } = options
     const inputs = { model: typeof source === 'string' ? source : undefined, calibration, imatrix, adapter }
     const file = fileOf(options)
     const destination = await openDestination(to, { inputs, force, resume, file })
@@ -73,15 +63,10 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       signal: options.signal,
       onProgress,
     })
-    const started = await start(
-      own,
-      source,
-      { ...options, ...stages.work('open'), shardSize: shardSizeOf(options, maxMemory) },
-      budget,
-    )
-    const { model, settings, target, table, sequences, encoder } = started
+    const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
+    const { model, settings, target, table, sequences, encoder, memory } = started
     followed = encoder
-    checkTuneMemory(settings, model.parts.parameters, maxMemory)
+    checkTuneMemory(settings, model.parts.parameters, memory.most)
     const at = (stage: keyof ReturnType<typeof compressStages>) => ({
       ...started,
       settings: { ...settings, ...stages.work(stage) },
@@ -94,7 +79,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     if (!destination.isPublished(run)) {
       const sensitivity = await measure({ ...at('measure'), checkpoint })
       const allocation = allocateBits(table, sensitivity, budget)
-      const rounded = await quantise({ ...at('quantise'), allocation, checkpoint, maxMemory })
+      const rounded = await quantise({ ...at('quantise'), allocation, checkpoint })
       await encoder.close()
       const teach = stages.work('teach')
       const { quantised, tuning } = await tune({ ...at('tune'), teach, quantised: rounded, checkpoint })
@@ -107,7 +92,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
       const evaluation =
         options.evaluate === false
           ? {}
-          : await evaluate(model, written.path, sequences, maxMemory, at('evaluate').settings)
+          : await evaluate(model, written.path, sequences, memory.most, at('evaluate').settings)
       const report = reportOf({
         ...started,
         identity,
@@ -124,10 +109,6 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     await checkpoint.remove()
     return readReport(destination.place)
   })
-
-/** Shards of an artifact are held in memory, parts of a GGUF are not. */
-const shardSizeOf = ({ target, shardSize }: CompressOptions, maxMemory: number) =>
-  shardSize ?? (target === 'gguf' ? undefined : Math.min(2 ** 29, maxMemory / 4))
 
 /** The files of an output that is no directory. */
 function fileOf({ to, target, shardSize }: CompressOptions) {

@@ -14,6 +14,8 @@ interface PlanOf {
   readonly recipe: string
   readonly originalBytes: number
   readonly parameters: number
+  /** Bytes that compressing is expected to take at its peak. */
+  readonly memory: number
   /** What `predicted` is counted in. */
   readonly unit: string
 }
@@ -85,10 +87,11 @@ async function measured(own: Own, source: string | ModelFiles, options: StartOpt
   return { started, sensitivity: await measure({ ...started, settings, checkpoint }) }
 }
 
-const describe = ({ model, settings, importance }: Start): PlanOf => ({
+const describe = ({ model, settings, importance, memory }: Start): PlanOf => ({
   model: model.spec,
   recipe: settings.recipe.name,
   originalBytes: model.weights.files.bytes,
   parameters: model.parts.parameters,
+  memory: memory.expected,
   unit: predictedUnit({ settings, importance }),
 })

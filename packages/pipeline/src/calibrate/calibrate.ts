@@ -30,8 +30,8 @@ const plainShare = 0.3
 
 /**
  * Runs the original model forward and backward over a few sequences, one layer in memory, and yields the statistics of
- * each layer's matrices, from the last layer to the first, then those of embedding and head. What the recipe needs for
- * rounding is put into the checkpoint (`statistics`).
+ * each layer's matrices, from the last layer to the first, projection group by projection group, then those of embedding and
+ * head. What the recipe needs for rounding is put into the checkpoint (`statistics`).
  *
  * Gradients are of Σ −log p(label) with labels sampled from the model's own predictions, so that their covariances are
  * the model's Fisher information.
@@ -69,13 +69,13 @@ export async function* calibrate(
     step('head')
     for (let i = config.layers - 1; i >= 0; i--) {
       const layer = { layer: i, modules: parts.matrices.filter(m => m.layer === i) }
-      const found = await backward(
+      const take = await backward(
         { model, settings, sequences, checkpoint, places },
         { ...layer, inputs: forward.inputs[i], gradients },
       )
       await forward.inputs[i].close()
       step(`layer ${i} backward`)
-      yield found
+      yield* take
     }
     let inputSensitivity = 0
     for (let s = 0; s < chosen.length; s++)
@@ -165,11 +165,11 @@ interface BackwardLayer {
   readonly gradients: Activations
 }
 
-/** Takes the gradients of all chosen sequences over one layer. */
+/** Takes the gradients of all chosen sequences over one layer; statistics become matrices as they are asked for. */
 async function backward(
   { model, settings, sequences, checkpoint, places }: BackwardContext,
   { layer, modules, inputs, gradients }: BackwardLayer,
-): Promise<MatrixStatistics[]> {
+): Promise<Iterable<readonly MatrixStatistics[]>> {
   const keep = keptStatistics(settings.recipe, settings.effort)
   const { length } = sequences
   const count = sequences.calibration.length
@@ -221,14 +221,28 @@ async function backward(
     for (const [name, squares] of tokens)
       await checkpoint.put(statistics.tokenWeights(name), tokenWeights(squares, places))
   }
-  const split = new Map([...hessians].map(([name, hessian]) => [name, hessian.take()]))
-  return unreachedAsOthers(
-    modules.map(module => ({
-      module,
-      hessians: split.get(group.get(module.name)!),
-      gradient: gradient.get(module.name)!,
-    })),
-  )
+  function* take(): Iterable<readonly MatrixStatistics[]> {
+    const left = new Set(groups)
+    const taken = (names: readonly string[]) => {
+      const split = new Map(names.map(name => [name, hessians.get(name)!.take()]))
+      for (const name of names) left.delete(name)
+      return modules
+        .filter(({ name }) => split.has(group.get(name)!))
+        .map(module => ({
+          module,
+          hessians: split.get(group.get(module.name)!),
+          gradient: gradient.get(module.name)!,
+        }))
+    }
+    try {
+      // Experts that no token reaches are told of by the others.
+      if (routed.size > 0) yield unreachedAsOthers(taken(groups))
+      else for (const name of groups) yield unreachedAsOthers(taken([name]))
+    } finally {
+      for (const name of left) hessians.get(name)!.dispose()
+    }
+  }
+  return take()
 }
 
 function addTo(sums: Map<string, Fisher>, name: string, { rows, cols }: Fisher): void {

@@ -1,5 +1,6 @@
 import type { Matrix } from '@reallm/tensor-io'
 import { type TfTensor, tf, valuesOf } from '@reallm/transformer'
+import { sharedFloats } from '#workers'
 
 /** A mean of outer products, `Σ aᵀb / positions`, `[columns of a, columns of b]`, summed on the compute backend. */
 export interface Covariance {
@@ -7,14 +8,38 @@ export interface Covariance {
   readonly positions: number
   /** a `[positions, n]`, b `[positions, m]`; neither is disposed. */
   add(a: TfTensor, b: TfTensor): void
-  /** The mean over all positions; frees the sum. */
+  /** The mean over all positions, in memory that threads share; frees the sum. */
   take(): Matrix
+  /** Frees the sum, unless it was taken. */
+  dispose(): void
 }
 
 /** Starts a mean of outer products. */
 export function covariance(): Covariance {
+  const sum = runningSum()
+  return {
+    get positions() {
+      return sum.positions
+    },
+    add: sum.add,
+    take() {
+      const { rows, cols, data } = sum.take()
+      const shared = sharedFloats(data.length)
+      shared.set(data)
+      return { rows, cols, data: shared }
+    },
+    dispose: sum.dispose,
+  }
+}
+
+/** The same, whose mean is in memory of this thread. */
+function runningSum(): Covariance {
   let sum: TfTensor | undefined
   let positions = 0
+  function dispose(): void {
+    sum?.dispose()
+    sum = undefined
+  }
   return {
     get positions() {
       return positions
@@ -31,9 +56,10 @@ export function covariance(): Covariance {
     take() {
       const [rows, cols] = sum!.shape as [number, number]
       const data = valuesOf(() => sum!.mul(1 / positions))
-      sum!.dispose()
+      dispose()
       return { rows, cols, data }
     },
+    dispose,
   }
 }
 
@@ -43,16 +69,17 @@ const BANDS = 4
 /** The same for a symmetric mean, `a` being `b` with its rows weighed: little over half of the work. */
 export function symmetricCovariance(): Covariance {
   const bands: Covariance[] = []
-  let width = 0
+  let [n, width] = [0, 0]
   return {
     get positions() {
       return bands[0]?.positions ?? 0
     },
     add(a, b) {
-      const [positions, n] = a.shape as [number, number]
+      const [positions] = a.shape as [number, number]
+      n = a.shape[1]!
       width = Math.ceil(n / BANDS)
       for (let from = 0, i = 0; from < n; from += width, i++) {
-        bands[i] ??= covariance()
+        bands[i] ??= runningSum()
         const [own, rest] = tf.tidy(() => [
           a.slice([0, from], [positions, Math.min(width, n - from)]),
           b.slice([0, from], [positions, n - from]),
@@ -62,11 +89,9 @@ export function symmetricCovariance(): Covariance {
       }
     },
     take() {
-      const parts = bands.map(band => band.take())
-      const n = parts[0].cols
-      const data = new Float32Array(n * n)
-      for (const [i, part] of parts.entries()) {
-        const from = i * width
+      const data = sharedFloats(n * n)
+      for (const [i, band] of bands.entries()) {
+        const [part, from] = [band.take(), i * width]
         for (let r = 0; r < part.rows; r++) {
           const row = part.data.subarray(r * part.cols, (r + 1) * part.cols)
           data.set(row.subarray(r), (from + r) * (n + 1))
@@ -75,12 +100,16 @@ export function symmetricCovariance(): Covariance {
       }
       return { rows: n, cols: n, data }
     },
+    dispose() {
+      for (const band of bands) band.dispose()
+    },
   }
 }
 
 /** `H + value · I` */
 export function plusDiagonal(hessian: Matrix, value: number): Matrix {
-  const data = hessian.data.slice()
+  const data = sharedFloats(hessian.data.length)
+  data.set(hessian.data)
   for (let i = 0; i < data.length; i += hessian.cols + 1) data[i] += value
   return { ...hessian, data }
 }

@@ -7,6 +7,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { Encoder } from '../encoder/encode-job.ts'
 import type { SharedDecoders } from '../encoder/shared-decoders.ts'
 import type { OpenedModel } from '../open/open-model.ts'
+import type { MemoryPlan } from '../plan-memory.ts'
 import type { Settings } from '../settings.ts'
 import type { QuantisedMatrices } from './quantised-matrices.ts'
 
@@ -20,8 +21,8 @@ export interface QuantiseInput {
   readonly decoders: SharedDecoders
   /** Holds the statistics of the original model, and what is trained. */
   readonly checkpoint: Checkpoint
-  /** Bytes to aim for: activations beyond an eighth of it go to disk. */
-  readonly maxMemory: number
+  /** Activations beyond an eighth of it go to disk. */
+  readonly memory: Pick<MemoryPlan, 'most' | 'opensAhead'>
   readonly settings: Settings
 }
 

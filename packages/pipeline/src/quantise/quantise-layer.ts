@@ -40,7 +40,7 @@ export async function openLayer(
 /**
  * Stores layer `i`, projection group by projection group, each behind everything quantised before it, and takes the
  * quantised pass over the layer; then trains it, where the recipe does. The next layer is opened while the last group is
- * encoded: two layers are in memory.
+ * encoded where memory holds two, else at the end.
  */
 export async function quantiseLayer(
   context: QuantiseContext,
@@ -73,7 +73,7 @@ export async function quantiseLayer(
         weights[`${name}.weight`].dispose()
         weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
       })
-      const opensNext = group === lastGroup && i + 1 < config.layers
+      const opensNext = context.memory.opensAhead && group === lastGroup && i + 1 < config.layers
       const opening = opensNext ? openLayer(context, i + 1, passes.original) : undefined
       ;[next] = await Promise.all([opening, ...encoding])
     }
@@ -88,7 +88,7 @@ export async function quantiseLayer(
   if (tuning) await tuneLayer(context, i, weights, tuning, passes.quantised)
   for (const stored of originals.values()) await stored.close()
   tf.dispose(weights)
-  return next
+  return next ?? (i + 1 < config.layers ? openLayer(context, i + 1, passes.original) : undefined)
 }
 
 /**

@@ -45,7 +45,11 @@ test.each([
     await quantiseVocabulary(
       {
         ...{ model, allocation, checkpoint, matrices, settings, importance: undefined },
-        ...{ scratch: memoryScratch, maxMemory: 2e9, decoders: sharedDecoders(model, settings) },
+        ...{
+          scratch: memoryScratch,
+          memory: { most: 2e9, opensAhead: true },
+          decoders: sharedDecoders(model, settings),
+        },
         sequences: {
           calibration: [],
           validation: [],

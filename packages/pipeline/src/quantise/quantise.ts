@@ -47,10 +47,10 @@ async function quantiseOpen(context: QuantiseContext, open: readonly AllocatedMa
 }
 
 /** In files when both passes and a layer's inputs together take over an eighth of the memory. */
-function scratchFor({ model: { config }, sequences, checkpoint, maxMemory }: QuantiseInput): Scratch {
+function scratchFor({ model: { config }, sequences, checkpoint, memory }: QuantiseInput): Scratch {
   const positions = sequences.calibration.length * sequences.length
   const bytes = 4 * positions * (5 * streamWidth(config) + widestInput(config))
-  return bytes > maxMemory / 8 ? fileScratch(checkpoint.scratch) : memoryScratch
+  return bytes > memory.most / 8 ? fileScratch(checkpoint.scratch) : memoryScratch
 }
 
 /** No forward pass: layer by layer, all matrices of a layer at once, by an importance matrix where there is one. */

@@ -107,8 +107,7 @@ function measures(
   { model, encoder, decoders, settings: { recipe, effort, seed } }: ConfigurationErrorOptions,
   { module, hessians, rowUse }: MatrixStatistics,
 ): Readonly<Record<'sampledRows' | 'adjacentRows' | 'allRows', Measure>> {
-  const hessian = hessians.measuring
-  const norm = (w: Matrix) => squaredNorm(w, { hessian })
+  const norm = (w: Matrix) => squaredNorm(w, { hessian: hessians.measuring })
 
   /** What each configuration loses of `w`, rounded under the other Hessian. */
   const losses = async (configurations: readonly Configuration[], w: Matrix): Promise<Matrix[]> => {

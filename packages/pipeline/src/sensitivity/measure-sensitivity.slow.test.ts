@@ -36,7 +36,7 @@ test('predicts the loss of every configuration; keeps it and the statistics for 
     const encoder = own(await openEncoder(settings.recipe, { threads: 0 }))
     const counts = { calibration: 16, validation: 1, length: 24 }
     const options = {
-      ...{ model, encoder, settings, decoders: sharedDecoders(model, settings) },
+      ...{ model, encoder, settings, decoders: sharedDecoders(model, settings), memory: { most: 2e9 } },
       sequences: randomSequences(model.config.vocabSize, counts, 1),
     }
     const run = async () => {

@@ -15,29 +15,43 @@ export const sensitivityKey = jsonKey<Sensitivity>(
 /**
  * Measures the KL divergence from the original, in nats per token, that each configuration would add. To second order
  * `KL ≈ ½ · mean((g ΔW x)²)`, taken apart as `½ · mean(g²) · tr(ΔW H ΔWᵀ)`, H being the mean of `‖g‖² x xᵀ` over that of
- * `‖g‖²` (with a share that all tokens have). The configurations of one layer are measured while the next is calibrated.
+ * `‖g‖²` (with a share that all tokens have). Configurations are measured while more is calibrated, as long as the Hessians of
+ * what is being measured take at most `most` bytes.
  */
 export async function measureSensitivity(
   statistics: AsyncIterable<readonly MatrixStatistics[]>,
   options: ConfigurationErrorOptions,
+  most: number,
 ): Promise<Sensitivity> {
   const found: Record<string, Readonly<Record<string, number>>> = {}
-  let measuring: Promise<unknown> = Promise.resolve()
-  for await (const layer of statistics) {
-    await measuring
-    // The widest go first: they take longest, and none is left to wait for alone.
-    const widestFirst = [...layer].sort((a, b) => b.module.shape[1] - a.module.shape[1])
-    measuring = Promise.all(
-      widestFirst.map(async matrix => {
-        const errors = await configurationErrors(options, matrix)
-        found[matrix.module.name] = Object.fromEntries(
-          [...errors].map(([id, error]) => [id, 0.5 * matrix.gradient * error]),
-        )
-      }),
+  const measuring = new Set<Promise<void>>()
+  let held = 0
+  const measureOne = async (matrix: MatrixStatistics) => {
+    const errors = await configurationErrors(options, matrix)
+    found[matrix.module.name] = Object.fromEntries(
+      [...errors].map(([id, error]) => [id, 0.5 * matrix.gradient * error]),
     )
-    // Whatever stops the calibration is what is reported.
-    measuring.catch(() => {})
   }
-  await measuring
+  for await (const some of statistics) {
+    // The widest go first: they take longest, and none is left to wait for alone.
+    const widestFirst = [...some].sort((a, b) => b.module.shape[1] - a.module.shape[1])
+    const bytes = hessianBytes(some)
+    held += bytes
+    const started: Promise<void> = Promise.all(widestFirst.map(measureOne)).then(() => {
+      measuring.delete(started)
+      held -= bytes
+    })
+    // Whatever stops the calibration is what is reported.
+    started.catch(() => {})
+    measuring.add(started)
+    while (held > most) await Promise.race(measuring)
+  }
+  await Promise.all(measuring)
   return found
+}
+
+/** Bytes of the Hessians of some matrices, of which several may have the same: two for each. */
+function hessianBytes(statistics: readonly MatrixStatistics[]): number {
+  const all = new Set(statistics.map(({ hessians }) => hessians.rounding))
+  return [...all].reduce((sum, { data }) => sum + 2 * data.byteLength, 0)
 }

@@ -7,6 +7,7 @@ import { statisticsFolder } from '../calibrate/statistics.ts'
 import { restoreFromCache, storeInCache } from '../checkpoint/cache.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { isUnchanged } from '../open/is-unchanged.ts'
+import type { MemoryPlan } from '../plan-memory.ts'
 import { configurationsFor } from '../recipes/recipe.ts'
 import type { ConfigurationErrorOptions } from './configuration-errors.ts'
 import { statisticsFromImportance } from './from-importance.ts'
@@ -17,7 +18,11 @@ export interface MeasureOptions extends ConfigurationErrorOptions {
   readonly sequences: Sequences
   readonly checkpoint: Checkpoint
   readonly importance?: Importance | undefined
+  readonly memory: Pick<MemoryPlan, 'most'>
 }
+
+/** A part of the memory, one over this, holds Hessians that are waited for while more is calibrated. */
+const hessianShare = 16
 
 /** Raised when the same input measures something else: older measurements are then not used. */
 const methodVersion = 13
@@ -38,7 +43,7 @@ export async function measure(options: MeasureOptions): Promise<Sensitivity> {
     const layers = importance
       ? statisticsFromImportance(model, importance, settings)
       : calibrate(model, sequences, checkpoint, settings)
-    const sensitivity = await measureSensitivity(layers, options)
+    const sensitivity = await measureSensitivity(layers, options, options.memory.most / hessianShare)
     // What was measured on a model that changed meanwhile is kept for nobody.
     if (await isUnchanged(model, settings))
       await storeInCache(cached, checkpoint, kept, sensitivity, settings)

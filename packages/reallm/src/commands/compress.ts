@@ -79,7 +79,11 @@ export const compressCommand = (io: Io): Command =>
     .option('--resume', 'continue a run that was stopped or killed')
     .option('--force', 'replace what an earlier run wrote to the output')
     .option('--dry-run', 'print the plan and write nothing')
-    .option('--max-memory <size>', 'memory to aim for, like 2GB; more goes to disk', parseSize)
+    .option(
+      '--max-memory <size>',
+      'memory to keep to, like 2GB; refused where it is too little (default: 2GB, or the least that does)',
+      parseSize,
+    )
     .option(
       '--threads <number>',
       'worker threads; 0 works in the main one (default: one per core)',
@@ -159,7 +163,7 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
           progress.end()
           return print(io, options, plan, () => {
             const rows = plan.matrices.map(m => [m.name, m.codec, bytesText(m.bytes)])
-            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${bytesText(plan.originalBytes)} → ${bytesText(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight\n`
+            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${bytesText(plan.originalBytes)} → ${bytesText(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight; compressing takes about ${bytesText(plan.memory)} of memory\n`
           })
         }
         const report = await compress(spec, settings)

@@ -43,9 +43,7 @@ function dampedInverse(hessian: Matrix, lambda: number): Matrix {
   let trace = 0
   for (let i = 0; i < n; i++) trace += hessian.data[i * n + i]
   const shift = trace > 0 ? (lambda * trace) / n : 1
-  const damped = { ...hessian, data: hessian.data.slice() }
-  for (let i = 0; i < n; i++) damped.data[i * n + i] += shift
-  const inverted = inverse(damped)
+  const inverted = inverse(hessian, shift)
   if (inverted) return inverted
   throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite`, {
     hint: 'raise lambda or use more calibration text',

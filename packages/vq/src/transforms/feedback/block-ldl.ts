@@ -1,29 +1,31 @@
-import type { Matrix } from '@reallm/tensor-io'
+import { type Matrix, tileOf } from '@reallm/tensor-io'
 
 /**
- * The unit factor `V` of a block LDL decomposition (QuIP#, arXiv 2402.04396 §4): the rows of `U` scaled by the inverses of
+ * Rows of the unit factor `V` of a block LDL decomposition (QuIP#, arXiv 2402.04396 §4): the rows of `U` scaled by the inverses of
  * its diagonal blocks, `V_B = U_BB⁻¹ U_B,:`, so that every `block × block` diagonal block is the identity. An error `E_B`
  * (decoded less wanted) in a block of columns is made up for by `W_later += E_B V_B,later`.
  *
  * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`
- * @returns `[n, n]`
+ * @param from,to whole blocks of rows; by default all
+ * @returns `[rows, n − from]`, from column `from` on
  */
-export function unitFactor(u: Matrix, block: number): Matrix {
-  const n = u.cols
-  const v = u.data.slice()
-  for (let start = 0; start < n; start += block) {
+export function unitFactor(u: Matrix, block: number, from = 0, to = u.rows): Matrix {
+  const v = tileOf(u, from, from, to - from, u.cols - from)
+  const n = v.cols
+  const at = (i: number, j: number) => u.data[(from + i) * u.cols + from + j]
+  for (let start = 0; start < v.rows; start += block) {
     const end = Math.min(start + block, n)
     for (let i = end - 1; i >= start; i--) {
       for (let k = i + 1; k < end; k++) {
-        const factor = u.data[i * n + k]
-        for (let j = end; j < n; j++) v[i * n + j] -= factor * v[k * n + j]
+        const factor = at(i, k)
+        for (let j = end; j < n; j++) v.data[i * n + j] -= factor * v.data[k * n + j]
       }
-      const pivot = 1 / u.data[i * n + i]
-      for (let j = end; j < n; j++) v[i * n + j] *= pivot
-      for (let j = start; j < end; j++) v[i * n + j] = i === j ? 1 : 0
+      const pivot = 1 / at(i, i)
+      for (let j = end; j < n; j++) v.data[i * n + j] *= pivot
+      for (let j = start; j < end; j++) v.data[i * n + j] = i === j ? 1 : 0
     }
   }
-  return { rows: n, cols: n, data: v }
+  return v
 }
 
 /**

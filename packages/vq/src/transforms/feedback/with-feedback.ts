@@ -13,7 +13,7 @@ import {
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { blockLoss } from './block-ldl.ts'
-import { type ErrorFeedback, errorFeedback } from './error-feedback.ts'
+import { type BatchFeedback, type ErrorFeedback, errorFeedback } from './error-feedback.ts'
 
 /** Damping: shares of the mean diagonal that are added to the Hessians before they are factorised. */
 export interface FeedbackOptions {
@@ -52,8 +52,8 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
       return encodeColumns(
         w,
         encoder,
-        columnFactor && errorFeedback(columnFactor, tileCols, groupCols),
-        rowFactor && errorFeedback(rowFactor, tileRows, tileRows),
+        columnFactor && errorFeedback(columnFactor, { block: tileCols, group: groupCols, again: false }),
+        rowFactor && errorFeedback(rowFactor, { block: tileRows, group: tileRows, again: true }),
         ctx,
       )
     },
@@ -86,6 +86,7 @@ async function encodeColumns(
   for (let start = 0; start < w.cols; start += batch) {
     const end = Math.min(start + batch, w.cols)
     const errors = zeroMatrix(end - start, w.rows)
+    const feedback = overColumns?.at(start)
     for (let col = start; col < end; col += tileCols) {
       throwIfAborted(ctx.signal)
       if (col % blockCols === 0) encoder.startBlock?.(columns(col, blockCols), col)
@@ -97,9 +98,9 @@ async function encodeColumns(
           : errorOf(block, encoder.quantise(block, 0, col)),
       )
       putTile(errors, error, col - start, 0)
-      if (overColumns) pushInBatch(target, error, col, end, overColumns)
+      if (feedback) pushInBatch(target, error, col, [start, end], feedback)
     }
-    if (overColumns) pushAfterBatch(target, errors, start, overColumns)
+    if (feedback) pushAfterBatch(target, errors, start, feedback)
     ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
     if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
   }
@@ -116,15 +117,16 @@ function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, feedback
   for (let start = 0; start < rows; start += feedback.batch) {
     const end = Math.min(start + feedback.batch, rows)
     const errors = zeroMatrix(end - start, cols)
+    const now = feedback.at(start)
     for (let row = start; row < end; row += tileRows) {
       const tile = tileOf(target, row, 0, tileRows, cols)
       const got = encoder.quantise(tile, row, col)
       putTile(decoded, got, row, 0)
       const error = errorOf(tile, got)
       putTile(errors, error, row - start, 0)
-      pushInBatch(target, error, row, end, feedback)
+      pushInBatch(target, error, row, [start, end], now)
     }
-    pushAfterBatch(target, errors, start, feedback)
+    pushAfterBatch(target, errors, start, now)
   }
   return errorOf(block, decoded)
 }
@@ -134,18 +136,24 @@ function encodeSingleRows(
   block: Matrix,
   col: number,
   encoder: ColumnEncoder,
-  { unit }: ErrorFeedback,
+  { batch, at }: ErrorFeedback,
 ): Matrix {
   const { rows } = block
   const target = Float64Array.from(block.data)
   const errors = zeroMatrix(rows, 1)
-  for (let row = 0; row < rows; row++) {
-    const wanted = target[row]
-    const [got] = encoder.quantise({ rows: 1, cols: 1, data: Float32Array.of(wanted) }, row, col).data
-    const error = got - wanted
-    errors.data[row] = got - block.data[row]
-    const factors = unit.data.subarray(row * rows, (row + 1) * rows)
-    for (let r = row + 1; r < rows; r++) target[r] += factors[r] * error
+  for (let start = 0; start < rows; start += batch) {
+    const end = Math.min(start + batch, rows)
+    const { within, later } = at(start)
+    for (let row = start; row < end; row++) {
+      const wanted = target[row]
+      const [got] = encoder.quantise({ rows: 1, cols: 1, data: Float32Array.of(wanted) }, row, col).data
+      const error = got - wanted
+      errors.data[row] = got - block.data[row]
+      const own = (row - start) * within.cols
+      for (let r = row + 1; r < end; r++) target[r] += within.data[own + r - start] * error
+      const after = (row - start) * later.cols
+      for (let r = end; r < rows; r++) target[r] += later.data[after + r - end] * error
+    }
   }
   return errors
 }
@@ -156,21 +164,27 @@ function errorOf(wanted: Matrix, got: Matrix): Matrix {
   return { rows: wanted.rows, cols: wanted.cols, data }
 }
 
-/** Pushes the error of the rows at `row` onto the later rows of their batch, which ends at `end`. */
-function pushInBatch(target: Matrix, error: Matrix, row: number, end: number, { unit }: ErrorFeedback): void {
+/** Pushes the error of the rows at `row` onto the later rows of their batch, `start` to `end`. */
+function pushInBatch(
+  target: Matrix,
+  error: Matrix,
+  row: number,
+  [start, end]: readonly [start: number, end: number],
+  { within }: BatchFeedback,
+): void {
   const { cols, data } = target
   for (let e = 0; e < error.rows; e++) {
     for (let r = row + error.rows; r < end; r++) {
-      const factor = unit.data[(row + e) * unit.cols + r]
+      const factor = within.data[(row - start + e) * within.cols + r - start]
       for (let c = 0; c < cols; c++) data[r * cols + c] += factor * error.data[e * cols + c]
     }
   }
 }
 
 /** Pushes the errors of the batch of rows at `start` onto all later rows. */
-function pushAfterBatch(target: Matrix, errors: Matrix, start: number, { later }: ErrorFeedback): void {
+function pushAfterBatch(target: Matrix, errors: Matrix, start: number, { later }: BatchFeedback): void {
   const end = start + errors.rows
   if (end === target.rows) return
   const rest = { ...target, rows: target.rows - end, data: target.data.subarray(end * target.cols) }
-  matmul(later(start), errors, { transposeA: true, out: rest, accumulate: true })
+  matmul(later, errors, { transposeA: true, out: rest, accumulate: true })
 }
