@@ -49,6 +49,11 @@ const faint = `(() => {
   return found
 })()`
 
+/** Letters of drawings that a phone shows too small to read. */
+const small = `[...document.querySelectorAll('.tool svg text')]
+  .filter(text => text.getBoundingClientRect().height < 10)
+  .map(text => text.textContent)`
+
 const shift = `new Promise(resolve => {
   let sum = 0
   new PerformanceObserver(list => {
@@ -79,6 +84,7 @@ describe.skipIf(!chromiumPath)('every page, narrow and wide, light and dark', ()
           .soft(await page.evaluate('document.documentElement.scrollWidth'), where)
           .toBeLessThanOrEqual(width)
         expect.soft(await page.evaluate(faint), where).toEqual([])
+        expect.soft(await page.evaluate(small), where).toEqual([])
         expect.soft(await page.evaluate(shift), where).toBeLessThan(0.25)
         expect.soft(await page.locator('main').count(), where).toBe(1)
         expect.soft(await page.locator('h1').count(), where).toBe(1)

@@ -65,7 +65,10 @@ export function parseVariable(text: string, before: Record<string, unknown> = {}
 
 /** What a model runs on. */
 export const deviceOption = (): Option =>
-  new Option('--device <device>', 'what it runs on: the CPU (wasm), the GPU (webgpu), or the quicker of both')
+  new Option(
+    '--device <device>',
+    'what it runs on: the CPU (wasm), the GPU (webgpu), or the faster of the two',
+  )
     .choices(['auto', 'wasm', 'webgpu'])
     .default('wasm')
 

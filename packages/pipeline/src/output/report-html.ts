@@ -90,13 +90,13 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px }
 td, th { padding: 2px 12px 2px 0; text-align: left; border-bottom: 1px solid #8884 }
 .scroller { overflow-x: auto }
-svg { width: 100%; height: auto; margin: 1rem 0 }
+svg { width: 100%; min-width: 30rem; height: auto; margin: 1rem 0 }
 mark { background: #0092; color: inherit }
 </style>
 <main>
 <h1>Compression report</h1>
 ${tableHtml(summary)}
-${plots.join('\n')}
+${plots.map(plot => `<div class="scroller">${plot}</div>`).join('\n')}
 ${samplesHtml(generation)}
 <h2>Matrices</h2>
 ${tableHtml(rows, ['matrix', 'shape', 'codec', 'bits', 'error under H', 'without feedback', 'plain error', 'seconds'])}

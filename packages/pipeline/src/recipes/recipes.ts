@@ -20,7 +20,7 @@ const range = (from: number, to: number, step: number): number[] =>
 export const recipes: readonly Recipe[] = [
   recipe({
     name: 'reallm',
-    what: 'the best mix: rotated trellis codes with two-sided error feedback behind the quantised layers, rates by search',
+    what: 'the best mix: rotated trellis codes with two-sided error feedback on the outputs of the quantised layers, rates by search',
     source: 'ReALLM arXiv 2405.13155, QTIP 2406.11235, YAQA 2505.22988',
     layers: scaledTrellisAt(range(1, 6, 0.25)),
     embeddings: embeddingTrellisAt(range(1, 6, 0.25)),
@@ -30,7 +30,7 @@ export const recipes: readonly Recipe[] = [
   }),
   recipe({
     name: 'trellis',
-    what: 'trellis codes behind rotations, with one-sided error feedback',
+    what: 'rotated trellis codes with one-sided error feedback',
     source: 'QTIP arXiv 2406.11235',
     layers: trellisAt(range(1, 4, 1)),
     embeddings: embeddingTrellisAt(range(1, 4, 1)),
@@ -70,7 +70,7 @@ export const recipes: readonly Recipe[] = [
   }),
   recipe({
     name: 'e8',
-    what: 'the E8 lattice behind rotations, with error feedback',
+    what: 'the E8 lattice on rotated weights, with error feedback',
     source: 'QuIP# arXiv 2402.04396',
     layers: () => [...e8Rates(), ...vectorRates()],
     embeddings: gridRatesWithFeedback,
@@ -127,7 +127,7 @@ export const recipes: readonly Recipe[] = [
   }),
   recipe({
     name: 'gguf',
-    what: "GGUF's block types with two-sided error feedback behind the quantised layers, a type for each matrix by search",
+    what: "GGUF's block types with two-sided error feedback on the outputs of the quantised layers, a type for each matrix by search",
     source: 'llama.cpp, GPTQ arXiv 2210.17323, YAQA 2505.22988',
     target: 'gguf',
     layers: ggufTypes,
@@ -138,7 +138,7 @@ export const recipes: readonly Recipe[] = [
   }),
   recipe({
     name: 'onnx',
-    what: "ONNX Runtime's blocks of 2, 4 and 8 bits with two-sided error feedback behind the quantised layers, rates by search",
+    what: "ONNX Runtime's blocks of 2, 4 and 8 bits with two-sided error feedback on the outputs of the quantised layers, rates by search",
     source: 'ONNX Runtime, GPTQ arXiv 2210.17323, YAQA 2505.22988',
     target: 'onnx',
     layers: onnxMatrices,

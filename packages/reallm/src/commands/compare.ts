@@ -38,7 +38,7 @@ export const compareCommand = (io: Io): Command =>
         .default('half'),
     )
     .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
-    .option('--windows <number>', 'only the first so many windows', parseWhole(1))
+    .option('--windows <number>', 'only this many windows, from the first', parseWhole(1))
     .option('--tasks <names>', 'benchmarks, by commas, as of `reallm eval`', names =>
       names.split(',').map(name => name.trim()),
     )
@@ -46,7 +46,7 @@ export const compareCommand = (io: Io): Command =>
       '--task-data <dir>',
       'directory of <task>.parquet, .jsonl or .json; default: the Hugging Face hub',
     )
-    .option('--limit <number>', 'only the first so many documents of each benchmark', parseWhole(1))
+    .option('--limit <number>', 'only this many documents of each benchmark, from the first', parseWhole(1))
     .addOption(evaluationDeviceOption())
     .option('--threads <number>', 'threads of wasm; default 1', parseWhole(1))
     .addOption(cacheOption())

@@ -99,11 +99,18 @@ export const compressCommand = (io: Io): Command =>
     .option('--shared <place>', 'directory that all of these machines see, or s3://bucket/prefix')
     .option('--no-sequential', 'round all matrices on the original model: faster on many workers, less exact')
     .addOption(
-      new Option('--tune <minutes>', 'then train scales and norms on the predictions of the original so long')
+      new Option(
+        '--tune <minutes>',
+        'afterwards train scales and norms on the original’s predictions, for this long',
+      )
         .argParser(parseNumber(0.1, 10_000))
         .conflicts('tuneSteps'),
     )
-    .option('--tune-steps <number>', 'train for so many steps instead: same seed, same bytes', parseWhole(1))
+    .option(
+      '--tune-steps <number>',
+      'steps to train instead of minutes: same seed, same bytes',
+      parseWhole(1),
+    )
     .option('--no-eval', 'do not measure perplexity at the end')
     .option('--json', 'the report as one JSON object on stdout')
     .addHelpText(

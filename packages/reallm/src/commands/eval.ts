@@ -54,7 +54,7 @@ export const evalCommand = (io: Io): Command =>
       '--task-data <dir>',
       'directory of <task>.parquet, .jsonl or .json; default: downloaded from the Hugging Face hub',
     )
-    .option('--limit <number>', 'only the first so many documents of each benchmark', parseWhole(1))
+    .option('--limit <number>', 'only this many documents of each benchmark, from the first', parseWhole(1))
     .option('--items', 'with --json: what the model did with each document')
     .option(
       '--tokens <file>',
@@ -69,7 +69,7 @@ export const evalCommand = (io: Io): Command =>
         .default('half'),
     )
     .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
-    .option('--windows <number>', 'only the first so many windows', parseWhole(1))
+    .option('--windows <number>', 'only this many windows, from the first', parseWhole(1))
     .option('--against <model>', 'the original: adds KL divergence, top-1 and top-5 agreement')
     .option('--layers', 'with --against: errors of the outputs of each layer, over the first windows')
     .option(

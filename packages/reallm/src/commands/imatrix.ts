@@ -22,7 +22,7 @@ export const imatrixCommand = (io: Io): Command =>
     .addOption(
       new Option('--effort <effort>', 'how much text').choices(['fast', 'normal', 'best']).default('normal'),
     )
-    .option('--seed <number>', 'of the tokens for a model without tokenizer', parseWhole(0), 0)
+    .option('--seed <number>', 'same seed, same tokens, for a model without tokenizer', parseWhole(0), 0)
     .option('--force', 'replace what an earlier run wrote to the output')
     .addOption(
       new Option(

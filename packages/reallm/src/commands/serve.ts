@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { basename, resolve } from 'node:path'
 import type { Device } from '@reallm/runtime'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { type Io, warningsOn } from '../io.ts'
 import { publicKeyOption, readKey } from '../key-file.ts'
 import { deviceOption, parseNumber, parseSize, parseWhole } from '../options.ts'
@@ -52,7 +52,11 @@ export const serveCommand = (io: Io): Command =>
       parseNumber(0.001, 1e6),
       600,
     )
-    .option('--max-body <size>', 'size of a request, at most', parseSize, 2 ** 20)
+    .addOption(
+      new Option('--max-body <size>', 'size of a request, at most')
+        .argParser(parseSize)
+        .default(2 ** 20, '1MiB'),
+    )
     .option('--origin <url...>', 'sites whose pages may ask, like https://example.com')
     .option('--log', 'a line on stderr for each request')
     .addHelpText(
@@ -60,7 +64,7 @@ export const serveCommand = (io: Io): Command =>
       `
 Examples:
   $ reallm serve npm:@reallm/tiny
-  $ reallm serve out/ --name my-model --adapter mine/adapter --parallel 8
+  $ reallm serve out/ --name my-model --adapter mine/ --parallel 8
   $ ${keyName}=$(openssl rand -hex 24) reallm serve out/ --host 0.0.0.0 --log
   $ curl localhost:8080/v1/chat/completions -H 'Content-Type: application/json' \\
       -d '{"messages": [{"role": "user", "content": "Hello"}], "stream": true}'

@@ -10,7 +10,7 @@ interface Options {
 /** `reallm status --queue URL` */
 export const statusCommand = (io: Io): Command =>
   new Command('status')
-    .description('Show the runs, workers and matrices of a queue: how far, how long still, who works.')
+    .description('Show the runs, workers and matrices of a queue: how far, how much longer, who works.')
     .requiredOption('--queue <url>', 'Redis of `reallm compress --queue`, like redis://host:6379')
     .option('--json', '{"version":…, "runs":[…], "queues":[…]} on stdout')
     .addHelpText(
@@ -20,7 +20,7 @@ Examples:
   $ reallm status --queue redis://10.0.0.1:6379
   $ reallm status --queue redis://10.0.0.1:6379 --json
 
-Only workers of a run's version work for it: release, Node and processor decide about bytes.
+A run uses only workers of its own version: another release, Node or kind of processor could give other bytes.
 `,
     )
     .action(async (options: Options) => {

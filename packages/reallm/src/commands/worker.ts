@@ -29,8 +29,8 @@ Examples:
   $ reallm compress model.gguf -o out -b 3 --queue redis://10.0.0.1:6379 --shared /mnt/shared
 
 The queue takes npm packages of its own: npm install bullmq ioredis, and @aws-sdk/client-s3 for s3://, which finds its address
-and keys in AWS_ENDPOINT_URL, AWS_REGION and so on. Workers trust who can write to Redis and to the shared place: keep both inside
-your network. Only runs of the same release and the same Node find this worker, so that bytes are those of one machine.
+and keys in AWS_ENDPOINT_URL, AWS_REGION and so on. Workers trust whoever can write to Redis and to the shared place: keep both inside
+your network. Only runs of the same release and the same Node find this worker, so that the bytes are those of one machine.
 `,
     )
     .action(async ({ queue, shared, threads }: Options) => {
