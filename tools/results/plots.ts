@@ -7,7 +7,8 @@ import { type Row, readResults } from './schema.ts'
 export const plots: Readonly<Record<string, () => string>> = {
   'docs/guides/plots/targets-SmolLM2.svg': sizesPlot,
   'docs/research/plots/recipes-tiny.svg': () => recipesPlot('tiny', 'The embedded model'),
-  'docs/research/plots/recipes-SmolLM2-135M-Instruct.svg': () => recipesPlot('SmolLM2-135M-Instruct'),
+  'docs/research/plots/recipes-SmolLM2-135M-Instruct.svg': () =>
+    recipesPlot('SmolLM2-135M-Instruct', 'SmolLM2-135M'),
 }
 
 /** Size and KL divergence of GGUF files by llama.cpp and by us, and of our own container. */
@@ -37,7 +38,7 @@ const pointOf = ({ name, bytes, kl, perplexity }: Row): PlotPoint => ({
 })
 
 /** What each recipe loses of a model at 3 bits per weight. */
-function recipesPlot(model: string, title = model): string {
+function recipesPlot(model: string, title: string): string {
   const ranked = readResults('recipes')
     .runs.flatMap(run => run.rows)
     .filter(row => row.model === model && row.asked === '3 bits')
@@ -50,7 +51,7 @@ function recipesPlot(model: string, title = model): string {
     }))
   const best = ranked.reduce((a, b) => (b.value < a.value ? b : a))
   return rankSvg(ranked, {
-    title: `${title}, 3 bits per weight: ${best.name} loses least`,
+    title: `${title} at 3 bits: ${best.name} loses least`,
     x: 'KL divergence to the original, nats per token (logarithmic)',
   })
 }

@@ -59,8 +59,15 @@ function cellOf(value: Row[string] | undefined, { scale = 1, digits, precision }
   if (typeof value === 'string') return value
   const number = value * scale
   if (digits !== undefined) return number.toFixed(digits)
-  if (precision !== undefined) return number.toPrecision(precision).replace(/e\+?/, ' · 10^')
+  if (precision !== undefined) return significant(number, precision)
   return String(number)
+}
+
+/** Powers of ten only where a number would have more digits than one reads. */
+function significant(number: number, precision: number): string {
+  const size = Math.abs(number)
+  if (size < 10 ** precision || size >= 1e7) return number.toPrecision(precision).replace(/e\+?/, ' · 10^')
+  return Number(number.toPrecision(precision)).toLocaleString('en-US')
 }
 
 /** Where a run's numbers come from. */
