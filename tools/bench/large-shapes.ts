@@ -2,8 +2,8 @@
  * First blocks of models of several sizes, made up, compressed within one memory: what the process takes at its peak beside what
  * was planned, and processor time per weight beside that of SmolLM2-135M's blocks. Vocabularies are small, so that blocks decide.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/large-shapes.ts [--shapes 135M,1B,7B] [--max-memory 2GB] [--effort fast]
- *     [--backend wasm] [--tokens 512] [--work DIR] [--record]
+ *   npx tsx --conditions=@reallm/source tools/bench/large-shapes.ts [--shapes 135M,1B,7B] [--max-memory SIZE] [--effort fast]
+ *     [--recipe reallm] [--backend wasm] [--tokens 512] [--work DIR] [--record]
  *
  * `npm run build` first: workers run what is built.
  */
@@ -19,8 +19,9 @@ import { type BlockShape, writeBlocks } from './large-shapes/write-blocks.ts'
 const { values } = parseArgs({
   options: {
     shapes: { type: 'string', default: '135M,1B,7B' },
-    'max-memory': { type: 'string', default: '2GB' },
+    'max-memory': { type: 'string' },
     effort: { type: 'string', default: 'fast' },
+    recipe: { type: 'string', default: 'reallm' },
     backend: { type: 'string', default: 'wasm' },
     tokens: { type: 'string', default: '512' },
     work: { type: 'string', default: 'tmp/large-shapes' },
@@ -30,7 +31,7 @@ const memory = values['max-memory']
 const bits = 3
 
 const shapes: Readonly<Record<string, BlockShape>> = {
-  '135M': { layers: 8, hidden: 576, inner: 1536, heads: 9, kvHeads: 3 },
+  '135M': { layers: 3, hidden: 576, inner: 1536, heads: 9, kvHeads: 3 },
   '1B': { layers: 1, hidden: 2048, inner: 8192, heads: 32, kvHeads: 8 },
   '7B': { layers: 1, hidden: 4096, inner: 11008, heads: 32, kvHeads: 32 },
 }
@@ -73,7 +74,7 @@ interface Report {
 
 const work = resolve(values.work)
 const cli = resolve('packages/reallm/bin/reallm.js')
-const settings = `${values.effort}, ${values.backend}, ${availableParallelism()} threads, ${values.tokens} tokens`
+const settings = `${values.recipe}, ${values.effort}, ${values.backend}, ${availableParallelism()} threads, ${values.tokens} tokens`
 let reference: number | undefined
 for (const name of values.shapes.split(',')) {
   const shape = shapes[name]
@@ -95,14 +96,15 @@ for (const name of values.shapes.split(',')) {
       '--blocks-only',
     ]
     const options = [
+      '--recipe',
+      values.recipe,
       '--effort',
       values.effort,
       '--backend',
       values.backend,
-      '--max-memory',
-      memory,
       '--calib',
       calib,
+      ...(memory === undefined ? [] : ['--max-memory', memory]),
     ]
     const env = { ...process.env, REALLM_CACHE: join(work, `${name}.cache`) }
     const output = execFileSync(process.execPath, [...args, ...options, ...more], { env, maxBuffer: 2 ** 28 })
@@ -116,7 +118,7 @@ for (const name of values.shapes.split(',')) {
   if (name === '135M') reference = cpu
   finish([
     {
-      ...{ like: like[name], blocks: shape.layers, weights, settings, asked: memory },
+      ...{ like: like[name], blocks: shape.layers, weights, settings, asked: memory ?? 'default' },
       ...{ expected: plan.memory, peak: report.peakMemory, cpu, ratio: reference && cpu / reference },
       ...{ planned: plan.bytes, bytes: report.size.bytes },
     },

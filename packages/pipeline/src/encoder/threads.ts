@@ -5,8 +5,8 @@ import { type Answer, resultsOf } from './answer.ts'
 import type { EncodeJob, Encoder } from './encode-job.ts'
 import type { EncodeResult } from './encode-matrix.ts'
 
-/** Weights of a matrix after which its thread ends: WebAssembly never gives memory back. */
-const retiringWeights = 1 << 23
+/** Numbers in a matrix, or in its Hessian, after which its thread ends: WebAssembly never gives memory back, and idle threads no garbage. */
+const retiringNumbers = 1 << 23
 
 interface Waiting {
   readonly job: EncodeJob
@@ -31,7 +31,8 @@ export function threads(count: number, signal: AbortSignal | undefined): Encoder
     all.add(worker)
     worker.on('message', (answer: Answer) => {
       const { job, resolve, reject } = take(worker)
-      if (job.w.data.length > retiringWeights) retire(worker)
+      const { w, hessian } = job
+      if (Math.max(w.data.length, hessian?.data.length ?? 0) > retiringNumbers) retire(worker)
       else idle.push(worker)
       try {
         resolve(resultsOf(answer))

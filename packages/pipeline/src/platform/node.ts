@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { makeFolder } from '@reallm/tensor-io'
 
 export { createHash } from 'node:crypto'
@@ -46,3 +48,14 @@ export const engineName = (): string => process.version
 
 /** Lets other work go on. */
 export const pause = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
+let collect: (() => void) | undefined
+
+/** Frees what nothing refers to any more. */
+export function collectGarbage(): void {
+  if (!collect) {
+    setFlagsFromString('--expose-gc')
+    collect = runInNewContext('gc') as () => void
+  }
+  collect()
+}

@@ -58,3 +58,6 @@ export const peakMemory: typeof node.peakMemory = () =>
 export const engineName: typeof node.engineName = () => navigator.userAgent
 
 export const pause: typeof node.pause = () => new Promise(resolve => setTimeout(resolve))
+
+/** Pages collect garbage by themselves. */
+export const collectGarbage: typeof node.collectGarbage = () => {}

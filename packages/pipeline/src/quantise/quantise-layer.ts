@@ -1,5 +1,6 @@
 import { type Matrix, throwIfAborted } from '@reallm/tensor-io'
 import { blockTensors, loadTensors, sublayers, type TfTensor, tf, type Weights } from '@reallm/transformer'
+import { collectGarbage } from '#platform'
 import { type Activations, activations } from '../calibrate/activations.ts'
 import { finishSublayer, routedModules, runSublayer } from '../calibrate/forward.ts'
 import type { HiddenStates } from '../calibrate/hidden-states.ts'
@@ -19,6 +20,9 @@ export interface OpenedLayer {
   /** What was stored before, by module. */
   readonly known: ReadonlyMap<string, Matrix | undefined>
 }
+
+/** Bytes of a Hessian that is not left to the garbage collector, which does not know what else takes memory. */
+const largeBytes = 2 ** 26
 
 /** Loads layer `i` and takes the original's pass over it. */
 export async function openLayer(
@@ -76,6 +80,10 @@ export async function quantiseLayer(
       const opensNext = context.memory.opensAhead && group === lastGroup && i + 1 < config.layers
       const opening = opensNext ? openLayer(context, i + 1, passes.original) : undefined
       ;[next] = await Promise.all([opening, ...encoding])
+      if ((found.hessian?.data.byteLength ?? 0) > largeBytes) {
+        found = {}
+        collectGarbage()
+      }
     }
     await passes.quantised.advance(async (x, batch) => {
       throwIfAborted(settings.signal)
