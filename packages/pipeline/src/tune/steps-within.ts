@@ -27,7 +27,7 @@ export async function stepsWithin(seconds: number, job: EndToEndOptions): Promis
   })
   const pace = ([first, ...rest]: readonly number[]) => (rest.at(-1)! - first) / rest.length
   const [forward, step] = [pace(at['teacher-end']), pace(at['step-end'])]
-  const each = step + (forward * (job.rows ?? 1)) / (job.passes ?? 1)
+  const each = step + (forward * (job.accumulate ?? 1)) / (job.passes ?? 1)
   const left = seconds - (performance.now() - started) / 1000 - VALIDATIONS * forward * validation.length
   const steps = Math.floor(left / each)
   if (steps >= 1) return steps

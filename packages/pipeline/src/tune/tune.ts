@@ -40,7 +40,7 @@ export interface Tuned {
 
 /** What is trained: a factor on each row of the layers' matrices, and norms. */
 const PLAN = { rank: 0, rowScales: 'all', norms: true } as const
-const TRAINING = { rows: 4, passes: 2 }
+const TRAINING = { rows: 1, accumulate: 4, passes: 2 }
 /** Highest learning rate: what row factors change adds up over the layers, so that deeper models take smaller steps. */
 const learningRateOf = ({ layers }: TransformerConfig): number => Math.min(5e-3, 0.03 / layers)
 /** Learning rate of a norm's weights over that of row factors, relative to their size. */
@@ -117,7 +117,7 @@ async function train({ model, quantised, sequences, checkpoint, settings, teach 
     const { steps } =
       'steps' in budget ? budget : await checkpoint.once(stepsKey, () => timed(budget.minutes))
     const { before, after } = (await tuneEndToEnd({ ...job, steps })) as Record<'before' | 'after', number>
-    const tokens = steps * TRAINING.rows * (split.train[0].ids.length - 1)
+    const tokens = steps * TRAINING.accumulate * (split.train[0].ids.length - 1)
     const nothing: TunedParts = { rowScales: new Map(), norms: new Map() }
     return {
       parts: after < before ? await trainedParts(parts, model.plain) : nothing,
