@@ -7,7 +7,7 @@ import { matmulIntegerPart } from './integer'
 import { announce, awaitOperation, currentOperation, finished, forget, join, put } from './job'
 import { nervPart, putNerv } from './nerv'
 import { matmulCodesPart } from './packed'
-import { gatePart, rmsNormPart, ropePart } from './ops'
+import { gatePart, multiplyRowsPart, rmsNormPart, ropePart } from './ops'
 import { pagedAttentionPart } from './paged-attention'
 import { quantiseActivationsPart, quantiseWeightsPart } from './quantise'
 import { recurrencePart } from './recurrence'
@@ -18,7 +18,7 @@ export { floatRow, packFloats } from './f32'
 export { integerRow, packBytes } from './quantise'
 export { setThreads } from './job'
 export { nervScratch } from './nerv'
-export { addBias, addInPlace, addScaled, copy, multiplyRows } from './ops'
+export { addBias, addInPlace, addScaled, copy } from './ops'
 export { appendToPages, pagedScratch } from './paged-attention'
 
 const STOP: i32 = 0
@@ -37,6 +37,7 @@ const EXPAND_TRELLIS: i32 = 12
 const NERV: i32 = 13
 const PAGED_ATTENTION: i32 = 14
 const RECURRENCE: i32 = 15
+const MULTIPLY_ROWS: i32 = 16
 
 /** Operations of other modules on this memory, which helper threads have loaded as well. */
 // @ts-expect-error: decorator
@@ -75,6 +76,8 @@ function execute(operation: i32, part: i32, parts: i32): void {
       return pagedAttentionPart(part, parts)
     case RECURRENCE:
       return recurrencePart(part, parts)
+    case MULTIPLY_ROWS:
+      return multiplyRowsPart(part, parts)
     default:
       return other(operation, part, parts)
   }
@@ -296,6 +299,17 @@ export function pagedAttention(
   put(10, softcap)
   put(11, scratch)
   run(PAGED_ATTENTION, <i64>tokens * heads * headDim * (position + tokens))
+}
+
+export function multiplyRows(x: usize, w: usize, y: usize, ldy: i32, rows: i32, width: i32, accumulate: i32): void {
+  put(0, x)
+  put(1, w)
+  put(2, y)
+  put(3, ldy)
+  put(4, rows)
+  put(5, width)
+  put(6, accumulate)
+  run(MULTIPLY_ROWS, <i64>2 * rows * width)
 }
 
 export function butterflies(x: usize, rows: i32, width: i32, order: i32, inner: i32): void {

@@ -1,6 +1,6 @@
 // What happens between products: normalisation, rotary positions, gates. Rows are tokens, widths multiples of 4.
 import { arg, floatArg, share } from './job'
-import { exp4, sum4 } from './simd'
+import { exp4, storeRows, sum4 } from './simd'
 
 /** out = x / rms(x) · w. Arguments: x, w, out, rows, width, eps. `out` may be `x`. */
 export function rmsNormPart(part: i32, parts: i32): void {
@@ -83,15 +83,21 @@ export function addScaled(y: usize, x: usize, count: i32, factor: f32): void {
   for (; y < end; y += 16, x += 16) v128.store(y, f32x4.add(v128.load(y), f32x4.mul(v128.load(x), f)))
 }
 
-/** out = x · w for `rows` rows of `width` floats. */
-export function multiplyRows(x: usize, w: usize, out: usize, rows: i32, width: i32): void {
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < width; i += 4) {
-      const at = (<usize>i) << 2
-      v128.store(out + at, f32x4.mul(v128.load(x + at), v128.load(w + at)))
+/** y (+)= x · w for rows of x. Arguments: x, w, y, floats between rows of y, rows, width, accumulate. `y` may be `x`. */
+export function multiplyRowsPart(part: i32, parts: i32): void {
+  const width = arg(5)
+  const accumulate = arg(6) !== 0
+  const last = share(arg(4), part + 1, parts)
+  for (let r = share(arg(4), part, parts); r < last; r++) {
+    let w = <usize>arg(1)
+    let x = <usize>arg(0) + ((<usize>(r * width)) << 2)
+    let y = <usize>arg(2) + ((<usize>(r * arg(3))) << 2)
+    let left = width
+    for (; left >= 4; left -= 4, w += 16, x += 16, y += 16) {
+      const value = f32x4.mul(v128.load(x), v128.load(w))
+      v128.store(y, accumulate ? f32x4.add(v128.load(y), value) : value)
     }
-    x += (<usize>width) << 2
-    out += (<usize>width) << 2
+    if (left > 0) storeRows(y, f32x4.mul(v128.load(x), v128.load(w)), left, accumulate)
   }
 }
 

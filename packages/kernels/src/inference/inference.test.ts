@@ -168,11 +168,11 @@ describe('products straight from codes', () => {
 })
 
 describe('transforms', () => {
-  it.each([72, 576, 960, 1536, 28])('of width %i', width => {
+  it.each([72, 576, 960, 1536, 28, 4, 32, 256, 240])('of width %i', width => {
     const plan = hadamardPlan(width)
     const dense = plan.filter(factor => factor.kind !== 'sylvester')
     const results = run(
-      [normal(3 * width), zeros(3 * 4 * 512), ...dense.map(factorMatrix)],
+      [normal(3 * width), zeros(3 * 8 * 512), ...dense.map(factorMatrix)],
       (k, [x, scratch, ...matrices]) => {
         let inner = width
         for (const factor of plan) {
@@ -365,7 +365,7 @@ describe('between products', () => {
     const results = run(
       [normal(3 * 24), normal(24), normal(3 * 24)],
       (k, [x, w, y]) => {
-        k.multiplyRows(x, w, x, 3, 24)
+        k.multiplyRows(x, w, x, 24, 3, 24, 0)
         k.addBias(x, w, 3, 24)
         k.addInPlace(y, x, 3 * 24)
         k.addScaled(y, w, 24, -0.7)
@@ -374,6 +374,21 @@ describe('between products', () => {
       { input: 2, bytes: 4 * 3 * 24 },
     )
     close(results, 1e-6, floats)
+  })
+})
+
+describe.each([
+  { rows: 3, width: 23, ldy: 28, accumulate: 1 },
+  { rows: 70, width: 1536, ldy: 1600, accumulate: 0 },
+  { rows: 65, width: 1000, ldy: 1000, accumulate: 1 },
+])('rows times factors, %o', ({ rows, width, ldy, accumulate }) => {
+  it('go where they are wanted, and nowhere else', () => {
+    const results = run(
+      [normal(rows * width + 4), normal(width + 4), normal(rows * ldy)],
+      (k, [x, w, y]) => k.multiplyRows(x, w, y, ldy, rows, width, accumulate),
+      { input: 2, bytes: 4 * rows * ldy },
+    )
+    close(results, 0, floats)
   })
 })
 

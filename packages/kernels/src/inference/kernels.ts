@@ -178,13 +178,21 @@ export interface InferenceKernels {
   addScaled(y: Pointer, x: Pointer, count: number, factor: number): void
   /** Adds `bias` to each of `rows` rows. */
   addBias(x: Pointer, bias: Pointer, rows: number, width: number): void
-  /** `out = x · w` for each of `rows` rows. */
-  multiplyRows(x: Pointer, w: Pointer, out: Pointer, rows: number, width: number): void
+  /** `y (+)= x · w` for each of `rows` rows of `width` floats; `ldy` floats lie between rows of `y`, which may be `x`. */
+  multiplyRows(
+    x: Pointer,
+    w: Pointer,
+    y: Pointer,
+    ldy: number,
+    rows: number,
+    width: number,
+    accumulate: number,
+  ): void
   /** Signed bytes `[rows, cols]` to rows `firstRow …` of blocked one-byte weights. */
   packBytes(x: Pointer, w: Pointer, rows: number, cols: number, stride: number, firstRow: number): void
   /** Sylvester's factor of a Kronecker transform on each row, seen as `[outer, order, inner]`, in place. */
   butterflies(x: Pointer, rows: number, width: number, order: number, inner: number): void
-  /** A dense factor `[order, order]` of one; `scratch` has 16·order bytes per thread. */
+  /** A dense factor `[order, order]` of one; `scratch` has 32·order bytes per thread. */
   mixDense(
     x: Pointer,
     rows: number,

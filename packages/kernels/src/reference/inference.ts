@@ -195,11 +195,12 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       for (let i = 0; i < values.length; i++) values[i] += b[i % width]
     },
 
-    multiplyRows(x, w, out, rows, width) {
+    multiplyRows(x, w, y, ldy, rows, width, accumulate) {
       const weights = f32(w, width)
-      const y = f32(out, rows * width)
+      const out = f32(y, (rows - 1) * ldy + width)
       f32(x, rows * width).forEach((value, i) => {
-        y[i] = value * weights[i % width]
+        const at = Math.floor(i / width) * ldy + (i % width)
+        out[at] = (accumulate ? out[at] : 0) + Math.fround(value * weights[i % width])
       })
     },
   }

@@ -71,7 +71,7 @@ export class Engine {
   readonly turns: Turns
   readonly #scratch = new Map<string, Activations>()
   readonly #derived = new Map<Activations, { from: Activations; version: number; by: number }>()
-  readonly #constants = new Map<string, readonly Pointer[]>()
+  readonly #constants = new Map<string, Pointer>()
   readonly #spaces = new Map<string, { at: Pointer; bytes: number }>()
 
   private constructor(inference: Inference, turns: Turns) {
@@ -127,12 +127,7 @@ export class Engine {
 
   /** Values that never change, uploaded once. */
   constant(key: string, make: () => ArrayBufferView): Pointer {
-    return this.constants(key, () => [make()])[0]
-  }
-
-  /** Several of them. */
-  constants(key: string, make: () => readonly ArrayBufferView[]): readonly Pointer[] {
-    const at = this.#constants.get(key) ?? make().map(values => this.upload(values))
+    const at = this.#constants.get(key) ?? this.upload(make())
     this.#constants.set(key, at)
     return at
   }

@@ -1,5 +1,5 @@
 import type { Pointer } from '@reallm/kernels/inference'
-import type { Activations, Engine } from '../engine.ts'
+import type { Activations } from '../engine.ts'
 
 /** A matrix `W` `[rows, cols]` in whatever form it is held, applied to activations. */
 export interface Linear {
@@ -21,20 +21,4 @@ export interface LinearWriter {
   /** `[n, cols]` floats: the next n rows, at an address of the engine's memory. */
   write(rows: Pointer, count: number): void
   finish(): Linear
-}
-
-/** Puts `[tokens, rows]` results where a layer's caller wants them. */
-export function deliver(
-  { kernels }: Engine,
-  from: Pointer,
-  rows: number,
-  y: Pointer,
-  ldy: number,
-  tokens: number,
-  accumulate: boolean,
-): void {
-  for (let t = 0; t < tokens; t++) {
-    if (accumulate) kernels.addInPlace(y + 4 * t * ldy, from + 4 * t * rows, rows)
-    else kernels.copy(y + 4 * t * ldy, from + 4 * t * rows, rows)
-  }
 }

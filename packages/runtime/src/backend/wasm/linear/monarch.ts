@@ -1,3 +1,4 @@
+import type { Pointer } from '@reallm/kernels/inference'
 import type { Matrix } from '@reallm/tensor-io'
 import {
   type Monarch,
@@ -6,7 +7,7 @@ import {
   readMonarch,
 } from '@reallm/tensor-io/layouts/monarch'
 import { BATCH, type Engine } from '../engine.ts'
-import { deliver, type Linear } from './linear.ts'
+import type { Linear } from './linear.ts'
 import { runner, wrapperRunner } from './runner.ts'
 
 export const monarch = runner(monarchLayout, (engine, e) =>
@@ -136,4 +137,20 @@ function blocks(engine: Engine, { rows: all, cols, data }: Matrix, count: number
     engine.arena.free(staging)
     return at
   })
+}
+
+/** Puts `[tokens, rows]` results where a layer's caller wants them. */
+function deliver(
+  { kernels }: Engine,
+  from: Pointer,
+  rows: number,
+  y: Pointer,
+  ldy: number,
+  tokens: number,
+  accumulate: boolean,
+): void {
+  for (let t = 0; t < tokens; t++) {
+    if (accumulate) kernels.addInPlace(y + 4 * t * ldy, from + 4 * t * rows, rows)
+    else kernels.copy(y + 4 * t * ldy, from + 4 * t * rows, rows)
+  }
 }

@@ -2,7 +2,7 @@ import { factorMatrix, hadamardPlan, type Pointer, rotationSigns } from '@reallm
 import { ReallmError } from '@reallm/tensor-io'
 import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
 import type { Activations, Engine } from '../engine.ts'
-import { deliver, type Linear } from './linear.ts'
+import type { Linear } from './linear.ts'
 import { wrapperRunner } from './runner.ts'
 
 export const rotation = wrapperRunner(rotationLayout, (engine, e, inner) =>
@@ -33,7 +33,7 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
       let rotatedInput = x
       if (inputSigns !== undefined) {
         rotatedInput = engine.derived('rotated input', x, seed, ({ at }) => {
-          kernels.multiplyRows(x.at, inputSigns, at, tokens, cols)
+          kernels.multiplyRows(x.at, inputSigns, at, cols, tokens, cols, 0)
           transform(engine, at, tokens, cols)
         })
       }
@@ -41,8 +41,7 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
       const out = engine.scratch('rotated output', rows).at
       inner.apply(rotatedInput, out, rows, tokens, false)
       transform(engine, out, tokens, rows)
-      kernels.multiplyRows(out, outputSigns, out, tokens, rows)
-      deliver(engine, out, rows, y, ldy, tokens, accumulate)
+      kernels.multiplyRows(out, outputSigns, y, ldy, tokens, rows, accumulate ? 1 : 0)
     },
     row(index, out, factor) {
       if (sides.output) {
@@ -57,7 +56,7 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
       inner.row(index, out, factor)
       if (inputSigns === undefined) return
       transform(engine, out, 1, cols)
-      kernels.multiplyRows(out, inputSigns, out, 1, cols)
+      kernels.multiplyRows(out, inputSigns, out, cols, 1, cols, 0)
     },
     dispose() {
       inner.dispose()
@@ -85,7 +84,7 @@ function transform(engine: Engine, x: Pointer, count: number, width: number): vo
       const matrix = engine.constant(`${kind} ${size}`, () => factorMatrix(factor))
       const scratch = engine.constant(
         `column ${size}`,
-        () => new Float32Array(4 * size * engine.inference.threads),
+        () => new Float32Array(8 * size * engine.inference.threads),
       )
       kernels.mixDense(x, count, width, size, inner, matrix, scratch)
     }

@@ -1,6 +1,6 @@
 import type { Pointer } from '@reallm/kernels/inference'
 import type { Engine } from '../engine.ts'
-import { deliver, type Linear } from './linear.ts'
+import type { Linear } from './linear.ts'
 
 /** Factors on the sides of a matrix, ready in the engine's memory. */
 export interface Factors {
@@ -24,18 +24,17 @@ export function scaledLinear(engine: Engine, inner: Linear, factors: Factors): L
       let input = x
       if (factors.cols !== undefined) {
         input = engine.scratch('scaled input', cols)
-        kernels.multiplyRows(x.at, factors.cols, input.at, tokens, cols)
+        kernels.multiplyRows(x.at, factors.cols, input.at, cols, tokens, cols, 0)
       }
       if (factors.rows === undefined) return inner.apply(input, y, ldy, tokens, accumulate)
       const out = engine.scratch('scaled output', rows).at
       inner.apply(input, out, rows, tokens, false)
-      kernels.multiplyRows(out, factors.rows, out, tokens, rows)
-      deliver(engine, out, rows, y, ldy, tokens, accumulate)
+      kernels.multiplyRows(out, factors.rows, y, ldy, tokens, rows, accumulate ? 1 : 0)
     },
     row(index, out, factor) {
       const own = factors.rows === undefined ? 1 : arena.floats(factors.rows, rows)[index]
       inner.row(index, out, factor * own)
-      if (factors.cols !== undefined) kernels.multiplyRows(out, factors.cols, out, 1, cols)
+      if (factors.cols !== undefined) kernels.multiplyRows(out, factors.cols, out, cols, 1, cols, 0)
     },
     dispose() {
       inner.dispose()

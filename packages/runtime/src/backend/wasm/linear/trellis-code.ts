@@ -57,23 +57,21 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
   }
 
   /**
-   * The tables of one rate: of pairs where they are short, those of this matrix alone beside its codes. Rates of one whole part have
-   * the same values, so that many tables are the same.
+   * The tables of one rate: of pairs where they are short, those of this matrix alone beside its codes. Shared ones have the same values
+   * at rates of one whole part.
    */
   function tablesOf({ bits, table }: DecodedSegment, step: number): readonly Pointer[] {
-    const values = () => Int8Array.from(table, v => Math.round(v / step))
-    const steps = pairSteps(m.stateBits, bits)
-    const different = [...new Set(steps)]
-    const size = different.reduce((sum, bits) => sum + 2 * 2 ** (m.stateBits + bits), 0)
-    const isPaired = steps && (shared || size <= codeBytes * MOST_TABLES)
-    const at = new Map(
-      (isPaired ? different : [0]).map(bits2 => {
-        const make = () => (isPaired ? pairTable(values(), m.stateBits, bits2) : values())
-        const key = `trellis ${m.stateBits} ${Math.floor(bits)} ${step} ${isPaired && bits2}`
-        return [bits2, shared ? engine.constant(key, make) : own(make())]
-      }),
-    )
-    return (isPaired ? steps : [0]).map(bits2 => at.get(bits2)!)
+    const pairs = pairSteps(m.stateBits, bits)
+    const size = pairs?.reduce((sum, p) => sum + 2 ** (m.stateBits + p + 1), 0) ?? 0
+    const steps = pairs && (shared || size <= codeBytes * MOST_TABLES) ? pairs : [0]
+    return steps.map(p => {
+      const make = () => {
+        const values = Int8Array.from(table, v => Math.round(v / step))
+        return p > 0 ? pairTable(values, m.stateBits, p) : values
+      }
+      const key = `trellis ${m.stateBits} ${Math.floor(bits)} ${step} ${p}`
+      return shared ? engine.constant(key, make) : own(make())
+    })
   }
 
   let firstByte = 0

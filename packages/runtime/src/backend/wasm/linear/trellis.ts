@@ -29,7 +29,7 @@ function exactTrellis(engine: Engine, code: TrellisCode, scales: Float32Array): 
   const [{ tables, step }] = ranges
   const stride = integerStride(cols)
   const fill = (w: number) => {
-    const scratch = engine.scratchBytes('ends of tiles', 32 * engine.inference.threads)
+    const scratch = engine.scratchBytes('tiles', 32 * engine.inference.threads)
     engine.kernels.expandTrellis(codes, rows, stride, rowBytes, rates, tables, stateBits, w, scratch)
   }
   const linear = exactBytes(engine, code.shape, fill, r => step * scaleOf(scales, r), stride)
@@ -59,6 +59,7 @@ function trellisLinear(
   })
   const widest = Math.max(...ranges.map(({ width }) => width))
   const scratchBytes = streamScratch(widest)
+  const scratchOf = () => engine.scratchBytes('tiles', inference.threads * scratchBytes)
   const scaleBytes = ranges.reduce((sum, { groups }) => sum + 4 * paddedRows(rows) * groups, 0)
 
   return {
@@ -68,7 +69,7 @@ function trellisLinear(
     bytes: code.bytes + scaleBytes,
     apply(x, y, ldy, tokens, accumulate) {
       const { values, scales: xScales } = x.quantised(tokens)
-      const scratch = engine.scratchBytes('tiles', inference.threads * scratchBytes)
+      const scratch = scratchOf()
       for (const [i, { from, firstByte, tables, width, group, scales }] of ranges.entries()) {
         const add = accumulate || i > 0 ? 1 : 0
         const sizes = [rows, width, group, tokens, integerStride(cols), ldy, add] as const
@@ -79,7 +80,7 @@ function trellisLinear(
     row(index, out, factor) {
       const tileRow = Math.floor(index / TILE)
       const w = engine.scratchBytes('row of tiles', TILE * widest)
-      const scratch = engine.scratchBytes('ends of tiles', 32 * inference.threads)
+      const scratch = scratchOf()
       for (const { from, to, firstByte, tables, width, group, groups, scales } of ranges) {
         const stored = codes + tileRow * rowBytes + firstByte
         const of = [rowBytes, rates + from / TILE, tables, stateBits] as const
