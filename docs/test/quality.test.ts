@@ -13,7 +13,9 @@ const paths = [
   '/guides/which-model',
   '/guides/cli',
   '/guides/faq',
+  '/guides/families',
   '/research/autoencoder',
+  '/research/recipes',
   '/packages/smollm2',
 ]
 
