@@ -6,6 +6,7 @@ import { chatCommand } from './commands/chat.ts'
 import { compareCommand } from './commands/compare.ts'
 import { completionCommand } from './commands/completion.ts'
 import { compressCommand } from './commands/compress.ts'
+import { converseCommand } from './commands/converse.ts'
 import { convertCommand } from './commands/convert.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { evalCommand } from './commands/eval.ts'
@@ -32,6 +33,7 @@ const commands = [
   compareCommand,
   planCommand,
   compressCommand,
+  converseCommand,
   imatrixCommand,
   finetuneCommand,
   generateCommand,
