@@ -66,7 +66,12 @@ describe.skipIf(!chromiumPath)('fine-tuning in the page', () => {
     const folder = join(import.meta.dirname, '..', 'public', 'models', 'tiny-2')
     const own = readdirSync(folder).map(name => join(folder, name))
     await page.locator('input[name=files]').setInputFiles(own)
-    await page.getByRole('button', { name: 'Fine-tune model' }).click()
+    await page.getByRole('button', { name: 'Fine-tune model.safetensors' }).waitFor()
+    await page
+      .locator('[data-test=estimate]')
+      .getByText(/About \d+ s/)
+      .waitFor()
+    await page.getByRole('button', { name: 'Fine-tune model.safetensors' }).click()
     await expect
       .poll(() => page.locator('[data-test=before]').textContent(), { timeout: 60_000 })
       .toMatch(/^Boil a.{20}/s)

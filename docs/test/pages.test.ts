@@ -99,6 +99,12 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     const report = page.locator('[data-test=report]')
     await report.waitFor({ timeout: 240_000 })
     expect(await report.textContent()).toMatch(/Bits per weight[23]\.\d+.*Perplexity\d+\.\d → \d+\.\d/)
+    // both write from the same beginnings, and where they differ is marked
+    const [pair] = await page.locator('.side-by-side .pair').all()
+    expect(await pair.locator('p').count()).toBe(2)
+    expect(
+      await page.locator('.side-by-side .pair mark, .side-by-side .pair u.differs').count(),
+    ).toBeGreaterThan(0)
     await page.getByRole('button', { name: 'Let it write' }).click()
     const text = page.locator('.whole-model [data-test=text]')
     await eventually(() => text.textContent()).toMatch(/^The ship.{20}/s)
@@ -163,7 +169,11 @@ async function oneBlock(folder: string): Promise<string[]> {
   await writeSafetensors(weights, tensors)
   const config = join(folder, 'config.json')
   await writeFile(config, JSON.stringify({ ...model.config, num_hidden_layers: 1 }))
-  return [weights, config, join(tiny, 'tokenizer.json'), join(tiny, 'tokenizer_config.json')]
+  // what folders of the hub hold besides
+  const others = ['README.md', 'LICENSE', '.gitattributes'].map(name => join(folder, name))
+  for (const path of others) await writeFile(path, 'text')
+  const tokenizer = ['tokenizer.json', 'tokenizer_config.json'].map(name => join(tiny, name))
+  return [...others, weights, config, ...tokenizer]
 }
 
 /** Unpacks an archive into a new folder. */

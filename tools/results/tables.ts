@@ -1,5 +1,6 @@
 import { answersTable } from './answers-table.ts'
 import { cliReference } from './cli-reference.ts'
+import { embeddedTable } from './embedded-table.ts'
 import { familiesTable } from './families-table.ts'
 import { ggufMargins, wideGgufMargins } from './gguf-files.ts'
 import { modelsTable } from './models-table.ts'
@@ -8,6 +9,7 @@ import { modelsTable } from './models-table.ts'
 export const tables: Readonly<Record<string, () => string>> = {
   answers: answersTable,
   cli: cliReference,
+  embedded: embeddedTable,
   families: familiesTable,
   'gguf-margins': ggufMargins,
   'gguf-margins-wide': wideGgufMargins,

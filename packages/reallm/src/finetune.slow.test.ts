@@ -15,6 +15,7 @@ import {
   useBackend,
 } from '@reallm/transformer'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { reallm } from '../test/cli.ts'
 import type { Io } from './io.ts'
 import { load as loadToTalk } from './load.ts'
 import { run } from './run.ts'
@@ -149,6 +150,18 @@ test('adapters with a rank for each matrix, rsLoRA and DoRA, take turns on one c
   await talks.useAdapter(undefined)
   expect(await answer()).toBe(before)
   talks.dispose()
+})
+
+test('an adapter of a model that is not compressed has a card, with its licence, loss and command', async () => {
+  const to = join(folder, 'adapter')
+  const settings = ['--length', '24', '--rows', '1', '--steps', '2', '--rank', '2', '-o', to]
+  expect(await reallm(['finetune', 'npm:@reallm/tiny', '--data', data, ...settings])).toMatchObject({
+    code: 0,
+  })
+  const card = await readFile(join(to, 'README.md'), 'utf8')
+  expect(card).toMatch(/^library_name: peft\nbase_model: npm:@reallm\/tiny\nlicense: cc0-1\.0$/m)
+  expect(card).toMatch(/in 2 steps: rank 2, .* Loss on the part kept from training: \d\.\d+ → \d\.\d+ nats/)
+  expect(card).toMatch(/^npx reallm generate npm:@reallm\/tiny --adapter \. -p /m)
 })
 
 test('an output that is or holds what is read is refused; the artifact and all else stay', async () => {

@@ -1,5 +1,6 @@
 import { load, type Model } from '@reallm/runtime'
 import { blobSource, openFiles, openModel, type ProgressEvent, ReallmError } from '@reallm/tensor-io'
+import { projectionGroups } from '@reallm/tensor-io/models'
 import type { ModelWeights } from '@reallm/transformer'
 import { modelFilesAmong } from '../shared/dropped.ts'
 import { zip } from '../shared/zip.ts'
@@ -34,8 +35,11 @@ let writer: Model | undefined
 let weights: ModelWeights | undefined
 
 const methods = {
-  /** Opens the model at a URL or among files, to write; what trains it is fetched when it is trained. Events: progress in bytes. */
-  async open({ model }: { model: string | readonly File[] }, { emit, signal }: CallContext): Promise<void> {
+  /**
+   * Opens the model at a URL or among files, to write, and tells the number of its weights; what trains it is fetched when
+   * it is trained. Events: progress in bytes.
+   */
+  async open({ model }: { model: string | readonly File[] }, { emit, signal }: CallContext): Promise<number> {
     const next = typeof model === 'string' ? model : await modelFilesAmong(model)
     const onProgress = (event: ProgressEvent) => emit(event)
     const loaded = await load(typeof next === 'string' ? next : [...next], { signal, onProgress })
@@ -44,6 +48,7 @@ const methods = {
     weights = undefined
     writer = loaded
     from = next
+    return weightsOf(loaded)
   },
 
   /** Goes on with a prompt, with the adapter if one was trained. Events: pieces of text. */
@@ -78,6 +83,12 @@ const methods = {
 
   /** Back to the model as it was. */
   forget: () => writer!.useAdapter(undefined),
+}
+
+/** Of embedding and layers; what else there is counts little. */
+function weightsOf({ config: { vocabSize, hiddenSize, layerSpecs } }: Model): number {
+  const modules = layerSpecs.flatMap(layer => Object.values(projectionGroups(layer)).flat(2))
+  return modules.reduce((sum, { shape: [rows, cols] }) => sum + rows * cols, vocabSize * hiddenSize)
 }
 
 async function openToTrain(): Promise<ModelWeights> {

@@ -9,15 +9,28 @@ const isModelFile = (name: string): boolean =>
 const isWeights = (name: string): boolean =>
   /\.(safetensors|gguf)$|^model\.safetensors\.index\.json$/i.test(name)
 
-/** The files of what was dropped: files, and those at the top of folders. */
-export async function droppedFiles(items: DataTransferItemList): Promise<File[]> {
+/** What somebody chose or dropped. */
+export interface GivenFiles {
+  readonly files: readonly File[]
+  /** Name of the folder that they were in, where that is known. */
+  readonly folder?: string | undefined
+}
+
+/** What was dropped: files, and those at the top of folders. */
+export async function droppedFiles(items: DataTransferItemList): Promise<GivenFiles> {
   const entries = [...items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null)
   const files: File[] = []
   for (const entry of entries) {
     const within = entry.isDirectory ? await childrenOf(entry as FileSystemDirectoryEntry) : [entry]
     for (const file of within) if (file.isFile) files.push(await fileOf(file as FileSystemFileEntry))
   }
-  return files
+  return { files, folder: entries.find(entry => entry.isDirectory)?.name }
+}
+
+/** What a model of these files is called: as its folder, its archive, or the first of its weights. */
+export function nameOf({ files, folder }: GivenFiles): string {
+  const named = files.find(({ name }) => /\.zip$/i.test(name)) ?? files.find(({ name }) => isWeights(name))
+  return folder ?? (named ?? files[0]).name
 }
 
 const fileOf = (entry: FileSystemFileEntry): Promise<File> =>

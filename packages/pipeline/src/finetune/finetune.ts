@@ -7,7 +7,7 @@ import {
   type TunedAdapter,
 } from '@reallm/finetune'
 import { lowRankOf, lowRankResidual, withLowRank } from '@reallm/lowrank'
-import { bytesText, counted, type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
+import { type LongWork, ReallmError, writeFileAtomic } from '@reallm/tensor-io'
 import {
   type BackendName,
   type ModelWeights,
@@ -20,9 +20,10 @@ import { basename, createHash, entryAt, join, readFile, rm } from '#platform'
 import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import { partsOfModel } from '../open/model-parts.ts'
 import { openDestination } from '../output/destination.ts'
-import { frontMatter, type Origin, originOf } from '../output/origin.ts'
+import { originOf } from '../output/origin.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 import { finetuneStages, staged } from '../stages.ts'
+import { adapterCard, tunedCard } from './tuned-card.ts'
 
 /** Options of `finetune`. */
 export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha' | 'rsLora' | 'dora'> {
@@ -186,42 +187,17 @@ async function save(
   title: string,
 ): Promise<void> {
   const report: TuneReport = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
+  const origin = await originOf(model.files)
   if (model.files.kind === 'artifact') {
-    const origin = await originOf(model.files)
     const { parameters } = partsOfModel(model.config)
     const card = (bytes: number) => tunedCard(title, origin, report, { ...options, bytes, parameters })
     const { factorBits: bits = 8 } = options
     await saveTuned(folder, result.tuned, { model, store: factorStore, bits, report, card })
   } else {
     await writeFileAtomic(join(folder, REPORT), `${JSON.stringify(report, null, 2)}\n`)
+    await writeFileAtomic(join(folder, 'README.md'), adapterCard(title, origin, report, options))
   }
   await result.adapter?.save(folder)
-}
-
-function tunedCard(
-  title: string,
-  origin: Origin,
-  report: TuneReport,
-  options: TuneOptions & { readonly bytes: number; readonly parameters: number },
-): string {
-  const { before, after, steps, data } = report
-  const size = `${bytesText(options.bytes)}, ${((8 * options.bytes) / options.parameters).toFixed(2)} bits per weight`
-  const loss = options.teacher === undefined ? 'Loss' : 'KL divergence to the original'
-  const gain =
-    before === undefined || after === undefined
-      ? ''
-      : ` ${loss} on the part kept from training: ${before.toFixed(4)} → ${after.toFixed(4)} nats per token.`
-  return `${frontMatter(origin, ['fine-tuned'])}
-
-# ${title}
-
-\`${origin.base}\`, fine-tuned on \`${data}\` in ${counted(steps, 'step')}: low-rank parts of rank ${options.rank ?? 8}, stored in
-${options.factorBits ?? 8} bits an entry.${gain} In all: ${size}.
-
-\`\`\`sh
-npx reallm generate . -p "Once upon a time"
-\`\`\`
-`
 }
 
 /** What a fine-tuning run came to, in plain numbers. */
@@ -233,7 +209,7 @@ export interface TuneSummary extends Pick<FinetuneResult, 'before' | 'after'> {
 }
 
 /** `reallm-report.json`. */
-interface TuneReport extends TuneSummary {
+export interface TuneReport extends TuneSummary {
   readonly model: string
   readonly data: string
 }

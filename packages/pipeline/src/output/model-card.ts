@@ -19,7 +19,7 @@ export function modelCard(report: CompressReport, origin: Origin, name: string):
     ['KL divergence to the original, nats per token', '0', quality.compressed.kl.toFixed(4)],
     ['same most likely token', '100 %', `${(100 * quality.compressed.top1).toFixed(1)} %`],
   ]
-  return `${frontMatter(origin, ['compressed'])}
+  return `${frontMatter(origin, 'reallm', ['compressed'])}
 
 # ${name}, ${size.bitsPerWeight.toFixed(2)} bits per weight
 

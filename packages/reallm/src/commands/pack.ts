@@ -40,7 +40,7 @@ export const packCommand = (io: Io): Command =>
       `
 Examples:
   $ reallm pack out --name @you/model                     writes out-npm
-  $ npm publish out-npm                                   the package is public then
+  $ npm publish ./out-npm                                 the package is public then
   $ reallm pack out --name @you/model -o package --license Apache-2.0
 
   $ openssl genpkey -algorithm ed25519 -out key.pem       a key; keep it to yourself
@@ -78,6 +78,9 @@ CDN, for example { base: 'https://cdn.jsdelivr.net/npm/' }.
         options,
         { output, ...packed },
         () =>
-          `${output}: ${packed.name}@${packed.version}, ${counted(packed.files.length, 'file')}, ${bytesText(packed.bytes)}; publish it with: npm publish ${output}\n`,
+          `${output}: ${packed.name}@${packed.version}, ${counted(packed.files.length, 'file')}, ${bytesText(packed.bytes)}; publish it with: npm publish ${folderFor(output)}\n`,
       )
     })
+
+/** A folder as npm takes it: other paths are packages and repositories to it. */
+const folderFor = (path: string) => (/^([./\\]|[a-z]:)/i.test(path) ? path : `./${path}`)
