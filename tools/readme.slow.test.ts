@@ -55,8 +55,11 @@ describe.each(readmes)('$name', ({ name, snippetFolder }) => {
   })
 })
 
-/** What comments behind `console.log` say is printed: lists of numbers, and numbers that go on with `…`. */
+/** What comments behind `console.log` say is printed: lists of numbers, numbers that go on with `…`, a sentence, a quoted word. */
 function promised(source: string): string[] {
   const comments = [...source.matchAll(/console\.log\(.*\) *\/\/ (.*)$/gm)].map(([, comment]) => comment)
-  return comments.flatMap(comment => comment.match(/-?\d[\d.]*(?:, -?\d[\d.]*)+|\d+\.\d+(?=…)/g) ?? [])
+  return comments.flatMap(
+    comment =>
+      comment.match(/-?\d[\d.]*(?:, -?\d[\d.]*)+|\d+\.\d+(?=…)|^[A-Z].*\.$|(?<=^')[^']+(?=')/g) ?? [],
+  )
 }

@@ -160,7 +160,9 @@ test('an adapter of a model that is not compressed has a card, with its licence,
   })
   const card = await readFile(join(to, 'README.md'), 'utf8')
   expect(card).toMatch(/^library_name: peft\nbase_model: npm:@reallm\/tiny\nlicense: cc0-1\.0$/m)
-  expect(card).toMatch(/in 2 steps: rank 2, .* Loss on the part kept from training: \d\.\d+ → \d\.\d+ nats/)
+  expect(card).toMatch(
+    /in 2 steps: an adapter of rank 2 .* Loss on the part kept from training: \d\.\d+ → \d\.\d+ nats/,
+  )
   expect(card).toMatch(/^npx reallm generate npm:@reallm\/tiny --adapter \. -p /m)
 })
 

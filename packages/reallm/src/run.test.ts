@@ -106,8 +106,14 @@ describe('help', () => {
       for (const word of ['finetune', 'target-size', 'completion']) expect(out).toContain(word)
     }
     const { out } = await reallm(['completion', 'bash'])
-    const script = `${out}COMP_WORDS=(reallm comp); COMP_CWORD=1; _reallm; echo "\${COMPREPLY[@]}"`
-    expect(execFileSync('bash', ['-c', script], { encoding: 'utf8' })).toBe('compare compress completion\n')
+    const completed = (...words: string[]) => {
+      const script = `${out}COMP_WORDS=(reallm ${words.join(' ')}); COMP_CWORD=${words.length}; _reallm; echo "\${COMPREPLY[@]}"`
+      return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim()
+    }
+    expect(completed('comp')).toBe('compare compress completion')
+    expect(completed('help', 'comp')).toBe('compare compress completion')
+    expect(completed('completion', 'z')).toBe('zsh')
+    expect(completed('finetune', '--ra')).toBe('--rank')
   })
 
   test('--quiet leaves out progress', async () => {

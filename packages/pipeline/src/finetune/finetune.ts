@@ -188,14 +188,19 @@ async function save(
 ): Promise<void> {
   const report: TuneReport = { ...summaryOf(result), model: model.files.spec, data: basename(options.data) }
   const origin = await originOf(model.files)
+  const { rank = 8, factorBits = 8, teacher } = options
+  const training = {
+    ...report,
+    isDivergence: teacher !== undefined,
+    rank: typeof rank === 'number' ? rank : undefined,
+  }
   if (model.files.kind === 'artifact') {
     const { parameters } = partsOfModel(model.config)
-    const card = (bytes: number) => tunedCard(title, origin, report, { ...options, bytes, parameters })
-    const { factorBits: bits = 8 } = options
-    await saveTuned(folder, result.tuned, { model, store: factorStore, bits, report, card })
+    const card = (bytes: number) => tunedCard(title, origin, training, { bytes, parameters, factorBits })
+    await saveTuned(folder, result.tuned, { model, store: factorStore, bits: factorBits, report, card })
   } else {
     await writeFileAtomic(join(folder, REPORT), `${JSON.stringify(report, null, 2)}\n`)
-    await writeFileAtomic(join(folder, 'README.md'), adapterCard(title, origin, report, options))
+    await writeFileAtomic(join(folder, 'README.md'), adapterCard(title, origin, training))
   }
   await result.adapter?.save(folder)
 }
@@ -209,7 +214,7 @@ export interface TuneSummary extends Pick<FinetuneResult, 'before' | 'after'> {
 }
 
 /** `reallm-report.json`. */
-export interface TuneReport extends TuneSummary {
+interface TuneReport extends TuneSummary {
   readonly model: string
   readonly data: string
 }

@@ -33,13 +33,13 @@ export const compareCommand = (io: Io): Command =>
     .argument('<models...>', 'compressed or other forms of it')
     .option('--text <file>', 'text to predict, tokenised once as a whole, without BOS')
     .addOption(
-      new Option('--protocol <name>', 'as of `reallm eval`')
+      new Option('--protocol <name>', 'as in `reallm eval`')
         .choices(['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'])
         .default('half'),
     )
     .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
     .option('--windows <number>', 'only this many windows, from the first', parseWhole(1))
-    .option('--tasks <names>', 'benchmarks, by commas, as of `reallm eval`', names =>
+    .option('--tasks <names>', 'benchmarks, separated by commas, as in `reallm eval`', names =>
       names.split(',').map(name => name.trim()),
     )
     .option(

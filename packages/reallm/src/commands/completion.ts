@@ -20,21 +20,26 @@ Examples:
     )
     .action((shell: Shell) => io.out(shell === 'fish' ? fish(program) : bash(program, shell)))
 
-const optionsOf = (command: Command): string[] =>
-  command.options.flatMap(({ long }) => (long === undefined ? [] : [long]))
+const namesOf = (commands: readonly Command[]): string => commands.map(command => command.name()).join(' ')
+
+/** What may come after a command, separated by spaces. */
+function wordsAfter({ options, registeredArguments }: Command): string {
+  const choices = registeredArguments.flatMap(({ argChoices = [] }) => argChoices)
+  const names = options.flatMap(({ long }) => (long === undefined ? [] : [long]))
+  return [...choices, ...names, '--help'].join(' ')
+}
 
 /** zsh reads the script of bash by way of `bashcompinit`. */
 function bash({ commands }: Command, shell: Shell): string {
-  const cases = commands.map(
-    command => `    ${command.name()}) words='${[...optionsOf(command), '--help'].join(' ')}' ;;`,
-  )
+  const cases = commands.map(command => `    ${command.name()}) words='${wordsAfter(command)}' ;;`)
   return `${shell === 'zsh' ? 'autoload -U +X bashcompinit && bashcompinit\n' : ''}_reallm() {
   local words
   case "\${COMP_WORDS[1]}" in
 ${cases.join('\n')}
+    help) words='${namesOf(commands)}' ;;
     *) words='' ;;
   esac
-  [ "$COMP_CWORD" -eq 1 ] && words='${commands.map(command => command.name()).join(' ')} help'
+  [ "$COMP_CWORD" -eq 1 ] && words='${namesOf(commands)} help'
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _reallm reallm
@@ -52,5 +57,6 @@ function fish({ commands }: Command): string {
           `complete -c reallm -n '__fish_seen_subcommand_from ${command.name()}' -l ${long!.slice(2)} -d ${quoted(description)}`,
       ),
   ])
+  lines.push(`complete -c reallm -n '__fish_seen_subcommand_from help' -a '${namesOf(commands)}'`)
   return `${lines.join('\n')}\n`
 }

@@ -45,7 +45,7 @@ export const evalCommand = (io: Io): Command =>
     .addOption(
       new Option(
         '--tasks <names>',
-        "zero-shot benchmarks in lm-evaluation-harness's definitions, by commas: arc_easy, arc_challenge, piqa, hellaswag, winogrande, boolq, lambada_openai",
+        "zero-shot benchmarks in lm-evaluation-harness's definitions, separated by commas: arc_easy, arc_challenge, piqa, hellaswag, winogrande, boolq, lambada_openai",
       )
         .argParser(names => names.split(',').map(name => name.trim()))
         .conflicts(['text', 'tokens', 'against']),

@@ -39,7 +39,7 @@ export const finetuneCommand = (io: Io): Command =>
       '--blockwise',
       'block-wise fine-tuning first: each block learns the outputs of the original’s (needs --kd)',
     )
-    .option('--block-steps <number>', 'most optimiser steps of each block (default 100)', parseWhole(1))
+    .option('--block-steps <number>', 'optimiser steps of each block, at most (default 100)', parseWhole(1))
     .option('--steps <number>', 'optimiser steps', parseWhole(0), 200)
     .option('--length <tokens>', 'tokens per sequence (default 256)', parseWhole(2))
     .option('--rows <number>', 'sequences per step (default 4)', parseWhole(1))
@@ -73,7 +73,7 @@ Examples:
   $ reallm finetune out/ --data mine.txt -o mine/                        on your own text
   $ reallm finetune out/ --data calib.txt --kd model/ --blockwise -o better/   recovers what compression lost
   $ reallm generate mine/ -p "Dear"                                      the fine-tuned artifact
-  $ reallm generate out/ --adapter mine/ -p "Dear"                       or its adapter (PEFT layout) on the artifact before
+  $ reallm generate out/ --adapter mine/ -p "Dear"                       or its adapter (PEFT layout) beside the artifact as it was
 `,
     )
     .action(async (spec: string, options: Options) => {

@@ -31,7 +31,11 @@ export const serveCommand = (io: Io): Command =>
   new Command('serve')
     .description("Serve a model by OpenAI's API, until stopped with Ctrl-C.")
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
-    .option('--host <address>', `address to listen at; others than this machine need ${keyName}`, '127.0.0.1')
+    .option(
+      '--host <address>',
+      `address to listen at; any but this machine's own needs ${keyName}`,
+      '127.0.0.1',
+    )
     .option('--port <number>', 'port to listen at, 0 for a free one', parseWhole(0), 8080)
     .option('--name <name>', 'what clients call the model (default: the last part of <model>)')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
