@@ -1,4 +1,4 @@
-import { type Matrix, ReallmError } from '@reallm/tensor-io'
+import { type Matrix, ReallmError, tileOf } from '@reallm/tensor-io'
 import { matmul } from './matmul.ts'
 import { shapeText } from './shapes.ts'
 
@@ -30,11 +30,29 @@ export function outputError(w: Matrix, approximation: Matrix, hessians: Hessians
   return error === 0 ? 0 : error / squaredNorm(w, hessians)
 }
 
-/** tr(H_out Δ H Δᵀ), summed in float64. */
+/** Columns of ΔH that are in memory at a time. */
+const BAND = 512
+
+/** tr(H_out Δ H Δᵀ), summed in float64. Both Hessians are symmetric: of H the upper triangle is read, in bands of columns. */
 export function squaredNorm(delta: Matrix, { hessian, outputHessian }: Hessians = {}): number {
-  const right = hessian ? matmul(delta, hessian).data : delta.data
-  const left = outputHessian ? matmul(outputHessian, delta).data : delta.data
+  const left = outputHessian ? matmul(outputHessian, delta) : delta
+  if (!hessian) return product(left, delta)
+  const { rows, cols } = delta
   let sum = 0
-  for (let i = 0; i < right.length; i++) sum += left[i] * right[i]
+  for (let from = 0; from < cols; from += BAND) {
+    const width = Math.min(BAND, cols - from)
+    const [own, ownLeft] = [delta, left].map(m => tileOf(m, 0, from, rows, width))
+    sum += product(ownLeft, matmul(own, tileOf(hessian, from, from, width, width)))
+    if (from === 0) continue
+    const before = matmul(tileOf(delta, 0, 0, rows, from), tileOf(hessian, 0, from, from, width))
+    sum += 2 * product(ownLeft, before)
+  }
+  return sum
+}
+
+/** The sum of products of entries at the same place, in float64. */
+function product(a: Matrix, b: Matrix): number {
+  let sum = 0
+  for (let i = 0; i < a.data.length; i++) sum += a.data[i] * b.data[i]
   return sum
 }

@@ -19,7 +19,7 @@ import { scoped } from './scoped.ts'
 import { measure } from './sensitivity/measure.ts'
 import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
-import { checkTuneMemory, tune } from './tune/tune.ts'
+import { tune } from './tune/tune.ts'
 import { tuneText } from './tune/tune-budget.ts'
 
 /** Options of `compress`. */
@@ -66,7 +66,6 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
     const { model, settings, target, table, sequences, encoder, memory } = started
     followed = encoder
-    checkTuneMemory(settings, model.parts.parameters, memory.most)
     const at = (stage: keyof ReturnType<typeof compressStages>) => ({
       ...started,
       settings: { ...settings, ...stages.work(stage) },

@@ -16,8 +16,8 @@ const withLayer = (width: number, inner: number): OpenedModel => ({
   parts: {
     ...tiny.parts,
     matrices: [
-      { name: 'up', kind: 'up_proj', shape: [inner, width], layer: 0 },
-      { name: 'down', kind: 'down_proj', shape: [width, inner], layer: 0 },
+      { name: 'model.layers.0.mlp.up_proj', kind: 'up_proj', shape: [inner, width], layer: 0 },
+      { name: 'model.layers.0.mlp.down_proj', kind: 'down_proj', shape: [width, inner], layer: 0 },
     ],
   },
 })
@@ -38,4 +38,14 @@ test('less memory means less at a time, and never less memory than one matrix ta
   expect(most).toBeGreaterThan(2e9)
   const ask = () => planMemory(withLayer(8192, 32768), settings, 4, 2e9)
   expect(ask).toThrow(/GB of memory to compress, more than 2.00 GB/)
+})
+
+test('training after rounding goes layer by layer before it is refused', () => {
+  const training = settingsOf({ effort: 'fast', tune: { steps: 1 } })
+  const whole = planMemory(tiny, training, 1, 1e12)
+  expect(whole.trainsByLayer).toBe(false)
+  expect(whole.expected).toBeGreaterThan(planMemory(tiny, settings, 1, 1e12).expected)
+  expect(planMemory(tiny, training, 1, whole.expected - 1).trainsByLayer).toBe(true)
+  const large = { ...tiny, parts: { ...tiny.parts, parameters: 1e9 } }
+  expect(() => planMemory(large, training, 1)).toThrow(/^training .* takes 8\.\d+ GB of memory/)
 })

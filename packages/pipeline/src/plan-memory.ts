@@ -1,9 +1,11 @@
 import { bytesText, ReallmError, sizeOf } from '@reallm/tensor-io'
-import { activeBackend, streamWidth } from '@reallm/transformer'
+import { activeBackend, type Sublayer, streamWidth, sublayers } from '@reallm/transformer'
 import type { MatrixModule } from './open/model-parts.ts'
 import type { OpenedModel } from './open/open-model.ts'
-import { isAsymmetric, keptStatistics, needsHessians } from './recipes/recipe.ts'
+import { releasesWeights } from './quantise/releases-weights.ts'
+import { isAsymmetric, keptStatistics, layerTraining, needsHessians } from './recipes/recipe.ts'
 import type { Settings } from './settings.ts'
+import { tuneMemory } from './tune/tune-memory.ts'
 
 /** What a run does at a time, so that it keeps to its memory. Results do not depend on it. */
 export interface MemoryPlan {
@@ -15,6 +17,8 @@ export interface MemoryPlan {
   readonly threads: number
   /** Whether the next layer is opened while the last matrices of one are encoded. */
   readonly opensAhead: boolean
+  /** Whether training after rounding holds the activations of one layer at a time. */
+  readonly trainsByLayer: boolean
 }
 
 /** Below it, models would be cut into thousands of files. */
@@ -29,17 +33,27 @@ const processBytes = { native: 480e6, other: 340e6, thread: 70e6 }
 const batchTokens = 2048
 /** Activations of a layer that live at a time, each as wide as its widest. */
 const activationsHeld = 5
-/** Copies of a matrix that encoding it holds: weights, target, its transpose, errors, what it decodes to. */
-const weightCopies = 6
-/** Matrices as large as a Hessian that rounding holds beside it: its rotation, the factor, and one that is being made. */
-const hessianCopies = 3
+/**
+ * Copies of a matrix: of this thread, of the one that encodes, its target and that rotated; when it is rounded, also its transpose
+ * and what it decodes to.
+ */
+const weightCopies = { factoring: 4, rounding: 6 }
+/** Matrices as large as a Hessian that are held beside it while it is factorised: its rotation and the factor. */
+const hessianCopies = 2
+/** The same of output gradients: also themselves, and the feedback that is kept of the factor. */
+const outputCopies = 4
+/** Halves of two Hessians that are sums, in bands above the diagonal. */
+const sumCopies = 1.25
+
+type ThreadPlan = Pick<MemoryPlan, 'threads' | 'opensAhead'>
 
 /**
- * Plans how a run keeps to its memory: first with all threads, then without opening layers ahead, then with fewer threads.
+ * Plans how a run keeps to its memory: first with all threads, then without opening layers ahead, then with fewer threads; training
+ * after rounding first with all activations, then layer by layer.
  *
  * @param threads that encode in this process; 0 where other machines do
  * @param asked bytes; default: the usual ones, or what one matrix at a time takes where that is more
- * @throws `bad-option` when one matrix at a time takes more, with what would do
+ * @throws `bad-option` when one matrix at a time takes more, or training, with what would do
  */
 export function planMemory(
   model: OpenedModel,
@@ -47,6 +61,17 @@ export function planMemory(
   threads: number,
   asked?: number,
 ): MemoryPlan {
+  const { most, ...quantising } = planQuantising(model, settings, threads, asked)
+  const { expected, trainsByLayer } = planTraining(model, settings, most)
+  return { ...quantising, most, trainsByLayer, expected: Math.max(quantising.expected, expected) }
+}
+
+function planQuantising(
+  model: OpenedModel,
+  settings: Settings,
+  threads: number,
+  asked?: number,
+): Omit<MemoryPlan, 'trainsByLayer'> {
   const most = asked ?? usualMemory
   const plans = [
     ...[true, false].map(opensAhead => ({ threads, opensAhead })),
@@ -62,46 +87,125 @@ export function planMemory(
   const last = plans.at(-1)!
   const least = expectedBytes(model, settings, last)
   if (asked === undefined) return { ...last, most: least, expected: least }
-  throw new ReallmError(
-    'bad-option',
-    `${model.spec} takes ${bytesText(least)} of memory to compress, more than ${bytesText(most)}`,
-    { hint: `give --max-memory ${Math.ceil(least / 1e8) / 10}GB` },
+  throw tooLittle(`${model.spec} takes ${bytesText(least)} of memory to compress`, most, least)
+}
+
+function planTraining(
+  model: OpenedModel,
+  { tune }: Settings,
+  most: number,
+): Pick<MemoryPlan, 'expected' | 'trainsByLayer'> {
+  if (!tune) return { expected: 0, trainsByLayer: false }
+  const { whole, checkpointed } = tuneMemory(model)
+  const own = ownBytes()
+  if (own + whole <= most) return { expected: own + whole, trainsByLayer: false }
+  const least = own + checkpointed
+  if (least <= most) return { expected: least, trainsByLayer: true }
+  throw tooLittle(
+    `training ${model.spec} takes ${bytesText(least)} of memory`,
+    most,
+    least,
+    'leave --tune away',
   )
 }
 
-/** Bytes at the peak of the layer that takes most: its weights, activations, the Hessians of a group, and matrices being encoded. */
-function expectedBytes(
-  { config, parts }: OpenedModel,
-  settings: Settings,
-  { threads, opensAhead }: Pick<MemoryPlan, 'threads' | 'opensAhead'>,
-): number {
-  const { recipe, effort } = settings
-  const keep = keptStatistics(recipe, effort)
-  const measures = recipe.allocate === 'measured'
+const tooLittle = (what: string, most: number, least: number, instead?: string) =>
+  new ReallmError('bad-option', `${what}, more than ${bytesText(most)}`, {
+    hint: [`give --max-memory ${Math.ceil(least / 1e8) / 10}GB`, instead].filter(Boolean).join(', or '),
+  })
+
+/** Bytes of a process that has opened a model. */
+const ownBytes = () => (activeBackend()?.name.startsWith('native') ? processBytes.native : processBytes.other)
+
+/** Bytes at the peak of the layer that takes most. */
+function expectedBytes({ config, parts }: OpenedModel, settings: Settings, plan: ThreadPlan): number {
   const layers = new Map<number, MatrixModule[]>()
   for (const module of parts.matrices) {
     if (module.layer !== undefined) layers.set(module.layer, [...(layers.get(module.layer) ?? []), module])
   }
-  let peak = 0
-  for (const modules of layers.values()) {
+  const peaks = [...layers].map(([layer, modules]) => {
     const widest = Math.max(...modules.flatMap(({ shape }) => shape), streamWidth(config))
-    const weights = 4 * modules.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
     const activations = 4 * batchTokens * activationsHeld * widest
-    const jobs = modules.map(({ shape: [rows, cols] }) => {
-      const hessian = needsHessians(recipe) ? hessianCopies * 4 * cols ** 2 : 0
-      const outputs = keep.outputGradients ? (hessianCopies + 1) * 4 * rows ** 2 : 0
-      return { own: weightCopies * 4 * rows * cols + hessian + outputs, cols }
-    })
-    const largest = jobs.map(({ own }) => own).sort((a, b) => b - a)
-    const encoding = largest.slice(0, threads).reduce((sum, bytes) => sum + bytes, 0)
-    const gathered = needsHessians(recipe) ? 4 * Math.max(...jobs.map(({ cols }) => cols ** 2)) : 0
-    const given = isAsymmetric(recipe) ? 2 * gathered : gathered
-    const quantising = weights * (opensAhead ? 2 : 1) + (opensAhead ? activations : 0) + given + encoding
-    const groups = [...new Map(modules.map(m => [m.group ?? m.name, m.shape[1]])).values()]
-    const sums = 4 * groups.reduce((sum, cols) => sum + 1.25 * cols ** 2, 0)
-    const measuring = measures ? Math.max(weights + sums, sums + given + hessianCopies * gathered) : 0
-    peak = Math.max(peak, quantising, weights + activations + given, measuring)
+    const sublayersOf = sublayers(config, layer).map(sublayer => ({
+      sublayer,
+      groups: sublayer.groups.map(group => modules.filter(({ name }) => group.includes(name))),
+    }))
+    return Math.max(
+      quantisingBytes(sublayersOf, activations, settings, plan),
+      settings.recipe.allocate === 'measured' ? measuringBytes(sublayersOf, activations, settings, plan) : 0,
+    )
+  })
+  return ownBytes() + plan.threads * processBytes.thread + Math.max(0, ...peaks)
+}
+
+/** A sublayer with the matrices of its projection groups. */
+interface SublayerMatrices {
+  readonly sublayer: Sublayer
+  readonly groups: readonly (readonly MatrixModule[])[]
+}
+
+const weightBytes = (modules: readonly MatrixModule[]): number =>
+  4 * modules.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+
+const hessianBytes = ([module]: readonly MatrixModule[]): number => (module ? 4 * module.shape[1] ** 2 : 0)
+
+/** The sum of the largest few. */
+const largest = (bytes: readonly number[], count: number): number =>
+  [...bytes]
+    .sort((a, b) => b - a)
+    .slice(0, count)
+    .reduce((sum, each) => sum + each, 0)
+
+/** While a layer is quantised: its weights, of the group what it is rounded by, and the matrices that are encoded at a time. */
+function quantisingBytes(
+  steps: readonly SublayerMatrices[],
+  activations: number,
+  { recipe, effort }: Settings,
+  { threads, opensAhead }: ThreadPlan,
+): number {
+  const byHessians = needsHessians(recipe)
+  const keep = keptStatistics(recipe, effort)
+  const jobBytes = ({ shape: [rows, cols] }: MatrixModule) => {
+    const hessians = byHessians ? 4 * cols ** 2 : 0
+    const outputs = keep.outputGradients ? outputCopies * 4 * rows ** 2 : 0
+    const weights = 4 * rows * cols
+    const factoring = weightCopies.factoring * weights + hessianCopies * hessians
+    return outputs + Math.max(factoring, weightCopies.rounding * weights + hessians)
   }
-  const own = activeBackend()?.name.startsWith('native') ? processBytes.native : processBytes.other
-  return own + threads * processBytes.thread + peak
+  const all = steps.flatMap(({ groups }) => groups.flat())
+  const whole = weightBytes(all)
+  let left = whole
+  let peak = whole + activations
+  for (const { sublayer, groups } of steps) {
+    const releases = releasesWeights(sublayer, recipe)
+    for (const group of groups) {
+      const endsSublayer = group[0]?.name === sublayer.last
+      const compared = endsSublayer ? weightBytes(group) : hessianBytes(group)
+      const given = byHessians ? hessianBytes(group) + (isAsymmetric(recipe) ? compared : 0) : 0
+      const gathering = left + activations + given + 3 * compared
+      if (endsSublayer && releases) left -= weightBytes(groups.flat())
+      const opening = opensAhead && group === groups.at(-1) && sublayer === steps.at(-1)!.sublayer
+      const ahead = opening ? whole + activations : 0
+      peak = Math.max(peak, gathering, left + ahead + given + largest(group.map(jobBytes), threads))
+    }
+    if (!releases && !layerTraining(recipe)) left -= weightBytes(groups.flat())
+  }
+  return peak
+}
+
+/** While a layer is calibrated and measured: the sums of all groups, and what the matrices of one are measured by. */
+function measuringBytes(
+  steps: readonly SublayerMatrices[],
+  activations: number,
+  { recipe }: Settings,
+  { threads }: ThreadPlan,
+): number {
+  if (!needsHessians(recipe)) return 0
+  const groups = steps.flatMap(({ groups }) => groups)
+  const sums = (of: typeof groups) => of.reduce((sum, group) => sum + sumCopies * hessianBytes(group), 0)
+  const measured = groups.map((group, i) => {
+    const jobs = group.map(() => hessianCopies * hessianBytes(group))
+    return sums(groups.slice(i + 1)) + 2 * hessianBytes(group) + largest(jobs, threads)
+  })
+  return Math.max(weightBytes(groups.flat()) + activations + sums(groups), ...measured)
 }

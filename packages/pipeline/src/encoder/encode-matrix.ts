@@ -1,4 +1,4 @@
-import { matmul, outputError, squaredNorm } from '@reallm/kernels'
+import { outputError, squaredNorm } from '@reallm/kernels'
 import {
   type EncodeContext,
   type EncodedMatrix,
@@ -9,6 +9,7 @@ import {
 import { asymmetricTarget } from '@reallm/vq'
 import type { Fisher } from '../calibrate/statistics.ts'
 import type { Configuration } from '../recipes/configuration.ts'
+import { freeLarge } from './free-large.ts'
 import { rowSample } from './row-sample.ts'
 
 /** What is known about a matrix's surroundings when it is rounded. */
@@ -55,9 +56,11 @@ export async function encodeMatrix(
   const started = performance.now()
   const { hessian } = statistics
   try {
-    const wanted =
-      statistics.wantedOutputs ?? (statistics.crossCovariance && matmul(w, statistics.crossCovariance))
+    const { crossCovariance } = statistics
+    const wanted = statistics.wantedOutputs ?? (crossCovariance && { crossCovariance })
     const target = hessian && wanted ? asymmetricTarget(w, wanted, hessian, { keep: work.isBand }) : w
+    // The inverse that the target was made of.
+    if (wanted) freeLarge(hessian?.data.byteLength ?? 0)
     const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics) })
     const decoded = configuration.decode(encoded)
     const plainError = outputError(target, decoded)

@@ -1,14 +1,15 @@
 import { type Matrix, throwIfAborted } from '@reallm/tensor-io'
 import { blockTensors, loadTensors, sublayers, type TfTensor, tf, type Weights } from '@reallm/transformer'
-import { collectGarbage } from '#platform'
 import { type Activations, activations } from '../calibrate/activations.ts'
 import { finishSublayer, routedModules, runSublayer } from '../calibrate/forward.ts'
 import type { HiddenStates } from '../calibrate/hidden-states.ts'
 import type { RoundingStatistics } from '../encoder/encode-matrix.ts'
+import { freeLarge } from '../encoder/free-large.ts'
 import { isAsymmetric, needsHessians } from '../recipes/recipe.ts'
 import { gatherHessians } from './gather-hessians.ts'
 import type { Passes, QuantiseContext } from './quantise-context.ts'
 import { quantiseMatrix } from './quantise-matrix.ts'
+import { releasesWeights } from './releases-weights.ts'
 import { keepForTuning, tuneLayer } from './tune-layer.ts'
 
 /** A layer whose original has been run: what its quantisation starts from. */
@@ -20,9 +21,6 @@ export interface OpenedLayer {
   /** What was stored before, by module. */
   readonly known: ReadonlyMap<string, Matrix | undefined>
 }
-
-/** Bytes of a Hessian that is not left to the garbage collector, which does not know what else takes memory. */
-const largeBytes = 2 ** 26
 
 /** Loads layer `i` and takes the original's pass over it. */
 export async function openLayer(
@@ -71,19 +69,19 @@ export async function quantiseLayer(
         const gathered = { sublayer, group: group[0], original, keep: lastInputs }
         found = await gatherHessians(context, weights, passes.quantised, gathered)
       }
+      if (lastInputs && releasesWeights(sublayer, settings.recipe)) disposeOf(weights, sublayer.groups.flat())
       const encoding = members.map(async m => {
         const { name } = m.module
+        disposeOf(weights, [name])
         const decoded = known.get(name) ?? (await quantiseMatrix(context, m, found))
-        weights[`${name}.weight`].dispose()
         weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
       })
       const opensNext = context.memory.opensAhead && group === lastGroup && i + 1 < config.layers
       const opening = opensNext ? openLayer(context, i + 1, passes.original) : undefined
       ;[next] = await Promise.all([opening, ...encoding])
-      if ((found.hessian?.data.byteLength ?? 0) > largeBytes) {
-        found = {}
-        collectGarbage()
-      }
+      const bytes = found.hessian?.data.byteLength ?? 0
+      found = {}
+      freeLarge(bytes)
     }
     await passes.quantised.advance(async (x, batch) => {
       throwIfAborted(settings.signal)
@@ -92,11 +90,16 @@ export async function quantiseLayer(
       return runSublayer(config, weights, sublayer, x)
     })
     await lastInputs?.close()
+    if (!tuning) disposeOf(weights, sublayer.groups.flat())
   }
   if (tuning) await tuneLayer(context, i, weights, tuning, passes.quantised)
   for (const stored of originals.values()) await stored.close()
   tf.dispose(weights)
   return next ?? (i + 1 < config.layers ? openLayer(context, i + 1, passes.original) : undefined)
+}
+
+function disposeOf(weights: Weights, modules: readonly string[]): void {
+  for (const name of modules) weights[`${name}.weight`]?.dispose()
 }
 
 /**

@@ -3,7 +3,7 @@ import { toFloat32 } from '@reallm/tensor-io'
 import { streamWidth, type TfTensor, tf } from '@reallm/transformer'
 import { runLayer } from '../calibrate/forward.ts'
 import type { HiddenStates } from '../calibrate/hidden-states.ts'
-import type { PerMatrix } from '../recipes/recipe.ts'
+import { layerTraining, type PerMatrix } from '../recipes/recipe.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
 import type { Passes, QuantiseContext } from './quantise-context.ts'
 import { tunedLayerKey } from './tuned-layer.ts'
@@ -22,10 +22,10 @@ export async function keepForTuning(
   context: QuantiseContext,
   passes: Passes,
 ): Promise<TuningData | undefined> {
-  const { quantise } = context.settings.recipe
-  if (quantise.kind !== 'perMatrix' || !quantise.tune) return undefined
+  const tune = layerTraining(context.settings.recipe)
+  if (!tune) return undefined
   return {
-    tune: quantise.tune,
+    tune,
     inputs: await statesOf(context, passes.quantised),
     targets: await statesOf(context, passes.original),
   }

@@ -118,6 +118,10 @@ export const needsHessians = ({ objective }: Recipe): boolean => objective.kind 
 export const isAsymmetric = ({ objective }: Recipe): boolean =>
   objective.kind === 'outputs' && objective.asymmetric === true
 
+/** How each layer is trained once its matrices are stored, where the recipe does. */
+export const layerTraining = ({ quantise }: Recipe): PerMatrix['tune'] =>
+  quantise.kind === 'perMatrix' ? quantise.tune : undefined
+
 /**
  * A recipe of your own: which configurations, for which objective.
  *

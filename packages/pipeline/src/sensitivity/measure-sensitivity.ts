@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { collectGarbage } from '#platform'
 import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
 import { jsonKey } from '../checkpoint/keys.ts'
+import { freeLarge } from '../encoder/free-large.ts'
 import type { ConfigurationErrorOptions } from './configuration-errors.ts'
 import { configurationErrors } from './configuration-errors.ts'
 
@@ -12,9 +12,6 @@ export const sensitivityKey = jsonKey<Sensitivity>(
   'sensitivity.json',
   z.record(z.string(), z.record(z.string(), z.number())),
 )
-
-/** Bytes of Hessians that are not left to the garbage collector, which does not know what else takes memory. */
-const largeBytes = 2 ** 26
 
 /**
  * Measures the KL divergence from the original, in nats per token, that each configuration would add. To second order
@@ -44,7 +41,7 @@ export async function measureSensitivity(
     const started: Promise<void> = Promise.all(widestFirst.map(measureOne)).then(() => {
       measuring.delete(started)
       held -= bytes
-      if (bytes > largeBytes) collectGarbage()
+      freeLarge(bytes)
     })
     // Whatever stops the calibration is what is reported.
     started.catch(() => {})

@@ -1,13 +1,5 @@
 import { type EndToEndOptions, sequencesOf, type Trainable, trainable, tuneEndToEnd } from '@reallm/finetune'
-import {
-  bytesText,
-  fromFloat32,
-  type LongWork,
-  type ProgressEvent,
-  ReallmError,
-  type Tensor,
-  tensor,
-} from '@reallm/tensor-io'
+import { fromFloat32, type LongWork, type ProgressEvent, type Tensor, tensor } from '@reallm/tensor-io'
 import { loadWeights, type TransformerConfig, tf, type Weights } from '@reallm/transformer'
 import * as z from 'zod'
 import type { Sequences } from '../calibrate/sequences.ts'
@@ -15,10 +7,12 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { jsonKey } from '../checkpoint/keys.ts'
 import type { OpenedModel } from '../open/open-model.ts'
 import type { TuningReport } from '../output/report.ts'
+import type { MemoryPlan } from '../plan-memory.ts'
 import type { QuantisedModel } from '../quantise/quantised-model.ts'
 import type { Settings } from '../settings.ts'
 import { decodedWeights } from './decoded-weights.ts'
 import { stepsWithin } from './steps-within.ts'
+import { longestSequence } from './tune-memory.ts'
 import { type TunedParts, tunedModel, tunedPartsKey } from './tuned-model.ts'
 
 /** What training after rounding starts from. */
@@ -27,6 +21,7 @@ export interface TuneInput {
   readonly quantised: QuantisedModel
   readonly sequences: Sequences
   readonly checkpoint: Checkpoint
+  readonly memory: Pick<MemoryPlan, 'trainsByLayer'>
   readonly settings: Settings
   /** Hears of the original's predictions, which training has first. */
   readonly teach: LongWork
@@ -48,7 +43,6 @@ const NORM_RATE = 0.5
 /** Size that a norm's weights have at least, for their learning rate. */
 const LEAST_NORM = 0.05
 
-const LONGEST = 256
 /** Sequences that a text is cut into at least, of which one in so many validates, and at most so many do. */
 const LEAST_SEQUENCES = 16
 const MOST_VALIDATION = 8
@@ -78,17 +72,7 @@ export async function tune(input: TuneInput): Promise<Tuned> {
   return { quantised: tunedModel(quantised, (await checkpoint.get(tunedPartsKey))!), tuning }
 }
 
-/** Training holds a model's and its original's weights in float32; throws `bad-option` when they do not fit. */
-export function checkTuneMemory({ tune }: Settings, parameters: number, maxMemory: number): void {
-  if (!tune || 8 * parameters <= maxMemory) return
-  throw new ReallmError(
-    'bad-option',
-    `training ${parameters} weights takes more than ${bytesText(maxMemory)} of memory`,
-    { hint: `give --max-memory ${Math.ceil((9 * parameters) / 1e9)}GB, or leave --tune away` },
-  )
-}
-
-async function train({ model, quantised, sequences, checkpoint, settings, teach }: TuneInput) {
+async function train({ model, quantised, sequences, checkpoint, memory, settings, teach }: TuneInput) {
   const { config, weights: teacher } = model
   const { seed, signal } = settings
   const onProgress = (event: ProgressEvent) =>
@@ -98,10 +82,11 @@ async function train({ model, quantised, sequences, checkpoint, settings, teach 
   const fresh = () => trainable(config, base, PLAN, seed)
   const parts = fresh()
   try {
-    const split = splitOf(sequences.text, Math.min(LONGEST, config.maxPositions))
+    const split = splitOf(sequences.text, Math.min(longestSequence, config.maxPositions))
     const job: EndToEndOptions = {
       ...{ config, base, parts, teacher, seed, signal, onProgress, sequences: split },
       ...TRAINING,
+      gradientCheckpointing: memory.trainsByLayer,
       learningRate: learningRateOf(config),
       rates: await ratesOf(parts, base),
       work: await checkpoint.folder('tuned/training'),

@@ -16,9 +16,11 @@ test('gives the original outputs on the changed inputs', () => {
   const mean = (m: Float32Array) => m.map(v => v / 300)
   const hessian = { ...gram(changed), data: mean(gram(changed).data) }
   const cross = matmul(x, changed, { transposeA: true })
-  const target = asymmetricTarget(w, matmul(w, { ...cross, data: mean(cross.data) }), hessian, {
-    lambda: 0.01,
-  })
+  const crossCovariance = { ...cross, data: mean(cross.data) }
+  const options = { lambda: 0.01 }
+  const target = asymmetricTarget(w, { crossCovariance }, hessian, options)
+  const same = asymmetricTarget(w, matmul(w, crossCovariance), hessian, options)
+  for (const [i, value] of target.data.entries()) expect(value).toBeCloseTo(same.data[i], 4)
   const wanted = matmul(x, w, { transposeB: true }).data
   const before = distance(matmul(changed, w, { transposeB: true }).data, wanted)
   const after = distance(matmul(changed, target, { transposeB: true }).data, wanted)
@@ -29,4 +31,5 @@ test('equal inputs ask for the same weights', () => {
   const hessian = gram(normals(50, 6, 1))
   const w = normals(3, 6, 2)
   expect(asymmetricTarget(w, matmul(w, hessian), hessian).data).toEqual(w.data)
+  expect(asymmetricTarget(w, { crossCovariance: hessian }, hessian).data).toEqual(w.data)
 })

@@ -1,6 +1,11 @@
 import { inverse, matmul } from '@reallm/kernels'
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 
+/** `C = XᵀX̂ / tokens`, `[in, in]`, X being the original's inputs: their outputs `XWᵀ` are wanted. */
+export interface WantedInputs {
+  readonly crossCovariance: Matrix
+}
+
 /** Options of `asymmetricTarget`. */
 export interface AsymmetricOptions {
   /** Share of Ĥ's mean diagonal that is added before it is inverted; 0.3 by default. */
@@ -17,15 +22,15 @@ const kept = new WeakMap<Matrix, { readonly lambda: number; readonly inverted: M
  * `W* = (YᵀX̂ + λW) (Ĥ + λI)⁻¹`, the least-squares fit of `Y` by `X̂ Wᵀ`, regularised towards `W`.
  *
  * @param w `[out, in]`
- * @param wanted `YᵀX̂ / tokens`, `[out, in]`
+ * @param wanted `YᵀX̂ / tokens`, `[out, in]`; or what makes it of W
  * @param hessian `Ĥ = X̂ᵀX̂ / tokens`, `[in, in]`
  * @throws ReallmError `numeric` when Ĥ + λI is not positive definite
  * @example
- * const target = asymmetricTarget(w, matmul(w, cross), hessian) // cross: XᵀX̂ / tokens
+ * const target = asymmetricTarget(w, { crossCovariance }, hessian)
  */
 export function asymmetricTarget(
   w: Matrix,
-  wanted: Matrix,
+  wanted: Matrix | WantedInputs,
   hessian: Matrix,
   { lambda = 0.3, keep = false }: AsymmetricOptions = {},
 ): Matrix {
@@ -33,9 +38,17 @@ export function asymmetricTarget(
   const inverted = known?.lambda === lambda ? known.inverted : dampedInverse(hessian, lambda)
   if (keep) kept.set(hessian, { lambda, inverted })
   // As W plus a correction, so that equal inputs give W to the bit.
-  const correction = matmul(w, hessian)
-  for (let i = 0; i < correction.data.length; i++) correction.data[i] = wanted.data[i] - correction.data[i]
+  const correction =
+    'crossCovariance' in wanted
+      ? matmul(w, difference(wanted.crossCovariance, hessian))
+      : difference(wanted, matmul(w, hessian))
   return matmul(correction, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
+}
+
+function difference(a: Matrix, b: Matrix): Matrix {
+  const data = new Float32Array(a.data.length)
+  for (let i = 0; i < data.length; i++) data[i] = a.data[i] - b.data[i]
+  return { ...a, data }
 }
 
 function dampedInverse(hessian: Matrix, lambda: number): Matrix {

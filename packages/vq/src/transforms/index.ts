@@ -3,7 +3,7 @@ import { permutation } from './permute.ts'
 import { rotation } from './rotate.ts'
 import { scaling } from './scale.ts'
 
-export { type AsymmetricOptions, asymmetricTarget } from './asymmetric-target.ts'
+export { type AsymmetricOptions, asymmetricTarget, type WantedInputs } from './asymmetric-target.ts'
 export { type FeedbackOptions, withFeedback } from './feedback/index.ts'
 export { type PermutationOptions, type PermutedParams, permuted } from './permute.ts'
 export { type RotatedParams, type RotationOptions, rotate, rotated } from './rotate.ts'

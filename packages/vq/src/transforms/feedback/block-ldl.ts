@@ -1,18 +1,16 @@
-import { type Matrix, tileOf } from '@reallm/tensor-io'
+import { copyMatrix, type Matrix } from '@reallm/tensor-io'
 
 /**
  * Rows of the unit factor `V` of a block LDL decomposition (QuIP#, arXiv 2402.04396 §4): the rows of `U` scaled by the inverses of
  * its diagonal blocks, `V_B = U_BB⁻¹ U_B,:`, so that every `block × block` diagonal block is the identity. An error `E_B`
  * (decoded less wanted) in a block of columns is made up for by `W_later += E_B V_B,later`.
  *
- * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`
- * @param from,to whole blocks of rows; by default all
- * @returns `[rows, n − from]`, from column `from` on
+ * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`; or its first rows, whole blocks of them
  */
-export function unitFactor(u: Matrix, block: number, from = 0, to = u.rows): Matrix {
-  const v = tileOf(u, from, from, to - from, u.cols - from)
+export function unitFactor(u: Matrix, block: number): Matrix {
+  const v = copyMatrix(u)
   const n = v.cols
-  const at = (i: number, j: number) => u.data[(from + i) * u.cols + from + j]
+  const at = (i: number, j: number) => u.data[i * n + j]
   for (let start = 0; start < v.rows; start += block) {
     const end = Math.min(start + block, n)
     for (let i = end - 1; i >= start; i--) {

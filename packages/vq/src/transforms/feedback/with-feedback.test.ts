@@ -1,4 +1,4 @@
-import { outputError } from '@reallm/kernels'
+import { dampedFactor, outputError } from '@reallm/kernels'
 import {
   bitsOf,
   type ColumnCodec,
@@ -13,6 +13,7 @@ import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { type GridParams, grid } from '../../grid/index.ts'
 import { type TrellisParams, trellis } from '../../trellis/index.ts'
+import { unitFactor } from './block-ldl.ts'
 import { withFeedback } from './with-feedback.ts'
 
 const w = normals(48, 200, 1)
@@ -92,4 +93,30 @@ test('reports columns and stops on request', async () => {
   )
   await expect(work).rejects.toMatchObject({ code: 'aborted' })
   expect(seen.length).toBe(1)
+})
+
+test('an error is made up for by all later columns, also those that are reached in larger steps', async () => {
+  const n = 600
+  const wide = normals(2, n, 5)
+  const h = correlatedHessian(n, 6)
+  const residual = new Float32Array(2 * n)
+  const oneError: ColumnCodec<GridParams> = {
+    ...grid,
+    async columns(...given) {
+      const encoder = await grid.columns(...given)
+      return {
+        ...encoder,
+        quantise(block, row, col) {
+          for (const [i, v] of block.data.entries()) residual[i * n + col] = v
+          encoder.quantise(block, row, col)
+          return { ...block, data: block.data.map(v => (col === 0 ? v + 1 : v)) }
+        },
+      }
+    },
+  }
+  await withFeedback(oneError).encode(wide, { bits: 3, group: 8 }, { hessian: h, seed })
+  const changes = unitFactor(dampedFactor(h).factor, 1).data.subarray(0, n)
+  for (let c = 1; c < n; c++) {
+    for (const row of [0, n]) expect(residual[row + c]).toBeCloseTo(wide.data[row + c] + changes[c], 4)
+  }
 })

@@ -13,7 +13,7 @@ import {
   zeroMatrix,
 } from '@reallm/tensor-io'
 import { blockLoss } from './block-ldl.ts'
-import { type BatchFeedback, type ErrorFeedback, errorFeedback } from './error-feedback.ts'
+import { type BatchFeedback, type ErrorFeedback, feedbackInSpans, keptFeedback } from './error-feedback.ts'
 
 /** Damping: shares of the mean diagonal that are added to the Hessians before they are factorised. */
 export interface FeedbackOptions {
@@ -48,12 +48,12 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
         ...ctx,
         columnLoss: columnFactor && (block => blockLoss(columnFactor, block)),
       })
-      const { tileCols, groupCols, tileRows } = encoder
+      const { tileCols, groupCols, tileRows, blockCols } = encoder
       return encodeColumns(
         w,
         encoder,
-        columnFactor && errorFeedback(columnFactor, { block: tileCols, group: groupCols, again: false }),
-        rowFactor && errorFeedback(rowFactor, { block: tileRows, group: tileRows, again: true }),
+        columnFactor && feedbackInSpans(columnFactor, { block: tileCols, group: groupCols }, blockCols),
+        rowFactor && keptFeedback(rowFactor, { block: tileRows, group: tileRows }),
         ctx,
       )
     },
@@ -82,27 +82,31 @@ async function encodeColumns(
   // Transposed, so that the later columns are one piece of memory.
   const target = transpose(w)
   const columns = (from: number, count: number) => transpose(tileOf(target, from, 0, count, w.rows))
-  const batch = overColumns?.batch ?? w.cols
-  for (let start = 0; start < w.cols; start += batch) {
-    const end = Math.min(start + batch, w.cols)
-    const errors = zeroMatrix(end - start, w.rows)
-    const feedback = overColumns?.at(start)
-    for (let col = start; col < end; col += tileCols) {
-      throwIfAborted(ctx.signal)
-      if (col % blockCols === 0) encoder.startBlock?.(columns(col, blockCols), col)
-      if (col % groupCols === 0) encoder.startGroup?.(columns(col, groupCols), col)
-      const block = columns(col, tileCols)
-      const error = transpose(
-        overRows
-          ? encodeRows(block, col, encoder, overRows)
-          : errorOf(block, encoder.quantise(block, 0, col)),
-      )
-      putTile(errors, error, col - start, 0)
-      if (feedback) pushInBatch(target, error, col, [start, end], feedback)
+  const { batch, span } = overColumns ?? { batch: w.cols, span: w.cols }
+  for (let from = 0; from < w.cols; from += span) {
+    const to = Math.min(from + span, w.cols)
+    const errors = zeroMatrix(to - from, w.rows)
+    for (let start = from; start < to; start += batch) {
+      const end = Math.min(start + batch, to)
+      const feedback = overColumns?.at(start)
+      for (let col = start; col < end; col += tileCols) {
+        throwIfAborted(ctx.signal)
+        if (col % blockCols === 0) encoder.startBlock?.(columns(col, blockCols), col)
+        if (col % groupCols === 0) encoder.startGroup?.(columns(col, groupCols), col)
+        const block = columns(col, tileCols)
+        const error = transpose(
+          overRows
+            ? encodeRows(block, col, encoder, overRows)
+            : errorOf(block, encoder.quantise(block, 0, col)),
+        )
+        putTile(errors, error, col - from, 0)
+        if (feedback) pushInBatch(target, error, col, [start, end], feedback)
+      }
+      if (feedback) pushOnto(target, end, rowsOf(errors, start - from, end - from), feedback.later)
+      ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
+      if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
     }
-    if (feedback) pushAfterBatch(target, errors, start, feedback)
-    ctx.onProgress?.({ event: 'columns-end', done: end, total: w.cols })
-    if (ctx.signal) await new Promise(resolve => setTimeout(resolve))
+    if (overColumns) pushOnto(target, to, errors, overColumns.afterSpan(from))
   }
   return encoder.finish()
 }
@@ -126,7 +130,7 @@ function encodeRows(block: Matrix, col: number, encoder: ColumnEncoder, feedback
       putTile(errors, error, row - start, 0)
       pushInBatch(target, error, row, [start, end], now)
     }
-    pushAfterBatch(target, errors, start, now)
+    pushOnto(target, end, errors, now.later)
   }
   return errorOf(block, decoded)
 }
@@ -181,10 +185,16 @@ function pushInBatch(
   }
 }
 
-/** Pushes the errors of the batch of rows at `start` onto all later rows. */
-function pushAfterBatch(target: Matrix, errors: Matrix, start: number, { later }: BatchFeedback): void {
-  const end = start + errors.rows
-  if (end === target.rows) return
-  const rest = { ...target, rows: target.rows - end, data: target.data.subarray(end * target.cols) }
-  matmul(later, errors, { transposeA: true, out: rest, accumulate: true })
+/** Pushes errors onto the rows of the target from `first` on, as many as they change. */
+function pushOnto(target: Matrix, first: number, errors: Matrix, changes: Matrix): void {
+  if (changes.cols === 0) return
+  const out = rowsOf(target, first, first + changes.cols)
+  matmul(changes, errors, { transposeA: true, out, accumulate: true })
 }
+
+/** Rows of a matrix, in its memory. */
+const rowsOf = ({ cols, data }: Matrix, from: number, to: number): Matrix => ({
+  rows: to - from,
+  cols,
+  data: data.subarray(from * cols, to * cols),
+})
