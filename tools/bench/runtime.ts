@@ -8,7 +8,8 @@
 // FOLDER is one where `npm i --ignore-scripts @wllama/wllama node-llama-cpp playwright-core` was run; without it only
 // `node` and `packed` run (Node with packed weights). Ours runs the compressed model in DIR, or the GGUF when there is none; the
 // others run the GGUF. `--nodes` are the Nodes that run ours (`npm i node@22` brings one); default: this one. After `patience` seconds
-// a contender is stopped; one that fails says why and has no row. `--busy` leaves out what was measured by the clock: for machines that do
+// a contender is stopped (`--prompt 8160 --tokens 32 --rounds 1 --patience 1200` fills the 8,192 positions that SmolLM2 has); one that
+// fails says why and has no row. `--busy` leaves out what was measured by the clock: for machines that do
 // other work meanwhile.
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
