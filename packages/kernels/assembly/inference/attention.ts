@@ -1,6 +1,6 @@
 // Causal attention over a cache of keys and values, both `[positions, kvHeads, headDim]`.
 import { arg, floatArg, share } from './job'
-import { exp4, madd, sum4, sums } from './simd'
+import { exp4, madd, squashed, sum4, sums } from './simd'
 
 /** scores[i] = scale · q · k_i for `count` keys that are `step` bytes apart; padded to 4 with −3e38. */
 function scoreKeys(q: usize, k: usize, step: usize, count: i32, dim: usize, scale: f32, scores: usize): v128 {
@@ -98,15 +98,6 @@ function squash(scores: usize, count: i32, top: v128, cap: f32): v128 {
   // The padding of the last four must not count.
   for (let i = count; i & 3; i++) store<f32>(scores + ((<usize>i) << 2), -3e38)
   return squashed(top, limit, factor)
-}
-
-/** limit · tanh(x / limit) = limit · (1 − 2 / (1 + e^(factor · x))), factor = 2 / limit. */
-// @ts-expect-error: decorator
-@inline
-function squashed(x: v128, limit: v128, factor: v128): v128 {
-  const one = f32x4.splat(1)
-  const e = exp4(f32x4.mul(x, factor))
-  return f32x4.mul(limit, f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(one, e))))
 }
 
 /** The highest of four, four times. */

@@ -179,7 +179,7 @@ export function quantiseActivations(
   put(4, tokens)
   put(5, cols)
   put(6, stride)
-  run(QUANTISE_ACTIVATIONS, <i64>tokens * cols)
+  run(QUANTISE_ACTIVATIONS, <i64>8 * tokens * cols)
 }
 
 export function quantiseWeights(
@@ -212,7 +212,7 @@ export function rmsNorm(x: usize, w: usize, out: usize, rows: i32, width: i32, e
   put(3, rows)
   put(4, width)
   put(5, eps)
-  run(RMS_NORM, <i64>rows * width)
+  run(RMS_NORM, <i64>8 * rows * width)
 }
 
 export function gate(gates: usize, up: usize, count: i32, kind: i32): void {
@@ -309,7 +309,7 @@ export function multiplyRows(x: usize, w: usize, y: usize, ldy: i32, rows: i32, 
   put(4, rows)
   put(5, width)
   put(6, accumulate)
-  run(MULTIPLY_ROWS, <i64>2 * rows * width)
+  run(MULTIPLY_ROWS, <i64>8 * rows * width)
 }
 
 export function butterflies(x: usize, rows: i32, width: i32, order: i32, inner: i32): void {
@@ -318,7 +318,7 @@ export function butterflies(x: usize, rows: i32, width: i32, order: i32, inner: 
   put(2, width)
   put(3, order)
   put(4, inner)
-  run(BUTTERFLIES, <i64>rows * width)
+  run(BUTTERFLIES, <i64>8 * rows * width)
 }
 
 export function mixDense(

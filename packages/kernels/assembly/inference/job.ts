@@ -17,8 +17,8 @@ const OPERATION: usize = 1088
 const ARGUMENTS: usize = 1152
 /** Number of the last operation that each helper has finished, a cache line apart; room for 32 threads. */
 const FINISHED: usize = 2048
-/** Turns a waiting thread takes before it sleeps: about the time between two operations of one token. */
-const SPINS: i32 = 20000
+/** Turns a waiting thread takes before it sleeps: more than pass between two operations of one token. To wake it takes longer than most do. */
+const SPINS: i32 = 100000
 
 let threads: i32 = 1
 let mayWait: bool = false

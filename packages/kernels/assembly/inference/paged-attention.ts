@@ -6,7 +6,7 @@
 //   scales  f32 [2, 128]         of the keys and of the values of each position
 // Both products are sums over pairs then, which `i32x4.dot_i16x8_s` takes; queries and weights have 16 bits.
 import { arg, floatArg, share } from './job'
-import { exp4 } from './simd'
+import { exp4, exp4Inline, nearest4, squashed, sum4 } from './simd'
 
 const PAGE: i32 = 128
 const TILE: i32 = 4
@@ -43,7 +43,7 @@ function largestOf(top: v128): f32 {
 // @ts-expect-error: decorator
 @inline
 function whole(x: v128, factor: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, factor)))
+  return nearest4(f32x4.mul(x, factor))
 }
 
 /** Appends `tokens` keys and values, `[tokens, kvHeads, dim]`, from `position` on. */
@@ -162,15 +162,6 @@ function multiply(rows: i32, a: usize, lda: usize, b: usize, pairs: i32, step: u
   }
 }
 
-/** limit · tanh(x / limit), factor = 2 / limit. */
-// @ts-expect-error: decorator
-@inline
-function squashed(x: v128, limit: v128, factor: v128): v128 {
-  const one = f32x4.splat(1)
-  const e = exp4(f32x4.mul(x, factor))
-  return f32x4.mul(limit, f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(one, e))))
-}
-
 /** Whole products of places `from` to `to` of a page become scores, those outside of `first` to `last` masked; the largest. */
 function scoresOf(
   row: usize,
@@ -198,9 +189,7 @@ function scoresOf(
     v128.store(row + at, s)
     top = f32x4.pmax(top, s)
   }
-  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
-  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
-  return f32x4.extract_lane(top, 0)
+  return largestOf(top)
 }
 
 /**
@@ -212,7 +201,7 @@ function weightsOf(row: usize, scales: usize, top: f32, from: i32, end: i32, to:
   let total = f32x4.splat(0)
   let high = total
   for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 16) {
-    const e = exp4(f32x4.sub(v128.load(row + at), most))
+    const e = exp4Inline(f32x4.sub(v128.load(row + at), most))
     total = f32x4.add(total, e)
     const w = f32x4.mul(e, v128.load(scales + at))
     v128.store(row + at, w)
@@ -226,8 +215,7 @@ function weightsOf(row: usize, scales: usize, top: f32, from: i32, end: i32, to:
     v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, next))
   }
   store<f32>(step, largest / 32767)
-  total = f32x4.add(total, v128.shuffle<i32>(total, total, 2, 3, 0, 1))
-  return f32x4.extract_lane(total, 0) + f32x4.extract_lane(total, 1)
+  return sum4(total)
 }
 
 /** Bytes of scratch for a thread. */

@@ -1,5 +1,6 @@
 // Weights and activations to the integers that integer.ts multiplies, and weights back.
 import { arg, share } from './job'
+import { nearest4 } from './simd'
 
 /** Largest absolute value of `n` floats (a multiple of 4). */
 function largest(x: usize, n: i32): f32 {
@@ -12,7 +13,7 @@ function largest(x: usize, n: i32): f32 {
 // @ts-expect-error: decorator
 @inline
 function rounded(x: usize, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)))
+  return nearest4(f32x4.mul(v128.load(x), inverse))
 }
 
 /**

@@ -33,10 +33,28 @@ export function sums(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(v128.shuffle<i32>(ab, cd, 0, 2, 4, 6), v128.shuffle<i32>(ab, cd, 1, 3, 5, 7))
 }
 
+/** 1.5 · 2^23: what is added to it is rounded to a whole number, which its lowest bits hold. */
+const WHOLE: f32 = 12582912
+
+/** Four floats of at most 2^22 to the nearest whole numbers. */
+// @ts-expect-error: decorator
+@inline
+export function nearest4(x: v128): v128 {
+  return i32x4.sub(f32x4.add(x, f32x4.splat(WHOLE)), i32x4.splat(0x4b400000))
+}
+
 /** e^x for four lanes: 2^n · polynomial (Cephes), relative error about 1e-7. */
 export function exp4(x: v128): v128 {
-  x = f32x4.min(f32x4.max(x, f32x4.splat(-87.33654)), f32x4.splat(88.3762))
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)))
+  return exp4Inline(x)
+}
+
+/** `exp4` for loops that take long: a call keeps the next turn from beginning. */
+// @ts-expect-error: decorator
+@inline
+export function exp4Inline(x: v128): v128 {
+  x = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.33654)), f32x4.splat(88.3762))
+  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504)), f32x4.splat(WHOLE))
+  const n = f32x4.sub(shifted, f32x4.splat(WHOLE))
   x = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)))
   x = f32x4.add(x, f32x4.mul(n, f32x4.splat(2.12194440e-4)))
   let p = f32x4.splat(1.9875691500e-4)
@@ -46,8 +64,14 @@ export function exp4(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, x), f32x4.splat(1.6666665459e-1))
   p = f32x4.add(f32x4.mul(p, x), f32x4.splat(5.0000001201e-1))
   p = f32x4.add(f32x4.mul(p, f32x4.mul(x, x)), f32x4.add(x, f32x4.splat(1)))
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23)
-  return f32x4.mul(p, power)
+  return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23)))
+}
+
+/** limit · tanh(x / limit) = limit · (1 − 2 / (1 + e^(factor · x))), factor = 2 / limit. */
+export function squashed(x: v128, limit: v128, factor: v128): v128 {
+  const one = f32x4.splat(1)
+  const e = exp4(f32x4.mul(x, factor))
+  return f32x4.mul(limit, f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(one, e))))
 }
 
 /** Stores the first `count` of four values, or adds them to what is there. */
