@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { modelFilesAmong, nameOf } from '../.vitepress/theme/shared/dropped.ts'
+import { chosenFiles, modelFilesAmong, nameOf } from '../.vitepress/theme/shared/dropped.ts'
 
 const files = (...names: string[]) => names.map(name => new File(['…'], name))
 const folder = files(
@@ -24,4 +24,15 @@ test('a model is called as its folder, its archive or its weights', () => {
   expect(nameOf({ files: folder })).toBe('model.safetensors')
   expect(nameOf({ files: files('mine.zip') })).toBe('mine.zip')
   expect(nameOf({ files: files('notes.pdf') })).toBe('notes.pdf')
+})
+
+test('of a chosen folder its top counts, by its name', () => {
+  const within = (path: string) =>
+    Object.defineProperty(new File(['…'], path.split('/').at(-1)!), 'webkitRelativePath', { value: path })
+  const chosen = chosenFiles(
+    ['model/config.json', 'model/model.safetensors', 'model/onnx/x.json'].map(within),
+  )
+  expect(chosen.files.map(({ name }) => name)).toEqual(['config.json', 'model.safetensors'])
+  expect(nameOf(chosen)).toBe('model')
+  expect(chosenFiles([within('')]).folder).toBeUndefined()
 })

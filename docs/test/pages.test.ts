@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { openModel, writeSafetensors } from '@reallm/tensor-io'
 import { unzipSync } from 'fflate'
@@ -77,7 +77,7 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
   test('compress: what cannot be opened is said', async () => {
     const page = await open('/compress')
     const say = async (name: string, contents: Buffer) => {
-      await page.locator('input[type=file]').setInputFiles({ name, mimeType: '', buffer: contents })
+      await page.locator('input[name=files]').setInputFiles({ name, mimeType: '', buffer: contents })
       return page.getByRole('alert').filter({ hasText: name })
     }
     await (await say('notes.pdf', Buffer.from('%PDF')))
@@ -90,7 +90,7 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
   test('compress: a whole model, which then writes, is downloaded, kept, and found again', async () => {
     const files = await oneBlock(folder)
     const page = await open('/compress')
-    await page.locator('input[type=file]').setInputFiles(files)
+    await page.locator('input[name=files]').setInputFiles(files)
     await page
       .locator('[data-test=estimate]')
       .getByText(/About \d+ s/)
@@ -119,11 +119,15 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     expect(bytes).toBeLessThan(600_000)
 
     // the page opens what it has written: the zip, and the folder with its README
-    for (const chosen of [[saved], (await readdir(artifact)).map(name => join(artifact, name))]) {
-      await page.locator('input[type=file]').setInputFiles(chosen)
+    for (const [input, path] of [
+      ['files', saved],
+      ['folder', artifact],
+    ]) {
+      await page.locator(`input[name=${input}]`).setInputFiles(path)
+      await page.locator('[data-test=opened]').getByText(basename(path)).waitFor()
       await page.locator('[data-test=obstacle]').getByText('compressed already').waitFor()
     }
-    await page.locator('input[type=file]').setInputFiles(files)
+    await page.locator('input[name=files]').setInputFiles(files)
     await page.getByRole('button', { name: 'Keep in this browser' }).waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Compress the whole model' }).click()
     await page.getByRole('button', { name: 'Keep in this browser' }).click({ timeout: 240_000 })

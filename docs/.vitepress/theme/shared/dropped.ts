@@ -16,6 +16,12 @@ export interface GivenFiles {
   readonly folder?: string | undefined
 }
 
+/** What was chosen: files, or those at the top of a folder. */
+export function chosenFiles(list: Iterable<File>): GivenFiles {
+  const files = [...list].filter(({ webkitRelativePath: path }) => path.split('/').length <= 2)
+  return { files, folder: files[0]?.webkitRelativePath.split('/')[0] || undefined }
+}
+
 /** What was dropped: files, and those at the top of folders. */
 export async function droppedFiles(items: DataTransferItemList): Promise<GivenFiles> {
   const entries = [...items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null)
