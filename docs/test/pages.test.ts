@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { openModel, writeSafetensors } from '@reallm/tensor-io'
 import { unzipSync } from 'fflate'
-import type { Page } from 'playwright-core'
+import type { Page, Response } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { chromiumPath, openSite, type TestedSite } from './site.ts'
 
@@ -141,13 +141,13 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     for (const path of ['/', '/compress', '/guides/node']) {
       const page = await site.browser.newPage()
       pages.push(page)
-      const scripts: Promise<number>[] = []
+      const scripts: Response[] = []
       page.on('response', response => {
-        const isScript = /\.js$/.test(new URL(response.url()).pathname)
-        if (isScript) scripts.push(response.body().then(body => gzipSync(body).length))
+        if (/\.js$/.test(new URL(response.url()).pathname)) scripts.push(response)
       })
       await page.goto(site.isolated.url + path, { waitUntil: 'networkidle' })
-      const bytes = (await Promise.all(scripts)).reduce((sum, n) => sum + n, 0)
+      const bodies = await Promise.all(scripts.map(response => response.body()))
+      const bytes = bodies.reduce((sum, body) => sum + gzipSync(body).length, 0)
       expect.soft(bytes, path).toBeLessThan(300_000)
     }
   })
