@@ -34,10 +34,10 @@ const batchTokens = 2048
 /** Activations of a layer that live at a time, each as wide as its widest. */
 const activationsHeld = 5
 /**
- * Copies of a matrix: of this thread, of the one that encodes, its target and that rotated; when it is rounded, also its transpose
- * and what it decodes to.
+ * Copies of a matrix: of this thread, of the one that encodes, its target and that rotated; when it is rounded, instead of that
+ * what it decodes to before and after rotating it back, its errors, a part of them, and one that waits to be collected.
  */
-const weightCopies = { factoring: 4, rounding: 6 }
+const weightCopies = { factoring: 4, rounding: 8 }
 /** Matrices as large as a Hessian that are held beside it while it is factorised: its rotation and the factor. */
 const hessianCopies = 2
 /** The same of output gradients: also themselves, and the feedback that is kept of the factor. */

@@ -59,9 +59,11 @@ export async function encodeMatrix(
     const { crossCovariance } = statistics
     const wanted = statistics.wantedOutputs ?? (crossCovariance && { crossCovariance })
     const target = hessian && wanted ? asymmetricTarget(w, wanted, hessian, { keep: work.isBand }) : w
-    // The inverse that the target was made of.
-    if (wanted) freeLarge(hessian?.data.byteLength ?? 0)
+    const bytes = w.data.byteLength + (hessian?.data.byteLength ?? 0)
+    // What the target was made of, then what was made of it.
+    if (wanted) freeLarge(bytes)
     const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics) })
+    freeLarge(bytes)
     const decoded = configuration.decode(encoded)
     const plainError = outputError(target, decoded)
     const error = hessian ? outputError(target, decoded, { hessian }) : plainError
