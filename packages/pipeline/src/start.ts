@@ -4,7 +4,7 @@ import { availableParallelism } from '#platform'
 import { allocateBits } from './allocate/allocate-bits.ts'
 import type { Budget } from './allocate/budget.ts'
 import { type ConfigurationTable, listConfigurations } from './allocate/configuration-table.ts'
-import { calibrationSequences } from './calibrate/calibration-text.ts'
+import { calibrationSequences, readCalibration } from './calibrate/calibration-text.ts'
 import { type Importance, openImportance } from './calibrate/importance.ts'
 import type { Sequences } from './calibrate/sequences.ts'
 import type { Encoder } from './encoder/encode-job.ts'
@@ -76,6 +76,7 @@ export async function start(
       hint: `give at least ${bytesText(leastMemory)}; a shard takes a quarter`,
     })
   }
+  const calibration = await readCalibration(options.calibration)
   const model = own(await openModel(source, settings, options.adapter))
   const target = await openTarget(model, settings, shardSizeOf(options, maxMemory))
   const table = listConfigurations(model.parts, target, settings)
@@ -85,7 +86,7 @@ export async function start(
   const backend = await useBackend(options.backend)
   const { queue, threads = availableParallelism() } = options
   const memory = planMemory(model, settings, queue ? 0 : Math.max(1, threads), options.maxMemory)
-  const sequences = await calibrationSequences(model, options.calibration, settings)
+  const sequences = await calibrationSequences(model, calibration, settings)
   const encoder = own(
     await openEncoder(settings.recipe, {
       ...options,

@@ -22,29 +22,45 @@ const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 32 
 /** Excerpts of Moby-Dick and of State of the Union addresses, public domain; used when no text is given. */
 const ownText = new URL('../../calibration.txt', import.meta.url)
 
+/** A calibration file that was read: text, or token ids. */
+export type CalibrationFile = { readonly file: string } & (
+  | { readonly text: string }
+  | { readonly ids: readonly number[] }
+)
+
 /**
- * Calibration sequences: from `file` (text, or JSON rows of token ids), else from the built-in English text, else, for
- * a model without tokenizer, random tokens.
+ * Reads a calibration file: text, or JSON rows of token ids by its ending.
+ *
+ * @throws `not-found`; `bad-file` for JSON that holds no rows of ids
+ */
+export async function readCalibration(file: string | undefined): Promise<CalibrationFile | undefined> {
+  if (file === undefined) return undefined
+  const text = textOf(file, await contentsOf(file))
+  return file.endsWith('.json') ? { file, ids: parseIds(text, file) } : { file, text }
+}
+
+/**
+ * Calibration sequences: from `given`, else from the built-in English text, else, for a model without tokenizer, random
+ * tokens.
  *
  * @throws `not-found` for a text when the model has no tokenizer; `bad-file` for ids outside the vocabulary
  */
 export async function calibrationSequences(
   { weights, config }: OpenedModel,
-  file: string | undefined,
+  given: CalibrationFile | undefined,
   { recipe, effort, seed }: Settings,
 ): Promise<Sequences> {
   const { vocabSize } = config
   const trains = recipe.quantise.kind === 'joint' && recipe.quantise.trains === true
   const counts = trains ? trainingCounts(config, effort) : sequenceCounts(config, effort)
-  const contents = file === undefined ? undefined : textOf(file, await contentsOf(file))
-  if (file?.endsWith('.json')) {
-    const ids = checkIds(parseIds(contents!, file), vocabSize, file)
-    return sequencesOfText(ids, counts, `tokens of ${basename(file)}`)
+  if (given && 'ids' in given) {
+    const { file, ids } = given
+    return sequencesOfText(checkIds(ids, vocabSize, file), counts, `tokens of ${basename(file)}`)
   }
-  const tokenizer = contents === undefined ? await tokenizerOf(weights) : await weights.tokenizer()
+  const tokenizer = given === undefined ? await tokenizerOf(weights) : await weights.tokenizer()
   if (!tokenizer) return randomSequences(vocabSize, counts, seed)
-  const text = contents ?? (await readFile(ownText, 'utf8'))
-  const source = file === undefined ? 'the built-in text (Moby-Dick, State of the Union)' : basename(file)
+  const text = given?.text ?? (await readFile(ownText, 'utf8'))
+  const source = given ? basename(given.file) : 'the built-in text (Moby-Dick, State of the Union)'
   return sequencesOfText(checkIds(tokenizer.encode(text), vocabSize, source), counts, source)
 }
 
@@ -82,7 +98,7 @@ function parseIds(json: string, file: string): number[] {
   })
 }
 
-function checkIds(ids: number[], vocabSize: number, source: string): number[] {
+function checkIds(ids: readonly number[], vocabSize: number, source: string): readonly number[] {
   const bad = ids.find(id => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
   if (bad === undefined) return ids
   throw new ReallmError('bad-file', `${source}: token ${bad} is not in the vocabulary of ${vocabSize}`, {

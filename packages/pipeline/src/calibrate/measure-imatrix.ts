@@ -9,7 +9,7 @@ import type { Effort } from '../recipes/recipe.ts'
 import { scoped } from '../scoped.ts'
 import { type RecipeOptions, settingsOf } from '../settings.ts'
 import { memoryScratch } from './activations.ts'
-import { calibrationSequences } from './calibration-text.ts'
+import { calibrationSequences, readCalibration } from './calibration-text.ts'
 import { headInput, runSublayer } from './forward.ts'
 import { batchesOf, embeddingRows, embedSequences } from './hidden-states.ts'
 import { inputSquares } from './input-squares.ts'
@@ -47,9 +47,10 @@ export const measureImatrix = (
     const inputs = { model: typeof source === 'string' ? source : undefined, calibration }
     const output = { program: 'reallm imatrix', inputs, force, file: {} }
     return writeOutput(to, output, async (folder, place) => {
+      const text = await readCalibration(calibration)
       const model = own(await openModel(source, settings))
       await useBackend(options.backend)
-      const sequences = await calibrationSequences(model, calibration, settings)
+      const sequences = await calibrationSequences(model, text, settings)
       const tensors = await measureInputs(model, sequences, settings)
       const { writeImatrix } = await import('@reallm/tensor-io/imatrix')
       await writeImatrix(join(folder, basename(place)), {
