@@ -1,4 +1,4 @@
-import { afterAll, describe } from 'vitest'
+import { afterAll, describe, vi } from 'vitest'
 import { openDevice } from '../../src/backend/webgpu/adapter.ts'
 import { WebGpuBackend } from '../../src/backend/webgpu/backend.ts'
 import { backendConformance, type ConformanceOptions } from './index.ts'
@@ -8,6 +8,8 @@ export async function webgpuConformance(
   parts: NonNullable<ConformanceOptions['parts']>,
   more?: (open: () => WebGpuBackend) => void,
 ): Promise<void> {
+  // A software adapter on a busy machine.
+  vi.setConfig({ testTimeout: 300_000 })
   const device = await openDevice()
   if (!device) console.warn('no WebGPU adapter (chromium brings a software one): these tests are skipped')
   afterAll(() => device?.close())
