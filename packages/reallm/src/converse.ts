@@ -32,8 +32,7 @@ const MARK = 'reallm-question'
 export async function* converse(spec: string, options: ConverseOptions): AsyncGenerator<string> {
   const { count, tokens = 220, seed = 0, system, device, threads, signal, onProgress } = options
   using model = await loadModel(spec, { device, threads, signal, onProgress })
-  const { tokenizer } = model
-  if (!tokenizer) throw new ReallmError('unsupported', `${spec} has no tokenizer`)
+  const tokenizer = model.tokenizer!
   const beginning = system === undefined ? [] : [{ role: 'system', content: system }]
   const asking = (content: string) => [...beginning, { role: 'user', content }]
 
