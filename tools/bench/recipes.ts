@@ -3,8 +3,8 @@
  * encoding.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/recipes.ts --out FOLDER
- *     [--models npm:@reallm/tiny,model.gguf] [--recipes rtn,gptq] [--bits 2,3,4] [--windows 40] [--effort normal]
- *     [--calib FILE] [--text FILE] [--seed 0] [--backend native] [--record]
+ *     [--models npm:@reallm/tiny,model.gguf] [--recipes rtn,gptq] [--bits 2,3,4] [--ctx 256] [--windows 40]
+ *     [--effort normal] [--calib FILE] [--text FILE] [--seed 0] [--backend native] [--record]
  *
  * Every row is measured in a process of its own and kept as a line of FOLDER/rows.jsonl: an interrupted bench resumes in
  * the middle of a row (whose processor time and memory are then unknown), and further models, recipes or sizes are
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     models: { type: 'string', default: 'npm:@reallm/tiny' },
     recipes: { type: 'string', default: recipes.map(r => r.name).join() },
     bits: { type: 'string', default: '2,3,4' },
+    ctx: { type: 'string', default: '256' },
     windows: { type: 'string', default: '40' },
     effort: { type: 'string', default: 'normal' },
     calib: { type: 'string' },
@@ -51,6 +52,7 @@ const finish = startBench({
     bytes: { label: 'MB', unit: 'bytes', scale: 1e-6, digits: 2 },
     bitsPerWeight: { label: 'bits per weight', unit: 'bits', digits: 2 },
     perplexity: { label: 'perplexity', unit: '', precision: 4 },
+    ratio: { label: 'perplexity ÷ original’s', unit: '', precision: 4 },
     kl: { label: 'KL, nats/token', unit: 'nats per token', precision: 3 },
     top1: { label: 'same top token, %', unit: 'share', scale: 100, digits: 0 },
     cpuSeconds: { label: 'encoding, CPU s', unit: 's', digits: 0 },
@@ -75,6 +77,7 @@ const tasks: RowTask[] = values.models.split(',').flatMap(model => {
     effort: values.effort as Effort,
     seed: Number(values.seed),
     text: values.text,
+    ctx: Number(values.ctx),
     windows: Number(values.windows),
     ...(values.calib && { calibration: values.calib }),
     ...(values.backend && { backend: values.backend as BackendName }),
@@ -106,12 +109,16 @@ for (const task of tasks.filter(task => !isKnown(task))) {
   rows.push(row)
   await appendFile(file, `${JSON.stringify(row)}\n`)
 }
+const originals = new Map(
+  rows.flatMap(row => (row.recipe === 'original' ? [[row.model, row.perplexity!]] : [])),
+)
 const nameOf = ({ model }: Row) => basename(model).replace(/\.gguf$/, '')
 finish(
   rows.map(row => ({
     ...{ model: nameOf(row), recipe: row.recipe, asked: askedOf(row), effort: row.effort },
-    ...{ bytes: row.bytes, bitsPerWeight: row.bitsPerWeight, perplexity: row.perplexity, kl: row.kl },
-    ...{ top1: row.top1, cpuSeconds: row.cpuSeconds, peakMemory: row.peakMemory },
+    ...{ bytes: row.bytes, bitsPerWeight: row.bitsPerWeight, perplexity: row.perplexity },
+    ...{ ratio: row.perplexity && row.perplexity / originals.get(row.model)!, kl: row.kl, top1: row.top1 },
+    ...{ cpuSeconds: row.cpuSeconds, peakMemory: row.peakMemory },
     configurations: Object.entries(row.configurations ?? {})
       .map(([name, count]) => `${count} × ${name}`)
       .join('; '),

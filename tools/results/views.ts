@@ -1,16 +1,8 @@
 import { smollm2Ggufs } from './gguf-files.ts'
 import type { View } from './table.ts'
 
-const recipes = [
-  'recipe',
-  'asked',
-  'bytes',
-  'bitsPerWeight',
-  'perplexity',
-  'kl',
-  'top1',
-  'cpuSeconds',
-  'peakMemory',
+const recipes = (quality: 'perplexity' | 'ratio') => [
+  ...['recipe', 'asked', 'bytes', 'bitsPerWeight', quality, 'kl', 'top1', 'cpuSeconds', 'peakMemory'],
 ]
 const sizes = /^(70|62|56|45) MB$|^(67|50|34) MB, `fast`$/
 
@@ -42,9 +34,14 @@ export const views: Readonly<Record<string, View>> = {
   },
   'gguf-wide': {
     from: 'gguf-target',
-    columns: ['made', 'name', 'bytes', 'original', 'perplexity', 'kl', 'top1'],
+    columns: ['made', 'name', 'bytes', 'kl', 'top1'],
     where: ({ model }) => !String(model).startsWith('SmolLM2'),
     falling: 'bytes',
+  },
+  'gguf-ablation-kl': { from: 'gguf-ablation', columns: ['model', 'asked', 'how', 'bitsPerWeight', 'kl'] },
+  'onnx-kl': {
+    from: 'onnx-target',
+    columns: ['model', 'made', 'bytes', 'kl', 'top1', 'effort', 'cpuSeconds'],
   },
   'runtime-short': {
     from: 'runtime',
@@ -70,8 +67,8 @@ export const views: Readonly<Record<string, View>> = {
     where: ({ model, recipe, asked }) => model === 'tiny' && (asked === '3 bits' || recipe === 'original'),
     brief: true,
   },
-  'recipes-tiny': { from: 'recipes', columns: recipes, where: ({ model }) => model === 'tiny' },
-  'recipes-smollm2': { from: 'recipes', columns: recipes, where: ({ model }) => model !== 'tiny' },
+  'recipes-tiny': { from: 'recipes', columns: recipes('perplexity'), where: ({ model }) => model === 'tiny' },
+  'recipes-smollm2': { from: 'recipes', columns: recipes('ratio'), where: ({ model }) => model !== 'tiny' },
   'autoencoder-rates': {
     from: 'autoencoder',
     columns: ['matrix', 'what', 'bits', 'db', 'best', 'gain', 'other'],

@@ -14,7 +14,7 @@ import {
   writeSafetensors,
 } from '@reallm/tensor-io'
 import { loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
-import { card } from './card.ts'
+import { card, WINDOWS } from './card.ts'
 import { settingsOf } from './settings.ts'
 
 const [work = 'out/tiny', model = 'packages/tiny/model', name = 'tiny'] = process.argv.slice(2)
@@ -46,22 +46,18 @@ const stored = await openWeights(model)
 const weights = await loadWeights(stored)
 const tokenizer = await stored.tokenizer()
 const ids = tokenizer.encode(readFileSync(join(model, 'held-out.txt'), 'utf8'))
-// windows side by side, as `reallm eval --ctx 256` cuts them
-const windows = Array.from({ length: Math.floor(ids.length / run.length) }, (_, i) =>
-  ids.slice(i * run.length, (i + 1) * run.length),
+// windows side by side, as `reallm eval --ctx 256 --windows 40` cuts them
+const windows = Array.from({ length: WINDOWS }, (_, i) => ids.slice(i * run.length, (i + 1) * run.length))
+const loss = await meanLoss(
+  windows.map(w => collate([{ ids: w, weights: w.map((_, p) => (p >= run.length / 2 ? 1 : 0)) }], [0])),
+  batch => summedLoss(stored.config, weights, batch),
 )
-const score = (from: number) =>
-  meanLoss(
-    windows.map(w => collate([{ ids: w, weights: w.map((_, p) => (p >= from ? 1 : 0)) }], [0])),
-    batch => summedLoss(stored.config, weights, batch),
-  )
-const half = Math.exp(await score(run.length / 2))
-const full = Math.exp(await score(1))
+const half = Math.exp(loss)
 tf.dispose(weights)
 await stored.close()
 
 const bytes = statSync(join(model, 'model.safetensors')).size
 const parameters = Object.values(tensors).reduce((n, t) => n + t.data.length, 0)
 if (name === 'tiny')
-  writeFileSync(join(model, 'README.md'), card({ step, half, full, bytes, parameters, tokens: ids.length }))
-console.log(JSON.stringify({ step, half, full, bytes, parameters }))
+  writeFileSync(join(model, 'README.md'), card({ step, half, bytes, parameters, tokens: ids.length }))
+console.log(JSON.stringify({ step, half, bytes, parameters }))

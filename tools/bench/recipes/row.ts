@@ -22,6 +22,8 @@ export interface RowTask {
   readonly effort: Effort
   readonly seed: number
   readonly text: string
+  /** Tokens of a window, the second half of which is scored. */
+  readonly ctx: number
   readonly windows: number
   /** Text to calibrate on; the built-in one where absent. */
   readonly calibration?: string
@@ -89,7 +91,7 @@ async function evaluate(spec: string) {
   const original = await openWeights(model)
   const other = spec === model ? original : await openWeights(spec, { registry: builtInRegistry() })
   const tokens = (await original.tokenizer()).encode(textOf(text, await readFile(text)))
-  const ctx = Math.min(512, original.config.maxPositions)
+  const ctx = Math.min(task.ctx, original.config.maxPositions)
   const against = other === original ? {} : { against: streamed(original) }
   const result = await perplexity(streamed(other), tokens, { ctx, windows, ...against })
   const parameters = [...original.shapes.values()].reduce((sum, shape) => sum + sizeOf(shape), 0)
