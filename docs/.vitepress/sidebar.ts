@@ -31,7 +31,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/guides/cli': 'Command line',
     '/guides/families': 'Model families',
     '/guides/runtimes': 'Browsers and runtimes',
-    '/guides/compatibility': 'What runs where',
+    '/guides/licences': 'Licences of models',
     '/guides/roadmap': 'Roadmap',
   }),
   guides('Go further', {

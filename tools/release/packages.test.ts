@@ -76,18 +76,21 @@ describe('a release', () => {
 
 /** Commands and files that a document names exist. */
 describe('what contributors read', () => {
-  it.each(['CONTRIBUTING.md', 'CODE_OF_CONDUCT.md', 'SECURITY.md', 'docs/guides/compatibility.md'])(
-    '%s names files and commands that exist',
-    document => {
-      const text = read(document)
-      const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-      for (const [, script] of text.matchAll(/npm run ([\w:]+)/g))
-        expect(scripts, document).toHaveProperty(script)
-      for (const [, link] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
-        if (/^(https?|mailto):/.test(link)) continue
-        const there = join(root, dirname(document), link)
-        expect(existsSync(there) || existsSync(`${there}.md`), `${document}: ${link}`).toBe(true)
-      }
-    },
-  )
+  it.each([
+    'CONTRIBUTING.md',
+    'CODE_OF_CONDUCT.md',
+    'SECURITY.md',
+    'docs/guides/runtimes.md',
+    'docs/guides/licences.md',
+  ])('%s names files and commands that exist', document => {
+    const text = read(document)
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    for (const [, script] of text.matchAll(/npm run ([\w:]+)/g))
+      expect(scripts, document).toHaveProperty(script)
+    for (const [, link] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+      if (/^(https?|mailto):/.test(link)) continue
+      const there = join(root, dirname(document), link)
+      expect(existsSync(there) || existsSync(`${there}.md`), `${document}: ${link}`).toBe(true)
+    }
+  })
 })
