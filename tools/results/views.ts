@@ -38,6 +38,7 @@ export const views: Readonly<Record<string, View>> = {
     where: ({ model }) => !String(model).startsWith('SmolLM2'),
     falling: 'bytes',
   },
+  'feedback-kl': { from: 'feedback', columns: ['what', 'kl'] },
   'gguf-ablation-kl': { from: 'gguf-ablation', columns: ['model', 'asked', 'how', 'bitsPerWeight', 'kl'] },
   'onnx-kl': {
     from: 'onnx-target',
