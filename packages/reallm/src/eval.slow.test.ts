@@ -61,10 +61,9 @@ describe('eval', () => {
 
   test('goes on after a kill, to the same figures', { timeout: 180_000 }, async () => {
     const args = ['eval', tiny, ...text, '--ctx', '128', '--windows', '120', '--json']
-    const cli = join(root, 'packages', 'reallm', 'src', 'cli.ts')
-    const options = ['--import', 'tsx', '--conditions=@reallm/source', cli, ...args]
+    const cli = join(root, 'packages', 'reallm', 'dist', 'cli.js')
     const cache = join(folder, 'killed')
-    const child = spawn(process.execPath, options, {
+    const child = spawn(process.execPath, [cli, ...args], {
       cwd: root,
       env: { ...process.env, REALLM_CACHE: cache },
       stdio: 'ignore',

@@ -2,16 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { fixture } from '@reallm/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const golden = fixture('models/llama-gqa-tied')
-const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm')).href
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
 
 let folder: string
 beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'reallm-resume-'))))
@@ -20,10 +18,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 const start = (out: string, ...more: string[]): ChildProcess =>
   spawn(
     process.execPath,
-    [
-      ...['--conditions=@reallm/source', '--import', tsx, cli],
-      ...['compress', golden, '-o', out, '--recipe', 'gptq', '--effort', 'fast', '--no-eval', ...more],
-    ],
+    [cli, ...['compress', golden, '-o', out, '--recipe', 'gptq', '--effort', 'fast', '--no-eval', ...more]],
     { env: { ...process.env, REALLM_CACHE: join(folder, 'cache') } },
   )
 
