@@ -26,7 +26,7 @@ const { values } = parseArgs({
   options: {
     out: { type: 'string' },
     models: { type: 'string', default: 'npm:@reallm/tiny' },
-    recipes: { type: 'string', default: recipes.map(r => r.name).join() },
+    recipes: { type: 'string', default: recipes.flatMap(r => (r.target ? [] : [r.name])).join() },
     bits: { type: 'string', default: '2,3,4' },
     ctx: { type: 'string', default: '256' },
     windows: { type: 'string', default: '40' },
