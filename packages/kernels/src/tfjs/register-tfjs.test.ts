@@ -14,6 +14,7 @@ beforeAll(async () => {
   expect(registerTfjs(tf)).toEqual([
     'BatchMatMul',
     '_FusedMatMul',
+    'Identity',
     'Conv2DBackpropFilter',
     'UnsortedSegmentSum',
   ])
@@ -34,6 +35,18 @@ async function expectAsOnCpu(work: () => tf.Tensor): Promise<void> {
   expect(results[0].shape).toEqual(results[1].shape)
   expect(distance(results[0], results[1])).toBeLessThan(1e-4)
 }
+
+test('a copy takes no memory, and outlives the original', async () => {
+  await tf.setBackend('wasm')
+  const original = tf.tensor1d([1, 2, 3])
+  const before = tf.memory().numDataBuffers
+  const copy = original.clone()
+  expect(tf.memory().numDataBuffers).toBe(before)
+  original.dispose()
+  expect(copy.dataSync()).toEqual(Float32Array.of(1, 2, 3))
+  copy.dispose()
+  expect(tf.memory().numDataBuffers).toBe(before - 1)
+})
 
 const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed)
 

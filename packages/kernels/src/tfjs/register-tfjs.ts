@@ -1,5 +1,6 @@
 import { batchMatMul, fusedMatMul } from './batch-matmul.ts'
 import { conv2DBackpropFilter, unsortedSegmentSum } from './gradients.ts'
+import { identity } from './identity.ts'
 import type { KernelFunction, TfLibrary } from './types.ts'
 
 const BACKEND = 'wasm'
@@ -7,7 +8,7 @@ const registered = new WeakSet<TfLibrary>()
 
 /**
  * Makes TensorFlow.js's wasm backend multiply matrices with the kernels of this package (its own are slow when an operand is
- * transposed) and adds the gradients it lacks: `Conv2DBackpropFilter` and `UnsortedSegmentSum`.
+ * transposed), makes copies share their values, and adds the gradients it lacks: `Conv2DBackpropFilter` and `UnsortedSegmentSum`.
  * Call it once the backend is set; a second call does nothing.
  *
  * @param tf the `tf` object, `@tensorflow/tfjs-backend-wasm` imported
@@ -27,6 +28,7 @@ export function registerTfjs(tf: TfLibrary): string[] {
   for (const [name, replace] of [
     ['BatchMatMul', batchMatMul],
     ['_FusedMatMul', fusedMatMul],
+    ['Identity', identity],
   ] as const) {
     const before = tf.getKernel(name, BACKEND)
     if (!before) continue

@@ -11,6 +11,8 @@ type Attributes = Readonly<Record<string, unknown>>
 /** The wasm backend: tensors live in its memory. */
 export interface WasmBackend {
   makeOutput(shape: number[], dtype: 'float32'): TensorInfo
+  /** Counts one more tensor of the same values. */
+  incRef(dataId: object): void
   typedArrayFromHeap(info: TensorInfo): Float32Array | Int32Array | Uint8Array
 }
 

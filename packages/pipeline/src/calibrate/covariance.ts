@@ -1,4 +1,5 @@
-import type { Matrix } from '@reallm/tensor-io'
+import { matmul } from '@reallm/kernels'
+import { type Matrix, zeroMatrix } from '@reallm/tensor-io'
 import { type TfTensor, tf, valuesOf } from '@reallm/transformer'
 import { sharedFloats } from '#workers'
 
@@ -33,7 +34,10 @@ export function covariance(): Covariance {
 }
 
 /** The same, whose mean is in memory of this thread. */
-function runningSum(): Covariance {
+const runningSum = (): Covariance => (tf.getBackend() === 'wasm' ? hostSum() : deviceSum())
+
+/** In memory of the backend. */
+function deviceSum(): Covariance {
   let sum: TfTensor | undefined
   let positions = 0
   function dispose(): void {
@@ -60,6 +64,35 @@ function runningSum(): Covariance {
       return { rows, cols, data }
     },
     dispose,
+  }
+}
+
+/** Outside WebAssembly's memory, which never shrinks, and summed where it lies. */
+function hostSum(): Covariance {
+  let sum: Matrix | undefined
+  let positions = 0
+  const matrixOf = (x: TfTensor): Matrix => {
+    const [rows, cols] = x.shape as [number, number]
+    return { rows, cols, data: x.dataSync() as Float32Array }
+  }
+  return {
+    get positions() {
+      return positions
+    },
+    add(a, b) {
+      positions += a.shape[0]
+      sum ??= zeroMatrix(a.shape[1]!, b.shape[1]!)
+      matmul(matrixOf(a), matrixOf(b), { transposeA: true, accumulate: true, out: sum })
+    },
+    take() {
+      const taken = sum!
+      sum = undefined
+      for (let i = 0; i < taken.data.length; i++) taken.data[i] /= positions
+      return taken
+    },
+    dispose() {
+      sum = undefined
+    },
   }
 }
 

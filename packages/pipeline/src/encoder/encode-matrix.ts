@@ -62,7 +62,8 @@ export async function encodeMatrix(
     const bytes = w.data.byteLength + (hessian?.data.byteLength ?? 0)
     // What the target was made of, then what was made of it.
     if (wanted) freeLarge(bytes)
-    const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics) })
+    const onHessianRead = () => freeLarge(hessian?.data.byteLength ?? 0)
+    const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics), onHessianRead })
     freeLarge(bytes)
     const decoded = configuration.decode(encoded)
     const plainError = outputError(target, decoded)

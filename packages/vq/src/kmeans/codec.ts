@@ -67,6 +67,7 @@ function createEncoder(w: Matrix, params: Full, ctx: EncodeContext): ColumnEncod
   const perRow = cols / group
   const scales = fitScales(w, params)
   const importance = importanceOf(w, scales.values, group, ctx.hessian)
+  const inputs = Float32Array.from({ length: cols }, (_, c) => ctx.hessian?.data[c * (cols + 1)] ?? 1)
   const { centroids, codes: codebook } = fitCodebook(
     vectorsOf(normalise(w, scales.values, group), dim),
     vectorsOf(importance, dim).data,
@@ -92,9 +93,7 @@ function createEncoder(w: Matrix, params: Full, ctx: EncodeContext): ColumnEncod
         { length: block.rows },
         (_, r) => scales.values[(row + r) * perRow + Math.floor(col / group)],
       )
-      const diagonal = Float32Array.from({ length: dim }, (_, j) =>
-        j >= block.cols ? 0 : ctx.hessian ? ctx.hessian.data[(col + j) * (cols + 1)] : 1,
-      )
+      const diagonal = Float32Array.from({ length: dim }, (_, j) => (j >= block.cols ? 0 : inputs[col + j]))
       const x = vectorsOf(normalise(block, blockScales, block.cols), dim)
       const nearest = nearestCentroid(x, centroids, diagonal)
       const out = zeroMatrix(block.rows, block.cols)

@@ -37,6 +37,26 @@ test('one side alone', async () => {
   expect(outputError(w, codec.decode(stored))).toBeLessThan(1e-10)
 })
 
+test('a large Hessian that was read is freed, and made again for the next time', async () => {
+  const side = 2304
+  const hessian = { rows: side, cols: side, data: new Float32Array(side * side).fill(0.5) }
+  const w = normals(2, side, 1)
+  const inner = recorder()
+  const codec = rotated(inner)
+  let told = 0
+  const onHessianRead = () => void told++
+  const encode = () => codec.encode(w, { inner: {} }, { hessian, onHessianRead, seed: 5 })
+  await encode()
+  const { hessian: first, ...ctx } = inner.seen!.ctx
+  const some = first!.data.slice(0, side)
+  ctx.onHessianRead!()
+  expect(told).toBe(1)
+  expect(first!.data).toHaveLength(0)
+  await encode()
+  expect(inner.seen!.ctx.hessian).toBe(first)
+  expect(first!.data.slice(0, side)).toEqual(some)
+})
+
 test('spreads outliers', async () => {
   const w = normals(48, 96, 1)
   w.data[777] = 100

@@ -89,9 +89,16 @@ function rotateRows(w: Matrix, seed: number, on: boolean, inverse = false): Matr
 
 function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output: boolean): EncodeContext {
   const { hessian, outputHessian } = ctx
+  const rotated = hessian && input ? conjugate(hessian, rotationSigns(seed, 'input', hessian.rows)) : hessian
   return {
     ...ctx,
-    hessian: hessian && input ? conjugate(hessian, rotationSigns(seed, 'input', hessian.rows)) : hessian,
+    hessian: rotated,
+    ...(rotated !== hessian && {
+      onHessianRead() {
+        freeIfLarge(rotated!)
+        ctx.onHessianRead?.()
+      },
+    }),
     outputHessian:
       outputHessian && output
         ? conjugate(outputHessian, rotationSigns(seed, 'output', outputHessian.rows))
@@ -99,14 +106,27 @@ function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output
   }
 }
 
+/** A matrix whose values can be freed and made again, so that it is the same to those who remember it. */
+type Refillable = { -readonly [Key in keyof Matrix]: Matrix[Key] }
+
 /** The last rotation of each Hessian: one matrix is often encoded several times under the same one. */
-const conjugates = new WeakMap<Matrix, { readonly signs: Float32Array; readonly rotated: Matrix }>()
+const conjugates = new WeakMap<Matrix, { readonly signs: Float32Array; readonly rotated: Refillable }>()
 
 /** `T H Tᵀ`. */
-function conjugate(hessian: Matrix, signs: Float32Array): Matrix {
-  const known = conjugates.get(hessian)
-  if (known?.signs.every((sign, i) => sign === signs[i])) return known.rotated
-  const rotated = hadamard(hadamard(copyMatrix(hessian), { signs }), { signs, side: 'left' })
+function conjugate(hessian: Matrix, signs: Float32Array): Refillable {
+  const found = conjugates.get(hessian)
+  const known = found?.signs.every((sign, i) => sign === signs[i]) ? found.rotated : undefined
+  if (known && known.data.length > 0) return known
+  const { data } = hadamard(hadamard(copyMatrix(hessian), { signs }), { signs, side: 'left' })
+  const rotated: Refillable = known ?? { ...hessian, data }
+  rotated.data = data
   conjugates.set(hessian, { signs, rotated })
   return rotated
+}
+
+/** Sides of rotated Hessians that are made again rather than kept: it takes less than a hundredth of factorising them. */
+const largeSide = 2048
+
+function freeIfLarge(rotated: Refillable): void {
+  if (rotated.rows > largeSide) rotated.data = new Float32Array(0)
 }

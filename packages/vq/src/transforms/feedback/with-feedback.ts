@@ -48,6 +48,7 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
         ...ctx,
         columnLoss: columnFactor && (block => blockLoss(columnFactor, block)),
       })
+      ctx.onHessianRead?.()
       const { tileCols, groupCols, tileRows, blockCols } = encoder
       return encodeColumns(
         w,
