@@ -1,6 +1,7 @@
 /**
- * First blocks of models of several sizes, made up, compressed within one memory: what the process takes at its peak beside what
- * was planned, and processor time per weight beside that of SmolLM2-135M's blocks. Vocabularies are small, so that blocks decide.
+ * First blocks of models of several sizes, made up, compressed within one memory: what the process takes at its peak, and
+ * how long it quantises, beside what was planned, and processor time per weight beside that of SmolLM2-135M's blocks.
+ * Vocabularies are small, so that blocks decide.
  *
  *   npx tsx --conditions=@reallm/source tools/bench/large-shapes.ts [--shapes 135M,1B,7B] [--max-memory SIZE] [--effort fast]
  *     [--recipe reallm] [--backend wasm] [--tokens 512] [--work DIR] [--record]
@@ -54,6 +55,8 @@ const finish = startBench({
     expected: { label: 'planned, GB', unit: 'bytes', scale: 1e-9, digits: 2 },
     peak: { label: 'peak, GB', unit: 'bytes', scale: 1e-9, digits: 2 },
     cpu: { label: 'CPU s per million weights', unit: 'seconds', digits: 2 },
+    expectedTime: { label: 'CPU s to quantise, planned', unit: 'seconds', digits: 0 },
+    time: { label: 'taken', unit: 'seconds', digits: 0 },
     ratio: { label: 'times 135M', unit: '', digits: 2 },
     planned: { label: 'planned size, MB', unit: 'bytes', scale: 1e-6, digits: 2 },
     bytes: { label: 'size, MB', unit: 'bytes', scale: 1e-6, digits: 2 },
@@ -65,10 +68,12 @@ const finish = startBench({
 interface Plan {
   readonly bytes: number
   readonly memory: number
+  readonly time: { readonly cpuSeconds: number }
 }
 interface Report {
   readonly size: { readonly bytes: number }
   readonly cpuSeconds: number
+  readonly stages: { readonly quantise: { readonly cpuSeconds: number } }
   readonly peakMemory: number
 }
 
@@ -120,6 +125,7 @@ for (const name of values.shapes.split(',')) {
     {
       ...{ like: like[name], blocks: shape.layers, weights, settings, asked: memory ?? 'default' },
       ...{ expected: plan.memory, peak: report.peakMemory, cpu, ratio: reference && cpu / reference },
+      ...{ expectedTime: plan.time.cpuSeconds, time: report.stages.quantise.cpuSeconds },
       ...{ planned: plan.bytes, bytes: report.size.bytes },
     },
   ])

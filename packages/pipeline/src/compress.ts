@@ -66,6 +66,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
     const { model, settings, target, table, sequences, encoder, memory } = started
     followed = encoder
+    clock.endStage('open')
     const at = (stage: keyof ReturnType<typeof compressStages>) => ({
       ...started,
       settings: { ...settings, ...stages.work(stage) },
@@ -77,13 +78,17 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
     )
     if (!destination.isPublished(run)) {
       const sensitivity = await measure({ ...at('measure'), checkpoint })
+      clock.endStage('measure')
       const allocation = allocateBits(table, sensitivity, budget)
       const rounded = await quantise({ ...at('quantise'), allocation, checkpoint })
       await encoder.close()
+      clock.endStage('quantise')
       const teach = stages.work('teach')
       const { quantised, tuning } = await tune({ ...at('tune'), teach, quantised: rounded, checkpoint })
+      clock.endStage('tune')
       await checkpoint.refuseLoss()
       const written = await target.write(quantised, destination.work, file && basename(destination.place))
+      clock.endStage('write')
       if (!(await isUnchanged(model, at('quantise').settings))) {
         await checkpoint.remove()
         throw changedSource(model.spec)
@@ -92,6 +97,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
         options.evaluate === false
           ? {}
           : await evaluate(model, written.path, sequences, memory.most, at('evaluate').settings)
+      clock.endStage('evaluate')
       const report = reportOf({
         ...started,
         identity,
@@ -103,7 +109,7 @@ export const compress = (source: string | ModelFiles, options: CompressOptions):
         evaluation,
       })
       const origin = await originOf(model.weights.files)
-      await publishModel(written, target.name, { ...report, ...clock() }, origin, destination, run)
+      await publishModel(written, target.name, { ...report, ...clock.usage() }, origin, destination, run)
     }
     await checkpoint.remove()
     return readReport(destination.place)

@@ -2,12 +2,14 @@ import type { ModelFiles } from '@reallm/tensor-io'
 import { allocateBits, frontierOf } from './allocate/allocate-bits.ts'
 import { type Budget, type BudgetOptions, budgetOf } from './allocate/budget.ts'
 import { temporaryCheckpoint } from './checkpoint/checkpoint.ts'
+import type { Duration } from './output/clock.ts'
 import type { FrontierPoint } from './output/report.ts'
 import { predictedUnit } from './output/report-of.ts'
 import { type Own, scoped } from './scoped.ts'
 import { measure } from './sensitivity/measure.ts'
 import { compressStages, inStages } from './stages.ts'
 import { type Start, type StartOptions, start } from './start.ts'
+import { planTime } from './time/plan-time.ts'
 
 interface PlanOf {
   readonly model: string
@@ -28,6 +30,8 @@ export interface CompressPlan extends PlanOf {
   /** Predicted loss of the whole model. */
   readonly predicted: number
   readonly matrices: readonly { readonly name: string; readonly codec: string; readonly bytes: number }[]
+  /** How long it takes to quantise, now that all is measured; unknown where recipes train or other machines encode. */
+  readonly time?: Duration | undefined
 }
 
 /** All sizes that a recipe can make of a model, and what each is predicted to lose. */
@@ -49,11 +53,13 @@ export const planCompression = (
 ): Promise<CompressPlan> =>
   scoped(async own => {
     const budget = budgetOf(options)
-    const { started, sensitivity } = await measured(own, source, options, budget)
-    const { matrices, ...totals } = allocateBits(started.table, sensitivity, budget)
+    const { started, sensitivity, checkpoint } = await measured(own, source, options, budget)
+    const allocation = allocateBits(started.table, sensitivity, budget)
+    const { matrices, ...totals } = allocation
     return {
       ...describe(started),
       ...totals,
+      time: await planTime(started, allocation, checkpoint),
       matrices: matrices.map(({ module, configuration, bytes }) => ({
         name: module.name,
         codec: configuration.label,
@@ -84,7 +90,7 @@ async function measured(own: Own, source: string | ModelFiles, options: StartOpt
   const started = await start(own, source, { ...options, ...stages.work('open') }, budget)
   const checkpoint = own(await temporaryCheckpoint())
   const settings = { ...started.settings, ...stages.work('measure') }
-  return { started, sensitivity: await measure({ ...started, settings, checkpoint }) }
+  return { started, checkpoint, sensitivity: await measure({ ...started, settings, checkpoint }) }
 }
 
 const describe = ({ model, settings, importance, memory }: Start): PlanOf => ({

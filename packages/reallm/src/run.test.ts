@@ -270,6 +270,8 @@ describe('compress', () => {
     const plan = await json('compress', golden, '-o', join(folder, 'dry'), '-b', '2.5', '--dry-run', ...quick)
     expect(plan.bitsPerWeight).toBeLessThanOrEqual(2.5)
     expect(plan.matrices).toHaveLength(15)
+    expect(plan.time.seconds).toBeGreaterThan(0)
+    expect(plan.time.cpuSeconds).toBeGreaterThanOrEqual(plan.time.seconds)
     expect(await readdir(folder)).toEqual([])
   })
 

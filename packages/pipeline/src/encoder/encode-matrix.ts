@@ -98,7 +98,7 @@ function weightsOf({ hessian, outputGradients, fisher }: RoundingStatistics) {
 }
 
 /** Rows that are encoded again to see what error feedback gains. */
-const comparedRows = 24
+export const comparedRows = 24
 
 /** Relative output error of the same configuration when the codec knows no Hessian, on evenly spread rows. */
 async function sampledError(

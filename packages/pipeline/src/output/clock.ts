@@ -1,21 +1,44 @@
 import { cpuSeconds, peakMemory } from '#platform'
 
-/** What a run took. */
-export interface Usage {
+/** Time that something took. */
+export interface Duration {
+  /** By the clock. */
   readonly seconds: number
   /** Processor time of all threads. */
   readonly cpuSeconds: number
+}
+
+/** What a run took. */
+export interface Usage extends Duration {
+  /** Each stage's part, by its name: what was done before is in none. */
+  readonly stages: Readonly<Record<string, Duration>>
   /** Largest resident set of the process, in bytes. */
   readonly peakMemory: number
 }
 
-/** Starts to count; the function returned says what was used since. */
-export function startClock(): () => Usage {
-  const wall = performance.now()
-  const cpu = cpuSeconds()
-  return () => ({
-    seconds: (performance.now() - wall) / 1000,
-    cpuSeconds: cpuSeconds() - cpu,
-    peakMemory: peakMemory(),
+/** Counts what a run takes. */
+export interface Clock {
+  /** Ends a stage: what was used since the last one, or since the start, is its. */
+  endStage(name: string): void
+  usage(): Usage
+}
+
+/** Starts to count. */
+export function startClock(): Clock {
+  const now = (): Duration => ({ seconds: performance.now() / 1000, cpuSeconds: cpuSeconds() })
+  const since = (before: Duration, after: Duration): Duration => ({
+    seconds: after.seconds - before.seconds,
+    cpuSeconds: after.cpuSeconds - before.cpuSeconds,
   })
+  const start = now()
+  const stages: Record<string, Duration> = {}
+  let last = start
+  return {
+    endStage(name) {
+      const end = now()
+      stages[name] = since(last, end)
+      last = end
+    },
+    usage: () => ({ ...since(start, now()), stages, peakMemory: peakMemory() }),
+  }
 }

@@ -170,7 +170,7 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
           progress.end()
           return print(io, options, plan, () => {
             const rows = plan.matrices.map(m => [m.name, m.codec, bytesText(m.bytes)])
-            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${bytesText(plan.originalBytes)} → ${bytesText(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight; compressing takes about ${bytesText(plan.memory)} of memory\n`
+            return `${table([['matrix', 'codec', 'size'], ...rows])}\n${plan.model}: ${bytesText(plan.originalBytes)} → ${bytesText(plan.bytes)}, ${plan.bitsPerWeight.toFixed(3)} bits per weight; compressing takes about ${bytesText(plan.memory)} of memory${plan.time ? `, and ${durationText(plan.time.seconds)} to quantise` : ''}\n`
           })
         }
         const report = await compress(spec, settings)
