@@ -73,7 +73,7 @@ const small = ['blocks', 'scales', 'predictions', 'trellis']
 
 const check = process.argv.includes('--check')
 const named = process.argv.slice(2).filter(arg => arg !== '--check')
-for (const folder of named.length > 0 ? named : ['inference', 'encode', ...small]) {
+for (const folder of named.length > 0 ? named : ['inference', 'encode', 'neural', ...small]) {
   const plain = await compile(folder)
   const relaxed = small.includes(folder) ? undefined : await compile(folder, '--enable', 'relaxed-simd')
   const text = [

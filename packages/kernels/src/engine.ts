@@ -1,5 +1,5 @@
 import { ReallmError } from '@reallm/tensor-io'
-import type { InferenceKernels } from './inference/kernels.ts'
+import type { NeuralKernels } from './inference/kernels.ts'
 import { plain, relaxed } from './wasm/encode.ts'
 import { type KernelBuild, moduleBytes, reserveMemory } from './wasm-module.ts'
 
@@ -27,7 +27,7 @@ export interface ScaleKernels {
 }
 
 /** What `assembly/encode` exports; see there for the arguments. */
-interface EncodeKernels extends ScaleKernels, Pick<InferenceKernels, 'nerv' | 'nervScratch'> {
+interface EncodeKernels extends ScaleKernels, NeuralKernels {
   setThreads(count: number, canSleep: number): void
   stop(): void
   gemmScratch(n: number): number

@@ -98,7 +98,8 @@ export function factorMatrix({ kind, size: order }: HadamardFactor): Float32Arra
   return dense
 }
 
-function sylvester(i: number, j: number): number {
+/** The sign of an entry of Sylvester's Hadamard matrices. */
+export function sylvester(i: number, j: number): number {
   let bits = i & j
   let sign = 1
   for (; bits; bits &= bits - 1) sign = -sign

@@ -79,14 +79,15 @@ async function inInference(
   side: number,
   { header, layers }: PackedNerv,
 ): Promise<Float32Array> {
-  const { kernels, arena } = await createInference({ build })
+  const { arena, neural } = await createInference({ build })
+  const { nerv, nervScratch } = await neural()
   const pixels = count * (side << header[1]) ** 2
   const sizes = [header.length, latents.length, layers.length, pixels]
   const [decoder, from, weights, out] = sizes.map(n => arena.allocate(4 * n))
   arena.bytes(decoder, header.byteLength).set(new Uint8Array(header.buffer))
-  const scratch = arena.allocate(kernels.nervScratch(decoder, side))
+  const scratch = arena.allocate(nervScratch(decoder, side))
   arena.floats(from, latents.length).set(latents)
   arena.floats(weights, layers.length).set(layers)
-  kernels.nerv(decoder, from, count, side, weights, out, scratch)
+  nerv(decoder, from, count, side, weights, out, scratch)
   return arena.floats(out, pixels).slice()
 }

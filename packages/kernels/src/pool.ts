@@ -34,9 +34,7 @@ export async function createPool({ threads }: PoolOptions): Promise<Pool> {
   const shared = single && threads > 1 && canShareMemory() ? startEngine(single.build, true) : undefined
   if (!shared) return { threads: 1, close() {} }
   const { module, memory, kernels } = shared
-  const starts = Array.from({ length: threads - 1 }, (_, i) =>
-    startHelper({ module, memory, part: i + 1, parts: threads }),
-  )
+  const starts = Array.from({ length: threads - 1 }, (_, i) => startHelper({ module, memory, thread: i + 1 }))
   const settled = await Promise.allSettled(starts)
   const helpers = settled.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
   if (helpers.length < threads - 1) {

@@ -1,22 +1,26 @@
-// Products with matrices in GGUF's blocks, beside the module `inference` and on its memory: helper threads of that call `execute`
-// for operations which it does not know. No data of its own lies in the memory.
-import { announce, join, put } from '../inference/job'
+// Products with matrices in GGUF's blocks, beside the module `inference` and on its memory: its threads call `execute`
+// for operations which that does not know. No data of its own lies in the memory.
+import { put } from '../inference/job'
 import { matmulBlocksPart } from './product'
 
-export { setThreads } from '../inference/job'
 export { groupSums } from './product'
 
 /** The number of its operation, beyond those of `inference`. */
 const MATMUL_BLOCKS: i32 = 32
 
+/** Runs an operation on all threads: `run` of `inference`. */
+// @ts-expect-error: decorator
+@external("env", "run")
+declare function run(operation: i32, work: i64): void
+
 /** Operations of another module. */
 // @ts-expect-error: decorator
 @external("env", "other")
-declare function other(operation: i32, part: i32, parts: i32): void
+declare function other(operation: i32, part: i32, parts: i32, thread: i32): void
 
-export function execute(operation: i32, part: i32, parts: i32): void {
-  if (operation === MATMUL_BLOCKS) matmulBlocksPart(part, parts)
-  else other(operation, part, parts)
+export function execute(operation: i32, part: i32, parts: i32, thread: i32): void {
+  if (operation === MATMUL_BLOCKS) matmulBlocksPart(part, parts, thread)
+  else other(operation, part, parts, thread)
 }
 
 export function matmulBlocks(
@@ -38,7 +42,5 @@ export function matmulBlocks(
   put(12, accumulate)
   put(13, panel)
   put(14, table)
-  const parts = announce(MATMUL_BLOCKS, <i64>rows * cols * tokens)
-  execute(MATMUL_BLOCKS, 0, parts)
-  join(parts)
+  run(MATMUL_BLOCKS, <i64>rows * cols * tokens)
 }

@@ -8,7 +8,7 @@ import { decodeRow } from './decode'
  * Arguments: type, blocks, bytes of a row, x (16 bits), xScales, sums (0: the type has no offsets), y, rows, cols, columns of a
  * group, tokens, floats between tokens of y, accumulate, panel (bytes per thread: 8 · cols), table.
  */
-export function matmulBlocksPart(part: i32, parts: i32): void {
+export function matmulBlocksPart(part: i32, parts: i32, thread: i32): void {
   const type = arg(0)
   const rowBytes = <usize>arg(2)
   const x = <usize>arg(3)
@@ -22,7 +22,7 @@ export function matmulBlocksPart(part: i32, parts: i32): void {
   const accumulate = arg(12) !== 0
   const table = <usize>arg(14)
   const groups = cols / group
-  const panel = <usize>arg(13) + <usize>part * (cols << 3)
+  const panel = <usize>arg(13) + <usize>thread * (cols << 3)
   const scales = panel + (cols << 2)
   const offsets = scales + (groups << 4)
   const quads = (rows + 3) >> 2

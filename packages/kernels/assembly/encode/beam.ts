@@ -11,12 +11,12 @@ export function beamScratch(count: i32, size: i32, beam: i32): usize {
  * of the codewords, n, count of codebooks, size of each (a multiple of 4), beam, result (uint16 `[n, count]`),
  * scratch of all threads.
  */
-export function beamPart(part: i32, parts: i32): void {
+export function beamPart(part: i32, parts: i32, thread: i32): void {
   const n = arg(3)
   const count = arg(4)
   const size = arg(5)
   const beam = arg(6)
-  const scratch = <usize>arg(8) + <usize>part * beamScratch(count, size, beam)
+  const scratch = <usize>arg(8) + <usize>thread * beamScratch(count, size, beam)
   const all = <usize>(count * size) << 2
   const last = share(n, part + 1, parts)
   for (let i = share(n, part, parts); i < last; i++) {

@@ -110,7 +110,7 @@ function micro(a: usize, b: usize, depth: i32, c: usize, ldc: usize, height: i32
  * lower (only blocks that touch the lower triangle are computed). C has n columns. Each thread takes a band of
  * rows and has scratch of its own: `gemmScratch` bytes.
  */
-export function gemmPart(part: i32, parts: i32): void {
+export function gemmPart(part: i32, parts: i32, thread: i32): void {
   const m = arg(3)
   const n = arg(4)
   const k = arg(5)
@@ -123,7 +123,7 @@ export function gemmPart(part: i32, parts: i32): void {
   const last = min(m, share(quads, part + 1, parts) << 2)
   const c = <usize>arg(2)
   const ldc = <usize>n << 2
-  const packedB = <usize>arg(11) + <usize>part * gemmScratch(n)
+  const packedB = <usize>arg(11) + <usize>thread * gemmScratch(n)
   const packedA = packedB + (<usize>DEPTH << 2) * ((<usize>n + 7) & ~7)
   for (let k0 = 0; k0 < k; k0 += DEPTH) {
     const depth = min(DEPTH, k - k0)

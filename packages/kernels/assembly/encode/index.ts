@@ -1,8 +1,8 @@
 // What compressing a model needs: products, factorisations, transforms, searches. The host copies operands in and
 // results out; pointers are byte addresses, multiples of 16. Helper threads instantiate the same module on the same
 // memory and call `work`; operations named `…Part` run on all threads, each on its share.
-import { announce, awaitOperation, currentOperation, finished, join, put } from '../inference/job'
-import { nervPart, putNerv } from '../inference/nerv'
+import { awaitShare, currentOperation, currentParts, finished, first, next, put, tellHelpers } from '../inference/job'
+import { nervPart, putNerv } from '../neural/nerv'
 import { putScales, scalesPart } from '../scales/fit'
 import { beamPart } from './beam'
 import { gemmPart } from './gemm'
@@ -10,7 +10,7 @@ import { nearestPart } from './nearest'
 import { viterbiPart } from './viterbi'
 
 export { setThreads } from '../inference/job'
-export { nervScratch } from '../inference/nerv'
+export { nervScratch } from '../neural/nerv'
 export { beamScratch } from './beam'
 export { accumulate, rotateRows, tridiagonalise } from './eigen'
 export { cholesky, invertLower, lowerGram, solve } from './factor'
@@ -26,44 +26,41 @@ const NERV: i32 = 4
 const BEAM: i32 = 5
 const SCALES: i32 = 6
 
-function execute(operation: i32, part: i32, parts: i32): void {
+function execute(operation: i32, part: i32, parts: i32, thread: i32): void {
   switch (operation) {
     case GEMM:
-      return gemmPart(part, parts)
+      return gemmPart(part, parts, thread)
     case VITERBI:
-      return viterbiPart(part, parts)
+      return viterbiPart(part, parts, thread)
     case NEAREST:
       return nearestPart(part, parts)
     case NERV:
-      return nervPart(part, parts)
+      return nervPart(part, parts, thread)
     case BEAM:
-      return beamPart(part, parts)
+      return beamPart(part, parts, thread)
     case SCALES:
       return scalesPart(part, parts)
   }
 }
 
 function run(operation: i32, work: i64): void {
-  const parts = announce(operation, work)
-  execute(operation, 0, parts)
-  join(parts)
+  for (let part = first(operation, work, 1); part >= 0; part = next()) execute(operation, part, currentParts(), 0)
 }
 
-/** The loop of helper thread `part` of `parts`; returns when `stop` is called. */
-export function work(part: i32, parts: i32): void {
-  let seen = 0
+/** The loop of helper thread number `thread`; returns when `stop` is called. */
+export function work(thread: i32): void {
   for (;;) {
-    seen = awaitOperation(seen)
+    const part = awaitShare()
     const operation = currentOperation()
-    if (operation !== STOP) execute(operation, part, parts)
-    finished(part, seen)
+    if (operation !== STOP) execute(operation, part, currentParts(), thread)
+    finished()
     if (operation === STOP) return
   }
 }
 
 /** Ends the helper threads. */
 export function stop(): void {
-  join(announce(STOP, i64.MAX_VALUE))
+  tellHelpers(STOP)
 }
 
 export function gemm(

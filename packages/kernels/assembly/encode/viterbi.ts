@@ -221,7 +221,7 @@ function largest(x: usize, count: i32): f32 {
  * Arguments: values, weights (0: none), sequences, length, rate, int16 lut, states, scale of the lut, tail-biting,
  * paths (uint16), scratch, the lut again with an eighth of the scale. Threads take whole sequences.
  */
-export function viterbiPart(part: i32, parts: i32): void {
+export function viterbiPart(part: i32, parts: i32, thread: i32): void {
   const sequences = arg(2)
   const length = arg(3)
   const rate = arg(4)
@@ -231,7 +231,7 @@ export function viterbiPart(part: i32, parts: i32): void {
   const size = arg(6)
   const scale = floatArg(7)
   const tailBiting = arg(8) !== 0
-  const scratch = <usize>arg(10) + <usize>part * ((viterbiScratch(size, bits, length) + 63) & ~63)
+  const scratch = <usize>arg(10) + <usize>thread * ((viterbiScratch(size, bits, length) + 63) & ~63)
   const x = (scratch + (<usize>size << 2) + <usize>length * <usize>(size >> bits) + 15) & ~15
   const w = x + (<usize>length << 1)
   const weighted = arg(1) !== 0

@@ -216,7 +216,7 @@ function weigh(scores: usize, count: i32, top: v128, softcap: f32, sink: usize):
  * scores, floats of scores of a token (each thread has two), a score of each head that nothing is read for (0: none).
  * Two tokens without a window are computed together.
  */
-export function attentionPart(part: i32, parts: i32): void {
+export function attentionPart(part: i32, parts: i32, thread: i32): void {
   const tokens = arg(4)
   const heads = arg(5)
   const kvHeads = arg(6)
@@ -225,7 +225,7 @@ export function attentionPart(part: i32, parts: i32): void {
   const scale = floatArg(10)
   const softcap = floatArg(11)
   const stride = (<usize>arg(13)) << 2
-  const scores = <usize>arg(12) + ((<usize>part * stride) << 1)
+  const scores = <usize>arg(12) + ((<usize>thread * stride) << 1)
   const sinks = <usize>arg(14)
   const step = <usize>kvHeads * dim
   const next = <usize>heads * dim

@@ -4,20 +4,18 @@
 import { attentionPart } from './attention'
 import { matmulFloatPart } from './f32'
 import { matmulIntegerPart } from './integer'
-import { announce, awaitOperation, currentOperation, finished, forget, join, put } from './job'
-import { nervPart, putNerv } from './nerv'
+import { awaitShare, currentOperation, currentParts, finished, first, MOST_SHARES, next, put, tellHelpers } from './job'
 import { matmulCodesPart } from './packed'
 import { gatePart, multiplyRowsPart, rmsNormPart, ropePart } from './ops'
 import { pagedAttentionPart } from './paged-attention'
 import { quantiseActivationsPart, quantiseWeightsPart } from './quantise'
 import { recurrencePart } from './recurrence'
 import { expandTrellisPart } from './trellis'
-import { butterfliesPart, densePart } from './transform'
+import { rotatePart } from './transform'
 
 export { floatRow, packFloats } from './f32'
 export { integerRow, packBytes } from './quantise'
 export { setThreads } from './job'
-export { nervScratch } from './nerv'
 export { addBias, addInPlace, addScaled, copy } from './ops'
 export { appendToPages, pagedScratch } from './paged-attention'
 
@@ -30,21 +28,19 @@ const RMS_NORM: i32 = 5
 const GATE: i32 = 6
 const ROPE: i32 = 7
 const ATTENTION: i32 = 8
-const BUTTERFLIES: i32 = 9
-const DENSE: i32 = 10
-const MATMUL_CODES: i32 = 11
-const EXPAND_TRELLIS: i32 = 12
-const NERV: i32 = 13
-const PAGED_ATTENTION: i32 = 14
-const RECURRENCE: i32 = 15
-const MULTIPLY_ROWS: i32 = 16
+const ROTATE: i32 = 9
+const MATMUL_CODES: i32 = 10
+const EXPAND_TRELLIS: i32 = 11
+const PAGED_ATTENTION: i32 = 12
+const RECURRENCE: i32 = 13
+const MULTIPLY_ROWS: i32 = 14
 
-/** Operations of other modules on this memory, which helper threads have loaded as well. */
+/** Operations of other modules on this memory, which all threads have loaded. */
 // @ts-expect-error: decorator
 @external("env", "other")
-declare function other(operation: i32, part: i32, parts: i32): void
+declare function other(operation: i32, part: i32, parts: i32, thread: i32): void
 
-function execute(operation: i32, part: i32, parts: i32): void {
+function execute(operation: i32, part: i32, parts: i32, thread: i32): void {
   switch (operation) {
     case MATMUL_INTEGER:
       return matmulIntegerPart(part, parts)
@@ -61,52 +57,43 @@ function execute(operation: i32, part: i32, parts: i32): void {
     case ROPE:
       return ropePart(part, parts)
     case ATTENTION:
-      return attentionPart(part, parts)
-    case BUTTERFLIES:
-      return butterfliesPart(part, parts)
-    case DENSE:
-      return densePart(part, parts)
+      return attentionPart(part, parts, thread)
+    case ROTATE:
+      return rotatePart(part, parts, thread)
     case MATMUL_CODES:
-      return matmulCodesPart(part, parts)
+      return matmulCodesPart(part, parts, thread)
     case EXPAND_TRELLIS:
-      return expandTrellisPart(part, parts)
-    case NERV:
-      return nervPart(part, parts)
+      return expandTrellisPart(part, parts, thread)
     case PAGED_ATTENTION:
-      return pagedAttentionPart(part, parts)
+      return pagedAttentionPart(part, parts, thread)
     case RECURRENCE:
       return recurrencePart(part, parts)
     case MULTIPLY_ROWS:
       return multiplyRowsPart(part, parts)
     default:
-      return other(operation, part, parts)
+      return other(operation, part, parts, thread)
   }
 }
 
 /** Runs an operation whose arguments are in place; `work` is about how many multiplications it takes. */
-function run(operation: i32, work: i64): void {
-  const parts = announce(operation, work)
-  execute(operation, 0, parts)
-  join(parts)
+export function run(operation: i32, work: i64): void {
+  for (let part = first(operation, work, MOST_SHARES); part >= 0; part = next()) execute(operation, part, currentParts(), 0)
 }
 
-/** The loop of helper thread `part` of `parts`; returns when `stop` is called. */
-export function work(part: i32, parts: i32): void {
-  let seen = 0
+/** The loop of helper thread number `thread`; returns when `stop` is called. */
+export function work(thread: i32): void {
   for (;;) {
-    seen = awaitOperation(seen)
+    const part = awaitShare()
     const operation = currentOperation()
-    if (operation !== STOP) execute(operation, part, parts)
-    finished(part, seen)
+    if (operation !== STOP) execute(operation, part, currentParts(), thread)
+    finished()
     if (operation === STOP) return
   }
 }
 
 /** Ends the helper threads; others may start afterwards. */
 export function stop(): void {
-  const parts = announce(STOP, i64.MAX_VALUE)
-  join(parts)
-  forget(parts)
+  tellHelpers(STOP)
 }
 
 export function matmulInteger(
@@ -312,26 +299,23 @@ export function multiplyRows(x: usize, w: usize, y: usize, ldy: i32, rows: i32, 
   run(MULTIPLY_ROWS, <i64>8 * rows * width)
 }
 
-export function butterflies(x: usize, rows: i32, width: i32, order: i32, inner: i32): void {
-  put(0, x)
-  put(1, rows)
-  put(2, width)
-  put(3, order)
-  put(4, inner)
-  run(BUTTERFLIES, <i64>8 * rows * width)
-}
-
-export function mixDense(
-  x: usize, rows: i32, width: i32, order: i32, inner: i32, matrix: usize, scratch: usize,
+export function rotate(
+  x: usize, y: usize, ldy: i32, rows: i32, width: i32, signs: usize, isInput: i32, accumulate: i32, factors: usize, count: i32,
+  scratch: usize, scratchBytes: i32,
 ): void {
   put(0, x)
-  put(1, rows)
-  put(2, width)
-  put(3, order)
-  put(4, inner)
-  put(5, matrix)
-  put(6, scratch)
-  run(DENSE, <i64>rows * width * order)
+  put(1, y)
+  put(2, ldy)
+  put(3, rows)
+  put(4, width)
+  put(5, signs)
+  put(6, isInput)
+  put(7, accumulate)
+  put(8, factors)
+  put(9, count)
+  put(10, scratch)
+  put(11, scratchBytes)
+  run(ROTATE, <i64>16 * rows * width)
 }
 
 /** The arguments that products from codes have in common. */
@@ -401,10 +385,4 @@ export function expandTrellis(
   put(7, w)
   put(8, scratch)
   run(EXPAND_TRELLIS, <i64>rows * cols)
-}
-
-export function nerv(
-  decoder: usize, latents: usize, count: i32, side: i32, layers: usize, out: usize, scratch: usize,
-): void {
-  run(NERV, putNerv(decoder, latents, count, side, layers, out, scratch))
 }

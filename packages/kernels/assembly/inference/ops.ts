@@ -86,19 +86,19 @@ export function addScaled(y: usize, x: usize, count: i32, factor: f32): void {
 /** y (+)= x · w for rows of x. Arguments: x, w, y, floats between rows of y, rows, width, accumulate. `y` may be `x`. */
 export function multiplyRowsPart(part: i32, parts: i32): void {
   const width = arg(5)
-  const accumulate = arg(6) !== 0
   const last = share(arg(4), part + 1, parts)
   for (let r = share(arg(4), part, parts); r < last; r++) {
-    let w = <usize>arg(1)
-    let x = <usize>arg(0) + ((<usize>(r * width)) << 2)
-    let y = <usize>arg(2) + ((<usize>(r * arg(3))) << 2)
-    let left = width
-    for (; left >= 4; left -= 4, w += 16, x += 16, y += 16) {
-      const value = f32x4.mul(v128.load(x), v128.load(w))
-      v128.store(y, accumulate ? f32x4.add(v128.load(y), value) : value)
-    }
-    if (left > 0) storeRows(y, f32x4.mul(v128.load(x), v128.load(w)), left, accumulate)
+    const x = <usize>arg(0) + ((<usize>(r * width)) << 2)
+    multiplyRow(x, arg(1), <usize>arg(2) + ((<usize>(r * arg(3))) << 2), width, arg(6) !== 0)
   }
+}
+
+export function multiplyRow(x: usize, w: usize, y: usize, width: i32, accumulate: bool): void {
+  for (; width >= 4; width -= 4, w += 16, x += 16, y += 16) {
+    const value = f32x4.mul(v128.load(x), v128.load(w))
+    v128.store(y, accumulate ? f32x4.add(v128.load(y), value) : value)
+  }
+  if (width > 0) storeRows(y, f32x4.mul(v128.load(x), v128.load(w)), width, accumulate)
 }
 
 /** Adds `bias` to each of `rows` rows of `width` floats. */

@@ -25,7 +25,7 @@ function codeAt(codes: usize, at: u32, bits: u32): u32 {
  * bytes per row. Arguments: x, ldx, y, ldy, tokens, rows, cols, accumulate, panel (floats per thread: 16 · cols),
  * codes, code bytes, bits, dim, table, scales, shifts (0: none), columns of a group.
  */
-export function matmulCodesPart(part: i32, parts: i32): void {
+export function matmulCodesPart(part: i32, parts: i32, thread: i32): void {
   const rows = arg(5)
   const cols = arg(6)
   if (arg(4) === 1 && (arg(15) === 0 || (arg(12) & 3) !== 0)) {
@@ -33,7 +33,7 @@ export function matmulCodesPart(part: i32, parts: i32): void {
     for (let r = share(rows, part, parts); r < end; r++) codesRow(r)
     return
   }
-  const panel = <usize>arg(8) + (<usize>(part * PANEL * cols) << 2)
+  const panel = <usize>arg(8) + (<usize>(thread * PANEL * cols) << 2)
   const panels = (rows + PANEL - 1) / PANEL
   const last = share(panels, part + 1, parts)
   for (let p = share(panels, part, parts); p < last; p++) {

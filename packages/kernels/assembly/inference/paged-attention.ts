@@ -227,7 +227,7 @@ export function pagedScratch(dim: i32): i32 {
  * Arguments: q, pages (addresses, u32), out, tokens, heads, kvHeads, headDim, position of the first token, window (0: none),
  * scale, soft limit of the scores (0: none), scratch. A unit of work is up to four queries that read one key-value head.
  */
-export function pagedAttentionPart(part: i32, parts: i32): void {
+export function pagedAttentionPart(part: i32, parts: i32, thread: i32): void {
   const tokens = arg(3)
   const heads = arg(4)
   const kvHeads = arg(5)
@@ -241,12 +241,12 @@ export function pagedAttentionPart(part: i32, parts: i32): void {
   const last = share(kvHeads * tiles, part + 1, parts)
   for (let unit = share(kvHeads * tiles, part, parts); unit < last; unit++) {
     const first = (unit % tiles) * tile
-    attendTile(part, unit / tiles, first, min(tile, queries - first), heads, group, dim, width)
+    attendTile(thread, unit / tiles, first, min(tile, queries - first), heads, group, dim, width)
   }
 }
 
 function attendTile(
-  part: i32,
+  thread: i32,
   head: i32,
   first: i32,
   rows: i32,
@@ -257,7 +257,7 @@ function attendTile(
 ): void {
   const window = arg(8)
   const softcap = floatArg(10)
-  const scores = <usize>arg(11) + <usize>part * <usize>pagedScratch(dim)
+  const scores = <usize>arg(11) + <usize>thread * <usize>pagedScratch(dim)
   const weights = scores + <usize>(4 * TILE * PAGE)
   const sums = weights + <usize>(2 * TILE * PAGE)
   const rowSums = (<usize>width) << 2

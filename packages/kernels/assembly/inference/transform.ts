@@ -1,40 +1,56 @@
-// One factor of a Kronecker transform on each of `rows` rows of `width` floats, seen as `[outer, order, inner]`.
+// Rotations of rows: signs, and a Kronecker transform, each factor of which sees a row as `[outer, order, inner]`.
 import { arg, share } from './job'
+import { multiplyRow } from './ops'
 
-/** Sylvester's factor, in place, scaled to be orthogonal. Arguments: x, rows, width, order, inner. */
-export function butterfliesPart(part: i32, parts: i32): void {
-  const width = <usize>arg(2) << 2
-  const first = <usize>arg(4) << 2
-  const block = <usize>arg(3) * first
-  const scale = f32x4.splat(1 / sqrt<f32>(<f32>arg(3)))
-  const end = <usize>arg(0) + <usize>share(arg(1), part + 1, parts) * width
-  // all stages of a row, which stays in the fastest cache, then the next
-  for (let from = <usize>arg(0) + <usize>share(arg(1), part, parts) * width; from < end; from += width) {
-    const to = from + width
-    let half = first
-    for (; half < block && (half & 15) !== 0; half <<= 1) {
-      if (half === 4) neighbours(from, to)
-      else if (half === 8) pairs(from, to)
-      else singles(from, to, half)
+/**
+ * Rows of `width` floats, a multiple of 4. y = T (x · signs), or y (+)= signs · T x, which changes x. Factors are three words each:
+ * order, inner, and address of a matrix `[order, order]`, 0 for Sylvester's, whose inner is 1; a matrix of order 12 is Paley's.
+ * What is ±1 is not scaled. Arguments: x, y, floats between rows of y, rows, width, signs, whether these come first, accumulate,
+ * factors, count of them, scratch, its bytes per thread (32 · the largest order).
+ */
+export function rotatePart(part: i32, parts: i32, thread: i32): void {
+  const width = arg(4)
+  const signs = <usize>arg(5)
+  const isInput = arg(6) !== 0
+  const copy = <usize>arg(10) + <usize>(thread * arg(11))
+  const last = share(arg(3), part + 1, parts)
+  for (let r = share(arg(3), part, parts); r < last; r++) {
+    const x = <usize>arg(0) + ((<usize>(r * width)) << 2)
+    const y = <usize>arg(1) + ((<usize>(r * arg(2))) << 2)
+    if (isInput) multiplyRow(x, signs, y, width, false)
+    const from = isInput ? y : x
+    const to = from + (<usize>width << 2)
+    let factor = <usize>arg(8)
+    for (let f = 0; f < arg(9); f++, factor += 12) {
+      const order = <usize>load<u32>(factor)
+      const inner = <usize>load<u32>(factor, 4) << 2
+      const matrix = <usize>load<u32>(factor, 8)
+      if (matrix === 0) butterflies(from, to, order << 2)
+      else if (order === 12 && (inner & 15) === 0) paley12(from, to, inner, copy)
+      else dense(from, to, order, inner, matrix, copy)
     }
-    for (; half < block; half <<= 1) oneStage(from, to, half)
-    for (let at = from; at < to; at += 16) v128.store(at, f32x4.mul(v128.load(at), scale))
+    if (!isInput) multiplyRow(x, signs, y, width, arg(7) !== 0)
   }
 }
 
-/** The stage at a distance of `half` bytes, no multiple of 16. */
-function singles(from: usize, to: usize, half: usize): void {
-  for (let at = from; at < to; at += half) {
-    for (const end = at + half; at < end; at += 4) {
-      const a = load<f32>(at)
-      const b = load<f32>(at + half)
-      store<f32>(at, a + b)
-      store<f32>(at + half, a - b)
+/** Sylvester's factor of neighbours in blocks of `block` bytes. */
+function butterflies(from: usize, to: usize, block: usize): void {
+  const signs = f32x4(1, -1, 1, -1)
+  const signs2 = f32x4(1, 1, -1, -1)
+  for (let at = from; at < to; at += 16) {
+    let v = v128.load(at)
+    v = f32x4.add(v128.shuffle<i32>(v, v, 0, 0, 2, 2), f32x4.mul(v128.shuffle<i32>(v, v, 1, 1, 3, 3), signs))
+    if (block > 8) {
+      v = f32x4.add(v128.shuffle<i32>(v, v, 0, 1, 0, 1), f32x4.mul(v128.shuffle<i32>(v, v, 2, 3, 2, 3), signs2))
     }
+    v128.store(at, v)
   }
+  let half: usize = 16
+  for (; half << 2 <= block; half <<= 2) twoStages(from, to, half)
+  if (half < block) oneStage(from, to, half)
 }
 
-/** The stage at a distance of `half` bytes, a multiple of 16. */
+/** The stage at a distance of `half` bytes. */
 function oneStage(from: usize, to: usize, half: usize): void {
   for (let at = from; at < to; at += half) {
     for (const end = at + half; at < end; at += 16) {
@@ -46,37 +62,88 @@ function oneStage(from: usize, to: usize, half: usize): void {
   }
 }
 
-/** The stage at distance 1. */
-function neighbours(from: usize, to: usize): void {
-  const signs = f32x4(1, -1, 1, -1)
-  for (let at = from; at < to; at += 16) {
-    const v = v128.load(at)
-    const even = v128.shuffle<i32>(v, v, 0, 0, 2, 2)
-    v128.store(at, f32x4.add(even, f32x4.mul(v128.shuffle<i32>(v, v, 1, 1, 3, 3), signs)))
+/** The stages at distances of `half` and twice as many bytes. */
+function twoStages(from: usize, to: usize, half: usize): void {
+  for (let at = from; at < to; at += 3 * half) {
+    for (const end = at + half; at < end; at += 16) {
+      const at2 = at + 2 * half
+      const a = v128.load(at)
+      const b = v128.load(at + half)
+      const c = v128.load(at2)
+      const d = v128.load(at2 + half)
+      const ab = f32x4.add(a, b)
+      const cd = f32x4.add(c, d)
+      const a_b = f32x4.sub(a, b)
+      const c_d = f32x4.sub(c, d)
+      v128.store(at, f32x4.add(ab, cd))
+      v128.store(at + half, f32x4.add(a_b, c_d))
+      v128.store(at2, f32x4.sub(ab, cd))
+      v128.store(at2 + half, f32x4.sub(a_b, c_d))
+    }
   }
 }
 
-/** The stage at distance 2. */
-function pairs(from: usize, to: usize): void {
-  const signs = f32x4(1, 1, -1, -1)
-  for (let at = from; at < to; at += 16) {
-    const v = v128.load(at)
-    const low = v128.shuffle<i32>(v, v, 0, 1, 0, 1)
-    v128.store(at, f32x4.add(low, f32x4.mul(v128.shuffle<i32>(v, v, 2, 3, 2, 3), signs)))
+/**
+ * Paley's factor of order 12. With s and d the sums and differences of its six pairs and C the conference matrix of order 6,
+ * pairs become C s + d and C d − s.
+ */
+function paley12(from: usize, to: usize, inner: usize, copy: usize): void {
+  for (; from < to; from += 11 * inner) {
+    for (const end = from + inner; from < end; from += 16) {
+      let x = from
+      for (let at = copy; at < copy + 96; at += 16) {
+        const a = v128.load(x)
+        const b = v128.load(x + inner)
+        v128.store(at, f32x4.add(a, b))
+        v128.store(at, f32x4.sub(a, b), 96)
+        x += inner << 1
+      }
+      conference(copy, copy + 96, f32x4.splat(1), from, inner << 1)
+      conference(copy + 96, copy, f32x4.splat(-1), from + inner, inner << 1)
+    }
   }
 }
 
-/** A dense factor `[order, order]`, in place. Arguments: x, rows, width, order, inner, matrix, 32·order bytes per thread. */
-export function densePart(part: i32, parts: i32): void {
-  const width = <usize>arg(2) << 2
-  const order = <usize>arg(3)
-  const inner = <usize>arg(4) << 2
-  const matrix = <usize>arg(5)
-  const copy = <usize>arg(6) + <usize>part * (order << 5)
-  const to = <usize>arg(0) + <usize>share(arg(1), part + 1, parts) * width
+/** Stores C z + sign · t, `step` bytes apart. */
+function conference(z: usize, t: usize, sign: v128, x: usize, step: usize): void {
+  const first = v128.load(z)
+  const a = v128.load(z, 16)
+  const b = v128.load(z, 32)
+  const c = v128.load(z, 48)
+  const d = v128.load(z, 64)
+  const e = v128.load(z, 80)
+  const ab = f32x4.add(a, b)
+  const bc = f32x4.add(b, c)
+  const cd = f32x4.add(c, d)
+  const de = f32x4.add(d, e)
+  const ea = f32x4.add(e, a)
+  const ac = f32x4.add(a, c)
+  const bd = f32x4.add(b, d)
+  const ce = f32x4.add(c, e)
+  const da = f32x4.add(d, a)
+  const eb = f32x4.add(e, b)
+  storeSum(x, f32x4.add(ab, cd), e, v128.load(t), sign)
+  storeSum(x + step, f32x4.sub(eb, cd), first, v128.load(t, 16), sign)
+  x += step << 1
+  storeSum(x, f32x4.sub(ac, de), first, v128.load(t, 32), sign)
+  storeSum(x + step, f32x4.sub(bd, ea), first, v128.load(t, 48), sign)
+  x += step << 1
+  storeSum(x, f32x4.sub(ce, ab), first, v128.load(t, 64), sign)
+  storeSum(x + step, f32x4.sub(da, bc), first, v128.load(t, 80), sign)
+}
+
+/** Stores a + b + sign · t. */
+// @ts-expect-error: decorator
+@inline
+function storeSum(x: usize, a: v128, b: v128, t: v128, sign: v128): void {
+  v128.store(x, f32x4.add(f32x4.add(a, b), f32x4.mul(t, sign)))
+}
+
+/** A dense factor `[order, order]`. */
+function dense(from: usize, to: usize, order: usize, inner: usize, matrix: usize, copy: usize): void {
   const blockBytes = order * inner
   const isEven = (order & 1) === 0
-  for (let block = <usize>arg(0) + <usize>share(arg(1), part, parts) * width; block < to; block += blockBytes) {
+  for (let block = from; block < to; block += blockBytes) {
     if (isEven && inner === 16 && block + blockBytes < to) {
       mixEight(block, blockBytes, order, inner, matrix, copy)
       block += blockBytes

@@ -159,12 +159,12 @@ export function decodeQuad(
 }
 
 /** The whole matrix as blocked bytes. Arguments: codes, rows, columns, bytes of a row of tiles, rates, tables, state bits, weights, scratch. */
-export function expandTrellisPart(part: i32, parts: i32): void {
+export function expandTrellisPart(part: i32, parts: i32, thread: i32): void {
   const columns = arg(2)
   const quads = (arg(1) + 3) >> 2
   const last = share(quads, part + 1, parts)
   for (let q = share(quads, part, parts); q < last; q++) {
     const out = <usize>arg(7) + <usize>(q << 2) * columns
-    decodeQuad(out, arg(0), arg(3), arg(4), columns >> 4, arg(5), arg(6), q, arg(8) + (part << 5))
+    decodeQuad(out, arg(0), arg(3), arg(4), columns >> 4, arg(5), arg(6), q, arg(8) + (thread << 5))
   }
 }

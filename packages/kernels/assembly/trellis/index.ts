@@ -1,24 +1,27 @@
-// Products with trellis codes as they are stored, beside the module `inference` and on its memory: helper threads of that call
-// `execute` for operations which it does not know. No data of its own lies in the memory.
-import { announce, join, put } from '../inference/job'
+// Products with trellis codes as they are stored, beside the module `inference` and on its memory: its threads call
+// `execute` for operations which that does not know. No data of its own lies in the memory.
+import { put } from '../inference/job'
 import { oneTokenPart } from './one-token'
 import { severalTokensPart } from './product'
-
-export { setThreads } from '../inference/job'
 
 // the numbers of its operations, beyond those of `inference` and `blocks`
 const ONE_TOKEN: i32 = 48
 const SEVERAL_TOKENS: i32 = 49
 
+/** Runs an operation on all threads: `run` of `inference`. */
+// @ts-expect-error: decorator
+@external("env", "run")
+declare function run(operation: i32, work: i64): void
+
 /** Operations of another module. */
 // @ts-expect-error: decorator
 @external("env", "other")
-declare function other(operation: i32, part: i32, parts: i32): void
+declare function other(operation: i32, part: i32, parts: i32, thread: i32): void
 
-export function execute(operation: i32, part: i32, parts: i32): void {
-  if (operation === ONE_TOKEN) oneTokenPart(part, parts)
-  else if (operation === SEVERAL_TOKENS) severalTokensPart(part, parts)
-  else other(operation, part, parts)
+export function execute(operation: i32, part: i32, parts: i32, thread: i32): void {
+  if (operation === ONE_TOKEN) oneTokenPart(part, parts, thread)
+  else if (operation === SEVERAL_TOKENS) severalTokensPart(part, parts, thread)
+  else other(operation, part, parts, thread)
 }
 
 /** Whether two weights are looked up at once at all of `count` rates. */
@@ -54,7 +57,5 @@ export function matmulTrellis(
   put(17, scratchBytes)
   const isOne = tokens === 1 && group % 16 === 0 && arePairs(rates, cols >> 4, tables)
   const operation = isOne ? ONE_TOKEN : SEVERAL_TOKENS
-  const parts = announce(operation, <i64>rows * cols * tokens)
-  execute(operation, 0, parts)
-  join(parts)
+  run(operation, <i64>rows * cols * tokens)
 }

@@ -148,12 +148,12 @@ function columnsOf(
 }
 
 /** Arguments as of `severalTokensPart`, for one token; scratch of 2 · SUMS bytes per thread. All tables are of pairs. */
-export function oneTokenPart(part: i32, parts: i32): void {
+export function oneTokenPart(part: i32, parts: i32, thread: i32): void {
   const rows = arg(5)
   const group = arg(7) >> 4
   const tiles = arg(6) >> 4
   const groups = <usize>((tiles + group - 1) / group) << 2
-  const whole = <usize>arg(16) + <usize>(part * arg(17))
+  const whole = <usize>arg(16) + <usize>(thread * arg(17))
   const last = share((rows + 15) >> 4, part + 1, parts)
   for (let from = share((rows + 15) >> 4, part, parts); from < last; from += BAND) {
     const tileRows = min(BAND, last - from)

@@ -8,12 +8,12 @@ import { decodeQuad } from '../inference/trellis'
  * accumulate (0 to 10 as of `matmulIntegerPart`), values between tokens of x, bytes of a row of tiles, rates, tables, state
  * bits, scratch, its bytes per thread (4 · columns + 32).
  */
-export function severalTokensPart(part: i32, parts: i32): void {
+export function severalTokensPart(part: i32, parts: i32, thread: i32): void {
   const rows = arg(5)
   const columns = arg(6)
   const group = arg(7)
   const groups = <usize>((columns + group - 1) / group) << 2
-  const scratch = <usize>arg(16) + <usize>(part * arg(17))
+  const scratch = <usize>arg(16) + <usize>(thread * arg(17))
   const quads = (rows + 3) >> 2
   const last = share(quads, part + 1, parts)
   for (let q = share(quads, part, parts); q < last; q++) {

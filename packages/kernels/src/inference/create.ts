@@ -2,7 +2,7 @@ import { plain, relaxed } from '../wasm/inference.ts'
 import { type KernelBuild, moduleBytes, reserveMemory } from '../wasm-module.ts'
 import { Arena } from './arena.ts'
 import type { BlockKernels } from './blocks.ts'
-import type { InferenceKernels, TrellisKernels } from './kernels.ts'
+import type { InferenceKernels, NeuralKernels, TrellisKernels } from './kernels.ts'
 import { canShareMemory, canSleep, type Helper, startHelper } from './threads.ts'
 
 /** Options of starting the inference kernels. */
@@ -23,15 +23,18 @@ export interface Inference {
   blocks(): Promise<BlockKernels>
   /** Loads the products with trellis codes; no operation may be under way. */
   trellis(): Promise<TrellisKernels>
+  /** Loads the neural decoders; no operation may be under way. */
+  neural(): Promise<NeuralKernels>
   /** Ends the helper threads. */
   dispose(): void
 }
 
-interface Threaded {
-  setThreads(count: number, canSleep: number): void
-}
+/** Computes a share of an operation. */
+type Execute = (operation: number, part: number, parts: number, thread: number) => void
 
-interface Exports extends InferenceKernels, Threaded {
+interface Exports extends InferenceKernels {
+  setThreads(count: number, canSleep: number): void
+  run(operation: number, work: bigint): void
   stop(): void
 }
 
@@ -59,41 +62,40 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
       ...{ kernels: referenceInference(memory), arena, threads: 1, build: 'reference' },
       blocks: async () => (await import('../reference/blocks.ts')).referenceBlocks(memory),
       trellis: async () => (await import('../reference/products.ts')).referenceTrellis(memory),
+      neural: async () => (await import('../reference/neural.ts')).referenceNeural(memory),
       dispose() {},
     }
   }
-  const { module, kernels, arena, build } = started
+  const { module, kernels, arena, build, others } = started
   const { memory } = arena
 
   const helpers: Helper[] = []
-  const others: WebAssembly.Module[] = []
-  const threaded: Threaded[] = [kernels]
-  const setThreads = (count: number, canSleep: number) => {
-    for (const one of threaded) one.setThreads(count, canSleep)
-  }
   async function startHelpers(): Promise<void> {
     const starts = Array.from({ length: wanted - 1 }, (_, i) =>
-      startHelper({ module, others, memory, part: i + 1, parts: wanted }),
+      startHelper({ module, others: others.modules, memory, thread: i + 1 }),
     )
     const settled = await Promise.allSettled(starts)
     for (const result of settled) if (result.status === 'fulfilled') helpers.push(result.value)
     if (helpers.length < wanted - 1) for (const helper of helpers.splice(0)) helper.terminate()
-    setThreads(helpers.length + 1, +canSleep())
+    kernels.setThreads(helpers.length + 1, +canSleep())
   }
   const dispose = () => {
     if (helpers.length > 0) kernels.stop()
-    setThreads(1, 0)
+    kernels.setThreads(1, 0)
     for (const helper of helpers.splice(0)) helper.terminate()
   }
   let loaded: Promise<unknown> = Promise.resolve()
   /** Loads kernels of another module once, one after the other: all threads start anew with each. */
-  function later<K>(digits: () => Promise<{ readonly plain: string }>): () => Promise<K> {
+  function later<K>(load: () => Promise<Digits>): () => Promise<K> {
     async function begin(): Promise<K> {
-      const other = await WebAssembly.compile(moduleBytes((await digits()).plain, shared))
-      const { exports } = await WebAssembly.instantiate(other, { env: { memory, other() {} } })
-      const products = exports as typeof exports & Threaded & K
-      others.push(other)
-      threaded.push(products)
+      const digits = await load()
+      const difference = build === 'relaxed' ? digits.relaxed : undefined
+      const other = await WebAssembly.compile(moduleBytes(digits.plain, shared, difference))
+      const env = { memory, other: others.execute, run: kernels.run }
+      const { exports } = await WebAssembly.instantiate(other, { env })
+      const products = exports as typeof exports & { execute: Execute } & K
+      others.modules.push(other)
+      others.execute = products.execute
       if (helpers.length > 0) {
         dispose()
         await startHelpers()
@@ -117,6 +119,7 @@ export async function createInference(options: InferenceOptions = {}): Promise<I
     },
     blocks: later<BlockKernels>(() => import('../wasm/blocks.ts')),
     trellis: later<TrellisKernels>(() => import('../wasm/trellis.ts')),
+    neural: later<NeuralKernels>(() => import('../wasm/neural.ts')),
   }
 }
 
@@ -125,6 +128,19 @@ interface Started {
   readonly kernels: Exports
   readonly arena: Arena
   readonly build: 'relaxed' | 'plain'
+  readonly others: Others
+}
+
+/** A built module, see `moduleBytes`. */
+interface Digits {
+  readonly plain: string
+  readonly relaxed?: string
+}
+
+/** Modules that bring further operations, each of which hands on to the one before what it does not know. */
+interface Others {
+  readonly modules: WebAssembly.Module[]
+  execute: Execute
 }
 
 /** The wanted build, or the fastest that compiles and computes right; undefined for plain TypeScript. */
@@ -134,10 +150,11 @@ async function start(wanted: KernelBuild | undefined, shared: boolean): Promise<
     if (wanted ? wanted !== build : !WebAssembly.validate(bytes)) continue
     const arena = new Arena(reserveMemory(MOST_PAGES, shared))
     const module = await WebAssembly.compile(bytes)
-    // what other modules bring is called on this thread by themselves
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory, other() {} } })
+    const others: Others = { modules: [], execute() {} }
+    const other: Execute = (...share) => others.execute(...share)
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory: arena.memory, other } })
     const kernels = exports as typeof exports & Exports
-    if (wanted || knowsAnswer(kernels, arena)) return { module, kernels, arena, build }
+    if (wanted || knowsAnswer(kernels, arena)) return { module, kernels, arena, build, others }
   }
   return undefined
 }

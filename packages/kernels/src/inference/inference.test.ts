@@ -1,6 +1,6 @@
 import { random } from '@reallm/tensor-io'
 import { describe, expect, it } from 'vitest'
-import { factorMatrix, hadamardPlan } from '../hadamard-plan.ts'
+import { factorMatrix, type HadamardFactor, hadamardPlan } from '../hadamard-plan.ts'
 import {
   createInference,
   type Inference,
@@ -167,24 +167,39 @@ describe('products straight from codes', () => {
   })
 })
 
-describe('transforms', () => {
-  it.each([72, 576, 960, 1536, 28, 4, 32, 256, 240])('of width %i', width => {
-    const plan = hadamardPlan(width)
-    const dense = plan.filter(factor => factor.kind !== 'sylvester')
-    const results = run(
-      [normal(3 * width), zeros(3 * 8 * 512), ...dense.map(factorMatrix)],
-      (k, [x, scratch, ...matrices]) => {
-        let inner = width
-        for (const factor of plan) {
-          inner /= factor.size
-          if (factor.kind === 'sylvester') k.butterflies(x, 3, width, factor.size, inner)
-          else k.mixDense(x, 3, width, factor.size, inner, matrices[dense.indexOf(factor)], scratch)
-        }
-      },
-      { input: 0, bytes: 4 * 3 * width },
-    )
-    close(results, 1e-5, floats)
-  })
+describe('rotations', () => {
+  const matrix = (factor: HadamardFactor) =>
+    factorMatrix(factor).map(v => (factor.kind === 'paley' ? Math.sign(v) : v))
+  const widths = [72, 576, 960, 1536, 28, 4, 32, 256, 240, 24]
+  it.each(widths.flatMap(width => [[width, 1] as const, [width, 0] as const]))(
+    'of width %i, of inputs: %i',
+    (width, isInput) => {
+      const plan = hadamardPlan(width)
+      const dense = plan.filter(factor => factor.kind !== 'sylvester')
+      const ldy = width + 4
+      const results = run(
+        [
+          normal(3 * width),
+          normal(3 * ldy),
+          normal(width),
+          zeros(3 * 8 * 512),
+          zeros(12),
+          ...dense.map(matrix),
+        ],
+        (k, [x, y, signs, scratch, list, ...matrices], { arena }) => {
+          let inner = width
+          const words = plan.flatMap(({ size, kind }) => {
+            inner /= size
+            return [size, inner, kind === 'sylvester' ? 0 : matrices.shift()!]
+          })
+          arena.words(list, words.length).set(words)
+          k.rotate(x, y, ldy, 3, width, signs, isInput, 1 - isInput, list, plan.length, scratch, 32 * 512)
+        },
+        { input: 1, bytes: 4 * 3 * ldy },
+      )
+      close(results, 1e-5, floats)
+    },
+  )
 })
 
 describe('between products', () => {

@@ -190,17 +190,25 @@ export interface InferenceKernels {
   ): void
   /** Signed bytes `[rows, cols]` to rows `firstRow …` of blocked one-byte weights. */
   packBytes(x: Pointer, w: Pointer, rows: number, cols: number, stride: number, firstRow: number): void
-  /** Sylvester's factor of a Kronecker transform on each row, seen as `[outer, order, inner]`, in place. */
-  butterflies(x: Pointer, rows: number, width: number, order: number, inner: number): void
-  /** A dense factor `[order, order]` of one; `scratch` has 32·order bytes per thread. */
-  mixDense(
+  /**
+   * Rotates rows of `width` floats by signs and a Kronecker transform T: `y = T (x · signs)` (`isInput`), or
+   * `y (+)= signs · T x`, which changes `x`. `factors` has three words for each of `count` factors: order, inner (a row seen as
+   * `[outer, order, inner]`), address of a matrix `[order, order]`, or 0 for Sylvester's, whose inner is 1. Entries of ±1 are
+   * not scaled: `signs` bring that. A matrix of order 12 is Paley's. `scratchBytes` are 32 · the largest order, for each thread.
+   */
+  rotate(
     x: Pointer,
+    y: Pointer,
+    ldy: number,
     rows: number,
     width: number,
-    order: number,
-    inner: number,
-    matrix: Pointer,
+    signs: Pointer,
+    isInput: number,
+    accumulate: number,
+    factors: Pointer,
+    count: number,
     scratch: Pointer,
+    scratchBytes: number,
   ): void
   /**
    * `y (+)= W x` straight from codes of `bits` bits (`codeBytes` per row) for vectors of `dim` columns:
@@ -241,6 +249,10 @@ export interface InferenceKernels {
     w: Pointer,
     scratch: Pointer,
   ): void
+}
+
+/** Matrices that neural decoders stand for; in WebAssembly (`assembly/neural`) and in plain TypeScript. */
+export interface NeuralKernels {
   /** Bytes of scratch that `nerv` needs for each thread; `decoder` is the header of a `PackedNerv`. */
   nervScratch(decoder: Pointer, side: number): number
   /**

@@ -8,19 +8,19 @@ interface Start {
   /** They run the operations that `module` does not know. */
   readonly others?: readonly WebAssembly.Module[]
   readonly memory: WebAssembly.Memory
-  readonly part: number
-  readonly parts: number
+  /** Its number; that of the main thread is 0. */
+  readonly thread: number
 }
 
 /** Instantiates the modules on the shared memory and runs the `work` loop of the first until it is told to stop; each hands on what it does not know. */
 const helperSource = (
   receive: string,
   send: string,
-) => `${receive}(({ module, others = [], memory, part, parts }) => {
-  const start = (module, other) => new WebAssembly.Instance(module, { env: { memory, other } }).exports
+) => `${receive}(({ module, others = [], memory, thread }) => {
+  const start = (module, other) => new WebAssembly.Instance(module, { env: { memory, other, run() {} } }).exports
   const { work } = start(module, others.reduce((next, other) => start(other, next).execute, start))
   ${send}('ready')
-  work(part, parts)
+  work(thread)
 })`
 
 const nodeSource = `const { workerData, parentPort } = require('node:worker_threads');

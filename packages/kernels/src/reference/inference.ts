@@ -1,10 +1,8 @@
+import { sylvester } from '../hadamard-plan.ts'
 import type { InferenceKernels } from '../inference/kernels.ts'
-import { readHeader } from '../nerv-pack.ts'
 import { attend } from './attention.ts'
 import { erf } from './erf.ts'
-import { transformAxis } from './hadamard.ts'
 import { loadPaged, placeOf, storePaged } from './kv-pages.ts'
-import { nervForward } from './nerv.ts'
 import { referenceProducts } from './products.ts'
 import { recur } from './recurrence.ts'
 import { viewsOf } from './views.ts'
@@ -142,33 +140,27 @@ export function referenceInference(memory: WebAssembly.Memory): InferenceKernels
       attend(f32(q, tokens * heads * headDim), k, v, f32(out, tokens * heads * headDim), sizes)
     },
 
-    butterflies(x, rows, width, order, inner) {
-      transformAxis(f32(x, rows * width), [{ kind: 'sylvester', size: order }], inner)
-    },
-
-    mixDense(x, rows, width, order, inner, matrix) {
-      const values = f32(x, rows * width)
-      const m = f32(matrix, order * order)
-      for (let block = 0; block < values.length; block += order * inner) {
-        for (let c = 0; c < inner; c++) {
-          const column = Float32Array.from({ length: order }, (_, j) => values[block + j * inner + c])
-          for (let i = 0; i < order; i++) {
-            values[block + i * inner + c] = column.reduce((sum, v, j) => sum + m[i * order + j] * v, 0)
-          }
+    rotate(x, y, ldy, rows, width, signs, isInput, accumulate, factors, count) {
+      const by = f32(signs, width)
+      const words = new Uint32Array(memory.buffer, factors, 3 * count)
+      for (let r = 0; r < rows; r++) {
+        const to = f32(y + 4 * r * ldy, width)
+        let row = f32(x + 4 * r * width, width).map((v, i) => (isInput ? v * by[i] : v))
+        for (let f = 0; f < words.length; f += 3) {
+          const [order, inner, matrix] = words.subarray(f, f + 3)
+          const entry = matrix
+            ? (i: number, j: number) => f32(matrix, order * order)[i * order + j]
+            : sylvester
+          row = row.map((_, at) => {
+            const i = Math.floor(at / inner) % order
+            let sum = 0
+            for (let j = 0; j < order; j++) sum += entry(i, j) * row[at + (j - i) * inner]
+            return sum
+          })
         }
+        for (const [i, v] of row.entries())
+          to[i] = isInput ? v : (accumulate ? to[i] : 0) + Math.fround(v * by[i])
       }
-    },
-
-    nervScratch: () => 0,
-
-    nerv(decoder, latents, count, side, layers, out) {
-      // how long they are is not known here; the decoder takes what it needs
-      const header = new Int32Array(memory.buffer, decoder, 16)
-      const weights = new Float32Array(memory.buffer, layers)
-      const { channels, stages } = readHeader(header)
-      const own = { header: header.slice(0, 5 + stages), layers: weights }
-      const pixels = nervForward(f32(latents, count * side * side * channels), count, side, own)
-      f32(out, pixels.length).set(pixels)
     },
 
     copy(y, x, count) {

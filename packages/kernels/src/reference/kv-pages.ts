@@ -29,7 +29,7 @@ function addresses({ at, width, place }: PagePlace, of: 'key' | 'value') {
       }
 }
 
-/** Stores floats with 8 bits and their scale. */
+/** Stores floats with 8 bits and their scale; rounded as the kernels do, in float32, so that near ties become the same bytes. */
 export function storePaged(
   memory: WebAssembly.Memory,
   place: PagePlace,
@@ -40,7 +40,8 @@ export function storePaged(
   const to = addresses(place, of)
   const top = x.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
   view.setFloat32(to.scale, top / 127, true)
-  for (const [d, value] of x.entries()) view.setInt8(to.of(d), top > 0 ? Math.round((127 / top) * value) : 0)
+  const factor = top > 0 ? Math.fround(127 / top) : 0
+  for (const [d, value] of x.entries()) view.setInt8(to.of(d), Math.round(Math.fround(factor * value)))
 }
 
 /** Reads what `storePaged` stored. */

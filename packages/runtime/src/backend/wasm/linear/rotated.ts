@@ -1,4 +1,10 @@
-import { factorMatrix, hadamardPlan, type Pointer, rotationSigns } from '@reallm/kernels/inference'
+import {
+  factorMatrix,
+  type HadamardFactor,
+  hadamardPlan,
+  type Pointer,
+  rotationSigns,
+} from '@reallm/kernels/inference'
 import { ReallmError } from '@reallm/tensor-io'
 import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
 import type { Activations, Engine } from '../engine.ts'
@@ -21,8 +27,9 @@ interface RotationSides {
 function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: RotationSides): Linear {
   const { kernels, arena } = engine
   const { rows, cols } = inner
-  const inputSigns = sides.input ? engine.upload(rotationSigns(seed, 'input', cols)) : undefined
-  const outputSigns = sides.output ? engine.upload(rotationSigns(seed, 'output', rows)) : undefined
+  const side = (name: 'input' | 'output', width: number) =>
+    sides[name] ? rotationOf(engine, rotationSigns(seed, name, width)) : undefined
+  const [input, output] = [side('input', cols), side('output', rows)]
 
   return {
     rows,
@@ -31,17 +38,15 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
     bytes: inner.bytes + 4 * ((sides.input ? cols : 0) + (sides.output ? rows : 0)),
     apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
       let rotatedInput = x
-      if (inputSigns !== undefined) {
+      if (input) {
         rotatedInput = engine.derived('rotated input', x, seed, ({ at }) => {
-          kernels.multiplyRows(x.at, inputSigns, at, cols, tokens, cols, 0)
-          transform(engine, at, tokens, cols)
+          kernels.rotate(x.at, at, cols, tokens, cols, input.signs, 1, 0, ...input.factors)
         })
       }
-      if (outputSigns === undefined) return inner.apply(rotatedInput, y, ldy, tokens, accumulate)
+      if (!output) return inner.apply(rotatedInput, y, ldy, tokens, accumulate)
       const out = engine.scratch('rotated output', rows).at
       inner.apply(rotatedInput, out, rows, tokens, false)
-      transform(engine, out, tokens, rows)
-      kernels.multiplyRows(out, outputSigns, y, ldy, tokens, rows, accumulate ? 1 : 0)
+      kernels.rotate(out, y, ldy, tokens, rows, output.signs, 0, accumulate ? 1 : 0, ...output.factors)
     },
     row(index, out, factor) {
       if (sides.output) {
@@ -54,13 +59,11 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
         )
       }
       inner.row(index, out, factor)
-      if (inputSigns === undefined) return
-      transform(engine, out, 1, cols)
-      kernels.multiplyRows(out, inputSigns, out, cols, 1, cols, 0)
+      if (input) kernels.rotate(out, out, cols, 1, cols, input.signs, 0, 0, ...input.factors)
     },
     dispose() {
       inner.dispose()
-      for (const signs of [inputSigns, outputSigns]) if (signs !== undefined) arena.free(signs)
+      for (const one of [input, output]) if (one) arena.free(one.signs)
     },
   }
 }
@@ -72,21 +75,37 @@ const turning = (width: number): number =>
     width,
   )
 
-/** The orthogonal transform of each of `count` rows of `width` floats, in place; it is its own inverse. */
-function transform(engine: Engine, x: Pointer, count: number, width: number): void {
-  const { kernels } = engine
-  let inner = width
-  for (const factor of hadamardPlan(width)) {
-    const { kind, size } = factor
-    inner /= size
-    if (kind === 'sylvester') kernels.butterflies(x, count, width, size, inner)
-    else {
-      const matrix = engine.constant(`${kind} ${size}`, () => factorMatrix(factor))
-      const scratch = engine.constant(
-        `column ${size}`,
-        () => new Float32Array(8 * size * engine.inference.threads),
-      )
-      kernels.mixDense(x, count, width, size, inner, matrix, scratch)
-    }
+interface Rotation {
+  /** Signs, times the scale of what is ±1 in the factors. */
+  readonly signs: Pointer
+  /** The last arguments of `kernels.rotate`: factors, their count, scratch and its bytes per thread. */
+  readonly factors: readonly [Pointer, number, Pointer, number]
+}
+
+/** What the kernel takes to rotate by `signs`. */
+function rotationOf(engine: Engine, signs: Float32Array): Rotation {
+  const width = signs.length
+  const plan = hadamardPlan(width)
+  const hadamards = plan.filter(({ kind }) => kind !== 'dct')
+  const scale = 1 / Math.sqrt(hadamards.reduce((product, { size }) => product * size, 1))
+  const factors = engine.constant(`factors ${width}`, () => {
+    let inner = width
+    return Uint32Array.from(
+      plan.flatMap(factor => {
+        inner /= factor.size
+        return [factor.size, inner, factor.kind === 'sylvester' ? 0 : matrixOf(engine, factor)]
+      }),
+    )
+  })
+  const most = 32 * Math.max(...plan.map(({ size }) => size))
+  const scratch = engine.constant(`column ${most}`, () => new Uint8Array(most * engine.inference.threads))
+  return {
+    signs: engine.upload(signs.map(sign => sign * scale)),
+    factors: [factors, plan.length, scratch, most],
   }
 }
+
+const matrixOf = (engine: Engine, factor: HadamardFactor): Pointer =>
+  engine.constant(`${factor.kind} ${factor.size}`, () =>
+    factor.kind === 'dct' ? factorMatrix(factor) : factorMatrix(factor).map(Math.sign),
+  )

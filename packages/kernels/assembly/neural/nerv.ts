@@ -1,8 +1,8 @@
 // A NeRV decoder on patches (ReALLM §3.3): a linear path from latents to blocks of pixels, convolutions, or both. Images
 // between the convolutions are planes, one for each channel, with a border of zeros; a convolution computes 8 pixels
 // of the 4 channels that its pixel shuffle puts into one plane, so that its results are written in place.
-import { arg, put, share } from './job'
-import { exp4, madd, zero } from './simd'
+import { arg, put, share } from '../inference/job'
+import { exp4, madd, zero } from '../inference/simd'
 
 /** Floats to the left of a plane's pixels. */
 const LEFT: i32 = 4
@@ -278,14 +278,14 @@ export function putNerv(
  * head; see the functions above), out `[count, side·2^stages, side·2^stages]`, scratch. Each thread takes a share of the
  * patches.
  */
-export function nervPart(part: i32, parts: i32): void {
+export function nervPart(part: i32, parts: i32, thread: i32): void {
   const decoder = <usize>arg(0)
   const channels = header(decoder, 0)
   const stages = header(decoder, 1)
   const linear = header(decoder, 2) !== 0
   const side = arg(3)
   const image = imageBytes(decoder, side)
-  const scratch = <usize>arg(6) + 2 * image * <usize>part
+  const scratch = <usize>arg(6) + 2 * image * <usize>thread
   const pixels = <usize>(side * side) << (2 * stages + 2)
   const last = share(arg(2), part + 1, parts)
   for (let n = share(arg(2), part, parts); n < last; n++) {
