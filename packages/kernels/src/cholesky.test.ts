@@ -1,7 +1,7 @@
 import { matrix } from '@reallm/tensor-io'
 import { expect, test } from 'vitest'
 import { distance, identity, randomMatrix, withReference } from '../test/random-matrix.ts'
-import { cholesky, dampedFactor, inverse } from './cholesky.ts'
+import { addTimesInverse, cholesky, dampedFactor, inverse } from './cholesky.ts'
 import { gram } from './gram.ts'
 import { matmul } from './matmul.ts'
 import { solveTriangular } from './triangular.ts'
@@ -55,6 +55,22 @@ test('a matrix that is not positive definite has no factor', () => {
     h.data[n * n - 1] = Number.NaN
     expect(cholesky(h)).toBeUndefined()
   }
+})
+
+test.each([40, 2052])('a product with the inverse of size %i is added', n => {
+  const a = identity(n)
+  a.data[1] = a.data[n] = 0.5
+  const b = randomMatrix(3, n)
+  const sum = matrix(new Float32Array(3 * n).fill(1), [3, n])
+  expect(addTimesInverse(sum, b, a, 1)).toBe(true)
+  expect(sum.data[2 * n + 5]).toBeCloseTo(1 + b.data[2 * n + 5] / 2, 5)
+  expect(sum.data[0]).toBeCloseTo(1 + (2 * b.data[0] - 0.5 * b.data[1]) / 3.75, 5)
+})
+
+test('there is no product with an inverse that does not exist', () => {
+  const [a, b] = [identity(40), randomMatrix(3, 40)]
+  a.data[40 * 40 - 1] = -2
+  expect(addTimesInverse(b, b, a, 1)).toBe(false)
 })
 
 test('damping grows until a singular Hessian can be factored', () => {

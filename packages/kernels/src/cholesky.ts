@@ -5,8 +5,10 @@ import {
   largestWhole,
   lowerGramInBlocks,
   lowerTriangle,
+  solveInBlocks,
 } from './factor-in-blocks.ts'
 import { choleskyInPlace, invertLowerInPlace, lowerGram } from './factor64.ts'
+import { matmul } from './matmul.ts'
 import { shapeText, squareSize } from './shapes.ts'
 
 /**
@@ -42,6 +44,26 @@ export function inverse(a: Matrix, shift = 0): Matrix | undefined {
   if (!choleskyInPlace(work, n)) return undefined
   invertLowerInPlace(work, n)
   return { rows: n, cols: n, data: Float32Array.from(lowerGram(work, n)) }
+}
+
+/**
+ * Adds B (A + shift·I)⁻¹ to `sum`, both `[m, n]`, of a symmetric positive definite A + shift·I, `[n, n]`; false when it is not. Of a
+ * large one the inverse is not made: to solve by its factor takes as long as one product with it.
+ */
+export function addTimesInverse(sum: Matrix, b: Matrix, a: Matrix, shift = 0): boolean {
+  const n = squareSize(a, 'the matrix to divide by')
+  if (n <= largestWhole) {
+    const inverted = inverse(a, shift)
+    if (inverted) matmul(b, inverted, { out: sum, accumulate: true })
+    return inverted !== undefined
+  }
+  const l = { ...a, data: a.data.slice() }
+  for (let i = 0; i < n; i++) l.data[i * n + i] += shift
+  if (!choleskyInBlocks(l)) return false
+  const x = { ...b, data: b.data.slice() }
+  solveInBlocks(x, l)
+  for (let i = 0; i < x.data.length; i++) sum.data[i] += x.data[i]
+  return true
 }
 
 /** A Cholesky factor, and the damping that it took. */

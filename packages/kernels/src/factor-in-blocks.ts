@@ -17,7 +17,7 @@ export function choleskyInBlocks(a: Matrix, block = BLOCK): boolean {
   for (let j = 0; j < n; j += block) {
     const side = Math.min(block, n - j)
     const left = tileOf(a, j, 0, side, j)
-    const negative = { ...left, data: left.data.map(v => -v) }
+    const negative = negated(left)
     const corner = tileOf(a, j, j, side, side)
     matmul(left, negative, { transposeB: true, out: corner, accumulate: true })
     const work = new Float64Array(corner.data)
@@ -43,7 +43,7 @@ export function invertLowerInBlocks(l: Matrix, block = BLOCK): void {
     const work = new Float64Array(corner.data)
     invertLowerInPlace(work, side)
     const inverted = lowerTriangle(work, side)
-    const negative = { ...inverted, data: inverted.data.map(v => -v) }
+    const negative = negated(inverted)
     for (let j = 0; j < i; j += block) {
       const sum = matmul(tileOf(l, i, j, side, i - j), tileOf(l, j, j, i - j, block))
       putTile(l, matmul(negative, sum), i, j)
@@ -51,6 +51,34 @@ export function invertLowerInBlocks(l: Matrix, block = BLOCK): void {
     putTile(l, inverted, i, i)
   }
 }
+
+/** X `[m, n]` with X L Lᵀ = B, in place of B. */
+export function solveInBlocks(b: Matrix, l: Matrix, block = BLOCK): void {
+  const n = l.rows
+  const columns = (from: number, count: number) => tileOf(b, 0, from, b.rows, count)
+  /** Puts what solves the columns from `from` on, given the negative of what is left of them. */
+  const solve = (left: Matrix, from: number, transposeB: boolean) => {
+    const corner = tileOf(l, from, from, left.cols, left.cols)
+    const work = new Float64Array(corner.data)
+    invertLowerInPlace(work, left.cols)
+    putTile(b, matmul(left, negated(lowerTriangle(work, left.cols)), { transposeB }), 0, from)
+  }
+  for (let from = 0; from < n; from += block) {
+    const left = negated(columns(from, block))
+    const before = tileOf(l, from, 0, left.cols, from)
+    matmul(columns(0, from), before, { transposeB: true, out: left, accumulate: true })
+    solve(left, from, true)
+  }
+  for (let from = block * Math.floor((n - 1) / block); from >= 0; from -= block) {
+    const left = negated(columns(from, block))
+    const after = from + left.cols
+    const below = tileOf(l, after, from, n - after, left.cols)
+    matmul(columns(after, n - after), below, { out: left, accumulate: true })
+    solve(left, from, false)
+  }
+}
+
+const negated = (m: Matrix): Matrix => ({ ...m, data: m.data.map(v => -v) })
 
 /** LᵀL in place of `l`, which is 0 above its diagonal. */
 export function lowerGramInBlocks(l: Matrix, block = BLOCK): void {

@@ -29,7 +29,7 @@ export interface RoundingStatistics {
 export interface EncodeResult {
   readonly encoded: EncodedMatrix
   readonly decoded: Matrix
-  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ), W being the target. */
+  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ), W being the target, or some rows of it where it is wide. */
   readonly error: number
   /** `error` without error feedback, of a sample of rows; only where asked for. */
   readonly errorWithoutFeedback?: number | undefined
@@ -67,7 +67,7 @@ export async function encodeMatrix(
     freeLarge(bytes)
     const decoded = configuration.decode(encoded)
     const plainError = outputError(target, decoded)
-    const error = hessian ? outputError(target, decoded, { hessian }) : plainError
+    const error = hessian ? errorUnder(hessian, target, decoded) : plainError
     if (!Number.isFinite(plainError))
       throw new ReallmError('numeric', 'it decodes to values that are not finite')
     const errorWithoutFeedback =
@@ -95,6 +95,17 @@ export async function encodeMatrix(
 function weightsOf({ hessian, outputGradients, fisher }: RoundingStatistics) {
   if (fisher) return { hessian: diagonal(fisher.cols), outputHessian: diagonal(fisher.rows) }
   return { ...(hessian && { hessian }), ...(outputGradients && { outputHessian: outputGradients }) }
+}
+
+/** Rows that the error of a matrix is measured on: of wide ones not all, which would take as long as to encode them. */
+export const measuredRows = (rows: number, cols: number): number => (cols > 2048 ? Math.min(rows, 256) : rows)
+
+/** Relative output error. */
+function errorUnder(hessian: Matrix, target: Matrix, decoded: Matrix): number {
+  const { rows, cols } = target
+  const most = measuredRows(rows, cols)
+  const [wanted, got] = [target, decoded].map(m => (most < rows ? rowSample(m, most).w : m))
+  return outputError(wanted, got, { hessian })
 }
 
 /** Rows that are encoded again to see what error feedback gains. */

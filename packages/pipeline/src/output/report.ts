@@ -11,7 +11,7 @@ export interface MatrixReport {
   /** Bits per weight, every stored tensor counted, those shared with other matrices by their share. */
   readonly bits: number
   readonly bytes: number
-  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the share of the output's energy that is lost. */
+  /** tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the share of the output's energy that is lost; of over 2048 columns, on a sample of rows. */
   readonly error: number
   /** The same without error feedback, measured on a sample of rows; absent where there is none. */
   readonly errorWithoutFeedback?: number | undefined

@@ -1,8 +1,8 @@
-import { dampedFactor, inverse, matmul } from '@reallm/kernels'
-import { type Matrix, random } from '@reallm/tensor-io'
+import { addTimesInverse, dampedFactor, matmul } from '@reallm/kernels'
+import { type Matrix, random, zeroMatrix } from '@reallm/tensor-io'
 import { cpuSeconds } from '#platform'
 import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
-import { comparedRows, encodeMatrix } from '../encoder/encode-matrix.ts'
+import { comparedRows, encodeMatrix, measuredRows } from '../encoder/encode-matrix.ts'
 import { isAsymmetric, keptStatistics, needsHessians } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
 
@@ -30,7 +30,11 @@ export function encodingTimes({ recipe, effort, seed }: Settings) {
   const ofHessian = async (what: 'factor' | 'inverse', side: number) => {
     const measured = Math.min(side, most.hessian)
     const hessian = madeUpHessian(measured)
-    const work = { factor: () => dampedFactor(hessian), inverse: () => inverse(hessian) }[what]
+    const row = zeroMatrix(1, measured)
+    const work = {
+      factor: () => dampedFactor(hessian),
+      inverse: () => addTimesInverse(row, row, hessian),
+    }[what]
     return (side / measured) ** 3 * (await once(`${what} ${measured}`, () => secondsOf(work)))
   }
 
@@ -39,7 +43,8 @@ export function encodingTimes({ recipe, effort, seed }: Settings) {
     const byOutputs = layer !== undefined && keptStatistics(recipe, effort).outputGradients
     /** MACs that push errors onto later columns and rows, and that make two norms. */
     const macs = ([rows, cols]: readonly [number, number]) =>
-      (byInputs ? 1.5 * rows * cols ** 2 : 0) + (byOutputs ? 0.5 * rows ** 2 * cols : 0)
+      (byInputs ? (0.5 * rows + measuredRows(rows, cols)) * cols ** 2 : 0) +
+      (byOutputs ? 0.5 * rows ** 2 * cols : 0)
     const piece = [Math.min(shape[0], most.rows), Math.min(shape[1], most.cols)] as const
     const perWeight = await once(`${configuration.id} ${piece} ${byOutputs}`, async () => {
       const w = normals(...piece)

@@ -1,4 +1,4 @@
-import { inverse, matmul } from '@reallm/kernels'
+import { addTimesInverse, inverse, matmul } from '@reallm/kernels'
 import { type Matrix, ReallmError } from '@reallm/tensor-io'
 
 /** `C = XᵀX̂ / tokens`, `[in, in]`, X being the original's inputs: their outputs `XWᵀ` are wanted. */
@@ -34,15 +34,22 @@ export function asymmetricTarget(
   hessian: Matrix,
   { lambda = 0.3, keep = false }: AsymmetricOptions = {},
 ): Matrix {
-  const known = kept.get(hessian)
-  const inverted = known?.lambda === lambda ? known.inverted : dampedInverse(hessian, lambda)
-  if (keep) kept.set(hessian, { lambda, inverted })
+  const n = hessian.rows
+  const shift = shiftOf(hessian, lambda)
   // As W plus a correction, so that equal inputs give W to the bit.
+  const target = { ...w, data: w.data.slice() }
   const correction =
     'crossCovariance' in wanted
       ? matmul(w, difference(wanted.crossCovariance, hessian))
       : difference(wanted, matmul(w, hessian))
-  return matmul(correction, inverted, { out: { ...w, data: w.data.slice() }, accumulate: true })
+  const inverted = keep ? keptInverse(hessian, lambda, shift) : undefined
+  if (inverted) matmul(correction, inverted, { out: target, accumulate: true })
+  else if (keep || !addTimesInverse(target, correction, hessian, shift)) {
+    throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite`, {
+      hint: 'raise lambda or use more calibration text',
+    })
+  }
+  return target
 }
 
 function difference(a: Matrix, b: Matrix): Matrix {
@@ -51,14 +58,16 @@ function difference(a: Matrix, b: Matrix): Matrix {
   return { ...a, data }
 }
 
-function dampedInverse(hessian: Matrix, lambda: number): Matrix {
-  const n = hessian.rows
+const shiftOf = ({ rows: n, data }: Matrix, lambda: number): number => {
   let trace = 0
-  for (let i = 0; i < n; i++) trace += hessian.data[i * n + i]
-  const shift = trace > 0 ? (lambda * trace) / n : 1
+  for (let i = 0; i < n; i++) trace += data[i * n + i]
+  return trace > 0 ? (lambda * trace) / n : 1
+}
+
+function keptInverse(hessian: Matrix, lambda: number, shift: number): Matrix | undefined {
+  const known = kept.get(hessian)
+  if (known?.lambda === lambda) return known.inverted
   const inverted = inverse(hessian, shift)
-  if (inverted) return inverted
-  throw new ReallmError('numeric', `the Hessian [${n}, ${n}] is not positive definite`, {
-    hint: 'raise lambda or use more calibration text',
-  })
+  if (inverted) kept.set(hessian, { lambda, inverted })
+  return inverted
 }
