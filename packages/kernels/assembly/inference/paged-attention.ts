@@ -6,13 +6,14 @@
 //   scales  f32 [2, 128]         of the keys and of the values of each position
 // Both products are sums over pairs then, which `i32x4.dot_i16x8_s` takes; queries and weights have 16 bits.
 import { arg, floatArg, share } from './job'
-import { exp4, exp4Inline, nearest4, squashed, sum4 } from './simd'
+import { madd, nearest4, squashed, sum4, WHOLE } from './simd'
 
 const PAGE: i32 = 128
 const TILE: i32 = 4
 /** Bytes of a row of scores. */
 const ROW: usize = 512
 const MASKED: f32 = -3e38
+const LOG2E: f32 = 1.44269504
 
 // @ts-expect-error: decorator
 @inline
@@ -162,7 +163,24 @@ function multiply(rows: i32, a: usize, lda: usize, b: usize, pairs: i32, step: u
   }
 }
 
-/** Whole products of places `from` to `to` of a page become scores, those outside of `first` to `last` masked; the largest. */
+/** 2^x for four lanes that are at most 0: 2^n · polynomial, relative error 4e-6. */
+// @ts-expect-error: decorator
+@inline
+function power4(x: v128): v128 {
+  x = f32x4.pmax(x, f32x4.splat(-126))
+  const shifted = f32x4.add(x, f32x4.splat(WHOLE))
+  x = f32x4.sub(x, f32x4.sub(shifted, f32x4.splat(WHOLE)))
+  let p = madd(f32x4.splat(9.666368515e-3), x, f32x4.splat(5.592197584e-2))
+  p = madd(p, x, f32x4.splat(2.4022349038e-1))
+  p = madd(p, x, f32x4.splat(6.9312104520e-1))
+  p = madd(p, x, f32x4.splat(1))
+  return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23)))
+}
+
+/**
+ * Whole products of places `from` to `to` of a page become scores in units of ln 2, those outside of `first` to `last` masked;
+ * the largest.
+ */
 function scoresOf(
   row: usize,
   scales: usize,
@@ -175,12 +193,12 @@ function scoresOf(
 ): f32 {
   const limit = f32x4.splat(softcap)
   const slope = f32x4.splat(2 / softcap)
-  const times = f32x4.splat(factor)
+  const times = f32x4.splat(softcap > 0 ? factor : factor * LOG2E)
   let top = f32x4.splat(MASKED)
   for (let j = from; j < to; j += 4) {
     const at = (<usize>j) << 2
     let s = f32x4.mul(f32x4.convert_i32x4_s(v128.load(row + at)), f32x4.mul(v128.load(scales + at), times))
-    if (softcap > 0) s = squashed(s, limit, slope)
+    if (softcap > 0) s = f32x4.mul(squashed(s, limit, slope), f32x4.splat(LOG2E))
     if (j < first || j + 4 > last) {
       const place = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3))
       const seen = v128.and(i32x4.ge_s(place, i32x4.splat(first)), i32x4.lt_s(place, i32x4.splat(last)))
@@ -193,28 +211,21 @@ function scoresOf(
 }
 
 /**
- * Scores become weights e^(score − top), their sum is returned; times the scales of the values they go to `to` with 16 bits,
- * and the step of these to `step`.
+ * Scores become weights 2^(score − top), their sum is returned; times the scales of the values, and `factor`, they go to `to`
+ * with 16 bits.
  */
-function weightsOf(row: usize, scales: usize, top: f32, from: i32, end: i32, to: usize, step: usize): f32 {
+function weightsOf(row: usize, scales: usize, top: f32, factor: f32, from: i32, end: i32, to: usize): f32 {
   const most = f32x4.splat(top)
+  const times = f32x4.splat(factor)
   let total = f32x4.splat(0)
-  let high = total
-  for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 16) {
-    const e = exp4Inline(f32x4.sub(v128.load(row + at), most))
-    total = f32x4.add(total, e)
-    const w = f32x4.mul(e, v128.load(scales + at))
-    v128.store(row + at, w)
-    high = f32x4.pmax(high, w)
-  }
-  const largest = largestOf(high)
-  const factor = f32x4.splat(largest > 1e-30 ? 32767 / largest : 0)
   for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 32) {
-    const low = whole(v128.load(row + at), factor)
-    const next = whole(v128.load(row + at, 16), factor)
-    v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, next))
+    const a = power4(f32x4.sub(v128.load(row + at), most))
+    const b = power4(f32x4.sub(v128.load(row + at, 16), most))
+    total = f32x4.add(total, f32x4.add(a, b))
+    const low = whole(f32x4.mul(a, times), v128.load(scales + at))
+    const high = whole(f32x4.mul(b, times), v128.load(scales + at, 16))
+    v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, high))
   }
-  store<f32>(step, largest / 32767)
   return sum4(total)
 }
 
@@ -287,6 +298,7 @@ function attendTile(
       const at = keys + ((<usize>j) << 1)
       multiply(rows, q, rowQueries, at, width >> 1, <usize>(2 * PAGE), scores + ((<usize>j) << 2))
     }
+    const widest = largest(scales + ROW + ((<usize>from) << 2), to - from)
     for (let r = 0; r < rows; r++) {
       const row = scores + <usize>r * ROW
       const own = numbers + ((<usize>r) << 4)
@@ -301,8 +313,11 @@ function attendTile(
       const top = scoresOf(row, scales, load<f32>(own), softcap, from, to, lowest, stop - start)
       const before = load<f32>(own, 4)
       const most = max(before, top)
-      const kept = f32x4.extract_lane(exp4(f32x4.splat(before - most)), 0)
-      const total = weightsOf(row, scales + ROW, most, from, to, to16, own + 12)
+      // what the 16 bits of its weights reach: the largest weight times the largest scale
+      const reach = max(f32x4.extract_lane(power4(f32x4.splat(top - most)), 0) * widest, 1e-30)
+      const kept = f32x4.extract_lane(power4(f32x4.splat(before - most)), 0)
+      const total = weightsOf(row, scales + ROW, most, 32767 / reach, from, to, to16)
+      store<f32>(own, reach / 32767, 12)
       store<f32>(own, most, 4)
       store<f32>(own, load<f32>(own, 8) * kept + total, 8)
       if (most > before) {

@@ -34,7 +34,7 @@ export function sums(a: v128, b: v128, c: v128, d: v128): v128 {
 }
 
 /** 1.5 · 2^23: what is added to it is rounded to a whole number, which its lowest bits hold. */
-const WHOLE: f32 = 12582912
+export const WHOLE: f32 = 12582912
 
 /** Four floats of at most 2^22 to the nearest whole numbers. */
 // @ts-expect-error: decorator
@@ -45,13 +45,6 @@ export function nearest4(x: v128): v128 {
 
 /** e^x for four lanes: 2^n · polynomial (Cephes), relative error about 1e-7. */
 export function exp4(x: v128): v128 {
-  return exp4Inline(x)
-}
-
-/** `exp4` for loops that take long: a call keeps the next turn from beginning. */
-// @ts-expect-error: decorator
-@inline
-export function exp4Inline(x: v128): v128 {
   x = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.33654)), f32x4.splat(88.3762))
   const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504)), f32x4.splat(WHOLE))
   const n = f32x4.sub(shifted, f32x4.splat(WHOLE))
