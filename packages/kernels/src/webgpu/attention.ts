@@ -7,12 +7,14 @@ export interface AttentionKernel {
   readonly group: number
   /** Tokens of a workgroup. */
   readonly tokens: number
+  /** Bytes of workgroup memory that there are. */
+  readonly memory: number
   /** How keys and values are kept; `f16` packs two of them to a word. */
   readonly cache: 'f16' | 'f32'
 }
 
-/** Keys that are in workgroup memory at a time. */
-const KEYS = 32
+/** Keys that are in workgroup memory at a time, at most. */
+const MOST_KEYS = 32
 
 /** Floats of a partial result: the weighted sum of values, the largest score, the sum of weights. */
 export const partialFloats = (headDim: number): number => headDim + 2
@@ -20,10 +22,10 @@ export const partialFloats = (headDim: number): number => headDim + 2
 /** Tokens of a workgroup when several are read: about 16 rows of queries. */
 export const attentionTokens = (group: number): number => Math.max(1, Math.floor(16 / group))
 
-/** Bytes of workgroup memory. */
-export function attentionBytes({ headDim, group, tokens }: AttentionKernel): number {
+/** Bytes of workgroup memory with so many keys in it at a time. */
+function attentionBytes({ headDim, group, tokens }: AttentionKernel, keys: number): number {
   const rows = group * tokens
-  return 4 * (rows * (headDim + KEYS + 3) + KEYS * (headDim + 4))
+  return 4 * (rows * (headDim + keys + 3) + keys * (headDim + 4))
 }
 
 /**
@@ -36,8 +38,12 @@ export function attentionBytes({ headDim, group, tokens }: AttentionKernel): num
 export function attention(kernel: AttentionKernel): string {
   const { headDim, group, tokens, cache } = kernel
   const rows = group * tokens
+  let keys = MOST_KEYS
+  while (keys > 1 && attentionBytes(kernel, keys) > kernel.memory) keys /= 2
   const quads = headDim / 4
-  const sums = Math.ceil((rows * headDim) / 256)
+  // Few queries of small heads leave most of a large workgroup idle.
+  const size = rows * headDim > 64 ? 256 : 64
+  const sums = Math.ceil((rows * headDim) / size)
   const each = (code: (n: number) => string) => Array.from({ length: sums }, (_, n) => code(n)).join('\n    ')
   const load =
     cache === 'f32'
@@ -53,14 +59,14 @@ ${RUN}
 @group(0) @binding(3) var<storage, read> cache: array<${cache === 'f32' ? 'f32' : 'u32'}>;
 @group(0) @binding(4) var<storage, read_write> partials: array<f32>;
 var<workgroup> queries: array<vec4f, ${rows * quads}>;
-var<workgroup> tile: array<vec4f, ${KEYS * (quads + 1)}>;
-var<workgroup> scores: array<f32, ${rows * KEYS}>;
+var<workgroup> tile: array<vec4f, ${keys * (quads + 1)}>;
+var<workgroup> scores: array<f32, ${rows * keys}>;
 var<workgroup> top: array<f32, ${rows}>;
 var<workgroup> total: array<f32, ${rows}>;
 var<workgroup> shrink: array<f32, ${rows}>;
 
 fn loadTile(i: u32, which: u32, head: u32, capacity: u32, width: u32, from_: u32, to: u32) {
-  for (var e = i; e < ${KEYS * quads}u; e += 256u) {
+  for (var e = i; e < ${keys * quads}u; e += ${size}u) {
     let k = e / ${quads}u;
     let q = e % ${quads}u;
     let key = from_ + k;
@@ -73,7 +79,7 @@ fn loadTile(i: u32, which: u32, head: u32, capacity: u32, width: u32, from_: u32
   }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(${size})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u32) {
   let heads = args[0];
   let window = args[1];
@@ -84,7 +90,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
   let width = (heads / ${group}u) * ${headDim}u;
   let capacity = run.capacity;
   let first = id.z * ${tokens}u;
-  for (var e = i; e < ${rows * quads}u; e += 256u) {
+  for (var e = i; e < ${rows * quads}u; e += ${size}u) {
     let row = e / ${quads}u;
     let token = first + row / ${group}u;
     var v = vec4f();
@@ -104,12 +110,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
   begin += id.x * run.partKeys;
   let end = min(last, begin + run.partKeys);
   ${each(n => `var sum${n} = 0.0;`)}
-  for (var from_ = begin; from_ < end; from_ += ${KEYS}u) {
+  for (var from_ = begin; from_ < end; from_ += ${keys}u) {
     loadTile(i, 0u, id.y, capacity, width, from_, end);
     workgroupBarrier();
-    for (var e = i; e < ${rows * KEYS}u; e += 256u) {
-      let row = e / ${KEYS}u;
-      let k = e % ${KEYS}u;
+    for (var e = i; e < ${rows * keys}u; e += ${size}u) {
+      let row = e / ${keys}u;
+      let k = e % ${keys}u;
       var product = 0.0;
       for (var q = 0u; q < ${quads}u; q++) {
         product += dot(queries[row * ${quads}u + q], tile[k * ${quads + 1}u + q]);
@@ -125,13 +131,13 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
     if (i < ${rows}u) {
       let before = top[i];
       var best = before;
-      for (var k = 0u; k < ${KEYS}u; k++) { best = max(best, scores[i * ${KEYS}u + k]); }
+      for (var k = 0u; k < ${keys}u; k++) { best = max(best, scores[i * ${keys}u + k]); }
       let factor = exp(before - best);
       var added = 0.0;
-      for (var k = 0u; k < ${KEYS}u; k++) {
-        let score = scores[i * ${KEYS}u + k];
+      for (var k = 0u; k < ${keys}u; k++) {
+        let score = scores[i * ${keys}u + k];
         let weight = select(0.0, exp(score - best), score > -1e29);
-        scores[i * ${KEYS}u + k] = weight;
+        scores[i * ${keys}u + k] = weight;
         added += weight;
       }
       top[i] = best;
@@ -142,13 +148,13 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
     workgroupBarrier();
     ${each(
       n => `{
-      let e = i + ${256 * n}u;
+      let e = i + ${size * n}u;
       if (e < ${rows * headDim}u) {
         let row = e / ${headDim}u;
         let d = e % ${headDim}u;
         var value = sum${n} * shrink[row];
-        for (var k = 0u; k < ${KEYS}u; k++) {
-          value += scores[row * ${KEYS}u + k] * tile[k * ${quads + 1}u + (d >> 2u)][d & 3u];
+        for (var k = 0u; k < ${keys}u; k++) {
+          value += scores[row * ${keys}u + k] * tile[k * ${quads + 1}u + (d >> 2u)][d & 3u];
         }
         sum${n} = value;
       }
@@ -159,7 +165,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
   workgroupBarrier();
   ${each(
     n => `{
-    let e = i + ${256 * n}u;
+    let e = i + ${size * n}u;
     let row = e / ${headDim}u;
     let token = first + row / ${group}u;
     if (e < ${rows * headDim}u && token < run.tokens) {

@@ -164,6 +164,7 @@ export function codedJobs(
     jobs[at + CodedJob.group] = m.group
     jobs[at + CodedJob.outputStep] = place.outputStep
     jobs[at + CodedJob.inputStep] = place.inputStep
+    jobs[at + CodedJob.shares] = place.shares
   }
   return jobs
 }

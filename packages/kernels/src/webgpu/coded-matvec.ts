@@ -1,21 +1,29 @@
 import { type CodedKernel, codedUnit, UNIT } from './coded-unit.ts'
+import type { Routing } from './routing.ts'
 
 /** Rows of a job of `codedMatvec`. */
 export const CODED_ROWS = 8
-/** Invocations of a row. */
-const ROW_INVOCATIONS = 32
+
+/** Invocations of a row of so many columns: few where more would have nothing to do. */
+export const codedLanes = (cols: number): 8 | 32 => (cols > 32 * UNIT ? 32 : 8)
 
 /**
- * WGSL of `y = W x` for one token, straight from codes in rows. A workgroup makes eight rows, 32 invocations each, which take the
- * units of the row in turn.
+ * WGSL of `y = W x` for one token, straight from codes in rows. A workgroup makes eight rows, `lanes` invocations each, which take
+ * the units of the row in turn.
  *
  * Bindings: `codes`, `tables` (not read), `x` (vec4), `y`, `jobs`.
  *
  * @param subgroups see `KernelFeatures`
+ * @param routing leaves out matrices of experts that are not chosen
  */
-export function codedMatvec(kernel: CodedKernel, subgroups: number): string {
+export function codedMatvec(
+  kernel: CodedKernel,
+  subgroups: number,
+  lanes: 8 | 32,
+  routing?: Routing,
+): string {
   // Invocations whose sums are added up without memory: a subgroup's, of one row.
-  const near = Math.max(1, Math.min(subgroups, ROW_INVOCATIONS))
+  const near = Math.max(1, Math.min(subgroups, lanes))
   const shuffled = Array.from(
     { length: Math.log2(near) },
     (_, k) => `sum += subgroupShuffleXor(sum, ${2 ** k}u);`,
@@ -26,18 +34,21 @@ ${subgroups > 0 ? 'enable subgroups;' : ''}
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> jobs: array<u32>;
-var<workgroup> sums: array<f32, 256>;
+var<workgroup> sums: array<f32, ${CODED_ROWS * lanes}>;
+${routing?.globals ?? ''}
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(${CODED_ROWS * lanes})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u32) {
   let job = id.x * ${CODED_JOB_WORDS}u;
-  let row = i >> 5u;
+  ${routing?.check(`jobs[job + ${CodedJob.shares}u]`, ['0u', '1u']) ?? ''}
+  let row = i / ${lanes}u;
+  let lane = i % ${lanes}u;
   var sum = 0.0;
   if (row < jobs[job + ${CodedJob.rows}u]) {
 ${codedPlace('job', 'row')}
     let units = jobs[job + ${CodedJob.units}u];
     let input = jobs[job + ${CodedJob.input}u];
-    for (var unit = i & 31u; unit < units; unit += 32u) {
+    for (var unit = lane; unit < units; unit += ${lanes}u) {
 ${codedUnit(kernel)}
       sum += dot(vec4f(u0, u1, u2, u3), x[input + unit * ${UNIT / 4}u]);
       sum += dot(vec4f(u4, u5, u6, u7), x[input + unit * ${UNIT / 4}u + 1u]);
@@ -45,11 +56,11 @@ ${codedUnit(kernel)}
   }
   ${shuffled.join('\n  ')}
   sums[i] = sum;
-  for (var step = ${ROW_INVOCATIONS / 2}u; step >= ${near}u; step >>= 1u) {
+  for (var step = ${lanes / 2}u; step >= ${near}u; step >>= 1u) {
     workgroupBarrier();
-    if ((i & ${ROW_INVOCATIONS - 1}u) < step) { sums[i] += sums[i + step]; }
+    if (lane < step) { sums[i] += sums[i + step]; }
   }
-  if ((i & 31u) == 0u && row < jobs[job + ${CodedJob.rows}u]) {
+  if (lane == 0u && row < jobs[job + ${CodedJob.rows}u]) {
     y[jobs[job + ${CodedJob.output}u] + row] = sums[i];
   }
 }`
@@ -86,6 +97,8 @@ export const CodedJob = {
   /** Floats of `y` between two tokens, vec4 of `x`. */
   outputStep: 12,
   inputStep: 13,
+  /** Where the shares of an expert are in `y`, 1 more; 0 for what is no expert's. */
+  shares: 14,
 } as const
 /** 32-bit words of a job of the coded product. */
 export const CODED_JOB_WORDS = 16

@@ -17,7 +17,7 @@ const kernels: [name: string, code: string][] = [
   ['whole numbers', trellisMatmulIntegers(trellis, 'storage')],
   ...[4, 8, 16, 32, 64, 128].map((size): [string, string] => [
     `subgroups of ${size}`,
-    codedMatvec(coded, size),
+    codedMatvec(coded, size, 32),
   ]),
 ]
 

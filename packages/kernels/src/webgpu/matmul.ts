@@ -1,5 +1,6 @@
 import { CODED_JOB_WORDS, CodedJob, codedPlace } from './coded-matvec.ts'
 import { type CodedKernel, codedUnit, UNIT } from './coded-unit.ts'
+import type { Routing } from './routing.ts'
 import { BAND_ROWS, JOB_WORDS, Job } from './trellis-matvec.ts'
 import { trellisRow } from './trellis-row.ts'
 import { type TableMemory, type TrellisKernel, tableCode } from './trellis-table.ts'
@@ -17,8 +18,15 @@ export const MATMUL_BYTES = 4 * MATMUL_STEP * (BAND_ROWS + MATMUL_TOKENS)
  * at a time, each once for all of its tokens. Workgroups: jobs of 64 rows (all columns) × blocks of tokens.
  *
  * Bindings: as of the kernels for one token, and `params` (how many tokens).
+ *
+ * @param routing leaves out matrices of experts that none of the tokens has chosen
  */
-export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory, f16: boolean): string {
+export function trellisMatmul(
+  kernel: TrellisKernel,
+  memory: TableMemory,
+  f16: boolean,
+  routing?: Routing,
+): string {
   const tile = trellisTile(kernel, memory)
   const decode = trellisRow(
     kernel.stateBits,
@@ -26,7 +34,7 @@ export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory, f16: b
         let k = (i >> 6u) * 16u + 4u * group;
         ${states.map((state, j) => `weights[(k + ${j}u) * 16u + quad][part] = Value(step * valueOf(base, ${state}));`).join('\n        ')}`,
   )
-  return matmul(f16, {
+  return matmul(f16, routing, {
     globals: `@group(0) @binding(1) var<storage, read> tables: array<u32>;\n${tableCode(kernel, memory, 256)}`,
     jobWords: JOB_WORDS,
     job: Job,
@@ -46,13 +54,13 @@ export function trellisMatmul(kernel: TrellisKernel, memory: TableMemory, f16: b
 }
 
 /** The same for codes in rows. */
-export function codedMatmul(kernel: CodedKernel, f16: boolean): string {
+export function codedMatmul(kernel: CodedKernel, f16: boolean, routing?: Routing): string {
   const write = (value: (j: number) => string) =>
     Array.from(
       { length: UNIT },
       (_, j) => `weights[(k + ${j}u) * 16u + quad][part] = Value(${value(j)});`,
     ).join('\n        ')
-  return matmul(f16, {
+  return matmul(f16, routing, {
     globals: '',
     jobWords: CODED_JOB_WORDS,
     job: CodedJob,
@@ -79,7 +87,7 @@ export function codedMatmul(kernel: CodedKernel, f16: boolean): string {
 interface Loader {
   readonly globals: string
   readonly jobWords: number
-  readonly job: Readonly<Record<'input' | 'inputStep' | 'output' | 'outputStep' | 'rows', number>>
+  readonly job: Readonly<Record<'input' | 'inputStep' | 'output' | 'outputStep' | 'rows' | 'shares', number>>
   /** Declares `width`, the columns that are multiplied. */
   readonly start: string
   /** Writes 32 columns from `col` on to `weights`. */
@@ -88,7 +96,11 @@ interface Loader {
 }
 
 /** @param f16 whether 32 columns at a time are multiplied in floats of 16 bits */
-const matmul = (f16: boolean, { globals, jobWords, job, start, decode, scale }: Loader): string => `
+const matmul = (
+  f16: boolean,
+  routing: Routing | undefined,
+  { globals, jobWords, job, start, decode, scale }: Loader,
+): string => `
 ${f16 ? 'enable f16;' : ''}
 alias Value = ${f16 ? 'f16' : 'f32'};
 alias Values = vec4<Value>;
@@ -98,6 +110,7 @@ alias Values = vec4<Value>;
 @group(0) @binding(4) var<storage, read> jobs: array<u32>;
 @group(0) @binding(5) var<uniform> params: vec4u;
 ${globals}
+${routing?.globals ?? ''}
 var<workgroup> weights: array<Values, ${(MATMUL_STEP * BAND_ROWS) / 4}>;
 var<workgroup> inputs: array<Values, ${(MATMUL_STEP * MATMUL_TOKENS) / 4}>;
 
@@ -106,6 +119,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
   let job = id.x * ${jobWords}u;
   let firstToken = id.y * ${MATMUL_TOKENS}u;
   let tokens = params.x;
+  ${routing?.check(`jobs[job + ${job.shares}u]`, ['firstToken', `min(firstToken + ${MATMUL_TOKENS}u, tokens)`]) ?? ''}
   let input = jobs[job + ${job.input}u];
   let inputStep = jobs[job + ${job.inputStep}u];
   let tx = i & 15u;
@@ -131,22 +145,25 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u3
       inputs[(k + 3u) * 16u + (token >> 2u)][token & 3u] = Value(v.w);
     }
     workgroupBarrier();
-    var p0 = Values();
-    var p1 = Values();
-    var p2 = Values();
-    var p3 = Values();
-    for (var k = 0u; k < ${MATMUL_STEP}u; k++) {
-      let w = weights[k * 16u + tx];
-      let v = inputs[k * 16u + ty];
-      p0 += w * v.x;
-      p1 += w * v.y;
-      p2 += w * v.z;
-      p3 += w * v.w;
+    // After the last token there is nothing to add up.
+    if (firstToken + 4u * ty < tokens) {
+      var p0 = Values();
+      var p1 = Values();
+      var p2 = Values();
+      var p3 = Values();
+      for (var k = 0u; k < ${MATMUL_STEP}u; k++) {
+        let w = weights[k * 16u + tx];
+        let v = inputs[k * 16u + ty];
+        p0 += w * v.x;
+        p1 += w * v.y;
+        p2 += w * v.z;
+        p3 += w * v.w;
+      }
+      s0 += vec4f(p0);
+      s1 += vec4f(p1);
+      s2 += vec4f(p2);
+      s3 += vec4f(p3);
     }
-    s0 += vec4f(p0);
-    s1 += vec4f(p1);
-    s2 += vec4f(p2);
-    s3 += vec4f(p3);
   }
   ${writeTile(job, scale)}
 }`

@@ -14,6 +14,8 @@ export interface ProductPlace {
   /** Of the output, in floats of `y`: `[chunks, outputStep]` of one token, `[tokens, outputStep]` of several. */
   readonly output: number
   readonly outputStep: number
+  /** Where the shares of an expert are in `y`, 1 more; 0 for what is no expert's. */
+  readonly shares: number
 }
 
 /**
@@ -45,6 +47,7 @@ export function trellisJobs(
       jobs[at + Job.outputStep] = place.outputStep
       jobs[at + Job.inputStep] = place.inputStep
       jobs[at + Job.tableCount] = blob.tables.length
+      jobs[at + Job.shares] = place.shares
     }
   }
   return jobs

@@ -48,7 +48,7 @@ describe.skipIf(!device)('trellisMatvec', () => {
       const kernel = { kind: 'trellis', stateBits: c.stateBits, tables: blob.tables.length } as const
       const tables = new Int8Array(blob.tables.length * 2 ** c.stateBits)
       for (const [t, { codes }] of blob.tables.entries()) tables.set(codes, t * 2 ** c.stateBits)
-      const place = { codes: 0, tables: 0, input: 0, inputStep: 0, output: 0, outputStep: c.rows }
+      const place = { codes: 0, tables: 0, input: 0, inputStep: 0, output: 0, outputStep: c.rows, shares: 0 }
       const jobs = trellisJobs(blob, place, chunks)
       const buffers = [blob.write(0), new Uint32Array(tables.buffer), x, c.rows * chunks, jobs]
       const code = trellisMatvec(kernel, c.memory as TableMemory)

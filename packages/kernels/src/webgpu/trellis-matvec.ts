@@ -1,3 +1,4 @@
+import type { Routing } from './routing.ts'
 import { trellisRow } from './trellis-row.ts'
 import { type TableMemory, type TrellisKernel, tableCode } from './trellis-table.ts'
 
@@ -9,8 +10,10 @@ export const BAND_ROWS = 64
  * band times a range of tile columns. Its four quarters take every fourth tile column; an invocation decodes a row of a tile.
  *
  * Bindings: `codes`, `tables`, `x` (vec4), `y`, `jobs`.
+ *
+ * @param routing leaves out matrices of experts that are not chosen
  */
-export function trellisMatvec(kernel: TrellisKernel, memory: TableMemory): string {
+export function trellisMatvec(kernel: TrellisKernel, memory: TableMemory, routing?: Routing): string {
   return `
 @group(0) @binding(0) var<storage, read> codes: array<u32>;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
@@ -19,6 +22,7 @@ export function trellisMatvec(kernel: TrellisKernel, memory: TableMemory): strin
 @group(0) @binding(4) var<storage, read> jobs: array<u32>;
 ${tableCode(kernel, memory, 256)}
 var<workgroup> sums: array<f32, 256>;
+${routing?.globals ?? ''}
 
 fn rowTimes(first: u32, stride: u32, row: u32, quarters: u32, base: u32, input: u32) -> f32 {
   var sum = 0.0;
@@ -33,6 +37,7 @@ fn rowTimes(first: u32, stride: u32, row: u32, quarters: u32, base: u32, input: 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) i: u32) {
   let job = id.x * ${JOB_WORDS}u;
+  ${routing?.check(`jobs[job + ${Job.shares}u]`, ['0u', '1u']) ?? ''}
   loadTables(jobs[job + ${Job.tables}u], jobs[job + ${Job.tableCount}u], i);
   workgroupBarrier();
   let lane = i & 3u;
@@ -91,6 +96,8 @@ export const Job = {
   inputStep: 12,
   /** Tables of the matrix. */
   tableCount: 13,
+  /** Where the shares of an expert are in `y`, 1 more; 0 for what is no expert's. */
+  shares: 14,
 } as const
 /** 32-bit words of a job of the trellis product. */
 export const JOB_WORDS = 16

@@ -5,9 +5,9 @@ export const VectorOp = {
   embed: 1,
   /** Sums of chunks of a product: `n, at, tokenStep, chunks, chunkStep`. */
   product: 2,
-  /** Activations: `n, at`. */
+  /** Activations: `n, at, tokenStep`. */
   load: 3,
-  /** Partial results of attention, put together: `heads, headDim, at`. */
+  /** Partial results of attention, put together: `heads, headDim, at`, and where the heads' sinks are, 1 more, or 0. */
   attended: 4,
   /** Times factors: `n, factors`. */
   scale: 5,
@@ -31,7 +31,7 @@ export const VectorOp = {
   input: 14,
   /** `u = v`: `n`. */
   keep: 15,
-  /** `v = activation(u) · v`: `n, activation` (0 SiLU, 1 GELU by tanh, 2 GELU, 3 the sigmoid alone). */
+  /** `v = activation(u) · v`: `n, activation` (0 SiLU, 1 GELU by tanh, 2 GELU, 3 the sigmoid alone, 4 none). */
   gate: 16,
   /** Rotary embedding: `n, headDim, pairs, interleaved, cos, sin`. */
   rope: 17,
@@ -41,6 +41,25 @@ export const VectorOp = {
   slice: 19,
   /** Of pairs of heads the first (0) or the second (1): `n, headDim, which`. */
   pick: 20,
+  /** `v = factor · (u + v)`: `n, factor`. */
+  add: 21,
+  /** `v = factor · v`: `n, factor`. */
+  times: 22,
+  /**
+   * Scores of experts become shares in `y`, 0 of those that are not chosen: `n, chosen, at, step, all, shared`, `[n, step]`, a
+   * softmax over those chosen or `all`, and after them 1 for the expert that is `shared`.
+   */
+  route: 23,
+  /** The next steps only where a share is not 0: `at, words`, the words of these steps. */
+  only: 24,
+  /** `u = 0`: `n`. */
+  clear: 25,
+  /** `u += share · v`: `n, at`. */
+  mix: 26,
+  /** `v = u`: `n`. */
+  recall: 27,
+  /** `v = u · σ(alpha · u) · (v + 1)`, u cut off above a limit and v beyond ± that: `n, alpha, limit`. */
+  clampedGate: 28,
 } as const
 /** The names of the kernels on vectors. */
 export type VectorOpName = keyof typeof VectorOp
@@ -51,8 +70,8 @@ export const vectorArguments: Readonly<Record<VectorOpName, number>> = {
     end: 0,
     embed: 1,
     product: 5,
-    load: 2,
-    attended: 3,
+    load: 3,
+    attended: 4,
     scale: 2,
     rotateInput: 3,
     rotateOutput: 3,
@@ -69,5 +88,6 @@ export const vectorArguments: Readonly<Record<VectorOpName, number>> = {
     gate: 2,
     rope: 6,
   },
-  ...{ cache: 2, slice: 2, pick: 3 },
+  ...{ cache: 2, slice: 2, pick: 3, add: 2, times: 2 },
+  ...{ route: 6, only: 2, clear: 1, mix: 2, recall: 1, clampedGate: 3 },
 }

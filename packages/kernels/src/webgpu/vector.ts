@@ -1,4 +1,5 @@
 import { EMBEDDING_WORDS, type EmbeddingKernel, embedding } from './embedding.ts'
+import type { RareStepName, rareSteps } from './rare-steps.ts'
 import { rotation, type VectorAccess } from './rotation.ts'
 import { RUN } from './run.ts'
 import { beginTotal, enableTotal, totalBuiltins, totalOf } from './total.ts'
@@ -44,7 +45,7 @@ const reads: Partial<Record<VectorOpName, readonly VectorBindingName[]>> = {
   embed: ['codes', 'ids'],
   product: ['y'],
   load: ['activations'],
-  attended: ['partials'],
+  attended: ['partials', 'constants'],
   scale: ['constants'],
   rotateInput: ['constants'],
   rotateOutput: ['constants'],
@@ -57,6 +58,9 @@ const reads: Partial<Record<VectorOpName, readonly VectorBindingName[]>> = {
   input: ['x'],
   rope: ['rope'],
   cache: ['cache'],
+  route: ['y'],
+  only: ['y'],
+  mix: ['y'],
 }
 
 /** The buffers that a kernel binds. */
@@ -73,16 +77,22 @@ const typeOf: Partial<Record<VectorBindingName, string>> = {
   ...{ rope: 'array<f32>', partials: 'array<f32>', scratch: 'array<f32>' },
 }
 
+/** Whether a kernel keeps a second vector. */
+const keeps = (ops: readonly VectorOpName[]): boolean =>
+  ops.some(op => op === 'keep' || op === 'clear' || op === 'route')
+
 /** Bytes of workgroup memory of a kernel whose vectors are in it. */
 export const vectorBytes = (ops: readonly VectorOpName[], size: number, workgroupSize: number): number =>
-  4 * ((ops.includes('keep') ? 2 : 1) * size + workgroupSize)
+  4 * ((keeps(ops) ? 2 : 1) * size + workgroupSize)
 
 /**
  * WGSL of what happens to a vector between two products: a workgroup takes one token through a list of steps, with the vector in
  * workgroup memory. Fusing them saves launches; which ones and on what is data, so that a few kernels serve all layers. `args`
  * begins with where the list of each slot (workgroup x) begins; workgroup y is the token.
+ *
+ * @param rare the code of steps that few models have, where there are such steps
  */
-export function vectorKernel(kernel: VectorKernel): string {
+export function vectorKernel(kernel: VectorKernel, rare?: typeof rareSteps): string {
   const { ops, size, memory, workgroupSize, cache } = kernel
   const isShared = memory === 'workgroup'
   const at = (index: string) => (isShared ? `v[${index}]` : `scratch[place + ${index}]`)
@@ -107,8 +117,11 @@ export function vectorKernel(kernel: VectorKernel): string {
       if (e < a0) { ${at('e')} = value; }
     }
     ${barrier}`
-  const bodies: Record<Exclude<VectorOpName, 'end'>, string> = {
-    embed: `embed(i, token, pc + 2u, bitcast<f32>(a0));
+  const bodies: Record<Exclude<VectorOpName, 'end' | RareStepName>, string> &
+    Partial<Record<RareStepName, string>> = {
+    ...rare?.({ at, kept, barrier, each }),
+    embed: `${barrier}
+    embed(i, token, pc + 2u, bitcast<f32>(a0));
     pc += ${EMBEDDING_WORDS}u;
     ${barrier}`,
     product: each(
@@ -117,14 +130,16 @@ export function vectorKernel(kernel: VectorKernel): string {
       for (var c = 0u; c < a3; c++) { sum += y[a1 + token * a2 + c * a4 + e]; }
       ${at('e')} = sum;`,
     ),
-    load: each('a0', `${at('e')} = activations[a1 + token * a0 + e];`),
+    load: each('a0', `${at('e')} = activations[a1 + token * a2 + e];`),
     attended: each(
       'a0 * a1',
       `let from_ = a2 + (token * a0 + e / a1) * run.parts * (a1 + 2u);
       var top = -1e30;
+      if (a3 > 0u) { top = ${constant('a3 - 1u + e / a1')}; }
+      let sink = top;
       for (var p = 0u; p < run.parts; p++) { top = max(top, partials[from_ + p * (a1 + 2u) + a1]); }
       var sum = 0.0;
-      var total = 0.0;
+      var total = select(0.0, exp(sink - top), a3 > 0u);
       for (var p = 0u; p < run.parts; p++) {
         let part = from_ + p * (a1 + 2u);
         let weight = exp(partials[part + a1] - top);
@@ -212,7 +227,8 @@ export function vectorKernel(kernel: VectorKernel): string {
   const declared = vectorBindings(kernel)
     .filter(name => name !== 'run')
     .map(name => {
-      const access = written.includes(name) ? 'read_write' : 'read'
+      const isWritten = written.includes(name) || (name === 'y' && ops.includes('route'))
+      const access = isWritten ? 'read_write' : 'read'
       const type = name === 'cache' && cache === 'f32' ? 'array<f32>' : (typeOf[name] ?? 'array<u32>')
       return `@group(0) @binding(${VectorBinding[name]}) var<storage, ${access}> ${name}: ${type};`
     })
@@ -225,7 +241,7 @@ ${RUN}
 ${declared.join('\n')}
 ${
   isShared
-    ? `var<workgroup> v: array<f32, ${size}>;${steps.includes('keep') ? ` var<workgroup> u: array<f32, ${size}>;` : ''}`
+    ? `var<workgroup> v: array<f32, ${size}>;${keeps(ops) ? ` var<workgroup> u: array<f32, ${size}>;` : ''}`
     : 'var<private> place: u32;'
 }
 ${usesTotal ? totalOf(workgroupSize, subgroups) : ''}
@@ -258,6 +274,7 @@ fn main(
 /** erf by Abramowitz and Stegun 7.1.26, within 1.5e-7. */
 const ACTIVATE = `
 fn activate(g: f32, kind: u32) -> f32 {
+  if (kind == 4u) { return g; }
   if (kind == 3u) { return 1.0 / (1.0 + exp(-g)); }
   if (kind == 2u) {
     let z = abs(g) * 0.7071067811865476;

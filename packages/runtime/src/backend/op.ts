@@ -15,7 +15,7 @@ interface Embed {
 }
 
 /** Rows `row … row + slot.width` of a product. */
-interface Part {
+export interface Part {
   readonly row: number
   readonly to: Slot
 }

@@ -17,8 +17,6 @@ export interface ConformanceOptions {
   readonly packedBlocks?: number
   /** Default all; models take longest. */
   readonly parts?: readonly ('ops' | 'layouts' | 'models')[]
-  /** Whether it has recurrent layers, experts and sinks; default true. */
-  readonly allLayers?: boolean
 }
 
 /** What every backend passes: op by op, stored layout by stored layout, model by model, beside the reference. */
@@ -31,7 +29,6 @@ export function backendConformance(
     forms,
     packedBlocks = forms.packed,
     parts = ['ops', 'layouts', 'models'],
-    allLayers = true,
   }: ConformanceOptions,
 ): void {
   describe(`${name} conforms`, () => {
@@ -43,12 +40,10 @@ export function backendConformance(
     afterAll(() => backend[Symbol.dispose]())
 
     const has = (part: (typeof parts)[number]) => describe.skipIf(!parts.includes(part))
-    has('ops')('ops', () => opConformance(() => ({ reference, backend, form: exact, tolerance }), allLayers))
+    has('ops')('ops', () => opConformance(() => ({ reference, backend, form: exact, tolerance })))
     has('layouts')('stored layouts', () =>
       layoutConformance(() => ({ reference, backend, exact }), forms, packedBlocks),
     )
-    has('models')('models', () =>
-      modelConformance(() => ({ reference, backend, exact }), tolerance, allLayers),
-    )
+    has('models')('models', () => modelConformance(() => ({ reference, backend, exact }), tolerance))
   })
 }

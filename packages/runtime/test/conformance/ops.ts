@@ -24,7 +24,7 @@ const tokens = fc.array(fc.integer({ min: 0, max: VOCAB - 1 }), { minLength: 1, 
 const batches = fc.array(tokens, { minLength: 1, maxLength: 3 })
 
 /** Drives every op of a backend and compares what it computes with the reference, over shapes, tails, lengths and batches. */
-export function opConformance(open: () => Compared, allLayers: boolean): void {
+export function opConformance(open: () => Compared): void {
   const property = (cases: fc.Arbitrary<Case>, numRuns = 15) =>
     fc.assert(
       fc.asyncProperty(cases, batches, (of, texts) => compare(open(), of, texts)),
@@ -148,13 +148,13 @@ export function opConformance(open: () => Compared, allLayers: boolean): void {
   // every case compiles shaders of its own, on a GPU
   it('attends', { timeout: 300_000 }, () => property(attentions.map(attention), 40))
 
-  it.runIf(allLayers)('convolves between two gates', () => property(shortConvs))
+  it('convolves between two gates', () => property(shortConvs))
 
-  it.runIf(allLayers)('runs mixtures of experts', () => property(mixtures, 30))
+  it('runs mixtures of experts', () => property(mixtures, 30))
 
-  it.runIf(allLayers)('runs the gated delta rule', () => property(deltaRules, 30))
+  it('runs the gated delta rule', () => property(deltaRules, 30))
 
-  it.runIf(allLayers)('scans', () => property(scans, 30))
+  it('scans', () => property(scans, 30))
 }
 
 /** A case that observes what is embedded. */
@@ -163,7 +163,8 @@ const same = (slot: Slot) => ({ input: slot, output: slot })
 const attentions = fc.record({
   kvHeads: fc.integer({ min: 1, max: 3 }),
   group: fc.integer({ min: 1, max: 4 }),
-  headDim: fc.constantFrom(4, 8, 12, 16, 20, 32, 64, 80),
+  // few, for each is another shader on a GPU
+  headDim: fc.constantFrom(4, 12, 32, 80),
   window: fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined }),
   softcap: fc.option(fc.constantFrom(1, 30), { nil: undefined }),
   rope: fc.constantFrom('none', 'whole', 'partial', 'interleaved', 'temperature'),

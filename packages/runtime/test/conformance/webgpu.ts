@@ -17,7 +17,7 @@ export async function webgpuConformance(
 
   describe.skipIf(!device)('on the adapter that there is', () => {
     backendConformance('webgpu', async () => open(), {
-      ...{ exact: 'f32', tolerance: 1e-3, allLayers: false, parts },
+      ...{ exact: 'f32', tolerance: 1e-3, parts },
       forms: { f32: 1e-4, packed: 1e-3, expanded: 1e-3 },
       packedBlocks: 1e-2,
     })

@@ -3,6 +3,7 @@ import {
   BAND_ROWS,
   type CodedKernel,
   codedJobs,
+  codedLanes,
   codedMatmul,
   codedMatvec,
   type KernelFeatures,
@@ -23,11 +24,13 @@ import {
   vectorKernel,
 } from '@reallm/kernels/webgpu'
 import type { trellisMatmulIntegers } from '@reallm/kernels/webgpu/matmul-integers'
+import type { Routing, rareSteps } from '@reallm/kernels/webgpu/rare'
 import type { Region } from './arena.ts'
 import type { Device } from './device.ts'
 import {
   type LogitsStage,
   type ProductStage,
+  type RecurrentStage,
   type Role,
   type Stage,
   stageWords,
@@ -94,6 +97,13 @@ export interface Prepared {
   workgroups(tokens: number, parts: number): readonly [number, number, number]
 }
 
+/** What models with rare ops need besides; fetched for them. */
+interface RareKernels {
+  readonly rareSteps: typeof rareSteps
+  readonly routing: Routing
+  prepareRecurrent(stage: RecurrentStage, args: WordList): Prepared
+}
+
 export interface BuildContext {
   readonly device: Device
   readonly args: WordList
@@ -107,12 +117,13 @@ export interface BuildContext {
   readonly features: KernelFeatures
   /** The kernel of integer dot products, where they are used. */
   readonly integers: typeof trellisMatmulIntegers | undefined
+  readonly rare: RareKernels | undefined
   /** Whether products are of several tokens. */
   readonly isMany: boolean
 }
 
 /** Steps that kernels of a role have whether they occur or not, so that models of one kind share them. */
-const usual: Readonly<Record<Role, readonly VectorOpName[]>> = {
+const usual: Readonly<Partial<Record<Role, readonly VectorOpName[]>>> = {
   enter: ['product', 'load', 'bias', 'norm', 'residual', 'store', 'input'],
   heads: ['product', 'bias', 'norm', 'rope', 'cache', 'input'],
   attended: ['attended', 'input'],
@@ -139,11 +150,11 @@ export function roleKernels(
   const kernels = new Map<Role, VectorKernel>()
   for (const [role, of] of roles) {
     const steps = of.flatMap(({ slots }) => slots.flat())
-    const ops = [...new Set<VectorOpName>([...usual[role], ...steps.map(({ op }) => op)])].sort()
+    const ops = [...new Set<VectorOpName>([...(usual[role] ?? []), ...steps.map(({ op }) => op)])].sort()
     const size = roomFor(Math.max(...steps.map(step => step.size)))
     const turned = steps.filter(({ op }) => op === 'rotateInput' || op === 'rotateOutput')
     const rotations = [...new Set(turned.map(step => step.size))].sort((a, b) => a - b)
-    const workgroupSize = size >= 2048 ? device.largeWorkgroup : 256
+    const workgroupSize = size >= 2048 ? device.largeWorkgroup : size > 256 ? 256 : 64
     const embedded = of.find(({ embedding }) => embedding)?.embedding
     const memory = vectorBytes(ops, size, workgroupSize) <= device.workgroupBytes ? 'workgroup' : 'storage'
     const embedding = embedded && kernelOf(embedded.pieces[0], tableCounts)
@@ -166,8 +177,11 @@ export function prepare(stage: Stage, context: BuildContext): Prepared[] {
       return prepareProducts(stage, context)
     case 'logits':
       return [prepareLogits(stage, context)]
+    case 'recurrent':
+      return [context.rare!.prepareRecurrent(stage, context.args)]
     case 'attention': {
-      const { kernel, layer, kvHeads } = stage
+      const { layer, kvHeads } = stage
+      const kernel = { ...stage.kernel, memory: context.device.workgroupBytes }
       const valueBytes = kernel.cache === 'f16' ? 2 : 4
       const at = context.args.add(stage.words)
       return [
@@ -190,7 +204,7 @@ export function prepare(stage: Stage, context: BuildContext): Prepared[] {
   }
 }
 
-function prepareVector(stage: VectorStage, { args, roles }: BuildContext): Prepared {
+function prepareVector(stage: VectorStage, { args, roles, rare }: BuildContext): Prepared {
   const kernel = roles.get(stage.role)!
   const words = stageWords(stage.slots)
   const at = args.add(words)
@@ -198,7 +212,7 @@ function prepareVector(stage: VectorStage, { args, roles }: BuildContext): Prepa
   const bindings = vectorBindings(kernel)
   const used = new Set(bindings)
   return {
-    code: vectorKernel(kernel),
+    code: vectorKernel(kernel, rare?.rareSteps),
     name: stage.role,
     traffic: trafficOfSteps(stage.slots.flat(), kernel.cache === 'f16' ? 2 : 4),
     needsState: used.has('cache'),
@@ -216,6 +230,7 @@ function prepareVector(stage: VectorStage, { args, roles }: BuildContext): Prepa
 
 /** Products of one dispatch. */
 interface ProductGroup {
+  readonly code: string
   readonly piece: Piece
   readonly jobs: number[]
   /** Bytes of weights. */
@@ -232,40 +247,41 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
   const isHead = stage.isHead
   const groups = new Map<string, ProductGroup>()
   const pages = new Map<GPUBuffer, number>()
-  for (const { weight, input, inputStep, output, outputStep, chunks } of stage.products) {
+  for (const { weight, input, inputStep, output, outputStep, chunks, expert } of stage.products) {
     for (const piece of weight.pieces) {
       const { blob, place, firstRow } = piece
       if (!pages.has(place.buffer)) pages.set(place.buffer, pages.size)
       const kernel = kernelOf(piece, tableCounts)
-      const key = `${pages.get(place.buffer)} ${JSON.stringify(kernel)}`
+      const code = productCode(kernel, blob.cols, expert && context.rare?.routing, context)
+      const key = `${pages.get(place.buffer)} ${code}`
       const group: ProductGroup = groups.get(key) ?? {
-        ...{ piece, jobs: [], bytes: 0, inputs: new Map(), outputs: 0, tables: new Map() },
+        ...{ code, piece, jobs: [], bytes: 0, inputs: new Map(), outputs: 0, tables: new Map() },
       }
       groups.set(key, group)
       const where = {
         ...{ codes: place.at, input: input.at / 4, inputStep: inputStep / 4 },
-        ...{ output: output.at + firstRow, outputStep },
+        ...{ output: output.at + firstRow, outputStep, shares: expert ? expert.shares + 1 : 0 },
       }
       const made = isTrellis(blob)
         ? trellisJobs(blob, { ...where, tables: tables.place(blob.tables) }, chunks)
         : codedJobs(blob, where, isMany ? BAND_ROWS : undefined)
       for (const word of made) group.jobs.push(word)
-      group.bytes += 4 * blob.words
-      group.inputs.set(input, blob.cols)
-      group.outputs += blob.rows * chunks
+      const part = expert?.part ?? 1
+      group.bytes += 4 * blob.words * part
+      group.inputs.set(input, blob.cols * part)
+      group.outputs += blob.rows * chunks * part
       if (isTrellis(blob))
         group.tables.set(tables.place(blob.tables), blob.tables.length * 2 ** blob.stateBits)
     }
   }
   return [...groups.values()].map(group => {
     const { blob, place } = group.piece
-    const kernel = kernelOf(group.piece, tableCounts)
     const at = jobs.add(group.jobs)
     const count = group.jobs.length / 16
     const floats = total(group.inputs.values()) + group.outputs + group.jobs.length
     const vectors = 4 * floats + total(group.tables.values())
     return {
-      code: productCode(kernel, context),
+      code: group.code,
       name: isHead ? 'head' : isMany ? 'matmul' : 'matvec',
       traffic: () => ({ weights: group.bytes, cache: 0, vectors }),
       needsState: false,
@@ -286,14 +302,19 @@ const total = (counts: Iterable<number>): number => [...counts].reduce((sum, cou
 
 function productCode(
   kernel: TrellisKernel | CodedKernel,
+  cols: number,
+  routing: Routing | undefined,
   { isMany, features, integers, device: { workgroupBytes } }: BuildContext,
 ): string {
-  if (kernel.kind === 'coded')
-    return isMany ? codedMatmul(kernel, features.f16) : codedMatvec(kernel, features.subgroups)
+  if (kernel.kind === 'coded') {
+    if (isMany) return codedMatmul(kernel, features.f16, routing)
+    return codedMatvec(kernel, features.subgroups, codedLanes(cols), routing)
+  }
   const taken = isMany ? MATMUL_BYTES : 1024
   const memory = tableMemoryFor(kernel, Math.min(TABLE_BYTES, workgroupBytes - taken))
-  if (!isMany) return trellisMatvec(kernel, memory)
-  return integers?.(kernel, memory) ?? trellisMatmul(kernel, memory, features.f16)
+  if (!isMany) return trellisMatvec(kernel, memory, routing)
+  if (integers && !routing) return integers(kernel, memory)
+  return trellisMatmul(kernel, memory, features.f16, routing)
 }
 
 function prepareLogits({ count, from, words }: LogitsStage, { args }: BuildContext): Prepared {

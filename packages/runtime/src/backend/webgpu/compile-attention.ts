@@ -1,30 +1,19 @@
 import { type AttentionKernel, attentionTokens, partialFloats } from '@reallm/kernels/webgpu'
 import { ReallmError } from '@reallm/tensor-io'
+import type { Attention } from '@reallm/tensor-io/models'
 import type { NormOp, Op, Slot } from '../op.ts'
+import type { Vector } from '../weight.ts'
+import type { Region } from './arena.ts'
 import type { Compiler } from './compiler.ts'
+import { gateSteps } from './gate-steps.ts'
 import { MOST_PARTS } from './parts.ts'
 import { floatWord, type VectorStep } from './stage.ts'
-
-/** The activation of a kernel that multiplies by the sigmoid of a gate. */
-const SIGMOID = 3
 
 /** Norms and rope of queries, keys and values in one dispatch, attention over the keys in another. */
 export function compileAttention(c: Compiler, op: Extract<Op, { readonly kind: 'attend' }>): void {
   const { spec, layer, norms, query, key, value, to } = op
-  const { heads, kvHeads, headDim, rope, window, softcap, scale } = spec
-  const normsValues = spec.valueNormEps !== undefined
-  if (spec.sinks || normsValues || headDim % 4 !== 0) {
-    const what = spec.sinks
-      ? 'attention with sinks'
-      : normsValues
-        ? 'norms of values'
-        : `heads of ${headDim} dimensions`
-    throw new ReallmError('unsupported', `the WebGPU backend knows no ${what}`, {
-      hint: "load the model with device: 'wasm'",
-    })
-  }
+  const { heads, headDim, rope, valueNormEps } = spec
   const width = heads * headDim
-  const input = c.x.take(width * c.tokens)
   const placed = (slot: Slot, norm: NormOp | undefined, isQuery: boolean): VectorStep[] => {
     const n = isQuery ? width : slot.width
     const picked = isQuery && spec.gated ? [pick(width, headDim, 0)] : []
@@ -38,35 +27,64 @@ export function compileAttention(c: Compiler, op: Extract<Op, { readonly kind: '
     words: [slot.width, which],
     size: slot.width,
   })
-  const toInput: VectorStep = { op: 'input', words: [width, width, input.at, width], size: width }
-  const slots = [
-    [...placed(query, norms?.query, true), toInput],
+  const valueNorm = valueNormEps === undefined ? [] : [c.steps.plainNorm(value.width, headDim, valueNormEps)]
+  const { read, output } = attendTo(c, { spec, layer, sinks: op.sinks }, input => [
+    [...placed(query, norms?.query, true), input],
     [...placed(key, norms?.key, false), cached(key, 0)],
-    [...c.source(value).load, cached(value, 1)],
-  ]
+    [...c.source(value).load, ...valueNorm, cached(value, 1)],
+  ])
+  const gate = [...c.source(query).load, pick(width, headDim, 1)]
+  c.set(to, {
+    role: 'attended',
+    load: spec.gated ? gateSteps(gate, [read], width, { activation: 'sigmoid' }) : [read],
+    isHidden: false,
+    release: () => c.partials.give(output),
+  })
+}
+
+interface Attended {
+  readonly spec: Pick<Attention, 'heads' | 'kvHeads' | 'headDim' | 'window' | 'scale'> &
+    Partial<Pick<Attention, 'softcap'>>
+  /** Whose keys and values are read. */
+  readonly layer: number
+  readonly sinks?: Vector | undefined
+}
+
+/**
+ * The two dispatches of attention; `slots` makes the lists of the first of the step that writes queries. Returns the step that reads
+ * what the heads read, and where that is.
+ */
+export function attendTo(
+  c: Compiler,
+  { spec, layer, sinks }: Attended,
+  slots: (input: VectorStep) => readonly VectorStep[][],
+): { readonly read: VectorStep; readonly output: Region } {
+  const { heads, kvHeads, headDim, window, softcap, scale } = spec
+  if (headDim % 4 !== 0) {
+    throw new ReallmError('unsupported', `the WebGPU backend knows no heads of ${headDim} dimensions`, {
+      hint: "load the model with device: 'wasm'",
+    })
+  }
+  const width = heads * headDim
+  const input = c.x.take(width * c.tokens)
   const group = heads / kvHeads
   const parts = c.tokens === 1 ? MOST_PARTS : 1
   const output = c.partials.take(c.tokens * heads * parts * partialFloats(headDim))
-  const kernel: AttentionKernel = {
+  const kernel: Omit<AttentionKernel, 'memory'> = {
     ...{ headDim, group, cache: c.shared.cache },
     tokens: c.tokens === 1 ? 1 : attentionTokens(group),
   }
   const words = [heads, window ?? 0, floatWord(scale), floatWord(softcap ?? 0), input.at, output.at]
   c.emit(
-    { kind: 'vector', role: 'heads', layer, slots },
+    {
+      ...{ kind: 'vector', role: 'heads', layer },
+      slots: slots({ op: 'input', words: [width, width, input.at, width], size: width }),
+    },
     { kind: 'attention', kernel, kvHeads, layer, words, window: window ?? Number.POSITIVE_INFINITY },
   )
   c.x.give(input)
-  const read: VectorStep = { op: 'attended', words: [heads, headDim, output.at], size: width }
-  const gate: VectorStep[] = spec.gated
-    ? [...c.source(query).load, pick(width, headDim, 1), { op: 'keep', words: [width], size: width }]
-    : []
-  c.set(to, {
-    role: 'attended',
-    load: spec.gated ? [...gate, read, { op: 'gate', words: [width, SIGMOID], size: width }] : [read],
-    isHidden: false,
-    release: () => c.partials.give(output),
-  })
+  const sinksAt = sinks ? c.steps.vector(sinks) + 1 : 0
+  return { read: { op: 'attended', words: [heads, headDim, output.at, sinksAt], size: width }, output }
 }
 
 /** Of each head's query and gate, one of the two. */

@@ -2,7 +2,7 @@ import { type KernelFeatures, RUN_BYTES, SAMPLING_BYTES } from '@reallm/kernels/
 import type { Op } from '../op.ts'
 import { Constants } from './arena.ts'
 import { type Buffers, type Prepared, prepare, roleKernels, WordList } from './build.ts'
-import { compileOp } from './compile-op.ts'
+import { compileOp, isRare } from './compile-op.ts'
 import { Compiler } from './compiler.ts'
 import type { Device } from './device.ts'
 import type { RopePlace, Stage } from './stage.ts'
@@ -52,9 +52,12 @@ export async function compileProgram(
     ...{ constants: new Constants(), tables: new Tables(), ropes: [], matrices: new Map(), cache, batch },
   }
   const [one, many] = [new Compiler(shared, 1), new Compiler(shared, batch)]
+  const rare = ops.some(isRare) ? await import('./compile-rare.ts') : undefined
   for (const op of ops) {
-    compileOp(one, op)
-    compileOp(many, op)
+    for (const compiler of [one, many]) {
+      if (isRare(op)) rare!.compileRare(compiler, op)
+      else compileOp(compiler, op)
+    }
   }
   const tableCounts = tableCountsOf(ops)
   const all = [one.stages, one.headStages, many.stages, many.headStages]
@@ -63,7 +66,18 @@ export async function compileProgram(
     ? (await import('@reallm/kernels/webgpu/matmul-integers')).trellisMatmulIntegers
     : undefined
   const [args, jobs] = [new WordList(), new WordList()]
-  const context = { device, args, jobs, tables: shared.tables, cache, roles, tableCounts, features, integers }
+  const context = {
+    device,
+    args,
+    jobs,
+    tables: shared.tables,
+    cache,
+    roles,
+    tableCounts,
+    features,
+    integers,
+    rare,
+  }
   const stages = {
     ...{ one: one.stages, oneHead: one.headStages, many: many.stages, manyHead: many.headStages },
   } satisfies Record<ListName, readonly Stage[]>

@@ -1,9 +1,9 @@
 import { ReallmError } from '@reallm/tensor-io'
-import type { NormOp, Slot } from '../op.ts'
+import type { NormOp, Part, Slot } from '../op.ts'
 import type { Vector } from '../weight.ts'
 import { Arena, type Region } from './arena.ts'
 import { chunksOf } from './chunks.ts'
-import type { Product, Role, Stage, VectorStep } from './stage.ts'
+import { type Chosen, type Product, type Role, type Stage, stageWords, type VectorStep } from './stage.ts'
 import { type Shared, Steps } from './steps.ts'
 import type { GpuWeight, Step } from './weight.ts'
 
@@ -21,6 +21,19 @@ export interface Source {
 
 /** A product, and where the low-rank parts beside it are kept. */
 export interface ProductWithTaps extends Product {
+  readonly taps: Map<Step, number>
+}
+
+/** Steps that read something, and what gives its memory back. */
+interface Loaded {
+  readonly load: VectorStep[]
+  readonly release: () => void
+}
+
+/** What products read: a vector for each token, and what low-rank parts keep of it. */
+interface Input {
+  readonly region: Region
+  readonly step: number
   readonly taps: Map<Step, number>
 }
 
@@ -57,17 +70,32 @@ export class Compiler {
     this.#out = this.headStages
   }
 
-  /** Products of the value of a slot; what they multiply goes to inputs, those of one kind shared. */
-  products(from: Slot, norm: NormOp | undefined, weights: readonly GpuWeight[]): ProductWithTaps[] {
+  /**
+   * Products of the value of a slot; what they multiply goes to inputs, those of one kind shared.
+   *
+   * @param experts whose matrices the weights are, where they are experts'
+   */
+  products(
+    from: Slot,
+    norm: NormOp | undefined,
+    weights: readonly GpuWeight[],
+    experts: readonly (Chosen | undefined)[] = [],
+  ): ProductWithTaps[] {
     const source = this.source(from)
-    const inputs: { before: readonly Step[]; region: Region; step: number; taps: Map<Step, number> }[] = []
+    const inputs: (Input & {
+      readonly before: readonly Step[]
+      readonly users: Set<Chosen | undefined>
+    })[] = []
     const slots: VectorStep[][] = []
     const kept = source.isHidden ? this.activations.take(from.width * this.tokens) : undefined
-    const products = weights.map((weight): ProductWithTaps => {
+    const products = weights.map((weight, w): ProductWithTaps => {
       let input = inputs.find(({ before }) => isSame(before, weight.before))
       if (!input) {
         const step = roundUp(weight.cols)
-        input = { before: weight.before, region: this.x.take(step * this.tokens), step, taps: new Map() }
+        input = {
+          ...{ before: weight.before, users: new Set(), step, taps: new Map() },
+          region: this.x.take(step * this.tokens),
+        }
         const store: VectorStep[] =
           kept && inputs.length === 0 ? [{ op: 'store', words: [from.width, kept.at], size: from.width }] : []
         inputs.push(input)
@@ -79,24 +107,36 @@ export class Compiler {
           inputStep(weight.cols, input.region, step),
         ])
       }
-      const chunks = this.tokens === 1 ? chunksOf(weights, weight) : 1
-      const output = this.y.take(weight.rows * Math.max(chunks, this.tokens))
-      return {
-        ...{ weight, chunks, output, input: input.region, inputStep: input.step, outputStep: weight.rows },
-        taps: input.taps,
-      }
+      input.users.add(experts[w])
+      return this.product(weight, weights, input, experts[w])
     })
-    this.emit(vectorStage(source, slots), { kind: 'product', products, isHead: false })
+    const lists = slots.map((slot, n) => {
+      const [user, ...others] = inputs[n].users
+      return others.length > 0 ? slot : onlyFor(user, slot)
+    })
+    this.emit(vectorStage(source, lists), { kind: 'product', products, isHead: false })
     for (const { region } of inputs) this.x.give(region)
     if (kept) this.set(from, this.#stored(kept, from.width))
     return products
   }
 
+  /** A product with what an input was made into. */
+  product(
+    weight: GpuWeight,
+    beside: readonly GpuWeight[],
+    { region, step, taps }: Input,
+    expert?: Chosen,
+  ): ProductWithTaps {
+    const chunks = this.tokens === 1 ? chunksOf(beside, weight) : 1
+    const output = this.y.take(weight.rows * Math.max(chunks, this.tokens))
+    return {
+      ...{ weight, chunks, output, input: region, inputStep: step, outputStep: weight.rows },
+      ...{ taps, expert },
+    }
+  }
+
   /** The steps that read a product. */
-  loadProduct(
-    product: ProductWithTaps,
-    bias: Vector | undefined,
-  ): { load: VectorStep[]; release: () => void } {
+  loadProduct(product: ProductWithTaps, bias: Vector | undefined): Loaded {
     const { weight, output, chunks, taps } = product
     const { rows } = weight
     const tokenStep = this.tokens === 1 ? 0 : rows
@@ -108,6 +148,13 @@ export class Compiler {
       ],
       release: () => this.y.give(output),
     }
+  }
+
+  /** The steps that read some rows of a product. */
+  loadPart(product: ProductWithTaps, bias: Vector | undefined, { row, to: { width } }: Part): Loaded {
+    const { load, release } = this.loadProduct(product, bias)
+    const isWhole = row === 0 && width === product.weight.rows
+    return { load: isWhole ? load : [...load, { op: 'slice', words: [width, row], size: width }], release }
   }
 
   /** The value of a slot in memory, computed now where it was not before; it is the caller's to give back. */
@@ -140,11 +187,17 @@ export class Compiler {
   #stored(region: Region, width: number): Source {
     return {
       ...{ role: 'enter', isHidden: false, region },
-      load: [{ op: 'load', words: [width, region.at], size: width }],
+      load: [{ op: 'load', words: [width, region.at, width], size: width }],
       release: () => this.activations.give(region),
     }
   }
 }
+
+/** Steps that are left out for tokens that have not chosen an expert. */
+export const onlyFor = (expert: Chosen | undefined, steps: readonly VectorStep[]): VectorStep[] =>
+  expert
+    ? [{ op: 'only', words: [expert.shares, stageWords([steps]).length - 2], size: 0 }, ...steps]
+    : [...steps]
 
 /** A dispatch that goes on with the value of a slot. */
 export const vectorStage = ({ role, embedding }: Source, slots: readonly VectorStep[][]): Stage => ({
@@ -169,10 +222,11 @@ function isSame(a: readonly Step[], b: readonly Step[]): boolean {
     a.every((step, i) => {
       const other = b[i]
       if (step === other) return true
-      if (step.kind === 'rotate' && other.kind === 'rotate') return String(step.signs) === String(other.signs)
-      if (step.kind === 'scale' && other.kind === 'scale')
-        return String(step.factors) === String(other.factors)
-      return false
+      if (step.kind === 'rotate' && other.kind === 'rotate') return isEqual(step.signs, other.signs)
+      return step.kind === 'scale' && other.kind === 'scale' && isEqual(step.factors, other.factors)
     })
   )
 }
+
+const isEqual = <T extends Uint32Array | Float32Array>(a: T, b: T): boolean =>
+  a.length === b.length && a.every((v, i) => v === b[i])

@@ -1,4 +1,5 @@
-import { runWords, type Sampling } from '@reallm/kernels/webgpu'
+import { runWords } from '@reallm/kernels/webgpu'
+import type { Sampling } from '@reallm/kernels/webgpu/sample'
 import { ReallmError } from '@reallm/tensor-io'
 import { rotations } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program } from '../backend.ts'
@@ -156,7 +157,7 @@ export class GpuProgram implements Program {
     this.#sampler ??= (async () => {
       const { sampling, logits, seen, chosen, ids } = this.#parts.buffers
       const { openSampler } = await import('./sampler.ts')
-      const sampler = await openSampler(this.#device)
+      const sampler = await openSampler(this.#device, this.#parts.vocabulary)
       const bound = [sampling, logits, seen, chosen, ids].map((buffer, binding) => [binding, buffer] as const)
       return { ...sampler, group: bindGroup(this.#device, sampler.pipeline, bound) }
     })()

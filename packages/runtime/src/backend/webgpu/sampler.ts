@@ -1,4 +1,4 @@
-import { NO_TOKEN, type Sampling, sampleKernel, samplingWords } from '@reallm/kernels/webgpu'
+import { NO_TOKEN, type Sampling, sampleKernel, samplingWords } from '@reallm/kernels/webgpu/sample'
 import { ReallmError } from '@reallm/tensor-io'
 import type { Device } from './device.ts'
 
@@ -10,9 +10,16 @@ export interface Sampler {
   chosen(ids: Uint32Array): number[]
 }
 
+/** Tokens of a vocabulary that keeps a large workgroup busy. */
+const LARGE_VOCABULARY = 2 ** 14
+
 /** The kernel that draws tokens: fetched and compiled when the first is drawn. */
-export const openSampler = async (device: Device): Promise<Sampler> => ({
-  pipeline: await device.pipeline(sampleKernel(device.largeWorkgroup)),
+export const openSampler = async (device: Device, vocabulary: number): Promise<Sampler> => ({
+  pipeline: await device.pipeline(
+    sampleKernel(
+      vocabulary < LARGE_VOCABULARY ? Math.min(256, device.largeWorkgroup) : device.largeWorkgroup,
+    ),
+  ),
   words: samplingWords,
   chosen(ids) {
     if (ids.includes(NO_TOKEN)) {

@@ -13,7 +13,7 @@ export interface VectorStep {
 }
 
 /** Kernels of vectors are compiled once for all stages of a role. */
-export type Role = 'enter' | 'heads' | 'attended' | 'gated' | 'logits'
+export type Role = 'enter' | 'layered' | 'route' | 'recurrent' | 'heads' | 'attended' | 'gated' | 'logits'
 
 /** Lists of steps, a workgroup each for every token. */
 export interface VectorStage {
@@ -34,6 +34,16 @@ export interface Product {
   readonly output: Region
   readonly outputStep: number
   readonly chunks: number
+  /** Of an expert's matrix, which only tokens that have chosen it multiply. */
+  readonly expert?: Chosen | undefined
+}
+
+/** An expert of a mixture. */
+export interface Chosen {
+  /** Where the tokens' shares of it are in `y`. */
+  readonly shares: number
+  /** Part of the tokens that choose it, on average. */
+  readonly part: number
 }
 
 /** Products that do not wait for each other. */
@@ -46,7 +56,7 @@ export interface ProductStage {
 
 export interface AttentionStage {
   readonly kind: 'attention'
-  readonly kernel: AttentionKernel
+  readonly kernel: Omit<AttentionKernel, 'memory'>
   readonly kvHeads: number
   readonly layer: number
   readonly words: readonly number[]
@@ -62,7 +72,20 @@ export interface LogitsStage {
   readonly words: readonly number[]
 }
 
-export type Stage = VectorStage | ProductStage | AttentionStage | LogitsStage
+/** A kernel of a layer that keeps a state of fixed size. */
+export interface RecurrentStage {
+  readonly kind: 'recurrent'
+  readonly name: string
+  readonly code: string
+  readonly layer: number
+  readonly words: readonly number[]
+  readonly workgroups: number
+  /** Floats of the state, and of what is read and written of a token. */
+  readonly state: number
+  readonly values: number
+}
+
+export type Stage = VectorStage | ProductStage | AttentionStage | LogitsStage | RecurrentStage
 
 /** Where the angles of a rope are, for queries or keys, in floats of `rope`. */
 export interface RopePlace {

@@ -22,6 +22,7 @@ export interface Shared {
 export class Steps {
   readonly #shared: Shared
   readonly #x: Arena
+  readonly #ones = new Map<number, Float32Array>()
 
   constructor(shared: Shared, x: Arena) {
     this.#shared = shared
@@ -82,6 +83,13 @@ export class Steps {
   /** RMS norm. */
   norm({ weight, eps }: NormOp, n: number): VectorStep {
     return { op: 'norm', words: [n, weight.length, this.vector(weight), floatWord(eps)], size: n }
+  }
+
+  /** Divides every `width` of `n` values by their root mean square. */
+  plainNorm(n: number, width: number, eps: number): VectorStep {
+    const ones = this.#ones.get(width) ?? new Float32Array(width).fill(1)
+    this.#ones.set(width, ones)
+    return { op: 'norm', words: [n, width, this.#shared.constants.place(ones), floatWord(eps)], size: n }
   }
 
   /** Where a vector lies among the constants. */

@@ -1,5 +1,6 @@
 import type { IntegerTable } from '@reallm/kernels/webgpu'
 import type { Op } from '../op.ts'
+import type { Weight } from '../weight.ts'
 import { type GpuWeight, isTrellis } from './weight.ts'
 
 /** The tables of values of all trellis codes of a program, those of a matrix one after another; in bytes. */
@@ -52,12 +53,23 @@ export function tableCountsOf(ops: readonly Op[]): Map<number, number> {
   return counts
 }
 
-const weightsOf = (op: Op): GpuWeight[] =>
-  op.kind === 'project'
-    ? op.members.map(({ weight }) => weight as GpuWeight)
-    : 'weight' in op
-      ? [op.weight as GpuWeight]
-      : []
+const weightsOf = (op: Op): GpuWeight[] => matricesOf(op) as GpuWeight[]
+
+function matricesOf(op: Op): Weight[] {
+  switch (op.kind) {
+    case 'project':
+      return op.members.map(({ weight }) => weight)
+    case 'per-layer-inputs':
+      return [op.projection, op.table]
+    case 'experts': {
+      const all = op.shared ? [...op.experts, op.shared] : op.experts
+      const own = all.flatMap(({ members, weight }) => [...members.map(member => member.weight), weight])
+      return [op.router.weight, ...own]
+    }
+    default:
+      return 'weight' in op ? [op.weight] : []
+  }
+}
 
 /** Tables with room after them: kernels load as many as the matrix with the most has. */
 export function padded(

@@ -56,6 +56,8 @@ function bytesOf({ op, words, size }: VectorStep, positions: number): number {
     case 'gate':
     case 'slice':
     case 'pick':
+    case 'add':
+    case 'times':
       return 0
     default:
       return 4 * size
