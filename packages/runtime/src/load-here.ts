@@ -29,9 +29,12 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
     const run = async (started: Promise<Backend>) => {
       const backend = await started
       try {
-        const tokenizer = await reading
         const form = formFor(source, backend, options)
-        const loaded = await loadWeights(backend, source, { ...options, form })
+        // weights are read while the tokenizer is made
+        const [loaded, tokenizer] = await Promise.all([
+          loadWeights(backend, source, { ...options, form }),
+          reading,
+        ])
         return new Model({ decoder: await Decoder.create(backend, source.config, loaded), form, tokenizer })
       } catch (error) {
         backend[Symbol.dispose]()

@@ -27,7 +27,8 @@ export interface Measured {
   readonly decode: number
   readonly promptCpu?: number | undefined
   readonly decodeCpu?: number | undefined
-  readonly memory: number
+  /** Absent where nothing tells it. */
+  readonly memory?: number | undefined
 }
 
 /** The task of a contender's process. */

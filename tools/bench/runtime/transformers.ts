@@ -54,7 +54,7 @@ globalThis.run = async () => {
     if (all.cpu > one.cpu) best.decodeCpu = Math.max(best.decodeCpu, tokens / (all.cpu - one.cpu))
   }
   const where = '${task.gpu ? 'WebGPU' : `WASM, threads ${task.threads}`}'
-  return { what: 'transformers.js ' + env.version + ', ' + where, ...best, memory: NaN }
+  return { what: 'transformers.js ' + env.version + ', ' + where, ...best }
 }
 `
 const out = mkdtempSync(join(tmpdir(), 'reallm-bench-'))

@@ -34,7 +34,7 @@ globalThis.run = async () => {
     best.decodeCpu = Math.max(best.decodeCpu, (tokens - 1) / (after - between))
   }
   const where = ${Boolean(task.gpu)} ? 'WebGPU' : 'CPU, threads ' + wllama.getNumThreads()
-  return { what: 'wllama, ' + where, ...best, memory: NaN }
+  return { what: 'wllama, ' + where, ...best }
 }</script>`,
 )
 try {

@@ -60,6 +60,28 @@ export class Activations {
   }
 }
 
+/** Activations that are computed from others, and kept while those stay as they are, for all layers that want the same. */
+export class Derived {
+  readonly #to: Activations
+  #from: Activations | undefined
+  #version = 0
+  #by = 0
+
+  constructor(to: Activations) {
+    this.#to = to
+  }
+
+  /** Activations as `compute` fills them from `from`, `by` numbering how. */
+  of(from: Activations, by: number, compute: (to: Activations) => void): Activations {
+    if (this.#from === from && this.#version === from.version && this.#by === by) return this.#to
+    compute(this.#to.changed())
+    this.#from = from
+    this.#version = from.version
+    this.#by = by
+    return this.#to
+  }
+}
+
 export interface EngineOptions extends InferenceOptions {
   /** Milliseconds after which a pass lets other work of its thread go on; default never. */
   readonly pauseAfter?: number | undefined
@@ -70,7 +92,7 @@ export class Engine {
   readonly inference: Inference
   readonly turns: Turns
   readonly #scratch = new Map<string, Activations>()
-  readonly #derived = new Map<Activations, { from: Activations; version: number; by: number }>()
+  readonly #derived = new Map<string, Derived>()
   readonly #constants = new Map<string, Pointer>()
   readonly #spaces = new Map<string, { at: Pointer; bytes: number }>()
 
@@ -103,7 +125,7 @@ export class Engine {
     return at
   }
 
-  /** Scratch activations: the same ones for the same purpose and width. */
+  /** Scratch activations: the same ones for the same purpose and width. To be asked for once: finding them takes a while. */
   scratch(purpose: string, width: number): Activations {
     const key = `${purpose} ${width}`
     const found = this.#scratch.get(key) ?? new Activations(this, width)
@@ -111,18 +133,12 @@ export class Engine {
     return found.changed()
   }
 
-  /**
-   * Scratch activations that `compute` fills from others, `by` numbering how. They are kept while those stay as they are, for
-   * all layers that want the same.
-   */
-  derived(purpose: string, from: Activations, by: number, compute: (to: Activations) => void): Activations {
-    const key = `${purpose} ${from.width}`
-    const to = this.#scratch.get(key) ?? this.scratch(purpose, from.width)
-    const last = this.#derived.get(to)
-    if (last?.from === from && last.version === from.version && last.by === by) return to
-    compute(to.changed())
-    this.#derived.set(to, { from, version: from.version, by })
-    return to
+  /** Scratch activations that are computed from others: the same ones for the same purpose and width. */
+  derived(purpose: string, width: number): Derived {
+    const key = `${purpose} ${width}`
+    const found = this.#derived.get(key) ?? new Derived(this.scratch(purpose, width))
+    this.#derived.set(key, found)
+    return found
   }
 
   /** Values that never change, uploaded once. */

@@ -30,6 +30,8 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
   const side = (name: 'input' | 'output', width: number) =>
     sides[name] ? rotationOf(engine, rotationSigns(seed, name, width)) : undefined
   const [input, output] = [side('input', cols), side('output', rows)]
+  const rotated = input && engine.derived('rotated input', cols)
+  const unrotated = output && engine.scratch('rotated output', rows)
 
   return {
     rows,
@@ -38,13 +40,13 @@ function rotatedLinear(engine: Engine, inner: Linear, seed: number, sides: Rotat
     bytes: inner.bytes + 4 * ((sides.input ? cols : 0) + (sides.output ? rows : 0)),
     apply(x: Activations, y: Pointer, ldy: number, tokens: number, accumulate: boolean) {
       let rotatedInput = x
-      if (input) {
-        rotatedInput = engine.derived('rotated input', x, seed, ({ at }) => {
+      if (input && rotated) {
+        rotatedInput = rotated.of(x, seed, ({ at }) => {
           kernels.rotate(x.at, at, cols, tokens, cols, input.signs, 1, 0, ...input.factors)
         })
       }
-      if (!output) return inner.apply(rotatedInput, y, ldy, tokens, accumulate)
-      const out = engine.scratch('rotated output', rows).at
+      if (!output || !unrotated) return inner.apply(rotatedInput, y, ldy, tokens, accumulate)
+      const out = unrotated.at
       inner.apply(rotatedInput, out, rows, tokens, false)
       kernels.rotate(out, y, ldy, tokens, rows, output.signs, 0, accumulate ? 1 : 0, ...output.factors)
     },

@@ -15,6 +15,8 @@ export function scaledLinear(engine: Engine, inner: Linear, factors: Factors): L
   const { kernels, arena } = engine
   const { rows, cols } = inner
   const count = (factors.rows === undefined ? 0 : rows) + (factors.cols === undefined ? 0 : cols)
+  const scaled = factors.cols === undefined ? undefined : engine.scratch('scaled input', cols)
+  const unscaled = factors.rows === undefined ? undefined : engine.scratch('scaled output', rows)
   return {
     rows,
     cols,
@@ -22,12 +24,12 @@ export function scaledLinear(engine: Engine, inner: Linear, factors: Factors): L
     multiplyAdds: inner.multiplyAdds + count,
     apply(x, y, ldy, tokens, accumulate) {
       let input = x
-      if (factors.cols !== undefined) {
-        input = engine.scratch('scaled input', cols)
+      if (scaled && factors.cols !== undefined) {
+        input = scaled.changed()
         kernels.multiplyRows(x.at, factors.cols, input.at, cols, tokens, cols, 0)
       }
-      if (factors.rows === undefined) return inner.apply(input, y, ldy, tokens, accumulate)
-      const out = engine.scratch('scaled output', rows).at
+      if (!unscaled || factors.rows === undefined) return inner.apply(input, y, ldy, tokens, accumulate)
+      const out = unscaled.at
       inner.apply(input, out, rows, tokens, false)
       kernels.multiplyRows(out, factors.rows, y, ldy, tokens, rows, accumulate ? 1 : 0)
     },
