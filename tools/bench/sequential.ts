@@ -50,6 +50,8 @@ const env = { ...process.env, REALLM_CACHE: join(folder, 'cache') }
 const cli = resolve('packages/reallm/bin/reallm.js')
 const run = <T>(bits: string, ...more: string[]): T => {
   const given = ['--effort', values.effort, '--backend', values.backend, '--json', '--quiet']
+  // What was published with other threads is the same, and would not be made again.
+  rmSync(join(folder, 'out'), { recursive: true, force: true })
   const args = [cli, 'compress', values.model, '-o', join(folder, 'out'), '-b', bits, ...given, ...more]
   return JSON.parse(execFileSync(process.execPath, args, { env, maxBuffer: 2 ** 28 }).toString()) as T
 }
@@ -60,7 +62,7 @@ try {
     for (const order of ['in sequence', 'independent']) {
       for (const threads of values.threads.split(',')) {
         const more = order === 'independent' ? ['--no-sequential'] : []
-        const { quality, stages } = run<CompressReport>(bits, '--force', '--threads', threads, ...more)
+        const { quality, stages } = run<CompressReport>(bits, '--threads', threads, ...more)
         const { kl, perplexity } = quality!.compressed
         const { cpuSeconds: cpu, seconds: wall } = stages.quantise
         finish([

@@ -114,8 +114,11 @@ const tooLittle = (what: string, most: number, least: number, instead?: string) 
     hint: [`give --max-memory ${Math.ceil(least / 1e8) / 10}GB`, instead].filter(Boolean).join(', or '),
   })
 
+/** Whether what is disposed of is given back: the memory of WebAssembly never shrinks. Hessians are summed outside of it. */
+const isNative = (): boolean => activeBackend()?.name.startsWith('native') ?? false
+
 /** Bytes of a process that has opened a model. */
-const ownBytes = () => (activeBackend()?.name.startsWith('native') ? processBytes.native : processBytes.other)
+const ownBytes = () => (isNative() ? processBytes.native : processBytes.other)
 
 /** Bytes at the peak of the layer that takes most. */
 function expectedBytes({ config, parts }: OpenedModel, settings: Settings, plan: ThreadPlan): number {
@@ -175,6 +178,9 @@ function quantisingBytes(
   const all = steps.flatMap(({ groups }) => groups.flat())
   const whole = weightBytes(all)
   let left = whole
+  const free = (modules: readonly MatrixModule[]) => {
+    if (isNative()) left -= weightBytes(modules)
+  }
   let peak = whole + activations
   for (const { sublayer, groups } of steps) {
     const releases = releasesWeights(sublayer, recipe)
@@ -183,12 +189,12 @@ function quantisingBytes(
       const compared = endsSublayer ? weightBytes(group) : hessianBytes(group)
       const given = byHessians ? hessianBytes(group) + (isAsymmetric(recipe) ? compared : 0) : 0
       const gathering = left + activations + given + 3 * compared
-      if (endsSublayer && releases) left -= weightBytes(groups.flat())
+      if (endsSublayer && releases) free(groups.flat())
       const opening = opensAhead && group === groups.at(-1) && sublayer === steps.at(-1)!.sublayer
       const ahead = opening ? whole + activations : 0
       peak = Math.max(peak, gathering, left + ahead + given + largest(group.map(jobBytes), threads))
     }
-    if (!releases && !layerTraining(recipe)) left -= weightBytes(groups.flat())
+    if (!releases && !layerTraining(recipe)) free(groups.flat())
   }
   return peak
 }
@@ -207,5 +213,7 @@ function measuringBytes(
     const jobs = group.map(() => hessianCopies * hessianBytes(group))
     return sums(groups.slice(i + 1)) + 2 * hessianBytes(group) + largest(jobs, threads)
   })
-  return Math.max(weightBytes(groups.flat()) + activations + sums(groups), ...measured)
+  const weights = weightBytes(groups.flat())
+  const left = isNative() ? 0 : weights
+  return Math.max(weights + activations + sums(groups), left + Math.max(...measured))
 }

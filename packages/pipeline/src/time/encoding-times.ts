@@ -9,11 +9,23 @@ import type { Settings } from '../settings.ts'
 /** Sides up to which a made-up piece is as large as the matrix, or as the Hessian. */
 const most = { rows: 128, cols: 512, hessian: 2560 }
 
+/** What is done with Hessians, and the MACs that it takes of large ones, over the third power of the side. */
+const hessianWork = {
+  factor: { run: (hessian: Matrix) => dampedFactor(hessian), macs: 1 / 3 },
+  inverse: {
+    run(hessian: Matrix) {
+      const row = zeroMatrix(1, hessian.cols)
+      return addTimesInverse(row, row, hessian)
+    },
+    macs: 1 / 6,
+  },
+}
+
 /**
  * How long matrices take to encode, in processor seconds. It is the sum of
  * - what each weight of a made-up piece of a few rows and columns takes in the matrix's configuration,
  * - the products of the matrix and its Hessians, of which the piece has hardly any, at the speed of a large one,
- * - what it takes to factorise and invert Hessians, which grows with the third power of the side.
+ * - what it takes to factorise and invert Hessians, those of large ones as far as they are larger at the speed of products.
  *
  * Each is measured once for all matrices that have it alike.
  */
@@ -27,15 +39,14 @@ export function encodingTimes({ recipe, effort, seed }: Settings) {
     return found
   }
   const perMac = () => once('product', secondsPerMac)
-  const ofHessian = async (what: 'factor' | 'inverse', side: number) => {
+  const ofHessian = async (what: keyof typeof hessianWork, side: number) => {
+    const { run, macs } = hessianWork[what]
     const measured = Math.min(side, most.hessian)
-    const hessian = madeUpHessian(measured)
-    const row = zeroMatrix(1, measured)
-    const work = {
-      factor: () => dampedFactor(hessian),
-      inverse: () => addTimesInverse(row, row, hessian),
-    }[what]
-    return (side / measured) ** 3 * (await once(`${what} ${measured}`, () => secondsOf(work)))
+    const seconds = await once(`${what} ${measured}`, () => {
+      const hessian = madeUpHessian(measured)
+      return secondsOf(() => run(hessian))
+    })
+    return seconds + (await perMac()) * macs * (side ** 3 - measured ** 3)
   }
 
   return async ({ module, configuration }: AllocatedMatrix): Promise<number> => {
@@ -82,10 +93,10 @@ async function secondsOf(work: () => unknown): Promise<number> {
 
 /** Of a product as wide as those that push errors on. */
 function secondsPerMac(): Promise<number> {
-  const [a, b] = [normals(512, 1024), normals(512, 512)]
+  const [a, b] = [normals(512, 2048), normals(512, 1024)]
   const multiply = () => matmul(a, b, { transposeA: true })
   multiply()
-  return secondsOf(multiply).then(seconds => seconds / (512 * 512 * 1024))
+  return secondsOf(multiply).then(seconds => seconds / (512 * 2048 * 1024))
 }
 
 function normals(rows: number, cols: number): Matrix {
