@@ -50,7 +50,13 @@ for (let round = 0; round < rounds; round++) {
 const codes = Int8Array.from(table.subarray(0, size / 2), v =>
   Math.max(-127, Math.min(127, Math.round(v / GAUSS_STEP))),
 )
-console.log(`    '${Buffer.from(codes.buffer).toString('base64')}',`)
+console.log(`    '${String.fromCharCode(...Array.from(codes, characterOf))}',`)
+
+/** A printable character for each value, in ASCII where that has one which needs no escape. */
+function characterOf(value: number): number {
+  const code = value + 79
+  return code > 34 && code < 127 && code !== 39 && code !== 92 ? code : code + 256
+}
 
 function setOdd(state: number, value: number): void {
   table[state] = value

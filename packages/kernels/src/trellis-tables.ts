@@ -35,8 +35,8 @@ export function trellisTable(stateBits: number, bits: number): Float32Array {
 /** Tables by state bits and rate: every matrix needs the same ones. */
 const known = new Map<string, Float32Array>()
 
-function decode(base64: string): Float32Array {
-  const codes = Int8Array.from(atob(base64), c => c.charCodeAt(0))
+function decode(text: string): Float32Array {
+  const codes = Int8Array.from(text, c => (c.charCodeAt(0) & 255) - 79)
   const last = 2 * codes.length - 1
   return Float32Array.from(
     { length: last + 1 },
