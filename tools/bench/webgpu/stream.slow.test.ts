@@ -2,13 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openDevice } from '../../../packages/runtime/src/backend/webgpu/adapter.ts'
 import { WebGpuBackend } from '../../../packages/runtime/src/backend/webgpu/backend.ts'
+import { testDevice } from '../../../packages/runtime/test/gpu.ts'
 import { measureModel } from './model.ts'
 import { writeSynthetic } from './synthetic.ts'
 
-const device = await openDevice()
-if (!device) console.warn('no WebGPU adapter (chromium brings a software one): these tests are skipped')
+const device = await testDevice()
 const folder = await mkdtemp(join(tmpdir(), 'reallm-stream-'))
 afterAll(async () => {
   device?.close()

@@ -163,8 +163,7 @@ const same = (slot: Slot) => ({ input: slot, output: slot })
 const attentions = fc.record({
   kvHeads: fc.integer({ min: 1, max: 3 }),
   group: fc.integer({ min: 1, max: 4 }),
-  // few, for each is another shader on a GPU
-  headDim: fc.constantFrom(4, 12, 32, 80),
+  headDim: fc.constantFrom(4, 8, 12, 16, 20, 32, 64, 80),
   window: fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined }),
   softcap: fc.option(fc.constantFrom(1, 30), { nil: undefined }),
   rope: fc.constantFrom('none', 'whole', 'partial', 'interleaved', 'temperature'),

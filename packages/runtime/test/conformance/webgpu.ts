@@ -1,6 +1,6 @@
 import { afterAll, describe, vi } from 'vitest'
-import { openDevice } from '../../src/backend/webgpu/adapter.ts'
 import { WebGpuBackend } from '../../src/backend/webgpu/backend.ts'
+import { testDevice } from '../gpu.ts'
 import { backendConformance, type ConformanceOptions } from './index.ts'
 
 /** Parts of the conformance suite on the adapter that there is, and what `more` tests there; skipped, saying so, without one. */
@@ -10,8 +10,7 @@ export async function webgpuConformance(
 ): Promise<void> {
   // A software adapter on a busy machine.
   vi.setConfig({ testTimeout: 300_000 })
-  const device = await openDevice()
-  if (!device) console.warn('no WebGPU adapter (chromium brings a software one): these tests are skipped')
+  const device = await testDevice()
   afterAll(() => device?.close())
   const open = () => new WebGpuBackend(device!, { batch: 16, cache: 'f32', owns: false })
 

@@ -1,12 +1,11 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { testDevice } from '../../../test/gpu.ts'
 import type { Slot } from '../op.ts'
-import { openDevice } from './adapter.ts'
 import { WebGpuBackend } from './backend.ts'
 import { Device } from './device.ts'
 import type { GpuWeight } from './weight.ts'
 
-const device = await openDevice()
-if (!device) console.warn('no WebGPU adapter (chromium brings a software one): these tests are skipped')
+const device = await testDevice()
 afterAll(() => device?.close())
 
 /** A device that binds so few bytes. */
@@ -16,7 +15,7 @@ class NarrowDevice extends Device {
 
 describe.skipIf(!device)('on the adapter that there is', () => {
   it('says that the GPU was lost, and what to do; another one can be opened', async () => {
-    const lost = (await openDevice())!
+    const lost = (await testDevice())!
     const backend = new WebGpuBackend(lost)
     lost.gpu.destroy()
     await lost.gpu.lost
@@ -25,7 +24,7 @@ describe.skipIf(!device)('on the adapter that there is', () => {
       message: expect.stringContaining('the GPU was lost'),
       hint: expect.stringMatching(/load the model again.*device: 'wasm'/),
     })
-    const again = (await openDevice())!
+    const again = (await testDevice())!
     expect((await again.buffer(16, GPUBufferUsage.STORAGE, 'a buffer')).size).toBe(16)
     again.close()
   })
@@ -43,7 +42,7 @@ describe.skipIf(!device)('on the adapter that there is', () => {
   })
 
   it('splits a matrix that no binding holds, and multiplies by all of it', async () => {
-    const gpu = (await openDevice())!
+    const gpu = (await testDevice())!
     const narrow = new NarrowDevice(gpu.gpu, { description: 'narrow' } as GPUAdapterInfo)
     const backend = new WebGpuBackend(narrow, { owns: false })
     const [rows, width] = [200, 64]

@@ -1,13 +1,12 @@
 import { type KernelFeatures, plainFeatures } from '@reallm/kernels/webgpu'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openDevice } from './adapter.ts'
+import { testDevice } from '../../../test/gpu.ts'
 import { WebGpuBackend } from './backend.ts'
 import { chooseFeatures } from './choose-features.ts'
 import { Device } from './device.ts'
 import { errorOf } from './known-answer.ts'
 
-const device = await openDevice()
-if (!device) console.warn('no WebGPU adapter (chromium brings a software one): these tests are skipped')
+const device = await testDevice()
 afterAll(() => device?.close())
 
 describe.skipIf(!device)('on the adapter that there is', () => {
