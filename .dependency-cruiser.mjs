@@ -110,7 +110,7 @@ export default {
   ],
   options: {
     doNotFollow: { path: ['node_modules', '/dist/'] },
-    exclude: { path: ['^packages/[^/]+/dist/', '^packages/kernels/assembly/', '^docs/examples/', '/tmp/'] },
+    exclude: { path: ['^packages/[^/]+/dist/', '^packages/kernels/assembly/', '^docs/examples/', '^docs/.vitepress/.temp/', '/tmp/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
