@@ -38,10 +38,7 @@ export const views: Readonly<Record<string, View>> = {
     where: ({ model }) => !String(model).startsWith('SmolLM2'),
     falling: 'bytes',
   },
-  'sequential-kl': {
-    from: 'sequential',
-    columns: ['bits', 'order', 'workers', 'kl', 'cpu', 'wall', 'load'],
-  },
+  'sequential-kl': { from: 'sequential', columns: ['bits', 'order', 'workers', 'kl', 'cpu'] },
   'feedback-kl': { from: 'feedback', columns: ['what', 'kl'] },
   'gguf-ablation-kl': { from: 'gguf-ablation', columns: ['model', 'asked', 'how', 'bitsPerWeight', 'kl'] },
   'onnx-kl': {
