@@ -110,7 +110,15 @@ export default {
   ],
   options: {
     doNotFollow: { path: ['node_modules', '/dist/'] },
-    exclude: { path: ['^packages/[^/]+/dist/', '^packages/kernels/assembly/', '^docs/examples/', '^docs/.vitepress/.temp/', '/tmp/'] },
+    exclude: {
+      path: [
+        '^packages/[^/]+/dist/',
+        '^packages/kernels/assembly/',
+        '^docs/examples/',
+        '^docs/.vitepress/.temp/',
+        '/tmp/',
+      ],
+    },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
