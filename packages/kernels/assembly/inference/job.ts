@@ -4,10 +4,10 @@
 //
 // What keeps it free of races:
 // - Only the main thread writes OPERATION, PARTS and ARGUMENTS, and only while no share is under way: `announce` sets LEFT
-//   after everything else is written, and `join` does not return before DONE is the number of shares.
+//   after everything else is written, and `wait` does not return before DONE is the number of shares.
 //   Helpers read the rest only behind a share that they have taken, and the operation is not over before that is done. So a
 //   helper that comes late finds no share, or takes one of the operation that is under way by then.
-// - No wake-up is lost: `wait` compares the counter that was read before with what is there, and both counters change
+// - No wake-up is lost: `atomic.wait` compares the counter that was read before with what is there, and both counters change
 //   before their `notify`.
 // - The memory grows only between operations, on the main thread. Engines may tell other threads of it late, and then
 //   `memory.fill` and `memory.copy`, which check the length that their thread knows, could trap there (a precaution:

@@ -1,5 +1,6 @@
 // Products with trellis codes as they are stored, beside the module `inference` and on its memory: its threads call
 // `execute` for operations which that does not know. No data of its own lies in the memory.
+import { other, run } from '../inference/beside'
 import { put } from '../inference/job'
 import { oneTokenPart } from './one-token'
 import { severalTokensPart } from './product'
@@ -7,16 +8,6 @@ import { severalTokensPart } from './product'
 // the numbers of its operations, beyond those of `inference` and `blocks`
 const ONE_TOKEN: i32 = 48
 const SEVERAL_TOKENS: i32 = 49
-
-/** Runs an operation on all threads: `run` of `inference`. */
-// @ts-expect-error: decorator
-@external("env", "run")
-declare function run(operation: i32, work: i64): void
-
-/** Operations of another module. */
-// @ts-expect-error: decorator
-@external("env", "other")
-declare function other(operation: i32, part: i32, parts: i32, thread: i32): void
 
 export function execute(operation: i32, part: i32, parts: i32, thread: i32): void {
   if (operation === ONE_TOKEN) oneTokenPart(part, parts, thread)

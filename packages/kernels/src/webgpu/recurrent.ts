@@ -1,5 +1,13 @@
 import { RUN } from './run.ts'
 
+const BINDINGS = `${RUN}
+@group(0) @binding(0) var<uniform> run: Run;
+@group(0) @binding(1) var<storage, read> args: array<u32>;
+@group(0) @binding(2) var<storage, read> constants: array<u32>;
+@group(0) @binding(3) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;
+`
+
 /**
  * WGSL of a causal convolution over positions, each channel by itself, in place: an invocation takes a channel through all tokens.
  * The layer's `state` begins with the last `kernel − 1` inputs, `[kernel − 1, channels]`, zeros before the first position.
@@ -14,13 +22,7 @@ export function causalConv({ kernel, silu }: { kernel: number; silu: boolean }):
   const lines = (code: (j: number) => string) => past.map(code).join('\n  ')
   const now = kernel - 1
   return `
-${RUN}
-@group(0) @binding(0) var<uniform> run: Run;
-@group(0) @binding(1) var<storage, read> args: array<u32>;
-@group(0) @binding(2) var<storage, read> constants: array<u32>;
-@group(0) @binding(3) var<storage, read_write> activations: array<f32>;
-@group(0) @binding(4) var<storage, read_write> state: array<f32>;
-
+${BINDINGS}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   // Bound whatever the kernel's width.
@@ -66,13 +68,7 @@ export function recurrence({ keyDim, valueDim, isDelta }: RecurrenceKernel): str
   const size = Math.min(256, 64 * Math.ceil(valueDim / 64))
   const constant = (index: string) => `bitcast<f32>(constants[${index} + head])`
   return `
-${RUN}
-@group(0) @binding(0) var<uniform> run: Run;
-@group(0) @binding(1) var<storage, read> args: array<u32>;
-@group(0) @binding(2) var<storage, read> constants: array<u32>;
-@group(0) @binding(3) var<storage, read_write> activations: array<f32>;
-@group(0) @binding(4) var<storage, read_write> state: array<f32>;
-var<workgroup> k: array<f32, ${keyDim}>;
+${BINDINGS}var<workgroup> k: array<f32, ${keyDim}>;
 var<workgroup> q: array<f32, ${keyDim}>;
 
 @compute @workgroup_size(${size})
