@@ -8,5 +8,7 @@ import { random, seedFor } from '@reallm/tensor-io'
  */
 export function rotationSigns(seed: number, side: 'input' | 'output', n: number): Float32Array {
   const { sign } = random(seedFor(seed, side))
-  return Float32Array.from({ length: n }, sign)
+  const signs = new Float32Array(n)
+  for (let i = 0; i < n; i++) signs[i] = sign()
+  return signs
 }

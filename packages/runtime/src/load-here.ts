@@ -1,5 +1,5 @@
-import { ReallmError } from '@reallm/tensor-io'
-import { type ModelWeights, openWeights, type TextTokenizer } from '@reallm/tensor-io/models'
+import { type ModelFiles, ReallmError } from '@reallm/tensor-io'
+import { type ModelWeights, openTokenizer, openWeights, type TextTokenizer } from '@reallm/tensor-io/models'
 import type { Backend } from './backend/backend.ts'
 import { type Device, openBackend } from './backend/open-backend.ts'
 import type { WeightForm } from './backend/weight.ts'
@@ -19,13 +19,11 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
   const starting = start(options.device)
   // told when it is needed, below
   starting.catch(() => {})
-  const source = await openSource(where, options).catch((error: unknown) => {
+  const { source, reading } = await openSource(where, options).catch((error: unknown) => {
     starting.then(unused => unused[Symbol.dispose]()).catch(() => {})
     throw error
   })
   try {
-    const reading = tokenizerFor(source, options.tokenizer)
-    reading.catch(() => {})
     const run = async (started: Promise<Backend>) => {
       const backend = await started
       try {
@@ -51,20 +49,22 @@ export async function loadHere(where: ModelLocation, options: LoadOptions): Prom
   }
 }
 
-async function openSource(where: ModelLocation, options: LoadOptions): Promise<ModelWeights> {
+/** Opens the weights of a model; its tokenizer is made while requests are under way. */
+async function openSource(where: ModelLocation, options: LoadOptions) {
   const files = await openLocation(where, options)
-  return openWeights(files, options).catch(async (error: unknown) => {
+  const reading = tokenizerFor(files, options)
+  // told when it is needed
+  reading.catch(() => {})
+  const source = await openWeights(files, options).catch(async (error: unknown) => {
     await files.close()
     throw error
   })
+  return { source, reading }
 }
 
-async function tokenizerFor(
-  source: ModelWeights,
-  given: TextTokenizer | false | undefined,
-): Promise<TextTokenizer | undefined> {
-  if (given !== undefined) return given || undefined
-  return source.tokenizer().catch((error: unknown) => {
+async function tokenizerFor(files: ModelFiles, options: LoadOptions): Promise<TextTokenizer | undefined> {
+  if (options.tokenizer !== undefined) return options.tokenizer || undefined
+  return openTokenizer(files, options).catch((error: unknown) => {
     if (error instanceof ReallmError && error.code === 'not-found') return undefined
     throw error
   })

@@ -60,8 +60,12 @@ function reverseTiles(
     const lanes = Math.min(TILE_LANES, tileRows - top)
     let last = top * rowWords + most - 1
     for (let tile = 0; tile < tiles; tile++, last += most) {
-      for (let w = 0; w < most; w++) {
-        for (let lane = 0, at = last - w; lane < lanes; lane++, at += rowWords) to[at] = words[next++]
+      for (let at = last; at > last - most; at--) {
+        to[at] = words[next]
+        if (lanes > 1) to[at + rowWords] = words[next + 1]
+        if (lanes > 2) to[at + 2 * rowWords] = words[next + 2]
+        if (lanes > 3) to[at + 3 * rowWords] = words[next + 3]
+        next += lanes
       }
     }
   }

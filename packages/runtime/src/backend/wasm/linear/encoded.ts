@@ -4,7 +4,7 @@ import type { Linear } from './linear.ts'
 import type { EncodedForm, Runner } from './runner.ts'
 
 /** Codecs that this package runs by itself. A page fetches the code of those that its model has. */
-const runners = new Map<string, () => Promise<Runner>>([
+const imports = new Map<string, () => Promise<Runner>>([
   ['autoencoder', async () => (await import('./neural.ts')).autoencoder],
   ['gguf', async () => (await import('./gguf.ts')).gguf],
   ['grid', async () => (await import('./grid.ts')).grid],
@@ -22,6 +22,18 @@ const runners = new Map<string, () => Promise<Runner>>([
   ['trellis', async () => (await import('./trellis.ts')).trellis],
 ])
 
+/** Those that were fetched: to import again takes a page as long as a small matrix. */
+const runners = new Map<string, Promise<Runner>>()
+
+function runnerOf(codec: string): Promise<Runner> | undefined {
+  const runner = runners.get(codec) ?? imports.get(codec)?.()
+  if (!runner) return undefined
+  runners.set(codec, runner)
+  // what could not be fetched is asked for again
+  runner.catch(() => runners.delete(codec))
+  return runner
+}
+
 interface Described {
   readonly codec: string
   readonly inner?: Described | undefined
@@ -29,7 +41,7 @@ interface Described {
 
 /** Whether a stored matrix, wrappers included, can be run without a registry. */
 export const isKnown = ({ codec, inner }: Described): boolean =>
-  runners.has(codec) && (inner === undefined || isKnown(inner))
+  imports.has(codec) && (inner === undefined || isKnown(inner))
 
 /**
  * A stored matrix, ready to run: rotations act on the activations, low-rank parts are applied as `L₁ (L₂ x)`, codes are
@@ -39,8 +51,7 @@ export const isKnown = ({ codec, inner }: Described): boolean =>
  * @throws what `checkParts` of its layout throws; `unsupported` for codecs that are not known
  */
 export async function encodedLinear(engine: Engine, e: EncodedMatrix, options: EncodedForm): Promise<Linear> {
-  const load = runners.get(e.codec)
-  if (!load) throw new ReallmError('unsupported', `the codec ${e.codec} needs a registry to run`)
-  const run = await load()
+  const run = await runnerOf(e.codec)
+  if (!run) throw new ReallmError('unsupported', `the codec ${e.codec} needs a registry to run`)
   return run(engine, e, options, inner => encodedLinear(engine, inner, options))
 }
