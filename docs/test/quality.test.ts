@@ -56,6 +56,8 @@ const small = `[...document.querySelectorAll('.tool svg text')]
   .filter(text => text.getBoundingClientRect().height < 10)
   .map(text => text.textContent)`
 
+const isDark = `document.documentElement.classList.contains('dark')`
+
 const shift = `new Promise(resolve => {
   let sum = 0
   new PerformanceObserver(list => {
@@ -71,32 +73,37 @@ describe.skipIf(!chromiumPath)('every page, narrow and wide, light and dark', ()
 
   test.each(paths)('%s', async path => {
     for (const width of [1280, 390]) {
+      const context = await site.browser.newContext({
+        ...{ viewport: { width, height: 844 }, colorScheme: 'light' },
+      })
+      const page = await context.newPage()
+      const errors: string[] = []
+      page.on('pageerror', error => errors.push(error.message))
+      page.on('console', message => {
+        if (message.type() === 'error') errors.push(message.text())
+      })
+      await page.goto(site.isolated.url + path, { waitUntil: 'networkidle', timeout: 90_000 })
+      if (path === '/compress') await page.locator('.error-curve').waitFor({ timeout: 90_000 })
       for (const colorScheme of ['light', 'dark'] as const) {
         const where = `${path}, ${width} wide, ${colorScheme}`
-        const context = await site.browser.newContext({ viewport: { width, height: 844 }, colorScheme })
-        const page = await context.newPage()
-        const errors: string[] = []
-        page.on('pageerror', error => errors.push(error.message))
-        page.on('console', message => {
-          if (message.type() === 'error') errors.push(message.text())
-        })
-        await page.goto(site.isolated.url + path, { waitUntil: 'networkidle', timeout: 90_000 })
-        if (path === '/compress') await page.locator('.error-curve').waitFor({ timeout: 90_000 })
+        await page.emulateMedia({ colorScheme })
+        await expect.poll(() => page.evaluate(isDark), where).toBe(colorScheme === 'dark')
         expect
           .soft(await page.evaluate('document.documentElement.scrollWidth'), where)
           .toBeLessThanOrEqual(width)
         expect.soft(await page.evaluate(faint), where).toEqual([])
         expect.soft(await page.evaluate(small), where).toEqual([])
         expect.soft(await page.evaluate(shift), where).toBeLessThan(0.25)
-        expect.soft(await page.locator('main').count(), where).toBe(1)
-        expect.soft(await page.locator('h1').count(), where).toBe(1)
-        expect.soft(errors, where).toEqual([])
         if (process.env.SCREENSHOTS) {
           const name = `${path.replaceAll('/', '-')}-${width}-${colorScheme}.png`
           await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}` })
         }
-        await context.close()
       }
+      const where = `${path}, ${width} wide`
+      expect.soft(await page.locator('main').count(), where).toBe(1)
+      expect.soft(await page.locator('h1').count(), where).toBe(1)
+      expect.soft(errors, where).toEqual([])
+      await context.close()
     }
   })
 

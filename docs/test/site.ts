@@ -83,7 +83,8 @@ async function taken(lock: string): Promise<boolean> {
   }
 }
 
-const skipped = /^(node_modules|dist|cache|\.temp|test|examples|.*\.test\.ts)$/
+// `tmp` is where tests write the snippets of READMEs
+const skipped = /^(node_modules|dist|cache|tmp|\.temp|\.turbo|test|examples|.*\.test\.ts)$/
 
 /** Digest of everything that the built site depends on. */
 function digest(): string {
