@@ -87,7 +87,7 @@ describe.skipIf(!chromiumPath)('every page, narrow and wide, light and dark', ()
       for (const colorScheme of ['light', 'dark'] as const) {
         const where = `${path}, ${width} wide, ${colorScheme}`
         await page.emulateMedia({ colorScheme })
-        await expect.poll(() => page.evaluate(isDark), where).toBe(colorScheme === 'dark')
+        await expect.poll(() => page.evaluate(isDark), { message: where }).toBe(colorScheme === 'dark')
         expect
           .soft(await page.evaluate('document.documentElement.scrollWidth'), where)
           .toBeLessThanOrEqual(width)
