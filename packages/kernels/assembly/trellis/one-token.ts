@@ -51,18 +51,39 @@ function addTo(sum: usize, low: v128, x: v128, high: v128, y: v128): void {
   v128.store(sum, i32x4.add(v128.load(sum), product))
 }
 
-/** Adds the products of `tiles` tiles of one rate in each of `tileRows` rows of tiles to the sums of their rows. */
+/** Columns of tiles of one rate, `tiles` in each of `tileRows` rows of tiles, and what they are multiplied with. */
+@unmanaged
+class Columns {
+  /** The first tile. */
+  p: usize
+  rowBytes: usize
+  tileRows: i32
+  tiles: i32
+  x: usize
+  /** Sums of the first row of weights. */
+  sum: usize
+  even: usize
+  odd: usize
+  evenMask: u32
+  oddMask: u32
+}
+
+/** Adds the products of columns of `rate` to the sums of their rows. */
 // @ts-expect-error: decorator
 @inline
-function columns(
-  rate: u64, p: usize, rowBytes: usize, tileRows: i32, tiles: i32, x: usize, sum: usize,
-  even: usize, odd: usize, evenMask: u32, oddMask: u32,
-): void {
-  for (; tileRows > 0; tileRows--, p += rowBytes, sum += 256) {
+function columns(rate: u64, given: Columns): void {
+  const rowBytes = given.rowBytes
+  const even = given.even
+  const odd = given.odd
+  const evenMask = given.evenMask
+  const oddMask = given.oddMask
+  let p = given.p
+  let sum = given.sum
+  for (let tileRows = given.tileRows; tileRows > 0; tileRows--, p += rowBytes, sum += 256) {
     const next: usize = tileRows > 1 ? rowBytes : 0
     let tile = p
-    let at = x
-    for (let t = tiles; t > 0; t--, tile += <usize>rate << 3, at += 32) {
+    let at = given.x
+    for (let t = given.tiles; t > 0; t--, tile += <usize>rate << 3, at += 32) {
       const low = v128.load(at)
       const high = v128.load(at, 16)
       let two = tile + 7 * <usize>rate
@@ -97,57 +118,119 @@ function columns(
   }
 }
 
-function columnsOf(
-  rate: u32, p: usize, rowBytes: usize, tileRows: i32, tiles: i32, x: usize, sum: usize,
-  even: usize, odd: usize, evenMask: u32, oddMask: u32,
-): void {
+// A function for each rate: in one for all of them engines keep masks and tables in memory.
+function columns4(given: Columns): void {
+  columns(4, given)
+}
+function columns5(given: Columns): void {
+  columns(5, given)
+}
+function columns6(given: Columns): void {
+  columns(6, given)
+}
+function columns7(given: Columns): void {
+  columns(7, given)
+}
+function columns8(given: Columns): void {
+  columns(8, given)
+}
+function columns9(given: Columns): void {
+  columns(9, given)
+}
+function columns10(given: Columns): void {
+  columns(10, given)
+}
+function columns11(given: Columns): void {
+  columns(11, given)
+}
+function columns12(given: Columns): void {
+  columns(12, given)
+}
+function columns13(given: Columns): void {
+  columns(13, given)
+}
+function columns14(given: Columns): void {
+  columns(14, given)
+}
+function columns15(given: Columns): void {
+  columns(15, given)
+}
+function columns16(given: Columns): void {
+  columns(16, given)
+}
+function columns17(given: Columns): void {
+  columns(17, given)
+}
+function columns18(given: Columns): void {
+  columns(18, given)
+}
+function columns19(given: Columns): void {
+  columns(19, given)
+}
+function columns20(given: Columns): void {
+  columns(20, given)
+}
+function columns21(given: Columns): void {
+  columns(21, given)
+}
+function columns22(given: Columns): void {
+  columns(22, given)
+}
+function columns23(given: Columns): void {
+  columns(23, given)
+}
+function columns24(given: Columns): void {
+  columns(24, given)
+}
+
+function columnsOf(rate: u32, given: Columns): void {
   switch (rate) {
     case 4:
-      return columns(4, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns4(given)
     case 5:
-      return columns(5, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns5(given)
     case 6:
-      return columns(6, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns6(given)
     case 7:
-      return columns(7, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns7(given)
     case 8:
-      return columns(8, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns8(given)
     case 9:
-      return columns(9, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns9(given)
     case 10:
-      return columns(10, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns10(given)
     case 11:
-      return columns(11, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns11(given)
     case 12:
-      return columns(12, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns12(given)
     case 13:
-      return columns(13, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns13(given)
     case 14:
-      return columns(14, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns14(given)
     case 15:
-      return columns(15, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns15(given)
     case 16:
-      return columns(16, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns16(given)
     case 17:
-      return columns(17, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns17(given)
     case 18:
-      return columns(18, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns18(given)
     case 19:
-      return columns(19, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns19(given)
     case 20:
-      return columns(20, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns20(given)
     case 21:
-      return columns(21, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns21(given)
     case 22:
-      return columns(22, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns22(given)
     case 23:
-      return columns(23, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns23(given)
     case 24:
-      return columns(24, p, rowBytes, tileRows, tiles, x, sum, even, odd, evenMask, oddMask)
+      return columns24(given)
   }
 }
 
-/** Arguments as of `severalTokensPart`, for one token; scratch of 2 · SUMS bytes per thread. All tables are of pairs. */
+/** Arguments as of `severalTokensPart`, for one token; scratch of `streamScratch` bytes per thread. All tables are of pairs. */
 export function oneTokenPart(part: i32, parts: i32, thread: i32): void {
   const rows = arg(5)
   const group = arg(7) >> 4
@@ -172,6 +255,10 @@ export function oneTokenPart(part: i32, parts: i32, thread: i32): void {
 
 /** Adds up columns of tiles from `first` to `last`, the first of which begins at `p`; returns where the next one does. */
 function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: usize): usize {
+  const given = changetype<Columns>(whole + 2 * SUMS)
+  given.rowBytes = arg(12)
+  given.tileRows = tileRows
+  given.sum = whole
   const rates = <usize>arg(13)
   const stateBits = arg(15)
   while (first < last) {
@@ -179,12 +266,14 @@ function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: u
     let next = first + 1
     while (next < last && <u32>load<u8>(rates + next) === rate) next++
     const entry = <usize>arg(14) + (<usize>rate << 3)
-    const evenMask: u32 = ((1 << (stateBits + (rate >> 1) - (rate >> 2))) - 1) << 1
-    const oddMask: u32 = ((1 << (stateBits + rate - ((3 * rate) >> 2))) - 1) << 1
-    const x = <usize>arg(2) + (<usize>first << 5)
-    columnsOf(
-      rate, p, arg(12), tileRows, next - first, x, whole, load<u32>(entry), load<u32>(entry, 4), evenMask, oddMask,
-    )
+    given.p = p
+    given.tiles = next - first
+    given.x = <usize>arg(2) + (<usize>first << 5)
+    given.even = load<u32>(entry)
+    given.odd = load<u32>(entry, 4)
+    given.evenMask = ((1 << (stateBits + (rate >> 1) - (rate >> 2))) - 1) << 1
+    given.oddMask = ((1 << (stateBits + rate - ((3 * rate) >> 2))) - 1) << 1
+    columnsOf(rate, given)
     p += <usize>((next - first) * rate) << 3
     first = next
   }

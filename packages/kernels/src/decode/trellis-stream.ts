@@ -14,8 +14,8 @@ export interface TrellisStream {
 /** Bytes that the kernels may read behind the codes. */
 export const STREAM_PADDING = 40
 
-/** Bytes of scratch for each thread of `matmulTrellis` with `cols` columns: four rows of weights, or sums of many rows. */
-export const streamScratch = (cols: number): number => Math.max(4 * cols + 32, 8192)
+/** Bytes of scratch for each thread of `matmulTrellis` with `cols` columns: four rows of weights, or sums of many rows and what they add up. */
+export const streamScratch = (cols: number): number => Math.max(4 * cols + 32, 8192 + 48)
 
 /**
  * The stored words in another order: the bits of a tile from those of its last weight to those of its first, bit 0 the lowest
