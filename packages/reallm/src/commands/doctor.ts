@@ -69,17 +69,23 @@ function threads(): Finding {
   }
 }
 
+function isInstalled(name: string): boolean {
+  try {
+    import.meta.resolve(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The GPU that `--device webgpu` runs models on. */
 async function gpu(): Promise<Finding> {
   const { findGpu } = await import('@reallm/runtime')
   const { found, why, milliseconds } = await findGpu()
   if (!milliseconds) {
-    return {
-      what: 'GPU by WebGPU',
-      found,
-      why,
-      how: 'install the package webgpu beside reallm, and the driver of a GPU',
-    }
+    const driver = 'the driver of a GPU (on Linux that of Vulkan, and libvulkan1)'
+    const missing = isInstalled('webgpu') ? driver : `the package webgpu beside reallm, and ${driver}`
+    return { what: 'GPU by WebGPU', found, why, how: `install ${missing}` }
   }
   const { gpu, cpu } = milliseconds
   const times = `${gpu.toFixed(1)} ms for a token of a small model, ${cpu.toFixed(1)} ms on the CPU`
