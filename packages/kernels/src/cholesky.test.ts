@@ -57,7 +57,7 @@ test('a matrix that is not positive definite has no factor', () => {
   }
 })
 
-test.each([40, 2052])('a product with the inverse of size %i is added', n => {
+test.each([40, 1540])('a product with the inverse of size %i is added', n => {
   const a = identity(n)
   a.data[1] = a.data[n] = 0.5
   const b = randomMatrix(3, n)

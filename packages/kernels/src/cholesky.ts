@@ -13,7 +13,7 @@ import { shapeText, squareSize } from './shapes.ts'
 
 /**
  * Lower triangular L `[n, n]` with A = L Lᵀ; `undefined` when A is not positive definite. Only the lower triangle of `a` is
- * read. Here and below, sides of up to 2048 are computed in float64, larger ones in blocks in float32.
+ * read. Here and below, sides of up to 1536 are computed in float64, larger ones in blocks in float32.
  *
  * @example
  * const l = cholesky(matrix([4, 2, 2, 3], [2, 2])) // [[2, 0], [1, √2]]

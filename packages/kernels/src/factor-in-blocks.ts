@@ -3,7 +3,7 @@ import { choleskyInPlace, invertLowerInPlace } from './factor64.ts'
 import { matmul } from './matmul.ts'
 
 /** Sides above which matrices are factorised in blocks in float32: whole, in float64, each takes several times its own memory. */
-export const largestWhole = 2048
+export const largestWhole = 1536
 
 /** Sides of the blocks on the diagonal, which are factorised in float64. */
 const BLOCK = 512

@@ -25,10 +25,25 @@ export function outputError(w: Matrix, approximation: Matrix, hessians: Hessians
       `cannot compare ${shapeText(w)} with its approximation ${shapeText(approximation)}`,
     )
   }
-  const delta = { ...w, data: w.data.map((value, i) => value - approximation.data[i]) }
-  const error = squaredNorm(delta, hessians)
+  // Rows of a matrix do not meet without a Hessian of its outputs.
+  const height = hessians.outputHessian ? w.rows : ROWS
+  let error = 0
+  for (let from = 0; from < w.rows; from += height) {
+    const [own, other] = [w, approximation].map(m => rowsOf(m, from, height))
+    error += squaredNorm({ ...own, data: own.data.map((value, i) => value - other.data[i]) }, hessians)
+  }
   return error === 0 ? 0 : error / squaredNorm(w, hessians)
 }
+
+/** Rows whose errors are in memory at a time. */
+const ROWS = 2048
+
+/** At most `count` rows of a matrix, in its memory. */
+const rowsOf = ({ rows, cols, data }: Matrix, from: number, count: number): Matrix => ({
+  rows: Math.min(count, rows - from),
+  cols,
+  data: data.subarray(from * cols, (from + count) * cols),
+})
 
 /** Columns of ΔH that are in memory at a time. */
 const BAND = 512

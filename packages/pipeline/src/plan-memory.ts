@@ -34,14 +34,15 @@ const batchTokens = 2048
 /** Activations of a layer that live at a time, each as wide as its widest. */
 const activationsHeld = 5
 /**
- * Copies of a matrix: of this thread, of the one that encodes, its target and that rotated; when it is rounded, instead of that
- * what it decodes to before and after rotating it back, its errors, a part of them, and one that waits to be collected.
+ * Copies of a matrix. It is itself in memory that threads share. While its target is solved for, the target, two steps to it and
+ * the solution; while Hessians are factorised, the target and that rotated; while it is rounded, also what is rounded, and
+ * parts of it that wait to be collected; then, instead of these, what it decodes to before and after rotating it back.
  */
-const weightCopies = { factoring: 4, rounding: 8 }
+const weightCopies = { target: 5, factoring: 3, rounding: 5 }
 /** Matrices as large as a Hessian that are held beside it while it is factorised: its rotation and the factor. */
 const hessianCopies = 2
-/** The same of output gradients: also themselves, and the feedback that is kept of the factor. */
-const outputCopies = 4
+/** The same of output gradients, with themselves; and the feedback that is kept of the factor. */
+const outputCopies = 3
 /** Halves of two Hessians that are sums, in bands above the diagonal. */
 const sumCopies = 1.25
 
@@ -170,10 +171,12 @@ function quantisingBytes(
   const keep = keptStatistics(recipe, effort)
   const jobBytes = ({ shape: [rows, cols] }: MatrixModule) => {
     const hessians = byHessians ? 4 * cols ** 2 : 0
-    const outputs = keep.outputGradients ? outputCopies * 4 * rows ** 2 : 0
+    const outputs = keep.outputGradients ? 4 * rows ** 2 : 0
     const weights = 4 * rows * cols
-    const factoring = weightCopies.factoring * weights + hessianCopies * hessians
-    return outputs + Math.max(factoring, weightCopies.rounding * weights + hessians)
+    const target = isAsymmetric(recipe) ? weightCopies.target * weights + hessians + outputs : 0
+    const factoring = weightCopies.factoring * weights + hessianCopies * hessians + outputCopies * outputs
+    const rounding = weightCopies.rounding * weights + hessians + outputCopies * outputs
+    return Math.max(target, factoring, rounding)
   }
   const all = steps.flatMap(({ groups }) => groups.flat())
   const whole = weightBytes(all)

@@ -28,6 +28,7 @@ export interface EncodeJob extends RoundingStatistics {
 /** Encodes matrices, several at a time; results, one for each configuration, do not depend on how many. */
 export interface Encoder {
   readonly threads: number
+  /** Takes the job's `outputGradients` over: they are the caller's no more. */
   encode(job: EncodeJob): Promise<EncodeResult[]>
   /** Hears how far the run is that it works for, to tell whoever asks from elsewhere. */
   follow?(event: ProgressEvent): void

@@ -54,7 +54,7 @@ export async function encodeMatrix(
   { compareFeedback = false, ...work }: EncodeOptions,
 ): Promise<EncodeResult> {
   const started = performance.now()
-  const { hessian } = statistics
+  const { hessian, outputGradients } = statistics
   try {
     const { crossCovariance } = statistics
     const wanted = statistics.wantedOutputs ?? (crossCovariance && { crossCovariance })
@@ -62,7 +62,8 @@ export async function encodeMatrix(
     const bytes = w.data.byteLength + (hessian?.data.byteLength ?? 0)
     // What the target was made of, then what was made of it.
     if (wanted) freeLarge(bytes)
-    const onHessianRead = () => freeLarge(hessian?.data.byteLength ?? 0)
+    const onHessianRead = () =>
+      freeLarge(Math.max(...[hessian, outputGradients].map(m => m?.data.byteLength ?? 0)))
     const encoded = await configuration.encode(target, { ...work, ...weightsOf(statistics), onHessianRead })
     freeLarge(bytes)
     const decoded = configuration.decode(encoded)
@@ -97,8 +98,9 @@ function weightsOf({ hessian, outputGradients, fisher }: RoundingStatistics) {
   return { ...(hessian && { hessian }), ...(outputGradients && { outputHessian: outputGradients }) }
 }
 
-/** Rows that the error of a matrix is measured on: of wide ones not all, which would take as long as to encode them. */
-export const measuredRows = (rows: number, cols: number): number => (cols > 2048 ? Math.min(rows, 256) : rows)
+/** Rows that the error of a matrix is measured on: of large ones not all, which would take as long as to encode them. */
+export const measuredRows = (rows: number, cols: number): number =>
+  Math.min(rows, Math.max(256, Math.floor(2 ** 20 / cols)))
 
 /** Relative output error. */
 function errorUnder(hessian: Matrix, target: Matrix, decoded: Matrix): number {

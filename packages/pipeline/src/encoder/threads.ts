@@ -71,7 +71,8 @@ export function threads(count: number, signal: AbortSignal | undefined): Encoder
       const worker = idle.pop() ?? start()
       const waiting = queue.shift()!
       busy.set(worker, waiting)
-      worker.postMessage(waiting.job)
+      const gradients = waiting.job.outputGradients?.data.buffer
+      worker.postMessage(waiting.job, gradients instanceof ArrayBuffer ? [gradients] : [])
     }
   }
 

@@ -21,8 +21,8 @@ export interface QuantiseInput {
   readonly decoders: SharedDecoders
   /** Holds the statistics of the original model, and what is trained. */
   readonly checkpoint: Checkpoint
-  /** Activations beyond an eighth of it go to disk. */
-  readonly memory: Pick<MemoryPlan, 'most' | 'opensAhead'>
+  /** Activations beyond an eighth of the most go to disk. */
+  readonly memory: Pick<MemoryPlan, 'most' | 'opensAhead' | 'threads'>
   readonly settings: Settings
 }
 

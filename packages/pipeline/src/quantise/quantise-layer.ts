@@ -7,6 +7,7 @@ import type { RoundingStatistics } from '../encoder/encode-matrix.ts'
 import { freeLarge } from '../encoder/free-large.ts'
 import { isAsymmetric, needsHessians } from '../recipes/recipe.ts'
 import { gatherHessians } from './gather-hessians.ts'
+import { limited } from './limited.ts'
 import type { Passes, QuantiseContext } from './quantise-context.ts'
 import { quantiseMatrix } from './quantise-matrix.ts'
 import { releasesWeights } from './releases-weights.ts'
@@ -58,6 +59,8 @@ export async function quantiseLayer(
   const steps = sublayers(config, i)
   const lastGroup = steps.at(-1)!.groups.at(-1)
   let next: OpenedLayer | undefined
+  // What waits for a thread is not read yet; other machines take all there is.
+  const store = limited(context.memory.threads || Number.POSITIVE_INFINITY)
   for (const sublayer of steps) {
     let lastInputs: Activations | undefined
     for (const group of sublayer.groups) {
@@ -73,7 +76,7 @@ export async function quantiseLayer(
       const encoding = members.map(async m => {
         const { name } = m.module
         disposeOf(weights, [name])
-        const decoded = known.get(name) ?? (await quantiseMatrix(context, m, found))
+        const decoded = known.get(name) ?? (await store(() => quantiseMatrix(context, m, found)))
         weights[`${name}.weight`] = tf.tensor2d(decoded.data, [decoded.rows, decoded.cols])
       })
       const opensNext = context.memory.opensAhead && group === lastGroup && i + 1 < config.layers

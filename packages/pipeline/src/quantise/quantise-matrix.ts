@@ -4,9 +4,9 @@ import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
 import { statistics } from '../calibrate/statistics.ts'
 import type { EncodeJob } from '../encoder/encode-job.ts'
 import type { RoundingStatistics } from '../encoder/encode-matrix.ts'
-import { readMatrix } from '../open/read-matrix.ts'
 import { keptStatistics } from '../recipes/recipe.ts'
 import type { QuantiseContext } from './quantise-context.ts'
+import { readSharedMatrix } from './read-shared-matrix.ts'
 
 /** Stores one matrix and returns what it decodes to. */
 export async function quantiseMatrix(
@@ -19,7 +19,7 @@ export async function quantiseMatrix(
   const training = matrix.configuration.trials && (await checkpoint.folder(`training/${name}`))
   const [result] = await encoder.encode({
     ...(await jobOf(context, matrix, found)),
-    w: await readMatrix(model.weights, `${name}.weight`),
+    w: await readSharedMatrix(model.weights, `${name}.weight`),
     checkpoints: training,
   })
   await matrices.add(matrix, result)

@@ -47,7 +47,7 @@ test.each([
         ...{ model, allocation, checkpoint, matrices, settings, importance: undefined },
         ...{
           scratch: memoryScratch,
-          memory: { most: 2e9, opensAhead: true },
+          memory: { most: 2e9, opensAhead: true, threads: 1 },
           decoders: sharedDecoders(model, settings),
         },
         sequences: {

@@ -10,7 +10,7 @@ export interface EncodeContext extends LongWork {
   readonly hessian?: Matrix | undefined
   /** Output-gradient covariance `E[g gᵀ]`, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
   readonly outputHessian?: Matrix | undefined
-  /** Called when `hessian` is not read any more, long before encoding ends: one that was made for it can then be freed. */
+  /** Called when neither Hessian is read any more, long before encoding ends: what was made for it can then be freed. */
   readonly onHessianRead?: (() => void) | undefined
   readonly seed: number
   /** Set where the matrix is a band of the rows of a larger one: see {@link RowBands}. */

@@ -89,20 +89,17 @@ function rotateRows(w: Matrix, seed: number, on: boolean, inverse = false): Matr
 
 function rotatedContext(ctx: EncodeContext, seed: number, input: boolean, output: boolean): EncodeContext {
   const { hessian, outputHessian } = ctx
-  const rotated = hessian && input ? conjugate(hessian, rotationSigns(seed, 'input', hessian.rows)) : hessian
+  const byInputs = hessian && input && conjugate(hessian, rotationSigns(seed, 'input', hessian.rows))
+  const byOutputs =
+    outputHessian && output && conjugate(outputHessian, rotationSigns(seed, 'output', outputHessian.rows))
   return {
     ...ctx,
-    hessian: rotated,
-    ...(rotated !== hessian && {
-      onHessianRead() {
-        freeIfLarge(rotated!)
-        ctx.onHessianRead?.()
-      },
-    }),
-    outputHessian:
-      outputHessian && output
-        ? conjugate(outputHessian, rotationSigns(seed, 'output', outputHessian.rows))
-        : outputHessian,
+    ...(byInputs && { hessian: byInputs }),
+    ...(byOutputs && { outputHessian: byOutputs }),
+    onHessianRead() {
+      for (const rotated of [byInputs, byOutputs]) if (rotated) freeIfLarge(rotated)
+      ctx.onHessianRead?.()
+    },
   }
 }
 

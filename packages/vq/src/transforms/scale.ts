@@ -47,8 +47,9 @@ export function scaled<Inner>(
       const equalised = scaledBy(w, rows && inverses(rows), cols && inverses(cols))
       const context = {
         ...ctx,
-        hessian: hessian && scaledBy(hessian, cols, cols),
-        outputHessian: outputHessian && scaledBy(outputHessian, rows, rows),
+        // What is not scaled stays the same matrix, whose factor is known by it.
+        hessian: hessian && cols ? scaledBy(hessian, cols, cols) : hessian,
+        outputHessian: outputHessian && rows ? scaledBy(outputHessian, rows, rows) : outputHessian,
       }
       return { parts, inner: await codec.encode(equalised, inner, context) }
     },
