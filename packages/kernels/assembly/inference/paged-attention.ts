@@ -9,7 +9,10 @@ import { arg, floatArg, share } from './job'
 import { madd, nearest4, squashed, sum4, WHOLE } from './simd'
 
 const PAGE: i32 = 128
+/** Queries that are multiplied together. */
 const TILE: i32 = 4
+/** Tiles that read a page after each other, while it lies in the processor's caches. */
+const TILES: i32 = 4
 /** Bytes of a row of scores. */
 const ROW: usize = 512
 const MASKED: f32 = -3e38
@@ -96,10 +99,9 @@ function multiplyOne(a: usize, b: usize, pairs: i32, step: usize, out: usize): v
   let c0 = i32x4.splat(0)
   let c1 = c0
   for (let p = 0; p < pairs; p++) {
-    const w = v128.load(b)
     const x = v128.load_splat<i32>(a)
-    c0 = i32x4.add(c0, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(w), x))
-    c1 = i32x4.add(c1, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(w), x))
+    c0 = i32x4.add(c0, i32x4.dot_i16x8_s(v128.load_ext<i8>(b), x))
+    c1 = i32x4.add(c1, i32x4.dot_i16x8_s(v128.load_ext<i8>(b, 8), x))
     a += 4
     b += step
   }
@@ -108,6 +110,8 @@ function multiplyOne(a: usize, b: usize, pairs: i32, step: usize, out: usize): v
 }
 
 /** The same for four rows, `lda` and `ROW` bytes apart. */
+// @ts-expect-error: decorator
+@inline
 function multiplyFour(a: usize, lda: usize, b: usize, pairs: i32, step: usize, out: usize): void {
   let a0 = a
   let a1 = a0 + lda
@@ -122,9 +126,8 @@ function multiplyFour(a: usize, lda: usize, b: usize, pairs: i32, step: usize, o
   let c30 = c00
   let c31 = c00
   for (let p = 0; p < pairs; p++) {
-    const w = v128.load(b)
-    const low = i16x8.extend_low_i8x16_s(w)
-    const high = i16x8.extend_high_i8x16_s(w)
+    const low = v128.load_ext<i8>(b)
+    const high = v128.load_ext<i8>(b, 8)
     const x0 = v128.load_splat<i32>(a0)
     c00 = i32x4.add(c00, i32x4.dot_i16x8_s(low, x0))
     c01 = i32x4.add(c01, i32x4.dot_i16x8_s(high, x0))
@@ -163,24 +166,43 @@ function multiply(rows: i32, a: usize, lda: usize, b: usize, pairs: i32, step: u
   }
 }
 
-/** 2^x for four lanes that are at most 0: 2^n · polynomial, relative error 4e-6. */
+/** 2^x for four lanes of at most 127: 2^n · polynomial, relative error 1e-4; exact for whole x. */
 // @ts-expect-error: decorator
 @inline
 function power4(x: v128): v128 {
   x = f32x4.pmax(x, f32x4.splat(-126))
   const shifted = f32x4.add(x, f32x4.splat(WHOLE))
   x = f32x4.sub(x, f32x4.sub(shifted, f32x4.splat(WHOLE)))
-  let p = madd(f32x4.splat(9.666368515e-3), x, f32x4.splat(5.592197584e-2))
-  p = madd(p, x, f32x4.splat(2.4022349038e-1))
-  p = madd(p, x, f32x4.splat(6.9312104520e-1))
+  let p = madd(f32x4.splat(5.500893210e-2), x, f32x4.splat(2.422109694e-1))
+  p = madd(p, x, f32x4.splat(6.932829281e-1))
   p = madd(p, x, f32x4.splat(1))
   return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23)))
 }
 
-/**
- * Whole products of places `from` to `to` of a page become scores in units of ln 2, those outside of `first` to `last` masked;
- * the largest.
- */
+/** Four whole products as scores. */
+// @ts-expect-error: decorator
+@inline
+function scores4(row: usize, scales: usize, times: v128): v128 {
+  return f32x4.mul(f32x4.convert_i32x4_s(v128.load(row)), f32x4.mul(v128.load(scales), times))
+}
+
+/** Whole products of places `from` to `to` of a page, all seen, become scores in units of ln 2; the largest. */
+function allScoresOf(row: usize, scales: usize, factor: f32, from: i32, to: i32): f32 {
+  const times = f32x4.splat(factor * LOG2E)
+  let top = f32x4.splat(MASKED)
+  scales += (<usize>from) << 2
+  const end = row + ((<usize>to) << 2)
+  for (let at = row + ((<usize>from) << 2); at < end; at += 32, scales += 32) {
+    const a = scores4(at, scales, times)
+    const b = scores4(at + 16, scales + 16, times)
+    v128.store(at, a)
+    v128.store(at, b, 16)
+    top = f32x4.pmax(top, f32x4.pmax(a, b))
+  }
+  return largestOf(top)
+}
+
+/** The same with soft limits, those outside of `first` to `last` masked. */
 function scoresOf(
   row: usize,
   scales: usize,
@@ -191,168 +213,201 @@ function scoresOf(
   first: i32,
   last: i32,
 ): f32 {
+  if (softcap === 0 && first <= from && to <= last) return allScoresOf(row, scales, factor, from, to)
   const limit = f32x4.splat(softcap)
   const slope = f32x4.splat(2 / softcap)
   const times = f32x4.splat(softcap > 0 ? factor : factor * LOG2E)
   let top = f32x4.splat(MASKED)
   for (let j = from; j < to; j += 4) {
     const at = (<usize>j) << 2
-    let s = f32x4.mul(f32x4.convert_i32x4_s(v128.load(row + at)), f32x4.mul(v128.load(scales + at), times))
+    let s = scores4(row + at, scales + at, times)
     if (softcap > 0) s = f32x4.mul(squashed(s, limit, slope), f32x4.splat(LOG2E))
-    if (j < first || j + 4 > last) {
-      const place = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3))
-      const seen = v128.and(i32x4.ge_s(place, i32x4.splat(first)), i32x4.lt_s(place, i32x4.splat(last)))
-      s = v128.bitselect(s, f32x4.splat(MASKED), seen)
-    }
+    const place = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3))
+    const seen = v128.and(i32x4.ge_s(place, i32x4.splat(first)), i32x4.lt_s(place, i32x4.splat(last)))
+    s = v128.bitselect(s, f32x4.splat(MASKED), seen)
     v128.store(row + at, s)
     top = f32x4.pmax(top, s)
   }
   return largestOf(top)
 }
 
-/**
- * Scores become weights 2^(score − top), their sum is returned; times the scales of the values, and `factor`, they go to `to`
- * with 16 bits.
- */
-function weightsOf(row: usize, scales: usize, top: f32, factor: f32, from: i32, end: i32, to: usize): f32 {
+/** Scores become weights 2^(score − top), their sum is returned; times the scales of the values they go to `to` with 16 bits. */
+function weightsOf(row: usize, scales: usize, top: f32, from: i32, end: i32, to: usize): f32 {
   const most = f32x4.splat(top)
-  const times = f32x4.splat(factor)
   let total = f32x4.splat(0)
   for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 32) {
     const a = power4(f32x4.sub(v128.load(row + at), most))
     const b = power4(f32x4.sub(v128.load(row + at, 16), most))
     total = f32x4.add(total, f32x4.add(a, b))
-    const low = whole(f32x4.mul(a, times), v128.load(scales + at))
-    const high = whole(f32x4.mul(b, times), v128.load(scales + at, 16))
+    const low = whole(a, v128.load(scales + at))
+    const high = whole(b, v128.load(scales + at, 16))
     v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, high))
   }
   return sum4(total)
 }
 
+/** Bytes of a query's sums, of the query with 16 bits, and of its numbers. */
+// @ts-expect-error: decorator
+@inline
+function queryBytes(width: i32): usize {
+  return <usize>(6 * width + 16)
+}
+
 /** Bytes of scratch for a thread. */
 export function pagedScratch(dim: i32): i32 {
-  return TILE * (6 * padded(dim) + 4 * PAGE + 2 * PAGE + 16)
+  return TILE * 6 * PAGE + TILES * TILE * <i32>queryBytes(padded(dim))
 }
 
 /**
  * Arguments: q, pages (addresses, u32), out, tokens, heads, kvHeads, headDim, position of the first token, window (0: none),
- * scale, soft limit of the scores (0: none), scratch. A unit of work is up to four queries that read one key-value head.
+ * scale, soft limit of the scores (0: none), scratch. A unit of work are queries that read one key-value head.
  */
 export function pagedAttentionPart(part: i32, parts: i32, thread: i32): void {
   const tokens = arg(3)
-  const heads = arg(4)
   const kvHeads = arg(5)
-  const dim = arg(6)
-  const width = padded(dim)
-  const group = heads / kvHeads
-  const queries = tokens * group
+  const queries = (tokens * arg(4)) / kvHeads
   // One query at a time where several threads read for one token: there would be too few units.
-  const tile = parts > 1 && tokens === 1 ? 1 : TILE
-  const tiles = (queries + tile - 1) / tile
-  const last = share(kvHeads * tiles, part + 1, parts)
-  for (let unit = share(kvHeads * tiles, part, parts); unit < last; unit++) {
-    const first = (unit % tiles) * tile
-    attendTile(thread, unit / tiles, first, min(tile, queries - first), heads, group, dim, width)
+  const most = parts > 1 && tokens === 1 ? 1 : TILES * TILE
+  const units = (queries + most - 1) / most
+  const last = share(kvHeads * units, part + 1, parts)
+  for (let unit = share(kvHeads * units, part, parts); unit < last; unit++) {
+    const first = (unit % units) * most
+    attend(thread, unit / units, first, min(most, queries - first))
   }
 }
 
-function attendTile(
-  thread: i32,
-  head: i32,
+/** Queries `first` to `first + count` of those that read key-value head `head`. */
+function attend(thread: i32, head: i32, first: i32, count: i32): void {
+  const heads = arg(4)
+  const group = heads / arg(5)
+  const dim = arg(6)
+  const begin = arg(7)
+  const window = arg(8)
+  const width = padded(dim)
+  const rowSums = (<usize>width) << 2
+  const scores = <usize>arg(11) + <usize>thread * <usize>pagedScratch(dim)
+  const own = scores + <usize>(TILE * 6 * PAGE)
+
+  for (let r = 0; r < count; r++) {
+    const sums = own + <usize>r * queryBytes(width)
+    quantiseQuery(<usize>arg(0) + placeOf(first + r, head, heads, group, dim), dim, width, sums + rowSums)
+    for (let d: usize = 0; d < rowSums; d += 16) v128.store(sums + d, f32x4.splat(0))
+  }
+
+  const seen = window > 0 ? max(0, begin + first / group + 1 - window) : 0
+  const end = begin + (first + count - 1) / group + 1
+  for (let page = seen / PAGE; page * PAGE < end; page++) {
+    const keys = <usize>load<u32>(<usize>arg(1) + ((<usize>page) << 2)) + <usize>head * headBytes(width)
+    for (let t = 0; t < count; t += TILE) {
+      const sums = own + <usize>t * queryBytes(width)
+      attendPage(keys, page * PAGE, begin * group + first + t, min(TILE, count - t), group, width, sums, scores)
+    }
+  }
+
+  for (let r = 0; r < count; r++) {
+    const to = <usize>arg(2) + placeOf(first + r, head, heads, group, dim)
+    const sums = own + <usize>r * queryBytes(width)
+    const factor = f32x4.splat(1 / load<f32>(numbersOf(sums, width), 8))
+    for (let d: usize = 0; d < (<usize>dim) << 2; d += 16) v128.store(to + d, f32x4.mul(v128.load(sums + d), factor))
+  }
+}
+
+/** Bytes before query `index` of key-value head `head`. */
+function placeOf(index: i32, head: i32, heads: i32, group: i32, dim: i32): usize {
+  return (<usize>(((index / group) * heads + head * group + (index % group)) * dim)) << 2
+}
+
+/** Of a query: the factor of its products, the largest score, the sum of its weights, the step of its weights. */
+// @ts-expect-error: decorator
+@inline
+function numbersOf(sums: usize, width: i32): usize {
+  return sums + <usize>(6 * width)
+}
+
+/**
+ * Adds what `rows` queries see of the page that begins at position `start`: its values to their sums. The first query is that of
+ * position `first / group`.
+ */
+function attendPage(
+  keys: usize,
+  start: i32,
   first: i32,
   rows: i32,
-  heads: i32,
   group: i32,
-  dim: i32,
   width: i32,
+  sums: usize,
+  scores: usize,
 ): void {
   const window = arg(8)
   const softcap = floatArg(10)
-  const scores = <usize>arg(11) + <usize>thread * <usize>pagedScratch(dim)
   const weights = scores + <usize>(4 * TILE * PAGE)
-  const sums = weights + <usize>(2 * TILE * PAGE)
-  const rowSums = (<usize>width) << 2
-  const q = sums + TILE * rowSums
-  const rowQueries = (<usize>width) << 1
-  // Of each row: the factor of its products, the largest score, the sum of its weights, the step of its weights.
-  const numbers = q + TILE * rowQueries
+  const values = keys + <usize>(PAGE * width)
+  const scales = values + <usize>(PAGE * width)
+  const seen = window > 0 ? max(0, first / group + 1 - window) : 0
+  const from = max(0, seen - start) & ~7
+  const to = (min(PAGE, (first + rows - 1) / group + 1 - start) + 7) & ~7
+  if (from >= to) return
 
-  for (let r = 0; r < rows; r++) {
-    const index = first + r
-    const from = <usize>arg(0) + ((<usize>(((index / group) * heads + head * group + (index % group)) * dim)) << 2)
-    quantiseQuery(from, dim, width, q + <usize>r * rowQueries, numbers + ((<usize>r) << 4))
-    for (let d: usize = 0; d < rowSums; d += 16) v128.store(sums + <usize>r * rowSums + d, f32x4.splat(0))
+  const rowBytes = queryBytes(width)
+  const q = sums + ((<usize>width) << 2)
+  for (let j = from; j < to; j += 8) {
+    const at = keys + ((<usize>j) << 1)
+    multiply(rows, q, rowBytes, at, width >> 1, <usize>(2 * PAGE), scores + ((<usize>j) << 2))
   }
-
-  const begin = arg(7)
-  const end = begin + (first + rows - 1) / group + 1
-  const seen = window > 0 ? max(0, begin + first / group + 1 - window) : 0
-  for (let page = seen / PAGE; page * PAGE < end; page++) {
-    const start = page * PAGE
-    const keys = <usize>load<u32>(<usize>arg(1) + ((<usize>page) << 2)) + <usize>head * headBytes(width)
-    const values = keys + <usize>(PAGE * width)
-    const scales = values + <usize>(PAGE * width)
-    const from = max(0, seen - start) & ~7
-    const to = (min(PAGE, end - start) + 7) & ~7
-    for (let j = from; j < to; j += 8) {
-      const at = keys + ((<usize>j) << 1)
-      multiply(rows, q, rowQueries, at, width >> 1, <usize>(2 * PAGE), scores + ((<usize>j) << 2))
+  const widest = largest(scales + ROW + ((<usize>from) << 2), to - from)
+  for (let r = 0; r < rows; r++) {
+    const row = scores + <usize>r * ROW
+    const sum = sums + <usize>r * rowBytes
+    const own = numbersOf(sum, width)
+    const to16 = weights + <usize>r * (ROW >> 1)
+    const stop = (first + r) / group + 1
+    const lowest = (window > 0 ? max(0, stop - window) : 0) - start
+    if (stop <= start || lowest >= PAGE) {
+      for (let j: usize = (<usize>from) << 1; j < (<usize>to) << 1; j += 16) v128.store(to16 + j, i32x4.splat(0))
+      store<f32>(own, 0, 12)
+      continue
     }
-    const widest = largest(scales + ROW + ((<usize>from) << 2), to - from)
+    const top = scoresOf(row, scales, load<f32>(own), softcap, from, to, lowest, stop - start)
+    const before = load<f32>(own, 4)
+    const most = max(before, top)
+    // what the 16 bits of its weights reach, by a power of two: the largest weight times the largest scale
+    const reach = max(f32x4.extract_lane(power4(f32x4.splat(top - most)), 0) * widest, 1e-30)
+    const bits = reinterpret<i32>(32767 / reach) & 0x7f800000
+    const step = reinterpret<f32>((254 << 23) - bits)
+    const total = step * weightsOf(row, scales + ROW, most - <f32>((bits >> 23) - 127), from, to, to16)
+    const kept = f32x4.extract_lane(power4(f32x4.splat(before - most)), 0)
+    store<f32>(own, most, 4)
+    store<f32>(own, load<f32>(own, 8) * kept + total, 8)
+    store<f32>(own, step, 12)
+    if (most > before) {
+      const factor = f32x4.splat(kept)
+      for (let d: usize = 0; d < (<usize>width) << 2; d += 16) v128.store(sum + d, f32x4.mul(v128.load(sum + d), factor))
+    }
+  }
+  const pairs = (to - from) >> 1
+  const step = <usize>(2 * width)
+  for (let d = 0; d < width; d += 8) {
+    const at = values + <usize>(from >> 1) * step + ((<usize>d) << 1)
+    multiply(rows, weights + ((<usize>from) << 1), ROW >> 1, at, pairs, step, scores)
     for (let r = 0; r < rows; r++) {
-      const row = scores + <usize>r * ROW
-      const own = numbers + ((<usize>r) << 4)
-      const to16 = weights + <usize>r * (ROW >> 1)
-      const stop = begin + (first + r) / group + 1
-      const lowest = (window > 0 ? max(0, stop - window) : 0) - start
-      if (stop <= start || lowest >= PAGE) {
-        for (let j: usize = (<usize>from) << 1; j < (<usize>to) << 1; j += 16) v128.store(to16 + j, i32x4.splat(0))
-        store<f32>(own, 0, 12)
-        continue
-      }
-      const top = scoresOf(row, scales, load<f32>(own), softcap, from, to, lowest, stop - start)
-      const before = load<f32>(own, 4)
-      const most = max(before, top)
-      // what the 16 bits of its weights reach: the largest weight times the largest scale
-      const reach = max(f32x4.extract_lane(power4(f32x4.splat(top - most)), 0) * widest, 1e-30)
-      const kept = f32x4.extract_lane(power4(f32x4.splat(before - most)), 0)
-      const total = weightsOf(row, scales + ROW, most, 32767 / reach, from, to, to16)
-      store<f32>(own, reach / 32767, 12)
-      store<f32>(own, most, 4)
-      store<f32>(own, load<f32>(own, 8) * kept + total, 8)
-      if (most > before) {
-        const factor = f32x4.splat(kept)
-        const sum = sums + <usize>r * rowSums
-        for (let d: usize = 0; d < rowSums; d += 16) v128.store(sum + d, f32x4.mul(v128.load(sum + d), factor))
-      }
+      const sum = sums + <usize>r * rowBytes
+      const factor = f32x4.splat(load<f32>(numbersOf(sum, width), 12))
+      const got = scores + <usize>r * ROW
+      addScaled4(sum + ((<usize>d) << 2), got, factor)
+      addScaled4(sum + ((<usize>d) << 2) + 16, got + 16, factor)
     }
-    const pairs = (to - from) >> 1
-    const step = <usize>(2 * width)
-    for (let d = 0; d < width; d += 8) {
-      const at = values + <usize>(from >> 1) * step + ((<usize>d) << 1)
-      multiply(rows, weights + ((<usize>from) << 1), ROW >> 1, at, pairs, step, scores)
-      for (let r = 0; r < rows; r++) {
-        const factor = f32x4.splat(load<f32>(numbers + ((<usize>r) << 4), 12))
-        const sum = sums + <usize>r * rowSums + ((<usize>d) << 2)
-        const got = scores + <usize>r * ROW
-        v128.store(sum, f32x4.add(v128.load(sum), f32x4.mul(f32x4.convert_i32x4_s(v128.load(got)), factor)))
-        const next = f32x4.mul(f32x4.convert_i32x4_s(v128.load(got, 16)), factor)
-        v128.store(sum, f32x4.add(v128.load(sum, 16), next), 16)
-      }
-    }
-  }
-
-  for (let r = 0; r < rows; r++) {
-    const index = first + r
-    const to = <usize>arg(2) + ((<usize>(((index / group) * heads + head * group + (index % group)) * dim)) << 2)
-    const factor = f32x4.splat(1 / load<f32>(numbers + ((<usize>r) << 4), 8))
-    const sum = sums + <usize>r * rowSums
-    for (let d: usize = 0; d < (<usize>dim) << 2; d += 16) v128.store(to + d, f32x4.mul(v128.load(sum + d), factor))
   }
 }
 
-/** A query with 16 bits, its padding zeroed, and the numbers it starts with. */
-function quantiseQuery(x: usize, dim: i32, width: i32, to: usize, numbers: usize): void {
+/** Adds four whole numbers, times a factor. */
+// @ts-expect-error: decorator
+@inline
+function addScaled4(sum: usize, whole: usize, factor: v128): void {
+  v128.store(sum, f32x4.add(v128.load(sum), f32x4.mul(f32x4.convert_i32x4_s(v128.load(whole)), factor)))
+}
+
+/** A query with 16 bits, its padding zeroed, and behind it the numbers it starts with. */
+function quantiseQuery(x: usize, dim: i32, width: i32, to: usize): void {
   const top = largest(x, dim)
   const factor = f32x4.splat(top > 0 ? 32767 / top : 0)
   for (let d = 0; d < width; d += 8) {
@@ -362,8 +417,8 @@ function quantiseQuery(x: usize, dim: i32, width: i32, to: usize, numbers: usize
     x += 32
     to += 16
   }
-  store<f32>(numbers, (top / 32767) * floatArg(9))
-  store<f32>(numbers, MASKED, 4)
-  store<f32>(numbers, 0, 8)
-  store<f32>(numbers, 0, 12)
+  store<f32>(to, (top / 32767) * floatArg(9))
+  store<f32>(to, MASKED, 4)
+  store<f32>(to, 0, 8)
+  store<f32>(to, 0, 12)
 }
