@@ -216,19 +216,19 @@ function fourByTwo<T>(
     while (w < end) {
       const u = v128.load(x)
       const v = v128.load(x + next)
-      const m0 = weights<T>(w, 0)
-      const m1 = weights<T>(w, 16)
-      const m2 = weights<T>(w, 32)
-      const m3 = weights<T>(w, 48)
-      a0 = dot(a0, m0, u)
-      a1 = dot(a1, m1, u)
-      a2 = dot(a2, m2, u)
-      a3 = dot(a3, m3, u)
-      b0 = dot(b0, m0, v)
-      b1 = dot(b1, m1, v)
-      b2 = dot(b2, m2, v)
-      b3 = dot(b3, m3, v)
-      step = 64 * sizeof<T>() - step
+      let m = weights<T>(w, 0)
+      a0 = dot(a0, m, u)
+      b0 = dot(b0, m, v)
+      m = weights<T>(w, 16)
+      a1 = dot(a1, m, u)
+      b1 = dot(b1, m, v)
+      m = weights<T>(w, 32)
+      a2 = dot(a2, m, u)
+      b2 = dot(b2, m, v)
+      m = weights<T>(w, 48)
+      a3 = dot(a3, m, u)
+      b3 = dot(b3, m, v)
+      step ^= 48 * sizeof<T>()
       w += step
       x += 16
     }
