@@ -166,7 +166,7 @@ function multiply(rows: i32, a: usize, lda: usize, b: usize, pairs: i32, step: u
   }
 }
 
-/** 2^x for four lanes of at most 127: 2^n · polynomial, relative error 1e-4; exact for whole x. */
+/** 2^x for four lanes that are at most 0: 2^n · polynomial, relative error 1e-4; exact for whole x. */
 // @ts-expect-error: decorator
 @inline
 function power4(x: v128): v128 {
@@ -231,16 +231,20 @@ function scoresOf(
   return largestOf(top)
 }
 
-/** Scores become weights 2^(score − top), their sum is returned; times the scales of the values they go to `to` with 16 bits. */
-function weightsOf(row: usize, scales: usize, top: f32, from: i32, end: i32, to: usize): f32 {
+/**
+ * Scores become weights 2^(score − top), their sum is returned; times the scales of the values, and `factor`, they go to `to`
+ * with 16 bits.
+ */
+function weightsOf(row: usize, scales: usize, top: f32, factor: f32, from: i32, end: i32, to: usize): f32 {
   const most = f32x4.splat(top)
+  const times = f32x4.splat(factor)
   let total = f32x4.splat(0)
   for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 32) {
     const a = power4(f32x4.sub(v128.load(row + at), most))
     const b = power4(f32x4.sub(v128.load(row + at, 16), most))
     total = f32x4.add(total, f32x4.add(a, b))
-    const low = whole(a, v128.load(scales + at))
-    const high = whole(b, v128.load(scales + at, 16))
+    const low = whole(f32x4.mul(a, times), v128.load(scales + at))
+    const high = whole(f32x4.mul(b, times), v128.load(scales + at, 16))
     v128.store(to + (at >> 1), i16x8.narrow_i32x4_s(low, high))
   }
   return sum4(total)
@@ -370,15 +374,13 @@ function attendPage(
     const top = scoresOf(row, scales, load<f32>(own), softcap, from, to, lowest, stop - start)
     const before = load<f32>(own, 4)
     const most = max(before, top)
-    // what the 16 bits of its weights reach, by a power of two: the largest weight times the largest scale
+    // what the 16 bits of its weights reach: the largest weight times the largest scale
     const reach = max(f32x4.extract_lane(power4(f32x4.splat(top - most)), 0) * widest, 1e-30)
-    const bits = reinterpret<i32>(32767 / reach) & 0x7f800000
-    const step = reinterpret<f32>((254 << 23) - bits)
-    const total = step * weightsOf(row, scales + ROW, most - <f32>((bits >> 23) - 127), from, to, to16)
     const kept = f32x4.extract_lane(power4(f32x4.splat(before - most)), 0)
+    const total = weightsOf(row, scales + ROW, most, 32767 / reach, from, to, to16)
     store<f32>(own, most, 4)
     store<f32>(own, load<f32>(own, 8) * kept + total, 8)
-    store<f32>(own, step, 12)
+    store<f32>(own, reach / 32767, 12)
     if (most > before) {
       const factor = f32x4.splat(kept)
       for (let d: usize = 0; d < (<usize>width) << 2; d += 16) v128.store(sum + d, f32x4.mul(v128.load(sum + d), factor))
