@@ -166,17 +166,39 @@ function multiply(rows: i32, a: usize, lda: usize, b: usize, pairs: i32, step: u
   }
 }
 
+/** Bytes of what `power4` reads: engines make constants of a loop again at each turn, in three steps each. */
+const CONSTANTS: usize = 96
+
+function storeConstants(at: usize): void {
+  v128.store(at, f32x4.splat(-126))
+  v128.store(at, f32x4.splat(WHOLE), 16)
+  v128.store(at, f32x4.splat(5.500893210e-2), 32)
+  v128.store(at, f32x4.splat(2.422109694e-1), 48)
+  v128.store(at, f32x4.splat(6.932829281e-1), 64)
+  v128.store(at, f32x4.splat(1), 80)
+}
+
 /** 2^x for four lanes that are at most 0: 2^n · polynomial, relative error 1e-4; exact for whole x. */
 // @ts-expect-error: decorator
 @inline
-function power4(x: v128): v128 {
-  x = f32x4.pmax(x, f32x4.splat(-126))
-  const shifted = f32x4.add(x, f32x4.splat(WHOLE))
-  x = f32x4.sub(x, f32x4.sub(shifted, f32x4.splat(WHOLE)))
-  let p = madd(f32x4.splat(5.500893210e-2), x, f32x4.splat(2.422109694e-1))
-  p = madd(p, x, f32x4.splat(6.932829281e-1))
-  p = madd(p, x, f32x4.splat(1))
-  return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23)))
+function power4(x: v128, constants: usize): v128 {
+  const rounding = v128.load(constants, 16)
+  // its bits are those of an exponent of 0
+  const one = v128.load(constants, 80)
+  x = f32x4.pmax(x, v128.load(constants))
+  const shifted = f32x4.add(x, rounding)
+  x = f32x4.sub(x, f32x4.sub(shifted, rounding))
+  let p = madd(v128.load(constants, 32), x, v128.load(constants, 48))
+  p = madd(p, x, v128.load(constants, 64))
+  p = madd(p, x, one)
+  return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), one))
+}
+
+/** 2^x for one number. */
+// @ts-expect-error: decorator
+@inline
+function power(x: f32, constants: usize): f32 {
+  return f32x4.extract_lane(power4(f32x4.splat(x), constants), 0)
 }
 
 /** Four whole products as scores. */
@@ -235,13 +257,13 @@ function scoresOf(
  * Scores become weights 2^(score − top), their sum is returned; times the scales of the values, and `factor`, they go to `to`
  * with 16 bits.
  */
-function weightsOf(row: usize, scales: usize, top: f32, factor: f32, from: i32, end: i32, to: usize): f32 {
+function weightsOf(row: usize, scales: usize, top: f32, factor: f32, from: i32, end: i32, to: usize, constants: usize): f32 {
   const most = f32x4.splat(top)
   const times = f32x4.splat(factor)
   let total = f32x4.splat(0)
   for (let at = (<usize>from) << 2; at < (<usize>end) << 2; at += 32) {
-    const a = power4(f32x4.sub(v128.load(row + at), most))
-    const b = power4(f32x4.sub(v128.load(row + at, 16), most))
+    const a = power4(f32x4.sub(v128.load(row + at), most), constants)
+    const b = power4(f32x4.sub(v128.load(row + at, 16), most), constants)
     total = f32x4.add(total, f32x4.add(a, b))
     const low = whole(f32x4.mul(a, times), v128.load(scales + at))
     const high = whole(f32x4.mul(b, times), v128.load(scales + at, 16))
@@ -259,7 +281,7 @@ function queryBytes(width: i32): usize {
 
 /** Bytes of scratch for a thread. */
 export function pagedScratch(dim: i32): i32 {
-  return TILE * 6 * PAGE + TILES * TILE * <i32>queryBytes(padded(dim))
+  return TILE * 6 * PAGE + <i32>CONSTANTS + TILES * TILE * <i32>queryBytes(padded(dim))
 }
 
 /**
@@ -290,7 +312,8 @@ function attend(thread: i32, head: i32, first: i32, count: i32): void {
   const width = padded(dim)
   const rowSums = (<usize>width) << 2
   const scores = <usize>arg(11) + <usize>thread * <usize>pagedScratch(dim)
-  const own = scores + <usize>(TILE * 6 * PAGE)
+  const own = scores + <usize>(TILE * 6 * PAGE) + CONSTANTS
+  storeConstants(own - CONSTANTS)
 
   for (let r = 0; r < count; r++) {
     const sums = own + <usize>r * queryBytes(width)
@@ -345,6 +368,7 @@ function attendPage(
   const window = arg(8)
   const softcap = floatArg(10)
   const weights = scores + <usize>(4 * TILE * PAGE)
+  const constants = weights + <usize>(2 * TILE * PAGE)
   const values = keys + <usize>(PAGE * width)
   const scales = values + <usize>(PAGE * width)
   const seen = window > 0 ? max(0, first / group + 1 - window) : 0
@@ -375,9 +399,9 @@ function attendPage(
     const before = load<f32>(own, 4)
     const most = max(before, top)
     // what the 16 bits of its weights reach: the largest weight times the largest scale
-    const reach = max(f32x4.extract_lane(power4(f32x4.splat(top - most)), 0) * widest, 1e-30)
-    const kept = f32x4.extract_lane(power4(f32x4.splat(before - most)), 0)
-    const total = weightsOf(row, scales + ROW, most, 32767 / reach, from, to, to16)
+    const reach = max(power(top - most, constants) * widest, 1e-30)
+    const kept = power(before - most, constants)
+    const total = weightsOf(row, scales + ROW, most, 32767 / reach, from, to, to16, constants)
     store<f32>(own, most, 4)
     store<f32>(own, load<f32>(own, 8) * kept + total, 8)
     store<f32>(own, reach / 32767, 12)
