@@ -35,15 +35,27 @@ export function rotatePart(part: i32, parts: i32, thread: i32): void {
 
 /** Sylvester's factor of neighbours in blocks of `block` bytes. */
 function butterflies(from: usize, to: usize, block: usize): void {
-  const signs = f32x4(1, -1, 1, -1)
-  const signs2 = f32x4(1, 1, -1, -1)
-  for (let at = from; at < to; at += 16) {
-    let v = v128.load(at)
-    v = f32x4.add(v128.shuffle<i32>(v, v, 0, 0, 2, 2), f32x4.mul(v128.shuffle<i32>(v, v, 1, 1, 3, 3), signs))
+  for (let at = from; at < to; at += 32) {
+    // of an odd number of fours the last is taken twice
+    const next = at + 16 < to ? at + 16 : at
+    const v = v128.load(at)
+    const w = v128.load(next)
+    const even = v128.shuffle<i32>(v, w, 0, 2, 4, 6)
+    const odd = v128.shuffle<i32>(v, w, 1, 3, 5, 7)
+    const sum = f32x4.add(even, odd)
+    const difference = f32x4.sub(even, odd)
+    let a = v128.shuffle<i32>(sum, difference, 0, 4, 1, 5)
+    let b = v128.shuffle<i32>(sum, difference, 2, 6, 3, 7)
     if (block > 8) {
-      v = f32x4.add(v128.shuffle<i32>(v, v, 0, 1, 0, 1), f32x4.mul(v128.shuffle<i32>(v, v, 2, 3, 2, 3), signs2))
+      const low = v128.shuffle<i32>(a, b, 0, 1, 4, 5)
+      const high = v128.shuffle<i32>(a, b, 2, 3, 6, 7)
+      const sum2 = f32x4.add(low, high)
+      const difference2 = f32x4.sub(low, high)
+      a = v128.shuffle<i32>(sum2, difference2, 0, 1, 4, 5)
+      b = v128.shuffle<i32>(sum2, difference2, 2, 3, 6, 7)
     }
-    v128.store(at, v)
+    v128.store(at, a)
+    v128.store(next, b)
   }
   let half: usize = 16
   for (; half << 2 <= block; half <<= 2) twoStages(from, to, half)
