@@ -3,7 +3,7 @@
  * each fitted to the values that error feedback hands it, against the fixed table. Beside them what is left to win: what better
  * densities than the normal one would save. At last the model with some of its layers rounded.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/decoders.ts --model MODEL.gguf [--layers 0,15] [--kl-layers 0,5,10,15,20,25] [--state-bits 10]
+ *   npx tsx --conditions=@reallm/source tools/bench/decoders.ts --model MODEL.gguf [--layers 0,15] [--kl-layers 0,6,12,18,24] [--state-bits 10]
  *     [--parts errors,densities,kl] [--sequences 12] [--backend wasm] [--record]
  *
  * Weights are rounded with one-sided error feedback under the Hessian of half of the sequences. Errors are
@@ -26,7 +26,7 @@ const { values } = parseArgs({
   options: {
     model: { type: 'string' },
     layers: { type: 'string', default: '0,15' },
-    'kl-layers': { type: 'string', default: '0,5,10,15,20,25' },
+    'kl-layers': { type: 'string', default: '0,6,12,18,24' },
     'state-bits': { type: 'string', default: '10' },
     parts: { type: 'string', default: 'errors,densities,kl' },
     sequences: { type: 'string', default: '12' },
@@ -48,7 +48,7 @@ const share = { unit: 'share', scale: 100, digits: 1 }
 const bits = { label: 'bpw', unit: 'bits per weight', digits: 3 }
 const finishErrors = startBench({
   name: 'decoders',
-  what: 'Decoders of matrices at 2 bits under error feedback, φ counted; changes of the error on other tokens, at equal bits, against the fixed table behind a rotation.',
+  what: 'Decoders of matrices at 2 bits under error feedback, φ counted; changes of the error on other tokens, at equal bits, against the fixed table at the scale of the weights, behind a rotation.',
   sources,
   columns: {
     kind: { label: 'matrix' },
@@ -165,12 +165,15 @@ async function errorsOf(kind: string) {
   const { layers } = model.config
   for (const space of ['rotated', 'columns scaled, rotated', 'rows and columns scaled'] as const) {
     const targets: Targets[][] = members.map(() => [])
+    if (space === 'rotated')
+      await add(space, 'fixed table, scale of the weights', [{ ...fixed(true), narrow: true }], 0)
     await add(
       space,
       'fixed table',
       targets.map(to => recorded(fixed(true), to)),
       0,
     )
+    if (space === 'columns scaled, rotated') continue
     const all = fitTables(targets.flat(), stateBits)
     await add(space, 'table of the kind', [trellisRounding(all.values, true)], all.bits / layers)
     if (space !== 'rotated') continue
@@ -225,9 +228,7 @@ async function densitiesOf(kind: string) {
 /** The model with each decoder in some layers. */
 async function divergencesOf() {
   const names = [
-    'fixed table',
-    'table of the kind',
-    'fixed table, scales of columns',
+    ...['fixed table, scale of the weights', 'fixed table', 'table of the kind'],
     'fixed table, columns scaled before',
   ]
   const models = names.map(() => new Map<string, Matrix>())
@@ -241,10 +242,10 @@ async function divergencesOf() {
       for (const member of members) models[place].set(member.name, await decoded(member, space, rounding))
       totals[place] += members.length * (BITS * w.data.length + spaces[space].side(w) + more)
     }
-    await roundAll(0, 'rotated', recorded(fixed(true), targets), 0)
+    await roundAll(0, 'rotated', { ...fixed(true), narrow: true }, 0)
+    await roundAll(1, 'rotated', recorded(fixed(true), targets), 0)
     const table = fitTables(targets, stateBits)
-    await roundAll(1, 'rotated', trellisRounding(table.values, true), table.bits / model.config.layers)
-    await roundAll(2, 'rotated', scaledByColumn(fixed(true)), w.cols)
+    await roundAll(2, 'rotated', trellisRounding(table.values, true), table.bits / model.config.layers)
     await roundAll(3, 'columns scaled, rotated', fixed(true), 0)
     weights += members.length * w.data.length
     process.stderr.write(`${kind}: ${process.cpuUsage().user / 1e6} CPU s\n`)

@@ -8,7 +8,8 @@ const DISTORTION = [
 /** Factor on the error for each further quarter of a bit. */
 const FALL = 0.715
 
-const distortion = (quarters: number): number =>
+/** Mean squared error of a trellis code (L = 12) on unit normals at `quarters` quarters of a bit per weight. */
+export const trellisDistortion = (quarters: number): number =>
   DISTORTION[quarters - 4] ?? DISTORTION.at(-1)! * FALL ** (quarters - 4 - (DISTORTION.length - 1))
 
 /**
@@ -41,7 +42,7 @@ export function trellisRates(
     return of.reduce((sum, v) => sum + v, 0) / of.length
   })
   const gainOf = (t: number) =>
-    rates[t] < 4 * most ? costs[t] * (distortion(rates[t]) - distortion(rates[t] + 1)) : -1
+    rates[t] < 4 * most ? costs[t] * (trellisDistortion(rates[t]) - trellisDistortion(rates[t] + 1)) : -1
   const gains = costs.map((_, t) => gainOf(t))
   for (let left = quarters - 4 * tiles; left > 0; left--) {
     let best = 0

@@ -7,6 +7,7 @@ import {
   zeroMatrix,
 } from '../../../packages/tensor-io/src/index.ts'
 import { type TrellisParams, trellis } from '../../../packages/vq/src/index.ts'
+import { widestColumn } from '../../../packages/vq/src/trellis/widest-column.ts'
 
 /** How neighbouring weights are rounded. */
 export interface Rounding {
@@ -14,6 +15,8 @@ export interface Rounding {
   readonly cols: number
   /** Whether columns share the rate by the cost of an error in them, as the default recipe does. */
   readonly byCost: boolean
+  /** Whether the matrix's scale is that of the weights, not of the widest column under feedback. */
+  readonly narrow?: boolean
   /** What `block` `[rows, cols]`, of unit variance over the matrix, decodes to at `bits` per weight; `loss`: cost of its errors. */
   round(block: Float32Array, bits: number, loss: number): Float32Array
 }
@@ -44,20 +47,21 @@ export const scaledByColumn = ({ round, ...rest }: Rounding): Rounding => ({
 })
 
 /** Rounds as `rounding` says under error feedback; stores what it decodes to, uncoded. Rows are a multiple of 16. */
-export function roundedWith({ cols, byCost, round }: Rounding): ColumnCodec<TrellisParams> {
+export function roundedWith({ cols, byCost, narrow, round }: Rounding): ColumnCodec<TrellisParams> {
   return {
     ...trellis,
-    async columns(w, { bits }, { columnLoss }) {
-      const losses = columnLoss!(cols)
-      const scale = Math.sqrt(w.data.reduce((sum, v) => sum + v * v, 0) / w.data.length)
-      const rates = byCost ? trellisRates(w.cols, bits, 6, losses) : undefined
+    async columns(w, { bits }, ctx) {
+      const losses = ctx.columnLoss!(cols)
+      const rates = trellisRates(w.cols, bits, 6, byCost ? losses : undefined)
+      const deviation = Math.sqrt(w.data.reduce((sum, v) => sum + v * v, 0) / w.data.length)
+      const scale = narrow ? deviation : deviation * widestColumn(rates, w.cols, ctx)
       const decoded = zeroMatrix(w.rows, w.cols)
       return {
         tileCols: cols,
         tileRows: 16,
         groupCols: cols,
         quantise(block, row, col) {
-          const rate = rates ? rates[Math.floor(col / 16)] / 4 : bits
+          const rate = rates[Math.floor(col / 16)] / 4
           const found = round(
             block.data.map(v => v / scale),
             rate,

@@ -56,6 +56,11 @@ export interface ColumnContext extends EncodeContext {
    * Absent: unknown.
    */
   readonly columnLoss?: ((block: number) => Float32Array) | undefined
+  /**
+   * Variance of what error feedback hands over in each column, over that of the weights, `[in]`, when the codec's errors have a share
+   * `noise` `[in]` of it. Absent: no feedback.
+   */
+  readonly columnVariance?: ((block: number, noise: Float32Array) => Float64Array) | undefined
 }
 
 /** A codec that encodes a matrix one column block after the other, so that it can be used with error feedback. */

@@ -35,6 +35,7 @@ import { deviations } from '../shared/deviations.ts'
 import { createScales } from '../shared/scales.ts'
 import { fitNetwork } from './fit-network.ts'
 import { joinTrellis } from './join-bands.ts'
+import { widestColumn } from './widest-column.ts'
 
 /** Parameters of the codec `trellis`. */
 export type TrellisParams = GivenOf<typeof trellisLayout>
@@ -115,16 +116,18 @@ async function createEncoder(
   shared: SharedNetworks | undefined,
 ): Promise<ColumnEncoder> {
   const { rows, cols } = w
-  const initial = deviations(w, params.scale)
-  const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length, ctx)
   const loss = storesNetwork(params) ? undefined : ctx.columnLoss?.(TILE)
   const rates = trellisRates(cols, params.bits, mostTrellisBits(params), loss)
+  const deviation = deviations(w, params.scale)
+  const widest = widestColumn(rates, cols, ctx)
+  const initial = deviation.map(s => s * widest)
+  const scales = createScales(params.scale === 'row' ? 'f16' : 'f32', initial, initial.length, ctx)
   const codes = new Uint32Array(trellisWords(rows, cols, params.bits))
   const networks: Record<string, Tensor> = {}
   const segments: DecodedSegment[] = []
   for (const segment of trellisSegments(rows, cols, rates)) {
     if (storesNetwork(params)) {
-      const member = { w, scales: scales.values, hessian: ctx.hessian }
+      const member = { w, scales: deviation, hessian: ctx.hessian }
       const fitted = shared ?? (await fitNetwork([member], params, segment, ctx))
       for (const name of Object.values(networkNames(segment.bits))) networks[name] = fitted[name]
     }

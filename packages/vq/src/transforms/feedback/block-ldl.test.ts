@@ -2,7 +2,7 @@ import { dampedFactor, inverse, matmul } from '@reallm/kernels'
 import { tileOf } from '@reallm/tensor-io'
 import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
-import { blockLoss, unitFactor } from './block-ldl.ts'
+import { blockLoss, targetVariance, unitFactor } from './block-ldl.ts'
 
 test.each([1, 3, 4])(
   'blocks of %i: error feedback is the least-squares answer of the later columns',
@@ -39,4 +39,25 @@ test.each([1, 3])('loss of blocks of %i: the Schur complement of the later colum
     expect(loss[i]).toBeCloseTo(h.data[i * 9 + i] - known.data[i * block + i], 4)
   }
   if (block === 1) expect(loss[8]).toBeCloseTo(h.data[80], 4)
+})
+
+test('variance of what columns are handed: that of weights and errors which were fed back', () => {
+  const [rows, n, block] = [20_000, 7, 3]
+  const { factor } = dampedFactor(correlatedHessian(n, 1), 0)
+  const noise = Float32Array.from({ length: n }, (_, c) => 0.3 - 0.03 * c)
+  const expected = targetVariance(factor, block, noise)
+  const v = unitFactor(factor, block)
+  const targets = normals(rows, n, 2)
+  const errors = normals(rows, n, 3)
+  const squares = new Float64Array(n)
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < n; c++) {
+      squares[c] += targets.data[r * n + c] ** 2 / rows
+      const error = Math.sqrt(noise[c] * expected[c]) * errors.data[r * n + c]
+      for (let later = block * Math.ceil((c + 1) / block); later < n; later++)
+        targets.data[r * n + later] += error * v.data[c * n + later]
+    }
+  }
+  expect(expected[n - 1]).toBeGreaterThan(1.05)
+  for (let c = 0; c < n; c++) expect(squares[c] / expected[c]).toBeCloseTo(1, 1)
 })

@@ -1,4 +1,4 @@
-import { copyMatrix, type Matrix } from '@reallm/tensor-io'
+import { copyMatrix, type Matrix, tileOf } from '@reallm/tensor-io'
 
 /**
  * Rows of the unit factor `V` of a block LDL decomposition (QuIP#, arXiv 2402.04396 §4): the rows of `U` scaled by the inverses of
@@ -50,4 +50,26 @@ export function blockLoss(u: Matrix, block: number): Float32Array<ArrayBuffer> {
     }
   }
   return loss
+}
+
+/**
+ * Variance of what error feedback hands to the codec in each column, over that of the weights: errors of earlier columns add to it.
+ * Weights are taken for uncorrelated, as behind a rotation.
+ *
+ * @param u upper triangular, `[n, n]`, `H⁻¹ = UᵀU`
+ * @param noise error that the codec makes in each column, over the variance of what it is handed, `[n]`
+ * @returns `[n]`
+ */
+export function targetVariance(u: Matrix, block: number, noise: Float32Array): Float64Array {
+  const n = u.cols
+  const variance = new Float64Array(n).fill(1)
+  for (let start = 0; start < n; start += block) {
+    const rows = Math.min(block, n - start)
+    const { data, cols } = unitFactor(tileOf(u, start, start, rows, n - start), rows)
+    for (let r = 0; r < rows; r++) {
+      const error = noise[start + r] * variance[start + r]
+      for (let c = rows; c < cols; c++) variance[start + c] += error * data[r * cols + c] ** 2
+    }
+  }
+  return variance
 }

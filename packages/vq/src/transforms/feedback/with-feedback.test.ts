@@ -45,6 +45,21 @@ test('two-sided feedback lowers the error under both Hessians further', async ()
   expect(error(onlyRows)).toBeLessThan(0.8 * error(plain))
 })
 
+test('a trellis takes the scale of the columns that feedback makes wider, which lowers the error', async () => {
+  const params = { bits: 2, stateBits: 8 }
+  const narrow: ColumnCodec<TrellisParams> = {
+    ...trellis,
+    columns: (w, params, { columnVariance: _, ...ctx }) => trellis.columns(w, params, ctx),
+  }
+  const [wide, before] = await Promise.all(
+    [trellis, narrow].map(codec => withFeedback(codec).encode(w, params, { hessian, seed })),
+  )
+  const scaleOf = (e: EncodedMatrix) => (e.parts.scales.data as Float32Array)[0]
+  expect(scaleOf(wide)).toBeGreaterThan(1.02 * scaleOf(before))
+  const error = (e: EncodedMatrix) => outputError(w, trellis.decode(e), { hessian })
+  expect(error(wide)).toBeLessThan(0.97 * error(before))
+})
+
 test('a trellis gives more bits to the columns whose errors nothing repairs, at the same size', async () => {
   const params = { bits: 2, stateBits: 8 }
   const even: ColumnCodec<TrellisParams> = {

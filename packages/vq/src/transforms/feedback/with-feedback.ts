@@ -12,7 +12,7 @@ import {
   tileOf,
   zeroMatrix,
 } from '@reallm/tensor-io'
-import { blockLoss } from './block-ldl.ts'
+import { blockLoss, targetVariance } from './block-ldl.ts'
 import { type BatchFeedback, type ErrorFeedback, feedbackInSpans, keptFeedback } from './error-feedback.ts'
 
 /** Damping: shares of the mean diagonal that are added to the Hessians before they are factorised. */
@@ -47,6 +47,7 @@ export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions 
       const encoder = await codec.columns(w, params, {
         ...ctx,
         columnLoss: columnFactor && (block => blockLoss(columnFactor, block)),
+        columnVariance: columnFactor && ((block, noise) => targetVariance(columnFactor, block, noise)),
       })
       ctx.onHessianRead?.()
       const { tileCols, groupCols, tileRows, blockCols } = encoder
