@@ -6,8 +6,11 @@ import type { MatrixModule } from '../open/model-parts.ts'
 import type { QuantiseContext, QuantiseInput } from '../quantise/quantise-context.ts'
 import { openLayer, quantiseLayer } from '../quantise/quantise-layer.ts'
 
+/** Sequences that a layer is run on besides a single one: as many as take so many seconds, at most so many. */
+const more = { seconds: 2, most: 8 }
+
 /**
- * Processor seconds of quantising's forward passes and statistics: one layer of each kind is run on one and on two sequences,
+ * Processor seconds of quantising's forward passes and statistics: one layer of each kind is run on one and on several sequences,
  * its matrices left as they are, and the others are taken to be alike.
  */
 export async function activationSeconds(input: QuantiseInput): Promise<number> {
@@ -22,8 +25,9 @@ export async function activationSeconds(input: QuantiseInput): Promise<number> {
       // What is compiled or allocated at its first use is no part of it.
       await secondsOfLayer(input, layer, 1)
       const one = await secondsOfLayer(input, layer, 1)
-      const two = count > 1 ? await secondsOfLayer(input, layer, 2) : one
-      seconds = one + Math.max(0, two - one) * (count - 1)
+      const several = Math.min(count, more.most, 2 + Math.floor(more.seconds / one))
+      const each = several > 1 ? ((await secondsOfLayer(input, layer, several)) - one) / (several - 1) : 0
+      seconds = one + Math.max(0, each) * (count - 1)
       known.set(kind, seconds)
     }
     total += seconds
