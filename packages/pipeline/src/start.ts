@@ -10,6 +10,7 @@ import type { Sequences } from './calibrate/sequences.ts'
 import type { Encoder } from './encoder/encode-job.ts'
 import { type EncoderOptions, openEncoder } from './encoder/encoder.ts'
 import { type SharedDecoders, sharedDecoders } from './encoder/shared-decoders.ts'
+import { helperThreads } from './helper-threads.ts'
 import { type OpenedModel, openModel } from './open/open-model.ts'
 import { openTarget } from './output/open-target.ts'
 import type { Target } from './output/target.ts'
@@ -85,6 +86,7 @@ export async function start(
     options.imatrix === undefined ? undefined : await openImportance(options.imatrix, model, settings.recipe)
   const backend = await useBackend(options.backend)
   const { queue, threads = availableParallelism() } = options
+  own(await helperThreads(Math.max(1, threads)))
   const memory = planMemory(model, settings, queue ? 0 : Math.max(1, threads), options.maxMemory)
   const sequences = await calibrationSequences(model, calibration, settings)
   const encoder = own(

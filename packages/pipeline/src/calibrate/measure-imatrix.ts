@@ -1,7 +1,8 @@
 import { type ModelFiles, ReallmError, throwIfAborted } from '@reallm/tensor-io'
 import type { InputSquares } from '@reallm/tensor-io/imatrix'
 import { type BackendName, loadBlock, loadTensors, sublayers, tf, useBackend } from '@reallm/transformer'
-import { basename, join } from '#platform'
+import { availableParallelism, basename, join } from '#platform'
+import { helperThreads } from '../helper-threads.ts'
 import { type OpenedModel, openModel } from '../open/open-model.ts'
 import type { DestinationOptions } from '../output/destination.ts'
 import { writeOutput } from '../output/write-output.ts'
@@ -50,6 +51,7 @@ export const measureImatrix = (
       const text = await readCalibration(calibration)
       const model = own(await openModel(source, settings))
       await useBackend(options.backend)
+      own(await helperThreads(availableParallelism()))
       const sequences = await calibrationSequences(model, text, settings)
       const tensors = await measureInputs(model, sequences, settings)
       const { writeImatrix } = await import('@reallm/tensor-io/imatrix')

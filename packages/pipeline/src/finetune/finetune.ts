@@ -16,12 +16,14 @@ import {
   useBackend,
   writeAdapter,
 } from '@reallm/transformer'
-import { basename, createHash, entryAt, join, readFile, rm } from '#platform'
+import { availableParallelism, basename, createHash, entryAt, join, readFile, rm } from '#platform'
 import { openCheckpoint } from '../checkpoint/checkpoint.ts'
+import { helperThreads } from '../helper-threads.ts'
 import { partsOfModel } from '../open/model-parts.ts'
 import { openDestination } from '../output/destination.ts'
 import { originOf } from '../output/origin.ts'
 import { builtInRegistry } from '../recipes/registry.ts'
+import { scoped } from '../scoped.ts'
 import { finetuneStages, staged } from '../stages.ts'
 import { adapterCard, tunedCard } from './tuned-card.ts'
 
@@ -125,10 +127,10 @@ async function tune(
   await useBackend(backend)
   const progress = staged(finetuneStages(options), options)
   const opening = { registry, ...progress }
-  const model = await openWeights(spec, opening)
-  let teacher: ModelWeights | undefined
-  try {
-    if (original !== undefined) teacher = await openWeights(original, opening)
+  return scoped(async own => {
+    own(await helperThreads(availableParallelism()))
+    const model = own(await openWeights(spec, opening))
+    const teacher = original === undefined ? undefined : own(await openWeights(original, opening))
     const isArtifact = model.files.kind === 'artifact'
     const result = await finetuneArtifact({
       ...settings,
@@ -144,10 +146,7 @@ async function tune(
     })
     await publish?.(model, result)
     return { ...summaryOf(result), ...(result.adapter && { adapter: result.adapter }) }
-  } finally {
-    await model.close()
-    await teacher?.close()
-  }
+  })
 }
 
 /** Tells a run from others with the same output: what was asked, and how long the data are. */
