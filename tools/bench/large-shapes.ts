@@ -1,9 +1,9 @@
 /**
  * First blocks of models of several sizes, made up, compressed within one memory: what the process takes at its peak, and
  * how long it quantises, beside what was planned, and processor time per weight beside that of SmolLM2-135M's blocks.
- * Vocabularies are small, so that blocks decide.
+ * Vocabularies are small, so that blocks decide; `vocabulary` is the opposite: one block, and embedding and evaluation with it.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/large-shapes.ts [--shapes 135M,1B,7B] [--max-memory SIZE] [--effort fast]
+ *   npx tsx --conditions=@reallm/source tools/bench/large-shapes.ts [--shapes 135M,1B,7B,vocabulary] [--max-memory SIZE] [--effort fast]
  *     [--recipe reallm] [--backend wasm] [--tokens 512] [--work DIR] [--record]
  *
  * `npm run build` first: workers run what is built.
@@ -35,11 +35,13 @@ const shapes: Readonly<Record<string, BlockShape>> = {
   '135M': { layers: 3, hidden: 576, inner: 1536, heads: 9, kvHeads: 3 },
   '1B': { layers: 1, hidden: 2048, inner: 8192, heads: 32, kvHeads: 8 },
   '7B': { layers: 1, hidden: 4096, inner: 11008, heads: 32, kvHeads: 32 },
+  vocabulary: { layers: 1, hidden: 640, inner: 2048, heads: 4, kvHeads: 1, vocabulary: 262144 },
 }
 const like: Readonly<Record<string, string>> = {
   '135M': 'SmolLM2-135M',
   '1B': 'Llama-3.2-1B',
   '7B': 'Llama-2-7B',
+  vocabulary: 'Gemma-3-270M',
 }
 
 const finish = startBench({
@@ -85,21 +87,13 @@ for (const name of values.shapes.split(',')) {
   const shape = shapes[name]
   if (!shape) throw new Error(`unknown shape ${name}: ${Object.keys(shapes).join(', ')}`)
   const folder = join(work, name)
-  const weights = writeBlocks(folder, shape)
+  const inBlocks = writeBlocks(folder, shape)
+  const weights = shape.vocabulary ? inBlocks + shape.vocabulary * shape.hidden : inBlocks
   const calib = join(work, 'tokens.json')
   writeFileSync(calib, JSON.stringify(tokens(Number(values.tokens), shape)))
   const run = <T>(...more: string[]): T => {
-    const args = [
-      cli,
-      'compress',
-      folder,
-      '-o',
-      join(work, `${name}.out`),
-      '-b',
-      `${bits}`,
-      '--json',
-      '--blocks-only',
-    ]
+    const args = [cli, 'compress', folder, '-o', join(work, `${name}.out`), '-b', `${bits}`, '--json']
+    if (!shape.vocabulary) args.push('--blocks-only')
     const options = [
       '--recipe',
       values.recipe,
@@ -116,7 +110,7 @@ for (const name of values.shapes.split(',')) {
     return JSON.parse(output.toString()) as T
   }
   rmSync(join(work, `${name}.cache`), { recursive: true, force: true })
-  const report = run<Report>('--no-eval', '--force')
+  const report = run<Report>('--force', ...(shape.vocabulary ? [] : ['--no-eval']))
   // What was measured is kept, so that planning after it is free.
   const plan = run<Plan>('--dry-run')
   const cpu = report.cpuSeconds / (weights / 1e6)
