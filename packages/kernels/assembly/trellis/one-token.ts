@@ -66,6 +66,8 @@ class Columns {
   odd: usize
   evenMask: u32
   oddMask: u32
+  /** What is fetched meanwhile, as many bytes as the columns have. */
+  ahead: usize
 }
 
 /** Adds the products of columns of `rate` to the sums of their rows. */
@@ -79,18 +81,22 @@ function columns(rate: u64, given: Columns): void {
   const oddMask = given.oddMask
   let p = given.p
   let sum = given.sum
+  let ahead = given.ahead
   for (let tileRows = given.tileRows; tileRows > 0; tileRows--, p += rowBytes, sum += 256) {
     const next: usize = tileRows > 1 ? rowBytes : 0
     let tile = p
     let at = given.x
-    for (let t = given.tiles; t > 0; t--, tile += <usize>rate << 3, at += 32) {
+    for (let t = given.tiles; t > 0; t--, tile += <usize>rate << 3, ahead += <usize>rate << 3, at += 32) {
       const low = v128.load(at)
       const high = v128.load(at, 16)
       let two = tile + 7 * <usize>rate
       let to = sum
-      // fetches a row of tiles ahead, which the processor does not do by itself
+      // fetches a row of tiles ahead, which the processor does not do by itself, and the next band, in the order of its bytes
       load<u8>(tile + next)
       load<u8>(tile + next, 64)
+      load<u8>(ahead)
+      load<u8>(ahead, 64)
+      if (rate > 16) load<u8>(ahead, 128)
       addTo(
         to,
         eight(rate, lastWindow(rate, two, 6 * rate, tile), 6 * rate, even, odd, evenMask, oddMask), low,
@@ -116,6 +122,7 @@ function columns(rate: u64, given: Columns): void {
       }
     }
   }
+  given.ahead = ahead
 }
 
 // A function for each rate: in one for all of them engines keep masks and tables in memory.
@@ -243,6 +250,7 @@ export function oneTokenPart(part: i32, parts: i32, thread: i32): void {
     const quads = (min(tileRows << 4, rows - (from << 4)) + 3) >> 2
     const scales = <usize>arg(1) + (<usize>from << 4) * groups
     let p = <usize>arg(0) + <usize>from * <usize>arg(12)
+    changetype<Columns>(whole + 2 * SUMS).ahead = p + <usize>tileRows * <usize>arg(12)
     zero(whole + SUMS, <usize>quads << 6)
     for (let g = 0; g * group < tiles; g++) {
       zero(whole, <usize>tileRows << 8)
@@ -259,6 +267,7 @@ function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: u
   given.rowBytes = arg(12)
   given.tileRows = tileRows
   given.sum = whole
+  const lastRow = <usize>arg(0) + <usize>((arg(5) - 1) >> 4) * given.rowBytes
   const rates = <usize>arg(13)
   const stateBits = arg(15)
   while (first < last) {
@@ -267,6 +276,8 @@ function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: u
     while (next < last && <u32>load<u8>(rates + next) === rate) next++
     const entry = <usize>arg(14) + (<usize>rate << 3)
     given.p = p
+    // behind the last band there may be no memory
+    if (given.ahead + ((<usize>(tileRows * (next - first)) * <usize>rate) << 3) > lastRow) given.ahead = p
     given.tiles = next - first
     given.x = <usize>arg(2) + (<usize>first << 5)
     given.even = load<u32>(entry)
