@@ -1,6 +1,6 @@
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createGgufWriter, openModel, type PlannedGgufTensors } from '@reallm/tensor-io'
+import { createGgufWriter, openModel, type PlannedGgufTensors, random } from '@reallm/tensor-io'
 import { configToGguf, ggufTensors } from '@reallm/tensor-io/gguf'
 import { ggufBlockType } from '@reallm/tensor-io/layouts/gguf'
 import { allTensors, openWeights, parseConfig } from '@reallm/tensor-io/models'
@@ -11,7 +11,7 @@ import { randomBlocks } from '../test/conformance/random-blocks.ts'
 import { load } from './index.ts'
 
 const folder = workFolder()
-const ids = [1, 17, 250, 3, 99, 42, 7]
+const ids = [1, 17, 250, 3, 99, 60, 7]
 
 /** Writes a GGUF file of a small Llama whose matrices are random blocks, of these types by turns. */
 async function writeModel(name: string, types: readonly string[]): Promise<string> {
@@ -93,3 +93,20 @@ it('gives rows of llama.cpp’s queries and keys in Hugging Face’s order, and 
   expect(model.stored('model.norm.weight')).toBeUndefined()
   await model.close()
 })
+
+it.each(['token_embd', 'blk.0.attn_k', 'blk.1.ffn_down'])(
+  'writes nothing from a scale of %s that is no number',
+  async name => {
+    const path = await writeModel('nan.gguf', ['Q8_0'])
+    const files = await openModel(path)
+    const { start } = files.tensors.get(`${name}.weight`)! as unknown as { start: number }
+    await files.close()
+    const file = await open(path, 'r+')
+    // the scale of the first block of its row 60, a half
+    await file.write(Uint8Array.of(0x00, 0x7e), 0, 2, start + 60 * (256 / 32) * 34)
+    await file.close()
+    using model = await load(path, { tokenizer: false })
+    using session = model.session()
+    await expect(session.draw(ids, { random: random(0) })).rejects.toMatchObject({ code: 'numeric' })
+  },
+)

@@ -7,8 +7,9 @@ export function half(at: usize): f32 {
   return halfOf(load<u16>(at))
 }
 
-/** The half float of 16 bits; no scale is infinite or no number. */
+/** The half float of 16 bits; an infinite one is no number either. */
 export function halfOf(bits: u32): f32 {
+  if ((bits & 0x7c00) === 0x7c00) return NaN
   // sign, exponent and fraction in their places, times 2^112 for the exponents' other bias
   return reinterpret<f32>(((bits & 0x8000) << 16) | ((bits & 0x7fff) << 13)) * reinterpret<f32>(0x77800000)
 }

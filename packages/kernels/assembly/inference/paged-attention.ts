@@ -6,7 +6,7 @@
 //   scales  f32 [2, 128]         of the keys and of the values of each position
 // Both products are sums over pairs then, which `i32x4.dot_i16x8_s` takes; queries and weights have 16 bits.
 import { arg, floatArg, share } from './job'
-import { madd, nearest4, squashed, sum4, WHOLE } from './simd'
+import { largest, largestOf, madd, nearest4, squashed, sum4, WHOLE } from './simd'
 
 const PAGE: i32 = 128
 /** Queries that are multiplied together. */
@@ -28,19 +28,6 @@ function padded(dim: i32): i32 {
 @inline
 function headBytes(width: i32): usize {
   return <usize>(2 * PAGE * width + 8 * PAGE)
-}
-
-/** The largest absolute value of `count` floats, a multiple of 4. */
-function largest(x: usize, count: i32): f32 {
-  let top = f32x4.splat(0)
-  for (const end = x + ((<usize>count) << 2); x < end; x += 16) top = f32x4.pmax(top, f32x4.abs(v128.load(x)))
-  return largestOf(top)
-}
-
-function largestOf(top: v128): f32 {
-  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
-  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
-  return f32x4.extract_lane(top, 0)
 }
 
 /** Four floats times a factor, to the nearest whole numbers. */

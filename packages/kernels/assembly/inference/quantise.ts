@@ -1,14 +1,6 @@
 // Weights and activations to the integers that integer.ts multiplies, and weights back.
 import { arg, share } from './job'
-import { nearest4 } from './simd'
-
-/** Largest absolute value of `n` floats (a multiple of 4). */
-function largest(x: usize, n: i32): f32 {
-  let m = f32x4.splat(0)
-  for (let i = 0; i < n; i += 4) m = f32x4.pmax(m, f32x4.abs(v128.load(x + (<usize>i << 2))))
-  m = f32x4.pmax(m, v128.shuffle<i32>(m, m, 2, 3, 0, 1))
-  return max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1))
-}
+import { largest, nearest4 } from './simd'
 
 // @ts-expect-error: decorator
 @inline

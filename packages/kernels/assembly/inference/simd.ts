@@ -16,6 +16,25 @@ export function madd64(a: v128, b: v128, c: v128): v128 {
   return f64x2.add(f64x2.mul(a, b), c)
 }
 
+/** The largest absolute value of `count` floats, a multiple of 4; NaN where one of them is. */
+export function largest(x: usize, count: i32): f32 {
+  let top = f32x4.splat(0)
+  let odd = top
+  for (const end = x + ((<usize>count) << 2); x < end; x += 16) {
+    const v = v128.load(x)
+    top = f32x4.pmax(top, f32x4.abs(v))
+    odd = v128.or(odd, f32x4.ne(v, v))
+  }
+  return v128.any_true(odd) ? NaN : largestOf(top)
+}
+
+/** The largest of the four lanes. */
+export function largestOf(top: v128): f32 {
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1))
+  top = f32x4.pmax(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2))
+  return f32x4.extract_lane(top, 0)
+}
+
 /** Sum of the four lanes, ((0 + 2) + (1 + 3)). */
 // @ts-expect-error: decorator
 @inline

@@ -125,6 +125,33 @@ describe.each([
   })
 })
 
+it('a product is no number where one of what it multiplies is none', () => {
+  const [rows, cols, tokens] = [8, 32, 2]
+  const x = normal(tokens * cols)
+  x[cols + 21] = Number.NaN
+  const results = run(
+    [
+      normal(rows * cols),
+      zeros((rows * cols) / 4),
+      zeros(rows),
+      x,
+      zeros((tokens * cols) / 2),
+      zeros(tokens),
+      zeros(tokens * rows),
+    ],
+    (k, [from, codes, scales, xs, q, qs, y]) => {
+      k.quantiseWeights(from, codes, scales, rows, cols, cols, cols, 0, 1)
+      k.quantiseActivations(xs, cols, q, qs, tokens, cols, cols)
+      k.matmulInteger(codes, scales, q, qs, y, rows, cols, cols, tokens, rows, 0, 1)
+    },
+    { input: 6, bytes: 4 * tokens * rows },
+  )
+  for (const result of results) {
+    const isNumber = Array.from(floats(result), v => !Number.isNaN(v))
+    expect(isNumber).toEqual([...Array(rows).fill(true), ...Array(rows).fill(false)])
+  }
+})
+
 function product(w: Float32Array, x: Float32Array, rows: number, cols: number, tokens: number): number[] {
   return Array.from({ length: tokens * rows }, (_, i) => {
     const [t, r] = [Math.floor(i / rows), i % rows]
