@@ -62,6 +62,18 @@ describe('reallm serve', () => {
     await expect(ask({})).rejects.toThrow()
   })
 
+  test('has a temperature for requests that name none', async () => {
+    const { url, end } = await start('--temperature', '0')
+    const ask = async (seed: number) => {
+      const body = JSON.stringify({ prompt: 'It was the', max_tokens: 8, seed })
+      const headers = { 'content-type': 'application/json' }
+      const answer = await fetch(`${url}/v1/completions`, { method: 'POST', headers, body })
+      return ((await answer.json()) as { choices: { text: string }[] }).choices[0].text
+    }
+    expect(await ask(1)).toBe(await ask(2))
+    await end()
+  })
+
   test('takes its key from the environment', async () => {
     process.env.REALLM_API_KEY = 'secret'
     const { url, end } = await start('--name', 'mine', '--host', 'localhost')
@@ -72,6 +84,8 @@ describe('reallm serve', () => {
   })
 
   test('opens no machine without a key', async () => {
-    await expect(start('--host', '0.0.0.0')).rejects.toThrow(/0\.0\.0\.0: anybody.*hint: set an API key/s)
+    await expect(start('--host', '0.0.0.0')).rejects.toThrow(
+      /0\.0\.0\.0: anybody.*hint: set an API key.*REALLM_API_KEY/s,
+    )
   })
 })

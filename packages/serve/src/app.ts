@@ -30,7 +30,14 @@ const json = (
   return response
 }
 
-const routes = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics']
+/** The routes that are measured, with the methods that they take. */
+const routes: ReadonlyMap<string, string> = new Map([
+  ['/v1/chat/completions', 'POST'],
+  ['/v1/completions', 'POST'],
+  ['/v1/models', 'GET, HEAD'],
+  ['/health', 'GET, HEAD'],
+  ['/metrics', 'GET, HEAD'],
+])
 
 /** The routes of the API. */
 export function createApp(service: Service, access: Access): Hono<Env> {
@@ -44,9 +51,14 @@ export function createApp(service: Service, access: Access): Hono<Env> {
     if (failure.status === 500) service.onError(error)
     return json(c, failure)
   })
-  app.notFound(c =>
-    json(c, new ApiError(404, 'not_found', `${c.req.method} ${c.req.path}: there is no such route`)),
-  )
+  app.notFound(c => {
+    const { method, path } = c.req
+    const allowed = routes.get(path)
+    if (allowed === undefined)
+      return json(c, new ApiError(404, 'not_found', `${method} ${path}: there is no such route`))
+    c.header('Allow', allowed)
+    return json(c, new ApiError(405, 'method_not_allowed', `${method} ${path}: this route takes ${allowed}`))
+  })
 
   app.use(async (c, next) => {
     const start = performance.now()
@@ -54,7 +66,7 @@ export function createApp(service: Service, access: Access): Hono<Env> {
     const { method, path } = c.req
     const record = (status: number) => {
       const seconds = (performance.now() - start) / 1000
-      const route = routes.includes(path) ? path : 'other'
+      const route = routes.has(path) ? path : 'other'
       metrics.requests.inc({ route, status })
       metrics.seconds.observe({ route }, seconds)
       onRequest({ method, path, status, seconds })
@@ -65,9 +77,17 @@ export function createApp(service: Service, access: Access): Hono<Env> {
   })
   app.use(async (c, next) => {
     // a page of any site could reach this server under a name of its own
-    const host = new URL(c.req.url).hostname.toLowerCase()
+    const { hostname, host: own } = new URL(c.req.url)
+    const host = hostname.toLowerCase()
     if (hosts && !hosts.includes(host)) {
       throw new ApiError(403, 'forbidden_host', `${host}: this server goes by ${hosts.join(', ')}`)
+    }
+    const origin = c.req.header('origin')
+    const isOwn = origin === undefined || (URL.canParse(origin) && new URL(origin).host === own)
+    if (!isOwn && !origins.includes(origin)) {
+      throw new ApiError(403, 'forbidden_origin', `${origin}: pages of other sites may not ask`, {
+        hint: 'let this one with --origin, or the option origins',
+      })
     }
     await next()
   })

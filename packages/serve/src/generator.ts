@@ -110,7 +110,7 @@ export class Generator {
     let tokens = 0
     for (let at = 0; text.length > shortText && at < text.length; at += pieceLength, cuts++) {
       tokens += this.tokenizer.encode(text.slice(at, at + pieceLength)).length
-      if (tokens - cuts * mostMoreByCut > this.#context) throw this.#tooLong(`more than ${tokens}`, param)
+      if (tokens - cuts * mostMoreByCut > this.#context) throw this.#tooLong('has more tokens than', param)
       await setImmediate()
     }
     return this.tokenizer.encode(text, { special })
@@ -120,7 +120,7 @@ export class Generator {
   roomFor(prompt: readonly number[], wanted: number, param: string): number {
     const room = this.#context - prompt.length
     if (room > 0) return Math.min(room, wanted)
-    throw this.#tooLong(`${prompt.length}`, param)
+    throw this.#tooLong(`of ${prompt.length} tokens leaves no room for an answer in`, param)
   }
 
   /** Throws an `ApiError` of status 429 where there is no room for so many texts more. */
@@ -193,8 +193,8 @@ export class Generator {
     return { index, reason, promptTokens, tokens: tokens.length }
   }
 
-  #tooLong(tokens: string, param: string): ApiError {
-    const message = `${tokens} tokens leave no room in the context of ${this.#context}`
+  #tooLong(why: string, param: string): ApiError {
+    const message = `the prompt ${why} the context of ${this.#context} tokens`
     return new ApiError(400, 'context_length_exceeded', message, { param, hint: 'shorten the prompt' })
   }
 

@@ -62,7 +62,7 @@ describe('who may ask', () => {
   })
 
   it('is no page of another site', async () => {
-    await start({ origins: ['https://mine.example'] })
+    await start({ origins: ['https://mine.example', 'app://mine'] })
     expect((await refusal(await post(long, { 'content-type': 'text/plain' }))).status).toBe(415)
     const named = new Promise<number | undefined>(resolve => {
       const { port } = server
@@ -71,12 +71,22 @@ describe('who may ask', () => {
       ).end()
     })
     expect(await named).toBe(403)
-    const asked = async (origin: string) =>
-      (await post({ ...long, max_tokens: 1 }, { origin })).headers.get('access-control-allow-origin')
-    expect([await asked('https://mine.example'), await asked('https://evil.example')]).toEqual([
-      'https://mine.example',
-      null,
-    ])
+    const asked = async (origin: string) => {
+      const { status, headers } = await post({ ...long, max_tokens: 1 }, { origin })
+      return [status, headers.get('access-control-allow-origin')]
+    }
+    expect(await asked('https://mine.example')).toEqual([200, 'https://mine.example'])
+    expect(await asked('app://mine')).toEqual([200, 'app://mine'])
+    expect(await asked(server.url)).toEqual([200, null])
+    for (const origin of ['https://evil.example', 'http://localhost:1', 'null']) {
+      expect(await asked(origin)).toEqual([403, null])
+    }
+    const url = `${server.url}/v1/completions`
+    const preflight = (origin: string) => fetch(url, { method: 'OPTIONS', headers: { origin } })
+    expect((await preflight('https://mine.example')).status).toBe(204)
+    expect(await refusal(await preflight('https://evil.example'))).toMatchObject({
+      ...{ status: 403, code: 'forbidden_origin', message: expect.stringContaining('--origin') },
+    })
   })
 })
 
@@ -86,7 +96,9 @@ describe('what is refused', () => {
     [{ ...long, max_tokens: 0 }, 'invalid_value', 'max_tokens'],
     [{ ...long, temperature: 'hot' }, 'invalid_value', 'temperature'],
     [{ ...long, logit_bias: { 5: 100 } }, 'unsupported_parameter', 'logit_bias.5'],
-    [{ ...long, frequency_penalty: 1 }, 'invalid_value', 'frequency_penalty'],
+    [{ ...long, frequency_penalty: 1 }, 'unsupported_parameter', 'frequency_penalty'],
+    [{ ...long, echo: true }, 'unsupported_parameter', 'echo'],
+    [{ ...long, suffix: 'end' }, 'unsupported_parameter', 'suffix'],
     [{ ...long, best: 3 }, 'unsupported_parameter', 'best'],
     [{ ...long, model: 'gpt-4' }, 'model_not_found', 'model'],
     [{ ...long, prompt: [9999] }, 'invalid_value', 'prompt'],
@@ -116,6 +128,7 @@ describe('what is refused', () => {
       param: 'messages.0.role',
     })
     expect(await ask({ tool_choice: 'required' })).toMatchObject({ param: 'tool_choice' })
+    expect(await ask({ top_logprobs: 2 })).toMatchObject({ status: 400, param: 'top_logprobs' })
     const schema = (schema: unknown) => ({
       response_format: { type: 'json_schema', json_schema: { name: 'a', schema } },
     })
@@ -134,7 +147,7 @@ describe('what is refused', () => {
     const refused = await refusal(await post({ ...long, prompt: 'a'.repeat(1_000_000) }))
     expect(refused).toMatchObject({
       code: 'context_length_exceeded',
-      message: expect.stringMatching(/^more/),
+      message: expect.stringContaining('has more tokens than the context of'),
     })
   })
 
@@ -174,6 +187,9 @@ describe('what is refused', () => {
       status: 404,
       code: 'not_found',
     })
+    const response = await fetch(`${server.url}/v1/completions`)
+    expect(response.headers.get('allow')).toBe('POST')
+    expect(await refusal(response)).toMatchObject({ status: 405, code: 'method_not_allowed' })
   })
 })
 

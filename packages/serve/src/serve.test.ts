@@ -167,6 +167,33 @@ describe('the openai client', () => {
     expect(choices[0].message.content).toMatch(/^\{\s*["}]/)
   })
 
+  it('gets calls of functions without parameters, and what was written of a call that is cut', async () => {
+    const ask = (options: object, parameters?: Record<string, unknown>) => {
+      const tools = [
+        { type: 'function' as const, function: { name: 'f', ...(parameters && { parameters }) } },
+      ]
+      return client.chat.completions.create({
+        ...{ model: 'tiny', messages: say('Go.'), tools, tool_choice: 'required', seed: 1, ...options },
+        stream: false,
+      })
+    }
+    const { choices } = await ask({ max_tokens: 80 })
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { content: null, tool_calls: [{ function: { name: 'f', arguments: '{}' } }] },
+    })
+    const cut = await ask(
+      { max_tokens: 40 },
+      { type: 'object', properties: { text: { type: 'string', minLength: 500 } }, required: ['text'] },
+    )
+    expect(cut.choices[0]).toMatchObject({
+      finish_reason: 'length',
+      message: { content: null, tool_calls: [{ function: { arguments: expect.stringMatching(/^\{/) } }] },
+    })
+    const short = await ask({ max_tokens: 2 })
+    expect(short.choices[0]).toMatchObject({ finish_reason: 'length', message: { content: null } })
+  })
+
   it('gets calls of tools', async () => {
     const parameters = z.toJSONSchema(z.strictObject({ knots: z.int().min(0).max(30) }))
     const tools = [{ type: 'function' as const, function: { name: 'sail', parameters: { ...parameters } } }]

@@ -26,6 +26,8 @@ export interface ServeOptions {
   readonly waiting?: number | undefined
   /** Tokens of a prompt and its answer at most; default 8192, or the model's positions where they are fewer. */
   readonly context?: number | undefined
+  /** Temperature of requests that name none, 0 to 2; default 1, as OpenAI's. */
+  readonly temperature?: number | undefined
   /** Bytes of a request at most; default 1 MiB. */
   readonly maxBody?: number | undefined
   /** Seconds that an answer may take, waiting included; default 600. */
@@ -61,11 +63,11 @@ export interface ModelServer {
  */
 export async function serve(model: Model, options: ServeOptions = {}): Promise<ModelServer> {
   const { host = '127.0.0.1', port = 8080, apiKey, name = 'model', timeout = 600 } = options
-  const { origins = [], patience = 30, maxBody = 2 ** 20 } = options
+  const { origins = [], patience = 30, maxBody = 2 ** 20, temperature = 1 } = options
   const isOpen = !isLoopback(host)
   if (isOpen && apiKey === undefined) {
     throw new ReallmError('bad-option', `${host}: anybody who reaches this machine could use the model`, {
-      hint: 'set an API key, or serve on 127.0.0.1',
+      hint: 'set an API key (apiKey in code, REALLM_API_KEY for reallm serve), or serve on 127.0.0.1',
     })
   }
   if (apiKey !== undefined && !/^[\w.~+/-]+=*$/.test(apiKey)) {
@@ -75,13 +77,18 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<M
   }
   if (name.trim() === '') throw new ReallmError('bad-option', 'the name of the model is empty')
   for (const origin of origins) {
-    if (URL.canParse(origin) && new URL(origin).origin === origin) continue
+    // not `URL.origin`, which is null for the pages of apps and extensions
+    const { protocol, host: site } = URL.canParse(origin) ? new URL(origin) : { protocol: '', host: '' }
+    if (site !== '' && `${protocol}//${site}` === origin) continue
     throw new ReallmError('bad-option', `${JSON.stringify(origin)} is no origin`, {
       hint: 'name each like https://example.com, without a path',
     })
   }
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new ReallmError('bad-option', `${port} is no port`, { hint: 'take one from 1024 to 65535' })
+  }
+  if (!(temperature >= 0 && temperature <= 2)) {
+    throw new ReallmError('bad-option', `the temperature ${temperature} is not from 0 to 2`)
   }
   const generator = new Generator(model, {
     parallel: options.parallel ?? 4,
@@ -96,7 +103,17 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<M
   setMaxListeners(0, stop.signal)
   const closing = new AbortController()
   const { onError = () => {}, onRequest = () => {} } = options
-  const service = { generator, metrics, name, maxBody, timeout, patience, stopped: stop.signal, onError }
+  const service = {
+    generator,
+    metrics,
+    name,
+    maxBody,
+    temperature,
+    timeout,
+    patience,
+    stopped: stop.signal,
+    onError,
+  }
   const app = createApp(service, {
     apiKey,
     hosts:

@@ -17,6 +17,7 @@ interface Options {
   parallel: number
   queue: number
   context: number
+  temperature: number
   timeout: number
   maxBody: number
   origin?: string[] | undefined
@@ -50,6 +51,7 @@ export const serveCommand = (io: Io): Command =>
       64,
     )
     .option('--context <number>', 'tokens of a prompt and its answer, at most', parseWhole(2), 8192)
+    .option('--temperature <number>', 'temperature of requests that name none', parseNumber(0, 2), 1)
     .option(
       '--timeout <seconds>',
       'seconds that an answer may take, waiting included',

@@ -17,6 +17,8 @@ export interface Service {
   readonly name: string
   /** Bytes of a request, at most. */
   readonly maxBody: number
+  /** Of requests that name none. */
+  readonly temperature: number
   /** Seconds that an answer may take, waiting included. */
   readonly timeout: number
   /** Seconds after which a client that takes nothing of a streamed answer is left. */
@@ -158,11 +160,13 @@ async function writeTexts(
   for (const { index, reason, promptTokens, tokens } of endings) {
     metrics.promptTokens.inc(promptTokens)
     metrics.generatedTokens.inc(tokens)
-    const { text, calls } = readerOf(index)?.end() ?? { text: '', calls: [] }
+    const { text, calls, isCut } = readerOf(index)?.end(reason !== 'end') ?? {
+      ...{ text: '', calls: [], isCut: false },
+    }
     const ended = reason === 'end' || reason === 'stop' ? 'stop' : 'length'
     await tell(index, text, {
       calls: calls.slice(0, mostCalls),
-      finish: calls.length > 0 ? 'tool_calls' : ended,
+      finish: calls.length > 0 && !isCut ? 'tool_calls' : ended,
     })
   }
   return endings

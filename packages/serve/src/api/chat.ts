@@ -14,8 +14,14 @@ import { readBody } from './read-body.ts'
 /** `POST /v1/chat/completions` */
 export async function chat(c: Context<Env>, service: Service): Promise<Response> {
   const fields = await readBody(c.req, chatFields, service.maxBody)
-  const { generator, name } = service
+  const { generator, name, temperature } = service
   generator.checkModel(name, fields.model)
+  if (fields.top_logprobs && !fields.logprobs) {
+    const param = 'top_logprobs'
+    throw new ApiError(400, 'invalid_value', `${param}: it needs logprobs`, {
+      ...{ param, hint: 'set logprobs to true' },
+    })
+  }
   const { tools, forced } = toolsOf(fields)
   const prompt = await generator.encode(promptOf(service, fields, tools), 'messages')
   const wanted = fields.max_completion_tokens ?? fields.max_tokens ?? Number.POSITIVE_INFINITY
@@ -23,11 +29,11 @@ export async function chat(c: Context<Env>, service: Service): Promise<Response>
     task: {
       prompts: [prompt],
       n: fields.n ?? 1,
-      sampling: samplingOf(fields, generator.roomFor(prompt, wanted, 'messages')),
+      sampling: samplingOf(fields, generator.roomFor(prompt, wanted, 'messages'), temperature),
       logprobs: fields.logprobs ? (fields.top_logprobs ?? 0) : undefined,
       rule: ruleOf(fields, tools, forced),
     },
-    form: formOf(name),
+    form: formOf(name, forced),
     stream: fields.stream ?? false,
     includeUsage: fields.stream_options?.include_usage ?? false,
     functions: tools.map(tool => tool.function.name),
@@ -66,7 +72,8 @@ function ruleOf(
   return format === 'json_object' ? anyObject : undefined
 }
 
-function formOf(model: string): Form {
+/** @param forced whether every text is a call, and nothing else is said */
+function formOf(model: string, forced: boolean): Form {
   const about = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model }
   return {
     head: {
@@ -81,7 +88,7 @@ function formOf(model: string): Form {
     }),
     chunk: part => ({
       index: part.index,
-      delta: { ...(part.text === '' ? {} : { content: part.text }), ...callsOf(part, true) },
+      delta: { ...(forced || part.text === '' ? {} : { content: part.text }), ...callsOf(part, true) },
       logprobs: logprobsOf(part.tokens),
       finish_reason: part.finish,
     }),
@@ -89,7 +96,7 @@ function formOf(model: string): Form {
       index: part.index,
       message: {
         role: 'assistant',
-        content: part.calls.length > 0 && part.text.trim() === '' ? null : part.text,
+        content: forced || (part.calls.length > 0 && part.text.trim() === '') ? null : part.text,
         refusal: null,
         ...callsOf(part, false),
       },

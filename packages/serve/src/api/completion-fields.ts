@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { commonFields } from './fields.ts'
+import { commonFields, only } from './fields.ts'
 
 const ids = z.array(z.int().min(0)).min(1)
 
@@ -9,9 +9,9 @@ export const completionFields = z.strictObject({
   prompt: z.union([z.string(), z.array(z.string()).min(1).max(16), ids, z.array(ids).max(16)]),
   logprobs: z.int().min(0).max(20).nullish(),
   // values that change nothing
-  best_of: z.literal(1).nullish(),
-  echo: z.literal(false).nullish(),
-  suffix: z.literal('').nullish(),
+  best_of: only(1),
+  echo: only(false),
+  suffix: only(''),
 })
 
 export type CompletionFields = z.infer<typeof completionFields>

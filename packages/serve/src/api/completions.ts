@@ -12,7 +12,7 @@ const usualTokens = 16
 /** `POST /v1/completions` */
 export async function completions(c: Context<Env>, service: Service): Promise<Response> {
   const fields = await readBody(c.req, completionFields, service.maxBody)
-  const { generator, name } = service
+  const { generator, name, temperature } = service
   generator.checkModel(name, fields.model)
   const { vocabSize } = generator.model.config
   const prompts: (readonly number[])[] = []
@@ -29,7 +29,7 @@ export async function completions(c: Context<Env>, service: Service): Promise<Re
     task: {
       prompts,
       n: fields.n ?? 1,
-      sampling: samplingOf(fields, Math.min(...rooms)),
+      sampling: samplingOf(fields, Math.min(...rooms), temperature),
       logprobs: fields.logprobs ?? undefined,
     },
     form: formOf(name),

@@ -5,6 +5,13 @@ import type { Sampling } from '../generator.ts'
 const some = <T extends z.ZodType>(type: T) => type.nullish()
 const ignored = z.unknown().optional()
 
+/** What is said of fields, and values of fields, that are not heeded. */
+export const notSupported = 'this is not supported'
+
+/** A field of which only the value that changes nothing is taken. */
+export const only = <T extends z.core.util.Literal>(value: T) =>
+  some(z.literal(value, { error: notSupported }))
+
 /** Tokens, texts and functions of a request, at most: the rest is bounded by the size of its body. */
 const mostChoices = 16
 const mostStops = 16
@@ -25,8 +32,8 @@ export const commonFields = {
   top_k: some(z.int().min(0)),
   repetition_penalty: some(z.number().min(0.001).max(10)),
   // values that change nothing
-  frequency_penalty: some(z.literal(0)),
-  presence_penalty: some(z.literal(0)),
+  frequency_penalty: only(0),
+  presence_penalty: only(0),
   logit_bias: some(z.strictObject({})),
   // for whoever keeps accounts
   ...{ user: ignored, metadata: ignored, store: ignored, service_tier: ignored, safety_identifier: ignored },
@@ -35,11 +42,11 @@ export const commonFields = {
 
 export type CommonFields = z.infer<z.ZodObject<typeof commonFields>>
 
-/** How the texts of a request are written, of at most `maxTokens` tokens. */
-export function samplingOf(fields: CommonFields, maxTokens: number): Sampling {
+/** How the texts of a request are written, of at most `maxTokens` tokens; `temperature` is for requests without one. */
+export function samplingOf(fields: CommonFields, maxTokens: number, temperature: number): Sampling {
   return {
     maxTokens,
-    temperature: fields.temperature ?? 1,
+    temperature: fields.temperature ?? temperature,
     topP: fields.top_p ?? undefined,
     topK: fields.top_k ?? undefined,
     minP: fields.min_p ?? undefined,

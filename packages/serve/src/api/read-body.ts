@@ -1,6 +1,7 @@
 import type { HonoRequest } from 'hono'
 import type * as z from 'zod'
 import { ApiError } from '../errors.ts'
+import { notSupported } from './fields.ts'
 
 /** Values within values: code that recurses has room for so many. */
 const mostLevels = 256
@@ -23,10 +24,10 @@ export async function readBody<T extends z.ZodType>(
   const [{ path, message, code, ...issue }] = error.issues
   const keys = code === 'unrecognized_keys' && 'keys' in issue ? issue.keys.slice(0, 1) : []
   const param = [...path, ...keys].join('.')
-  const what = keys.length > 0 ? 'this is not supported' : message
+  const what = keys.length > 0 ? notSupported : message
   throw new ApiError(
     400,
-    keys.length > 0 ? 'unsupported_parameter' : 'invalid_value',
+    what === notSupported ? 'unsupported_parameter' : 'invalid_value',
     `${param || 'the request'}: ${what}`,
     {
       param: param || undefined,

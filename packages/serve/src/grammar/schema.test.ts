@@ -200,8 +200,14 @@ describe('what is refused', () => {
     expect(() => schemaRule(deep)).toThrow('too large')
     const wide = { anyOf: Array.from({ length: 6000 }, () => ({ type: 'null' })) }
     expect(() => schemaRule(wide)).toThrow('too large')
-    const circle = schemaRule({ anyOf: [{ $ref: '#' }, { $ref: '#' }] })
-    expect(() => new GrammarConstraint(circle, vocabulary)).toThrow('too many ways')
+    const [a, b] = [{ $ref: '#/$defs/b' }, { anyOf: [{ type: 'null' }, { $ref: '#/$defs/a' }] }]
+    for (const circle of [
+      { $ref: '#' },
+      { anyOf: [{ $ref: '#' }, { $ref: '#' }] },
+      { $defs: { a, b }, ...a },
+    ]) {
+      expect(() => schemaRule(circle)).toThrow('refers to itself')
+    }
   })
 })
 

@@ -40,7 +40,8 @@ export function schemaRule(root: unknown): Rule {
   const referred = new Map<string, Rule>()
   let left = mostSchemas
 
-  function ruleOf(schema: unknown, at: string, depth: number): Rule {
+  /** @param open references that lead here without a value in between */
+  function ruleOf(schema: unknown, at: string, depth: number, open: readonly string[] = []): Rule {
     if (schema === true) return json.anyValue
     if (schema === false) throw bad(at, 'no value is valid')
     if (!isSchema(schema)) throw bad(at, 'it is no schema')
@@ -48,7 +49,7 @@ export function schemaRule(root: unknown): Rule {
     const inner = (each: unknown, where: string) => ruleOf(each, `${at}.${where}`, depth + 1)
     if (schema.$ref !== undefined) {
       heed(schema, at, ['$ref'])
-      return reference(schema.$ref, at, depth)
+      return reference(schema.$ref, at, depth, open)
     }
     for (const keyword of ['anyOf', 'oneOf']) {
       const given = schema[keyword]
@@ -58,7 +59,7 @@ export function schemaRule(root: unknown): Rule {
       if (keyword === 'oneOf' && (schemas.length > mostDisjoint || !areDisjoint(schemas))) {
         throw unsupported(at, 'oneOf of schemas that one value may fit', 'use anyOf')
       }
-      return any(...schemas.map((each, i) => inner(each, `${keyword}[${i}]`)))
+      return any(...schemas.map((each, i) => ruleOf(each, `${at}.${keyword}[${i}]`, depth + 1, open)))
     }
     const types = typesOf(schema, at)
     if (schema.enum !== undefined || 'const' in schema) {
@@ -73,10 +74,11 @@ export function schemaRule(root: unknown): Rule {
     return any(...types.map(type => typed(type, schema, at, inner)))
   }
 
-  function reference(ref: unknown, at: string, depth: number): Rule {
+  function reference(ref: unknown, at: string, depth: number, open: readonly string[]): Rule {
     if (typeof ref !== 'string' || !/^#(\/|$)/.test(ref)) {
       throw unsupported(at, `the reference ${JSON.stringify(ref)}`, 'refer to #/$defs/… of the same schema')
     }
+    if (open.includes(ref)) throw bad(at, `${ref} refers to itself, with no object or list in between`)
     if (referred.has(ref)) return later(() => referred.get(ref)!)
     let target: unknown = root
     for (const step of ref.split('/').slice(1)) {
@@ -85,12 +87,12 @@ export function schemaRule(root: unknown): Rule {
     }
     if (target === undefined) throw bad(at, `${ref} does not lead to a schema`)
     referred.set(ref, json.anyValue)
-    const rule = ruleOf(target, ref, depth + 1)
+    const rule = ruleOf(target, ref, depth + 1, [...open, ref])
     referred.set(ref, rule)
     return rule
   }
 
-  return ruleOf(root, '$', 0)
+  return ruleOf(root, '$', 0, ['#'])
 }
 
 type Inner = (schema: unknown, where: string) => Rule

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { ToolCallReader } from './tool-call-reader.ts'
 
 /** Reads an answer in pieces of so many characters. */
-function read(answer: string, size: number) {
+function read(answer: string, size: number, cut = false) {
   const reader = new ToolCallReader(['add', 'now'])
   let shown = ''
   for (let at = 0; at < answer.length; at += size) shown += reader.push(answer.slice(at, at + size))
-  const { text, calls } = reader.end()
+  const { text, calls } = reader.end(cut)
   return { said: shown + text, calls }
 }
 
@@ -45,6 +45,21 @@ describe.each([1, 3, 1000])('calls in an answer that comes %i characters at a ti
     '  ',
     '<tool_call>add(1)</tool_call>',
   ])('%j is text', answer => expect(read(answer, size)).toEqual({ said: answer, calls: [] }))
+})
+
+describe.each([1, 1000])('an answer that is cut, %i characters at a time', size => {
+  it.each([
+    ['{"name": "add", "arguments": {"a": 1, "b', '', [{ name: 'add', arguments: '{"a": 1, "b' }]],
+    ['{"name": "add", "parameters": ', '', [{ name: 'add', arguments: '' }]],
+    [`${llama}; {"name": "now", "arguments": {`, '', [add, { name: 'now', arguments: '{' }]],
+    [
+      `I add. <tool_call>${json}</tool_call><tool_call>{"name": "add", "arguments": {"a"`,
+      'I add. ',
+      [add, { name: 'add', arguments: '{"a"' }],
+    ],
+    ['{"name": "other", "arguments": {', '{"name": "other", "arguments": {', []],
+    ['{"title": "add', '{"title": "add', []],
+  ])('%s', (answer, said, calls) => expect(read(answer, size, true)).toEqual({ said, calls }))
 })
 
 describe('an answer', () => {

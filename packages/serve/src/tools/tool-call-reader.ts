@@ -1,6 +1,15 @@
 import type { ToolCall } from './tool-call.ts'
 
 const tag = '<tool_call>'
+const severalCalls = /;(?=\s*\{)/
+
+/** The end of an answer. */
+interface Ended {
+  readonly text: string
+  readonly calls: readonly ToolCall[]
+  /** Whether the last call has no end. */
+  readonly isCut: boolean
+}
 
 /**
  * Tells what an answer says from the functions that it calls, as it comes: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`
@@ -31,11 +40,16 @@ export class ToolCallReader {
     return this.#release(at >= 0 ? at : this.#held.length - possibleTag(this.#held))
   }
 
-  /** What is left to say, and the functions that are called. */
-  end(): { readonly text: string; readonly calls: readonly ToolCall[] } {
+  /**
+   * What is left to say, and the functions that are called. Where the answer was `cut` within a call, the last one has the
+   * arguments that were written, as OpenAI's API has it.
+   */
+  end(cut = false): Ended {
     const held = this.#release(this.#held.length)
     const calls = this.#callsIn(held)
-    return calls ? { text: '', calls } : { text: held, calls: [] }
+    if (calls) return { text: '', calls, isCut: false }
+    const begun = cut ? this.#begunIn(held) : undefined
+    return begun ? { text: '', calls: begun, isCut: true } : { text: held, calls: [], isCut: false }
   }
 
   #release(until: number): string {
@@ -49,6 +63,19 @@ export class ToolCallReader {
     return this.#form === 'json' ? this.#untagged(text) : undefined
   }
 
+  /** Calls of which the last one has no end; undefined where it has not come to its arguments. */
+  #begunIn(text: string): ToolCall[] | undefined {
+    const parts = this.#form === 'tags' ? text.split(tag).slice(1) : text.split(severalCalls)
+    const [, name, written] =
+      /^\s*\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*(\{.*)?$/s.exec(
+        parts.pop() ?? '',
+      ) ?? []
+    if (name === undefined || !this.#names.includes(name)) return undefined
+    const before =
+      parts.length > 0 ? this.#calls(parts.map(part => parsed(part.split('</tool_call>')[0]))) : []
+    return before && [...before, { name, arguments: written ?? '' }]
+  }
+
   #tagged(text: string): ToolCall[] | undefined {
     const parts = text.split(tag).slice(1)
     return this.#calls(parts.map(part => parsed(part.split('</tool_call>')[0])))
@@ -56,7 +83,7 @@ export class ToolCallReader {
 
   #untagged(text: string): ToolCall[] | undefined {
     const whole = parsed(text)
-    return this.#calls(whole === undefined ? text.split(/;(?=\s*\{)/).map(parsed) : [whole].flat())
+    return this.#calls(whole === undefined ? text.split(severalCalls).map(parsed) : [whole].flat())
   }
 
   /** Undefined unless all of the values are calls. */

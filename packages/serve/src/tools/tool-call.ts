@@ -9,9 +9,12 @@ export interface ToolCall {
   readonly arguments: string
 }
 
+/** What functions without `parameters` take: nothing, as OpenAI's API has it. */
+const nothing = { type: 'object', additionalProperties: false }
+
 /** The grammar of a call of one of the functions, as Llama 3 and Hermes write it. */
 export function callRule(tools: readonly ChatTool[]): Rule {
-  const calls = tools.map(({ function: { name, parameters = { type: 'object' } } }) =>
+  const calls = tools.map(({ function: { name, parameters = nothing } }) =>
     object([
       { key: constant('name'), value: constant(name), required: true },
       { key: constant('arguments'), value: schemaRule(parameters), required: true },
