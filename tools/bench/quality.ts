@@ -84,9 +84,16 @@ for (const [name, folder] of [
   const json = await readFile(reportPath, 'utf8').catch(() => undefined)
   const report = json === undefined ? undefined : (JSON.parse(json) as CompressReport)
   const { seconds, cpuSeconds, peakMemory } = report ?? {}
-  const { perplexity, ...measured } = await evaluated(name, folder, model)
+  const { perplexity, bytes, kl, top1 } = await evaluated(name, folder, model)
   rows.push({
-    ...{ program: isGguf(name) ? 'reallm, GGUF' : 'reallm', name: titleOf(name), ...measured, perplexity },
+    ...{
+      program: isGguf(name) ? 'reallm, GGUF' : 'reallm',
+      name: titleOf(name),
+      bytes,
+      kl,
+      top1,
+      perplexity,
+    },
     ...{ ratio: perplexity / original.perplexity, bitsPerWeight: report?.size.bitsPerWeight },
     ...{ seconds, cpuSeconds, peakMemory },
   })

@@ -28,6 +28,7 @@ export interface GenerationReport {
 export class Generation implements AsyncIterable<string> {
   readonly #pieces: AsyncGenerator<string>
   #report: GenerationReport | undefined
+  #text: Promise<string> | undefined
 
   /** @param write makes the text, and tells what it did before it ends */
   constructor(write: (done: (report: GenerationReport) => void) => AsyncGenerator<string>) {
@@ -40,8 +41,13 @@ export class Generation implements AsyncIterable<string> {
     return this.#pieces
   }
 
-  /** All of the text (what is left of it). */
-  async text(): Promise<string> {
+  /** All of the text (what is left of it when it is first called). */
+  text(): Promise<string> {
+    this.#text ??= this.#rest()
+    return this.#text
+  }
+
+  async #rest(): Promise<string> {
     let text = ''
     for await (const piece of this) text += piece
     return text

@@ -78,9 +78,13 @@ describe('generate', () => {
   it('leaves stop strings out, wherever tokens cut them', async () => {
     const whole = await model.generate(prompt, { maxTokens: 30 }).text()
     const stop = whole.slice(8, 13)
-    const stopped = model.generate(prompt, { maxTokens: 30, stop: [stop] })
-    expect(await stopped.text()).toBe(whole.slice(0, whole.indexOf(stop)))
-    expect(stopped.report.reason).toBe('stop')
+    for (const stops of [stop, ['no such text', stop]]) {
+      const stopped = model.generate(prompt, { maxTokens: 30, stop: stops })
+      const text = await stopped.text()
+      expect(text).toBe(whole.slice(0, whole.indexOf(stop)))
+      expect(stopped.report.reason).toBe('stop')
+      expect(await stopped.text()).toBe(text)
+    }
   })
 
   it('keeps texts apart that are made at the same time', async () => {
@@ -167,6 +171,13 @@ describe('draft', () => {
     expect(
       (await model.generate(Array(250).fill(5), { draft, maxTokens: 30 }).text()).length,
     ).toBeGreaterThan(0)
+  })
+
+  it('refuses a device that there is not', async () => {
+    await expect(load(tiny, { device: 'cuda' as 'wasm' })).rejects.toMatchObject({
+      code: 'bad-option',
+      message: 'there is no device cuda',
+    })
   })
 
   it('refuses a model of another vocabulary, and one that cannot take tokens back', async () => {

@@ -1,3 +1,4 @@
+import { ReallmError } from '@reallm/tensor-io'
 import type { Backend } from './backend.ts'
 import type { GpuFinding } from './webgpu/find-gpu.ts'
 
@@ -20,7 +21,7 @@ const PAGE_PAUSE = 30
 /**
  * Starts a backend. A page fetches the code of the one that it runs.
  *
- * @throws `unsupported` for `webgpu` where there is no GPU
+ * @throws `unsupported` for `webgpu` where there is no GPU; `bad-option` for other names
  */
 export async function openBackend({ device = 'wasm', ...options }: BackendOptions): Promise<Backend> {
   if (device === 'reference') return (await import('./reference/reference-backend.ts')).referenceBackend()
@@ -30,6 +31,7 @@ export async function openBackend({ device = 'wasm', ...options }: BackendOption
   const { openWebGpu } = await import('./webgpu/open.ts')
   const onGpu = () => openWebGpu(options.kvCache === 'f32')
   if (device === 'webgpu') return onGpu()
+  if (device !== 'auto') throw new ReallmError('bad-option', `there is no device ${device}`)
   const { milliseconds } = await gpuBeside(wasm)
   return milliseconds && milliseconds.gpu < milliseconds.cpu ? onGpu() : wasm()
 }

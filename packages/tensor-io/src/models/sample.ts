@@ -35,8 +35,8 @@ export interface GenerateOptions extends SampleOptions {
   readonly maxTokens?: number | undefined
   /** Of the draws when `temperature` is over 0. Default 0. */
   readonly seed?: number | undefined
-  /** Texts that end the generation; they are left out. */
-  readonly stop?: readonly string[] | undefined
+  /** Texts that end the generation, or one; they are left out. */
+  readonly stop?: string | readonly string[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 

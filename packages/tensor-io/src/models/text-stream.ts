@@ -12,15 +12,18 @@ const incomplete = '\ufffd'
 
 /**
  * A text stream over a tokenizer's `decode`. Characters whose bytes are spread over tokens come out whole, and text
- * that may be the start of one of the strings in `stop` is held back until it is certain.
+ * that may be the start of `stop`, or of one of several such strings, is held back until it is certain.
  *
  * @example
  * const stream = textStream(ids => tokenizer.decode(ids), ['\nUser:'])
  * for (const id of ids) output.append(stream.push(id))
  * output.append(stream.end())
  */
-export function textStream(decode: (ids: number[]) => string, stop: readonly string[] = []): TextStream {
-  const stops = stop.filter(s => s.length > 0)
+export function textStream(
+  decode: (ids: number[]) => string,
+  stop: string | readonly string[] = [],
+): TextStream {
+  const stops = [stop].flat().filter(Boolean)
   let ids: number[] = []
   let shown = 0 // ids[0, shown) are out already, and tell how the next ones read behind them
   let held = ''
