@@ -41,9 +41,13 @@ export interface Protocol {
   readonly windows?: number | undefined
 }
 
-/** Tokens of the windows that a protocol cuts a text into. */
-export const windowLength = ({ protocol = 'half', ctx }: Protocol): number =>
-  ctx ?? named[protocol]?.ctx ?? 512
+/**
+ * Tokens of the windows that a protocol cuts a text into.
+ *
+ * @param positions of each model: windows have no more, unless `ctx` or the protocol's name says so
+ */
+export const windowLength = ({ protocol = 'half', ctx }: Protocol, ...positions: number[]): number =>
+  ctx ?? named[protocol]?.ctx ?? Math.min(512, ...positions)
 
 /**
  * Cuts tokens into windows. A list of rows makes one window of each row, all tokens after its first scored.

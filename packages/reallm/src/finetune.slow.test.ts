@@ -83,8 +83,9 @@ test('block by block and end to end, stopped by Ctrl-C: --resume ends in the byt
     code: 1,
     err: expect.stringMatching(/plan = {"rank":2.*it is {"rank":3/),
   })
-  const resumed = await finetune([...plan, '-o', stopped, '--resume', '--json'])
+  const resumed = await finetune([...plan, '-o', stopped, '--resume', '--json', '--quiet'])
   expect(resumed.code, resumed.err).toBe(0)
+  expect(resumed.err).not.toMatch(/^step/m)
   const { steps, history, blocks } = JSON.parse(resumed.out)
   expect([steps, history.length, blocks.length]).toEqual([12, 2, 6])
   const [a, b] = [stopped, whole].map(directory => readFile(join(directory, 'model.safetensors')))

@@ -11,14 +11,15 @@ export function parseSize(text: string): number {
   return Math.round(value * (unit.includes('I') ? 1024 : 1000) ** power)
 }
 
-/** A whole number of at least `least`. */
-export function parseWhole(least: number): (text: string) => number {
+/** A whole number of at least `least`, at most `most`; by default what a number holds exactly. */
+export function parseWhole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return text => {
     const value = Number(text)
-    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`Give a whole number of at least ${least}.`)
-    }
-    return value
+    if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+    const isPlain = most === Number.MAX_SAFE_INTEGER && !(value > most)
+    throw new InvalidArgumentError(
+      `Give a whole number ${isPlain ? `of at least ${least}` : `from ${least} to ${most}`}.`,
+    )
   }
 }
 
@@ -31,6 +32,13 @@ export function parseNumber(low: number, high: number): (text: string) => number
     }
     return value
   }
+}
+
+/** A probability: over 0, up to 1. */
+export function parseProbability(text: string): number {
+  const value = Number(text)
+  if (value > 0 && value <= 1) return value
+  throw new InvalidArgumentError('Give a number over 0, up to 1.')
 }
 
 /** Token windows of a `--tokens` file: `[[id, …], …]`. */

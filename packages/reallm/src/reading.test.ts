@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -245,8 +246,14 @@ describe('what is wrong is named', () => {
       err: expect.stringContaining(message),
     })
     expect((await reallm(['inspect', dir])).out).not.toContain(message)
+    for (const more of [['--quiet'], ['--quiet', '--json']]) {
+      const checked = await reallm(['inspect', dir, '--check', ...more])
+      expect(checked).toMatchObject({ code: 1, err: `reallm: ${dir}: cannot be run\n` })
+      expect(checked.out).toContain(message)
+    }
     expect((await reallm(['inspect', dir, '--check'])).out).toContain(`cannot be run: ${message}`)
-    expect((await reallm(['inspect', golden, '--check'])).out).not.toContain('cannot be run')
+    const fine = await reallm(['inspect', golden, '--check'])
+    expect(fine).toMatchObject({ code: 0, out: expect.not.stringContaining('cannot be run') })
   })
 
   test('windows beyond the positions that a model was made for', async () => {
@@ -258,6 +265,18 @@ describe('what is wrong is named', () => {
     expect(code).toBe(0)
     expect(err).toContain('warning: windows of 24 tokens are longer than the 16 positions')
     expect((await reallm(['eval', golden, '--tokens', tokens])).err).not.toContain('positions')
+  })
+
+  test('windows are no longer than the positions, unless they are given', async () => {
+    const text = await written(
+      'short.txt',
+      (await readFile(join(tiny, 'held-out.txt'), 'utf8')).slice(0, 2500),
+    )
+    const args = ['eval', tiny, '--text', text, '--windows', '1', '--no-cache', '--quiet', '--json']
+    const { out, err } = await reallm(args)
+    expect([JSON.parse(out).tokensRead, err]).toEqual([256, ''])
+    const longer = await reallm([...args, '--ctx', '300'])
+    expect(longer.err).toContain('warning: windows of 300 tokens are longer than the 256 positions')
   })
 
   test('memory that is too little', async () => {
@@ -275,6 +294,50 @@ describe('what is wrong is named', () => {
 })
 
 describe('what would be noticed late, or not at all', () => {
+  test('an output whose ending is that of another target', async () => {
+    for (const ending of ['gguf', 'onnx']) {
+      const to = join(folder, `out.${ending}`)
+      expect(await reallm(['compress', tiny, '-o', to, '-b', '3'])).toEqual({
+        code: 1,
+        out: '',
+        err: expect.stringMatching(
+          `the target is reallm, the ending says ${ending}\\n  hint: add --target ${ending}`,
+        ),
+      })
+      expect(existsSync(to) || existsSync(`${to}.work`)).toBe(false)
+    }
+  })
+
+  test('an empty prompt, and sampling at temperature 0', async () => {
+    const empty = await reallm(['generate', tiny, '-p', ''])
+    expect(empty).toMatchObject({ code: 1, err: expect.stringMatching(/^reallm: the prompt is empty/) })
+    const greedy = await reallm(['generate', tiny, '-p', 'The', '-n', '1', '--top-p', '0.9', '--top-k', '40'])
+    expect(greedy).toMatchObject({
+      code: 0,
+      err: 'warning: --top-k and --top-p have no effect at --temperature 0\n',
+    })
+  })
+
+  test('numbers out of range, and an option that others call otherwise', async () => {
+    for (const [args, message] of [
+      [['--top-p', '0'], 'Give a number over 0, up to 1.'],
+      [['--top-p', '2'], 'Give a number over 0, up to 1.'],
+      [['--seed', '99999999999999999999'], 'Give a whole number from 0 to 9007199254740991.'],
+      [['--seed', '1.5'], 'Give a whole number of at least 0.'],
+      [['--max-tokens', '4'], '(Did you mean --tokens?)'],
+    ] as const) {
+      const { code, err } = await reallm(['generate', tiny, '-p', 'a', ...args])
+      expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(message) })
+    }
+    const served = await reallm(['serve', tiny, '--port', '99999'])
+    expect(served).toMatchObject({ code: 2, err: expect.stringContaining('from 0 to 65535') })
+  })
+
+  test('a path that is not there is no model of the hub', async () => {
+    expect((await reallm(['generate', './nothing', '-p', 'a'])).err).not.toContain('hf:./')
+    expect((await reallm(['generate', 'no/thing', '-p', 'a'])).err).toContain('hf:no/thing')
+  })
+
   test('names that are empty, as of variables that are not set', async () => {
     const out = join(folder, 'out')
     for (const args of [

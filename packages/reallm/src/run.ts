@@ -64,7 +64,8 @@ Examples:
 `
 
 /**
- * Runs one command line and returns its exit code: 0 only on success, 2 for wrong usage, 130 when stopped, 1 otherwise.
+ * Runs one command line and returns its exit code: 0 only on success, 2 for a command line that cannot be read,
+ * 130 when stopped, 1 otherwise.
  * Never throws.
  */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -97,7 +98,7 @@ export function createProgram(io: Io): Command {
         writeOut: text => io.out(fitted(text, io.outColumns)),
         writeErr: io.err,
         outputError: (text, write) =>
-          write(/required option/.test(text) ? (missingArgument(command) ?? text) : text),
+          write((/required option/.test(text) ? missingArgument(command) : otherName(text, command)) ?? text),
       })
     if (command !== program)
       command.option('--quiet', 'no progress').option('--verbose', 'errors with their stacks')
@@ -112,6 +113,13 @@ export function createProgram(io: Io): Command {
 function missingArgument(command: Command): string | undefined {
   const missing = command.registeredArguments[command.args.length]
   return missing?.required ? `error: missing required argument '${missing.name()}'\n` : undefined
+}
+
+/** An option that other programs call otherwise, with its name here; undefined for any other error. */
+function otherName(text: string, { options }: Command): string | undefined {
+  const isTokens =
+    /unknown option '--max-(new-)?tokens/.test(text) && options.some(({ short }) => short === '-n')
+  return isTokens ? `${text.split('\n')[0]}\n(Did you mean --tokens?)\n` : undefined
 }
 
 /** `-V` as in earlier versions; help on an unknown topic says that there is no such command. */

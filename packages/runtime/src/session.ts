@@ -180,7 +180,9 @@ export class Session implements Disposable {
     const { maxPositions, vocabSize } = this.#decoder.config
     if (this.#isDisposed) throw new ReallmError('bad-option', 'this session has been disposed of')
     if (ids.length === 0)
-      throw new ReallmError('bad-option', 'no tokens to read', { hint: 'give it one token' })
+      throw new ReallmError('bad-option', 'the prompt is empty: no tokens to read', {
+        hint: 'give it one token',
+      })
     const length = this.#tokens.length + ids.length + more
     if (length > maxPositions) {
       throw new ReallmError(

@@ -76,7 +76,7 @@ export async function compareModels(
   const work = { signal, onProgress }
   const opened = await openEvaluated(
     specs.map(spec => ({ spec })),
-    { ...work, device, threads, positions: text === undefined ? 0 : windowLength(protocol) },
+    { ...work, device, threads, positions: text === undefined ? 0 : windowLength(protocol, 0) },
   )
   try {
     const { engine } = opened
@@ -89,6 +89,7 @@ export async function compareModels(
     const options = {
       ...stages.work(PREDICT),
       ...protocol,
+      ctx: windowLength(protocol, ...opened.models.map(({ weights }) => weights.config.maxPositions)),
       cache,
       bos: tokenizer.encode('', { special: true })[0],
     }

@@ -37,7 +37,11 @@ export const compareCommand = (io: Io): Command =>
         .choices(['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'])
         .default('half'),
     )
-    .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
+    .option(
+      '--ctx <tokens>',
+      'tokens of a window; default 512, fewer for a model of fewer positions, or what the protocol names',
+      parseWhole(2),
+    )
     .option('--windows <number>', 'only this many windows, from the first', parseWhole(1))
     .option('--tasks <names>', 'benchmarks, separated by commas, as in `reallm eval`', names =>
       names.split(',').map(name => name.trim()),

@@ -138,6 +138,14 @@ and a model card; beside out.gguf lie out.reallm-report.json and its page. Work 
           hint: '--queue redis://host:6379 --shared DIR, a directory that all machines see, or s3://bucket/prefix',
         })
       }
+      const ending = /\.(gguf|onnx)$/.exec(options.output)?.[1]
+      if (ending !== undefined && options.target !== ending) {
+        throw new ReallmError(
+          'bad-option',
+          `${options.output}: the target is ${options.target}, the ending says ${ending}`,
+          { hint: `add --target ${ending}, or name the output otherwise` },
+        )
+      }
       const progress = progressOn(io)
       const settings = {
         to: options.output,

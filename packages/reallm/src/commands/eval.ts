@@ -68,7 +68,11 @@ export const evalCommand = (io: Io): Command =>
         .choices(['half', 'strided', 'full', 'gptq', 'huggingface', 'llama.cpp'])
         .default('half'),
     )
-    .option('--ctx <tokens>', 'tokens of a window; default 512, or what the protocol names', parseWhole(2))
+    .option(
+      '--ctx <tokens>',
+      'tokens of a window; default 512, fewer for a model of fewer positions, or what the protocol names',
+      parseWhole(2),
+    )
     .option('--windows <number>', 'only this many windows, from the first', parseWhole(1))
     .option('--against <model>', 'the original: adds KL divergence, top-1 and top-5 agreement')
     .option('--layers', 'with --against: errors of the outputs of each layer, over the first windows')
@@ -113,17 +117,18 @@ Examples:
       const progress = progressOn(io)
       const { onProgress } = progress
       const work = staged(evaluateStages(options), { signal: io.signal, onProgress })
-      const { adapter, device, threads, cache, protocol, ctx, windows } = options
+      const { adapter, device, threads, cache, protocol, windows } = options
       const others = options.against === undefined ? [] : [{ spec: options.against }]
       const rows = options.tokens === undefined ? undefined : parseTokens(contents, file)
       const positions = rows
         ? rows.reduce((most, { length }) => Math.max(most, length), 0)
-        : windowLength({ protocol, ctx })
+        : windowLength(options, 0)
       const using = { ...work, device, threads, positions }
       const opened = await openEvaluated([{ spec, adapter }, ...others], using)
       try {
         const { engine } = opened
         const [model, against] = opened.models
+        const ctx = windowLength(options, ...opened.models.map(({ weights }) => weights.config.maxPositions))
         const tokenizer = rows ? undefined : await model.weights.tokenizer()
         const tokens = rows ?? tokenizer!.encode(contents)
         const bos = tokenizer?.encode('', { special: true })[0]

@@ -84,6 +84,7 @@ Examples:
       const onProgress = (event: ProgressEvent) => {
         const { error, done, total, name } = event
         if (event.event === 'validation-end') {
+          if (io.quiet) return
           progress.end()
           io.err(`step ${done}: ${measure} on validation data ${error?.toFixed(4)}\n`)
         } else if (event.event === 'prompts-shortened') {

@@ -3,7 +3,7 @@ import { ReallmError } from '@reallm/tensor-io'
 import { Command } from 'commander'
 import { contextFull, type Io, print, warningsOn } from '../io.ts'
 import { publicKeyOption, readKey } from '../key-file.ts'
-import { deviceOption, parseNumber, parseVariable, parseWhole } from '../options.ts'
+import { deviceOption, parseNumber, parseProbability, parseVariable, parseWhole } from '../options.ts'
 
 interface Options {
   prompt: string
@@ -40,7 +40,7 @@ export const generateCommand = (io: Io): Command =>
     .option(
       '--top-p <number>',
       'sample among the likeliest tokens that together have this probability',
-      parseNumber(0, 1),
+      parseProbability,
     )
     .option('--seed <number>', 'same seed, same text', parseWhole(0), 0)
     .option('--stop <text...>', 'end where one of these texts comes')
@@ -67,6 +67,9 @@ Examples:
 `,
     )
     .action(async (spec: string, options: Options) => {
+      if (options.temperature === 0 && (options.topK !== undefined || options.topP !== undefined)) {
+        io.err('warning: --top-k and --top-p have no effect at --temperature 0\n')
+      }
       const { load } = await import('../load.ts')
       const model = await load(spec, {
         signal: io.signal,

@@ -65,9 +65,7 @@ Examples:
       const { warnings, refused } = await review(model, options.check ? io : undefined).finally(() =>
         model.close(),
       )
-      const integers = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
-      if (options.json) return io.out(`${JSON.stringify({ ...summary, warnings, refused }, integers)}\n`)
-      print(io, options, summary, () => {
+      const text = () => {
         const rows = tensors.map(t => [
           t.name,
           t.codec ?? t.dtype,
@@ -87,7 +85,11 @@ Examples:
           metadata.length > 0 ? `\nmetadata\n${metadata.join('')}` : '',
           `\n${table([['tensor', 'stored as', 'shape', 'bits', 'size'], ...rows])}`,
         ].join('')
-      })
+      }
+      const integers = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
+      if (options.json) io.out(`${JSON.stringify({ ...summary, warnings, refused }, integers)}\n`)
+      else print(io, options, summary, text)
+      if (options.check && refused.length > 0) throw new ReallmError('bad-file', `${spec}: cannot be run`)
     })
 
 interface StoredModule {

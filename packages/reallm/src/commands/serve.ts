@@ -37,7 +37,7 @@ export const serveCommand = (io: Io): Command =>
       `address to listen at; any but this machine's own needs ${keyName}`,
       '127.0.0.1',
     )
-    .option('--port <number>', 'port to listen at, 0 for a free one', parseWhole(0), 8080)
+    .option('--port <number>', 'port to listen at, 0 for a free one', parseWhole(0, 65_535), 8080)
     .option('--name <name>', 'what clients call the model (default: the last part of <model>)')
     .option('--adapter <dir>', 'LoRA, rsLoRA or DoRA adapter in PEFT layout')
     .option(...publicKeyOption)

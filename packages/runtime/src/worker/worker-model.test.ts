@@ -111,7 +111,12 @@ describe('a model in a Worker', () => {
 
   it('refuses as one in this thread does: with a code and a hint', async () => {
     await expect(model.generate([]).text()).rejects.toMatchObject({
-      ...{ name: 'ReallmError', code: 'bad-option', message: 'no tokens to read', hint: 'give it one token' },
+      ...{
+        name: 'ReallmError',
+        code: 'bad-option',
+        message: 'the prompt is empty: no tokens to read',
+        hint: 'give it one token',
+      },
     })
     await expect(built.load('nowhere', { worker: true })).rejects.toMatchObject({ code: 'not-found' })
     await expect(model.useAdapter('nowhere')).rejects.toMatchObject({ code: 'not-found' })

@@ -35,6 +35,6 @@ const nothingAt = (spec: string, { adapter }: OpenOptions) =>
 const adapterHint = 'an adapter is a directory with adapter_config.json and adapter_model.safetensors'
 
 const modelHint = (spec: string) =>
-  /^[\w.-]+\/[\w.-]+$/.test(spec)
+  /^\w[\w.-]*\/[\w.-]+$/.test(spec)
     ? `a model of the Hugging Face hub is written hf:${spec}`
     : 'a model is a directory, a .safetensors or .gguf file, hf:owner/name, npm:name or an http(s) URL'
