@@ -19,7 +19,7 @@ export interface TrellisEmbeddingArgs {
   readonly tables: number
 }
 
-/** WGSL of `embed(i, token, at, factor)`: the row of `ids[token]` times a factor; arguments are at `args[at]`. */
+/** WGSL of `embed(i, index, at, factor)`: a row times a factor; arguments are at `args[at]`. */
 export function embedding(kernel: EmbeddingKernel, { at, workgroupSize }: VectorAccess): string {
   if (kernel.kind === 'trellis') {
     const decode = trellisRow(kernel.stateBits, states =>
@@ -29,8 +29,7 @@ export function embedding(kernel: EmbeddingKernel, { at, workgroupSize }: Vector
     )
     return `
 ${tableCode(kernel, 'storage', workgroupSize)}
-fn embed(i: u32, token: u32, place: u32, factor: f32) {
-  let index = ids[token];
+fn embed(i: u32, index: u32, place: u32, factor: f32) {
   let lane = (index >> 4u) & 3u;
   let row = index & 15u;
   let top = (index >> 6u) * 4u;
@@ -48,8 +47,7 @@ fn embed(i: u32, token: u32, place: u32, factor: f32) {
 }`
   }
   return `
-fn embed(i: u32, token: u32, place: u32, factor: f32) {
-  let index = ids[token];
+fn embed(i: u32, index: u32, place: u32, factor: f32) {
   let rowAt = args[place] + index * args[place + 1u];
   let units = args[place + 2u];
   let groups = args[place + 3u];

@@ -1,7 +1,7 @@
 /** Steps of the kernels of vectors; each is followed in its arguments by what it lists, in order. */
 export const VectorOp = {
   end: 0,
-  /** `v = scale · W[id]`: `scale`, then the place of the embedding, see `embedding.ts`. */
+  /** `v = scale · W[id − first]`: `scale, first`, then the place of the embedding, see `embedding.ts`. */
   embed: 1,
   /** Sums of chunks of a product: `n, at, tokenStep, chunks, chunkStep`. */
   product: 2,
@@ -60,6 +60,8 @@ export const VectorOp = {
   recall: 27,
   /** `v = u · σ(alpha · u) · (v + 1)`, u cut off above a limit and v beyond ± that: `n, alpha, limit`. */
   clampedGate: 28,
+  /** The next steps only for tokens whose ids are `first` to `first + count`: `first, count, words`, as of `only`. */
+  rows: 29,
 } as const
 /** The names of the kernels on vectors. */
 export type VectorOpName = keyof typeof VectorOp
@@ -68,7 +70,7 @@ export type VectorOpName = keyof typeof VectorOp
 export const vectorArguments: Readonly<Record<VectorOpName, number>> = {
   ...{
     end: 0,
-    embed: 1,
+    embed: 2,
     product: 5,
     load: 3,
     attended: 4,
@@ -88,6 +90,6 @@ export const vectorArguments: Readonly<Record<VectorOpName, number>> = {
     gate: 2,
     rope: 6,
   },
-  ...{ cache: 2, slice: 2, pick: 3, add: 2, times: 2 },
+  ...{ cache: 2, slice: 2, pick: 3, add: 2, times: 2, rows: 3 },
   ...{ route: 6, only: 2, clear: 1, mix: 2, recall: 1, clampedGate: 3 },
 }

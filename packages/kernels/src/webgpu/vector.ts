@@ -60,6 +60,7 @@ const reads: Partial<Record<VectorOpName, readonly VectorBindingName[]>> = {
   cache: ['cache'],
   route: ['y'],
   only: ['y'],
+  rows: ['ids'],
   mix: ['y'],
 }
 
@@ -121,9 +122,10 @@ export function vectorKernel(kernel: VectorKernel, rare?: typeof rareSteps): str
     Partial<Record<RareStepName, string>> = {
     ...rare?.({ at, kept, barrier, each }),
     embed: `${barrier}
-    embed(i, token, pc + 2u, bitcast<f32>(a0));
+    embed(i, ids[token] - a1, pc + 3u, bitcast<f32>(a0));
     pc += ${EMBEDDING_WORDS}u;
     ${barrier}`,
+    rows: 'if (ids[token] - a0 >= a1) { pc += a2; }',
     product: each(
       'a0',
       `var sum = 0.0;

@@ -13,7 +13,7 @@ import type { Described, Vector, Weight, WeightForm, WeightSource } from '../wei
 import type { Device } from './device.ts'
 import { Heap } from './heap.ts'
 import { GpuProgram } from './program.ts'
-import { isRun, type ReadMatrix, readStored } from './read-stored.ts'
+import { isRun, type ReadMatrix, type RowPart, readStored } from './read-stored.ts'
 import { GpuState } from './state.ts'
 import { GpuVector } from './vector.ts'
 import { type GpuWeight, isTrellis, type Piece, type Step } from './weight.ts'
@@ -125,17 +125,21 @@ export class WebGpuBackend implements Backend {
 
   async #place(rows: number, cols: number, read: ReadMatrix): Promise<GpuWeight> {
     const pieces: Piece[] = []
-    const add = async (from: number, to: number): Promise<void> => {
-      const blob = read.rows(from, to)
+    let first = 0
+    const add = async (part: RowPart, from: number, to: number): Promise<void> => {
+      const blob = part.read(from, to)
       if (4 * blob.words <= this.device.bindingBytes || to - from <= 64) {
-        pieces.push(await this.#piece(from, blob))
+        pieces.push(await this.#piece(first + from, blob))
         return
       }
       const middle = from + 64 * Math.ceil((to - from) / 128)
-      await add(from, middle)
-      await add(middle, to)
+      await add(part, from, middle)
+      await add(part, middle, to)
     }
-    await add(0, rows)
+    for (const part of read.parts) {
+      await add(part, 0, part.rows)
+      first += part.rows
+    }
     return this.#weight(rows, cols, pieces, read.before, read.after)
   }
 

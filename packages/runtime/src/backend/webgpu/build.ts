@@ -28,6 +28,7 @@ import type { Routing, rareSteps } from '@reallm/kernels/webgpu/rare'
 import type { Region } from './arena.ts'
 import type { Device } from './device.ts'
 import {
+  kernelOf,
   type LogitsStage,
   type ProductStage,
   type RecurrentStage,
@@ -110,8 +111,8 @@ export interface BuildContext {
   readonly jobs: WordList
   readonly tables: Tables
   readonly cache: 'f16' | 'f32'
-  /** Kernels of vectors by role, and the largest number of workgroups of those in storage. */
-  readonly roles: ReadonlyMap<Role, VectorKernel>
+  /** Kernels of vectors by `kernelOf`, and the largest number of workgroups of those in storage. */
+  readonly roles: ReadonlyMap<string, VectorKernel>
   /** Tables at most of a matrix with so many state bits. */
   readonly tableCounts: ReadonlyMap<number, number>
   readonly features: KernelFeatures
@@ -135,7 +136,7 @@ const usual: Readonly<Partial<Record<Role, readonly VectorOpName[]>>> = {
 const roomFor = (size: number): number =>
   size <= 1024 ? Math.max(256, 2 ** Math.ceil(Math.log2(size))) : 64 * Math.ceil(size / 64)
 
-/** The kernels of all vector stages: one for each role. */
+/** The kernels of all vector stages, by `kernelOf`. */
 export function roleKernels(
   device: Device,
   stages: readonly Stage[],
@@ -143,12 +144,15 @@ export function roleKernels(
   tableCounts: ReadonlyMap<number, number>,
   { subgroups }: KernelFeatures,
 ) {
-  const roles = new Map<Role, VectorStage[]>()
+  const roles = new Map<string, VectorStage[]>()
   for (const stage of stages) {
-    if (stage.kind === 'vector') roles.set(stage.role, [...(roles.get(stage.role) ?? []), stage])
+    if (stage.kind !== 'vector') continue
+    const key = kernelOf(stage)
+    roles.set(key, [...(roles.get(key) ?? []), stage])
   }
-  const kernels = new Map<Role, VectorKernel>()
-  for (const [role, of] of roles) {
+  const kernels = new Map<string, VectorKernel>()
+  for (const [key, of] of roles) {
+    const [{ role }] = of
     const steps = of.flatMap(({ slots }) => slots.flat())
     const ops = [...new Set<VectorOpName>([...(usual[role] ?? []), ...steps.map(({ op }) => op)])].sort()
     const size = roomFor(Math.max(...steps.map(step => step.size)))
@@ -157,13 +161,13 @@ export function roleKernels(
     const workgroupSize = size >= 2048 ? device.largeWorkgroup : size > 256 ? 256 : 64
     const embedded = of.find(({ embedding }) => embedding)?.embedding
     const memory = vectorBytes(ops, size, workgroupSize) <= device.workgroupBytes ? 'workgroup' : 'storage'
-    const embedding = embedded && kernelOf(embedded.pieces[0], tableCounts)
-    kernels.set(role, { ops, size, rotations, memory, workgroupSize, cache, embedding, subgroups })
+    const embedding = embedded && codesOf(embedded, tableCounts)
+    kernels.set(key, { ops, size, rotations, memory, workgroupSize, cache, embedding, subgroups })
   }
   return kernels
 }
 
-function kernelOf({ blob }: Piece, tableCounts: ReadonlyMap<number, number>): TrellisKernel | CodedKernel {
+function codesOf({ blob }: Piece, tableCounts: ReadonlyMap<number, number>): TrellisKernel | CodedKernel {
   if (!isTrellis(blob)) return blob.kernel
   return { kind: 'trellis', stateBits: blob.stateBits, tables: tableCounts.get(blob.stateBits)! }
 }
@@ -205,7 +209,7 @@ export function prepare(stage: Stage, context: BuildContext): Prepared[] {
 }
 
 function prepareVector(stage: VectorStage, { args, roles, rare }: BuildContext): Prepared {
-  const kernel = roles.get(stage.role)!
+  const kernel = roles.get(kernelOf(stage))!
   const words = stageWords(stage.slots)
   const at = args.add(words)
   const size = 4 * 64 * Math.ceil(words.length / 64)
@@ -221,7 +225,7 @@ function prepareVector(stage: VectorStage, { args, roles, rare }: BuildContext):
         const binding = VectorBinding[name]
         if (name === 'args') return [binding, buffers.args, 4 * at, size]
         if (name === 'cache') return [binding, state.buffers[stage.layer!]]
-        if (name === 'codes') return [binding, stage.embedding?.pieces[0].place.buffer ?? buffers.scratch]
+        if (name === 'codes') return [binding, stage.embedding?.place.buffer ?? buffers.scratch]
         return [binding, buffers[name]]
       }),
     workgroups: tokens => [stage.slots.length, tokens, 1],
@@ -251,7 +255,7 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
     for (const piece of weight.pieces) {
       const { blob, place, firstRow } = piece
       if (!pages.has(place.buffer)) pages.set(place.buffer, pages.size)
-      const kernel = kernelOf(piece, tableCounts)
+      const kernel = codesOf(piece, tableCounts)
       const code = productCode(kernel, blob.cols, expert && context.rare?.routing, context)
       const key = `${pages.get(place.buffer)} ${code}`
       const group: ProductGroup = groups.get(key) ?? {

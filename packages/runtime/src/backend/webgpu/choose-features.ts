@@ -2,6 +2,7 @@ import { type KernelFeatures, plainFeatures } from '@reallm/kernels/webgpu'
 import { WebGpuBackend } from './backend.ts'
 import type { Device } from './device.ts'
 import { errorOf } from './known-answer.ts'
+import { measured } from './measured.ts'
 import { type Trial, timeOf } from './timed-model.ts'
 
 /** What an answer may be off with each feature, relative to the largest value. */
@@ -12,6 +13,10 @@ const helps = { subgroups: 'token', f16: 'prompt', integerDots: 'prompt' } as co
 const names = Object.keys(tolerance) as Name[]
 /** Part of the time that a feature has to save. */
 const LEAST_GAIN = 0.03
+
+/** Those that a device is known to be quicker with: measured when it is first met. */
+export const chosenFeatures = (device: Device): Promise<KernelFeatures> =>
+  measured(device, 'features', () => chooseFeatures(device))
 
 /**
  * Of the features that a device has, those with which a small model gives its known answer and runs faster: integer dot products

@@ -8,7 +8,7 @@ const [LEAST_COLUMNS, MOST_CHUNKS] = [16, 8]
 
 /** Into how many ranges of columns the products of a dispatch are split, where it has too few rows to keep a device busy. */
 export function chunksOf(group: readonly GpuWeight[], { cols }: GpuWeight): number {
-  if (!group.every(({ pieces }) => isTrellis(pieces[0].blob))) return 1
+  if (!group.every(({ pieces }) => pieces.every(({ blob }) => isTrellis(blob)))) return 1
   const bands = group.reduce((sum, { rows }) => sum + Math.ceil(rows / BAND_ROWS), 0)
   const most = Math.min(MOST_CHUNKS, Math.floor(cols / (16 * LEAST_COLUMNS)))
   return Math.max(1, Math.min(most, Math.ceil(BUSY / bands)))

@@ -41,11 +41,7 @@ export function compileOp(c: Compiler, op: Exclude<Op, RareOp>): void {
 }
 
 function embed(c: Compiler, { weight, scale, to }: OpOf<'embed'>): void {
-  const embedding = weight as GpuWeight
-  c.set(to, {
-    ...{ role: 'enter', load: lookUp(c, embedding, scale), isHidden: true, embedding },
-    release() {},
-  })
+  c.set(to, { role: 'enter', isHidden: true, ...lookUp(c, weight as GpuWeight, scale) })
 }
 
 function project(c: Compiler, { from, norm, members }: OpOf<'project'>): void {

@@ -5,7 +5,7 @@ import { type Buffers, type Prepared, prepare, roleKernels, WordList } from './b
 import { compileOp, isRare } from './compile-op.ts'
 import { Compiler } from './compiler.ts'
 import type { Device } from './device.ts'
-import type { RopePlace, Stage } from './stage.ts'
+import { kernelOf, type RopePlace, type Stage } from './stage.ts'
 import type { Shared } from './steps.ts'
 import { padded, Tables, tableCountsOf } from './tables.ts'
 
@@ -89,11 +89,11 @@ export async function compileProgram(
   ) as Record<ListName, Prepared[]>
   const head = ops.find(op => op.kind === 'head')
   const vocabulary = head?.weight.rows ?? 1
-  const scratch = [...roles.entries()].map(([role, { memory, size }]) => {
+  const scratch = [...roles.entries()].map(([key, { memory, size }]) => {
     if (memory === 'workgroup') return 0
     const slots = all
       .flat()
-      .map(stage => (stage.kind === 'vector' && stage.role === role ? stage.slots.length : 0))
+      .map(stage => (stage.kind === 'vector' && kernelOf(stage) === key ? stage.slots.length : 0))
     return 2 * size * Math.max(...slots) * batch
   })
   const floats = (name: 'x' | 'y' | 'activations' | 'partials') => Math.max(one[name].size, many[name].size)

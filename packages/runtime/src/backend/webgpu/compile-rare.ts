@@ -59,21 +59,22 @@ function perLayerInputs(c: Compiler, { from, projection, norm, table, to }: PerL
   const { load, release } = c.loadProduct(product, undefined)
   const all = projection.rows
   const region = c.activations.take(all * c.tokens)
-  const embedding = table as GpuWeight
+  const rows = lookUp(c, table as GpuWeight, Math.sqrt(width))
   c.emit({
-    ...{ kind: 'vector', role: 'layered', embedding },
+    ...{ kind: 'vector', role: 'layered', embedding: rows.embedding },
     slots: [
       [
         ...load,
         c.steps.norm(norm, all),
         { op: 'keep', words: [all], size: all },
-        ...lookUp(c, embedding, Math.sqrt(width)),
+        ...rows.load,
         { op: 'add', words: [all, floatWord(Math.SQRT1_2)], size: all },
         { op: 'store', words: [all, region.at], size: all },
       ],
     ],
   })
   release()
+  rows.release()
   let users = to.length
   for (const [layer, slot] of to.entries()) {
     c.set(slot, {

@@ -5,7 +5,7 @@ import { Arena, type Region } from './arena.ts'
 import { chunksOf } from './chunks.ts'
 import { type Chosen, type Product, type Role, type Stage, stageWords, type VectorStep } from './stage.ts'
 import { type Shared, Steps } from './steps.ts'
-import type { GpuWeight, Step } from './weight.ts'
+import type { GpuWeight, Piece, Step } from './weight.ts'
 
 /** How the values of a slot come about: as a list of steps of whoever needs them. */
 export interface Source {
@@ -13,7 +13,7 @@ export interface Source {
   readonly load: readonly VectorStep[]
   /** Whether it should be kept once it has been computed: hidden states are needed again. */
   readonly isHidden: boolean
-  readonly embedding?: GpuWeight | undefined
+  readonly embedding?: Piece | undefined
   /** Where it is in memory already. */
   readonly region?: Region
   release(): void

@@ -1,5 +1,6 @@
 import type { Backend } from '../backend.ts'
-import { lookForGpu, measured } from './open.ts'
+import { measured } from './measured.ts'
+import { lookForGpu } from './open.ts'
 import { timeOf } from './timed-model.ts'
 
 /** What there is of a GPU, and whether models are quicker on it. */

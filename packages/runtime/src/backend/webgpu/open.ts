@@ -4,7 +4,6 @@ import { openDevice } from './adapter.ts'
 import { WebGpuBackend } from './backend.ts'
 import type { Device } from './device.ts'
 import { errorOf } from './known-answer.ts'
-import { recall, remember } from './remember.ts'
 
 /** What an answer may be off, relative to the largest value. */
 const TOLERANCE = 2e-2
@@ -24,23 +23,6 @@ export async function openWebGpu(exact = false): Promise<WebGpuBackend> {
         ? "load with device: 'wasm'"
         : "in Node install the package webgpu (npm i webgpu), in a page use a browser that has WebGPU, or load with device: 'wasm'",
   })
-}
-
-/** Counts how often what is measured has got another meaning. */
-const MEASUREMENT = 1
-
-/** What was measured of a device before, or is now. */
-export async function measured<T extends object>(
-  device: Device,
-  what: string,
-  measure: () => Promise<T>,
-): Promise<T> {
-  const key = `${MEASUREMENT} ${what} ${device.description}`
-  const known = await recall(key)
-  if (typeof known === 'object' && known !== null) return known as T
-  const value = await measure()
-  await remember(key, value)
-  return value
 }
 
 /** The backend and what it uses, or why there is none. */
@@ -64,8 +46,7 @@ export async function lookForGpu(
 async function featuresFor(device: Device): Promise<KernelFeatures> {
   const { subgroups, f16, integerDots } = device.features
   if (device.isSoftware || !(subgroups > 0 || f16 || integerDots)) return plainFeatures
-  const { chooseFeatures } = await import('./choose-features.ts')
-  return measured(device, 'features', () => chooseFeatures(device))
+  return (await import('./choose-features.ts')).chosenFeatures(device)
 }
 
 function usedOf({ subgroups, f16, integerDots }: KernelFeatures): string {

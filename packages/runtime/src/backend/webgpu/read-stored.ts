@@ -17,12 +17,19 @@ import type { Described, WeightForm } from '../weight.ts'
 import { expanded, type RowsOf } from './expand.ts'
 import type { Step } from './weight.ts'
 
+/** Rows of a stored matrix that kernels read alike. */
+export interface RowPart {
+  readonly rows: number
+  /** Of them those from `from` to `to` (exclusive; `from` a multiple of 64). */
+  read(from: number, to: number): TrellisBlob | CodedBlob
+}
+
 /** A stored matrix as the device runs it: rows that are multiplied by, and what comes before and after. */
 export interface ReadMatrix {
   readonly before: readonly Step[]
   readonly after: readonly Step[]
-  /** The rows from `from` to `to` (exclusive; `from` a multiple of 64) as kernels read them. */
-  rows(from: number, to: number): TrellisBlob | CodedBlob
+  /** From top to bottom. */
+  readonly parts: readonly RowPart[]
 }
 
 const packed = [
@@ -54,7 +61,7 @@ export async function readStored(e: EncodedMatrix, form: WeightForm): Promise<Re
   if (decoded.includes(e.codec)) {
     const { decode } = await import('../reference/decode.ts')
     const { data } = decode(e)
-    return floats(cols, bits, (from, to, out) => out.set(data.subarray(from * cols, to * cols)))
+    return floats(rows, cols, bits, (from, to, out) => out.set(data.subarray(from * cols, to * cols)))
   }
   const wrapped = async (before: Step | undefined, after: Step | undefined): Promise<ReadMatrix> => {
     const inner = await readStored(e.inner!, form)
@@ -68,30 +75,32 @@ export async function readStored(e: EncodedMatrix, form: WeightForm): Promise<Re
     case 'trellis': {
       const m = trellisMatrix(checkParts(trellisLayout, e))
       if (!trellisBlob(trellisRows(m, 0, Math.min(rows, 64)))) {
-        return floats(cols, bits, (from, to, out) => decodeTrellisRows(m, from, to, out))
+        return floats(rows, cols, bits, (from, to, out) => decodeTrellisRows(m, from, to, out))
       }
-      return plain((from, to) => trellisBlob(trellisRows(m, from, to))!)
+      return plain(rows, (from, to) => trellisBlob(trellisRows(m, from, to))!)
     }
     case 'gguf': {
       const { ggufLayout, readGguf } = await import('@reallm/tensor-io/layouts/gguf')
       const stored = checkParts(ggufLayout, e)
       const isSmall = form === 'packed' || form === 'int8'
-      return floats(cols, isSmall ? 8 : bits, (from, to, out) => out.set(readGguf(stored, from, to).data))
+      return floats(rows, cols, isSmall ? 8 : bits, (from, to, out) =>
+        out.set(readGguf(stored, from, to).data),
+      )
     }
     case 'grid': {
       const { gridLayout, readGrid } = await import('@reallm/tensor-io/layouts/grid')
       const stored = checkParts(gridLayout, e)
-      return coded(bits, (from, to) => readGrid(stored, from, to))
+      return coded(rows, bits, (from, to) => readGrid(stored, from, to))
     }
     case 'normalfloat': {
       const { normalfloatLayout, readNormalfloat } = await import('@reallm/tensor-io/layouts/normalfloat')
       const stored = checkParts(normalfloatLayout, e)
-      return coded(bits, (from, to) => readNormalfloat(stored, from, to))
+      return coded(rows, bits, (from, to) => readNormalfloat(stored, from, to))
     }
     case 'kmeans': {
       const { kmeansLayout, readKmeans } = await import('@reallm/tensor-io/layouts/kmeans')
       const stored = checkParts(kmeansLayout, e)
-      return coded(bits, (from, to) => readKmeans(stored, from, to))
+      return coded(rows, bits, (from, to) => readKmeans(stored, from, to))
     }
     case 'rotation': {
       const stored = checkParts(rotationLayout, e)
@@ -123,15 +132,17 @@ export async function readStored(e: EncodedMatrix, form: WeightForm): Promise<Re
   throw new ReallmError('unsupported', `the codec ${e.codec} needs a registry to run`)
 }
 
-const plain = (rows: ReadMatrix['rows']): ReadMatrix => ({ before: [], after: [], rows })
+const plain = (rows: number, read: RowPart['read']): ReadMatrix => ({
+  ...{ before: [], after: [], parts: [{ rows, read }] },
+})
 
 /** What rows decode to; `rowsOf` writes rows of the matrix. */
-const floats = (cols: number, bits: 8 | 16 | 32, rowsOf: RowsOf): ReadMatrix =>
-  plain((from, to) => expanded(to - from, cols, bits, (a, b, out) => rowsOf(from + a, from + b, out)))
+const floats = (rows: number, cols: number, bits: 8 | 16 | 32, rowsOf: RowsOf): ReadMatrix =>
+  plain(rows, (from, to) => expanded(to - from, cols, bits, (a, b, out) => rowsOf(from + a, from + b, out)))
 
 /** Codes in rows, or what they decode to where their columns are in another order. */
-const coded = (bits: 16 | 32, read: (from: number, to: number) => CodedRows): ReadMatrix =>
-  plain((from, to) => {
+const coded = (rows: number, bits: 16 | 32, read: (from: number, to: number) => CodedRows): ReadMatrix =>
+  plain(rows, (from, to) => {
     const m = read(from, to)
     return codedBlob(m) ?? expanded(m.rows, m.cols, bits, (a, b, out) => decodeCodedRows(m, a, b, out))
   })

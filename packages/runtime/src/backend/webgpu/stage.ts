@@ -2,7 +2,7 @@ import type { AttentionKernel, VectorBindingName, VectorOpName } from '@reallm/k
 import { VectorOp } from '@reallm/kernels/webgpu'
 import type { Rope } from '@reallm/tensor-io/models'
 import type { Region } from './arena.ts'
-import type { GpuWeight } from './weight.ts'
+import { codeOf, type GpuWeight, type Piece } from './weight.ts'
 
 /** A step of a kernel of vectors and the words after it. */
 export interface VectorStep {
@@ -12,8 +12,17 @@ export interface VectorStep {
   readonly size: number
 }
 
-/** Kernels of vectors are compiled once for all stages of a role. */
-export type Role = 'enter' | 'layered' | 'route' | 'recurrent' | 'heads' | 'attended' | 'gated' | 'logits'
+/** Kernels of vectors are compiled once for all stages of a role, of `rows` for each code of an embedding. */
+export type Role =
+  | 'rows'
+  | 'enter'
+  | 'layered'
+  | 'route'
+  | 'recurrent'
+  | 'heads'
+  | 'attended'
+  | 'gated'
+  | 'logits'
 
 /** Lists of steps, a workgroup each for every token. */
 export interface VectorStage {
@@ -22,9 +31,13 @@ export interface VectorStage {
   readonly slots: readonly (readonly VectorStep[])[]
   /** The layer whose cache it writes. */
   readonly layer?: number
-  /** The matrix that it looks rows up in. */
-  readonly embedding?: GpuWeight
+  /** Where it looks rows up; or another piece in the same buffer that the same kernel reads. */
+  readonly embedding?: Piece | undefined
 }
+
+/** Of stages that share a kernel. */
+export const kernelOf = ({ role, embedding }: VectorStage): string =>
+  role === 'rows' ? `rows ${codeOf(embedding!.blob)}` : role
 
 /** A matrix times an input. */
 export interface Product {

@@ -35,12 +35,16 @@ export interface Piece {
 
 /** A matrix on the device: packed, with what happens to vectors before and after it. */
 export interface GpuWeight extends Weight {
-  /** From top to bottom; more than one where a binding cannot hold it. */
+  /** From top to bottom; more than one where a binding cannot hold it, or kernels read its parts differently. */
   readonly pieces: readonly Piece[]
   /** What its input goes through, in order. */
   readonly before: readonly Step[]
   /** What its output goes through, in order. */
   readonly after: readonly Step[]
 }
+
+/** What blobs have in common that one kernel looks rows up in. */
+export const codeOf = (blob: TrellisBlob | CodedBlob): string =>
+  isTrellis(blob) ? `trellis ${blob.stateBits}` : JSON.stringify(blob.kernel)
 
 export const isTrellis = (blob: TrellisBlob | CodedBlob): blob is TrellisBlob => 'stateBits' in blob
