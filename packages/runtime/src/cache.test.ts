@@ -83,6 +83,17 @@ describe('cachingFetch', () => {
     expect(Buffer.compare(await read(50, 90), file.subarray(50, 90))).toBe(0)
   })
 
+  it('fetches pieces that the cache cannot read', async () => {
+    await read(0, 100)
+    const unreadable: ByteCache = {
+      ...cache,
+      match: async key =>
+        key.endsWith('=0') ? Promise.reject(new Error('damaged')) : stored.get(key)?.clone(),
+    }
+    const response = await cachingFetch(unreadable, network)(url, { headers: { Range: 'bytes=50-89' } })
+    expect(Buffer.compare(new Uint8Array(await response.arrayBuffer()), file.subarray(50, 90))).toBe(0)
+  })
+
   it('forgets a file that has changed', async () => {
     await read(0, 100)
     file = file.map(byte => byte ^ 255)

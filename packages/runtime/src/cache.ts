@@ -12,8 +12,8 @@ export interface ByteCache {
 const CHUNK = 1 << 23
 /** Pieces of at least so many bytes are worth a message to another thread. */
 const LARGE = 1 << 20
-/** Pieces that stay in memory: readers go back and forth between layers and what is small at the end of a file. */
-const IN_MEMORY = 4
+/** Pieces that stay in memory: layers come in the order of their numbers, which files hold in that of their names. */
+const IN_MEMORY = 8
 const digestHeader = 'x-sha-256'
 const tagHeader = 'x-version'
 
@@ -43,7 +43,7 @@ export function cachingFetch(
 ): typeof fetch {
   const readers = { small: readerHere(cache), large }
   const versions = new Map<string, Promise<Version | undefined>>()
-  const inMemory = recentlyUsed<string, Bytes>(IN_MEMORY)
+  const inMemory = recentlyUsed<string, Promise<Bytes | undefined>>(IN_MEMORY)
 
   return async (input, init) => {
     const range = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init?.headers).get('range') ?? '')
@@ -86,7 +86,7 @@ export function cachingFetch(
 interface CachedFile {
   readonly cache: ByteCache
   readonly readers: { readonly small: PieceReader; readonly large: PieceReader }
-  readonly inMemory: RecentlyUsed<string, Bytes>
+  readonly inMemory: RecentlyUsed<string, Promise<Bytes | undefined>>
   readonly network: typeof fetch
   readonly url: string
   readonly init: RequestInit | undefined
@@ -104,6 +104,8 @@ async function versionOf(file: CachedFile, chunk: number): Promise<Version | und
   const key = keyOf(url, 'version')
   const stored = await cache.match(key)
   const before = stored ? ((await stored.json()) as Version) : undefined
+  // read while the server is asked
+  if (before) void keptPiece(file, chunk, before)
   const [from, to] = before ? [0, 1] : [chunk * CHUNK, (chunk + 1) * CHUNK]
   let response: Response
   try {
@@ -130,21 +132,36 @@ async function versionOf(file: CachedFile, chunk: number): Promise<Version | und
   return version
 }
 
-async function chunkOf(file: CachedFile, chunk: number, version: Version): Promise<Bytes> {
-  const { readers, inMemory, network, url, init } = file
+/** A piece that is kept; undefined where there is none of this version, and for a damaged one. */
+function keptPiece(file: CachedFile, chunk: number, version: Version): Promise<Bytes | undefined> {
+  const { readers, inMemory, url } = file
   const key = keyOf(url, chunk)
-  const known = inMemory.get(key)
-  if (known) return known
-  const from = chunk * CHUNK
-  const to = Math.min(version.size, from + CHUNK)
-  const stored = await readers[to - from < LARGE ? 'small' : 'large'].read(key)
-  if (stored?.headers.get(tagHeader) === encodeURIComponent(version.tag)) {
+  const id = inMemoryId(key, version)
+  const begun = inMemory.get(id)
+  if (begun) return begun
+  const size = sizeOf(chunk, version)
+  const read = async () => {
+    const stored = await readers[size < LARGE ? 'small' : 'large'].read(key)
+    if (stored?.headers.get(tagHeader) !== encodeURIComponent(version.tag)) return undefined
     const { bytes, sha256 } = stored
-    if (bytes.length === to - from && hex(sha256) === stored.headers.get(digestHeader)) {
-      inMemory.set(key, bytes)
-      return bytes
-    }
+    return bytes.length === size && hex(sha256) === stored.headers.get(digestHeader) ? bytes : undefined
   }
+  // what the cache cannot read is fetched
+  const piece = read().catch(() => undefined)
+  inMemory.set(id, piece)
+  return piece
+}
+
+const sizeOf = (chunk: number, { size }: Version) => Math.min(CHUNK, size - chunk * CHUNK)
+
+const inMemoryId = (key: string, { tag }: Version) => `${key} ${tag}`
+
+async function chunkOf(file: CachedFile, chunk: number, version: Version): Promise<Bytes> {
+  const kept = await keptPiece(file, chunk, version)
+  if (kept) return kept
+  const { network, url, init } = file
+  const from = chunk * CHUNK
+  const to = from + sizeOf(chunk, version)
   const options = { fetch: network, signal: init?.signal ?? undefined }
   const { bytes: fetched, partial } = await fetchRange(url, [from, to], options, version)
   const bytes = partial ? fetched : fetched.slice(from, to)
@@ -152,10 +169,10 @@ async function chunkOf(file: CachedFile, chunk: number, version: Version): Promi
   return bytes
 }
 
-async function keep({ cache, inMemory, url }: CachedFile, chunk: number, { tag }: Version, bytes: Bytes) {
+async function keep({ cache, inMemory, url }: CachedFile, chunk: number, version: Version, bytes: Bytes) {
   const key = keyOf(url, chunk)
-  inMemory.set(key, bytes)
-  const headers = { [digestHeader]: hex(await sha256(bytes)), [tagHeader]: encodeURIComponent(tag) }
+  inMemory.set(inMemoryId(key, version), Promise.resolve(bytes))
+  const headers = { [digestHeader]: hex(await sha256(bytes)), [tagHeader]: encodeURIComponent(version.tag) }
   // a full disk or a refused quota only costs the next visit a download
   await cache.put(key, new Response(bytes, { headers })).catch(() => {})
 }

@@ -62,8 +62,11 @@ export async function openDirectory(
     return openOnnx(dir, opened, chosen)
   }
   if (wanted === 'artifact') {
-    const { openArtifact } = await import('../artifact/open-artifact.ts')
-    return openArtifact(dir, opened, await openWeights(dir, chooseWeights(dir, 'artifact'), options), options)
+    const [{ openArtifact }, weights] = await Promise.all([
+      import('../artifact/open-artifact.ts'),
+      openWeights(dir, chooseWeights(dir, 'artifact'), options),
+    ])
+    return openArtifact(dir, opened, weights, options)
   }
   const { sources: _, ...weights } = await openWeights(dir, chosen, options)
   const kind = weightFile === undefined ? 'huggingface' : 'safetensors'

@@ -1,7 +1,9 @@
 import { parseJson } from '../../core/json.ts'
+import { checkedSource } from '../artifact/checked-source.ts'
 import { blocksOf, checkSize, shardSums } from '../artifact/shard-sums.ts'
 import type { OpenOptions } from '../model-files.ts'
 import { openShards, parseShardIndex } from '../safetensors/shards.ts'
+import { joinedSource } from '../source/joined-source.ts'
 import { readAll } from '../source/source.ts'
 import { indexName } from './choose-weights.ts'
 import type { Directory, DirectoryWeights } from './directory.ts'
@@ -17,9 +19,7 @@ export async function openIndexed(dir: Directory, options: OpenOptions): Promise
   const checks = !dir.local && options.verify !== false && globalThis.crypto?.subtle !== undefined
   const openShard = async (file: string) => {
     const parts = sums.parts[file]
-    if (parts === undefined) return dir.open(file)
-    const { joinedSource } = await import('../source/joined-source.ts')
-    return joinedSource(`${dir.name}: ${file}`, parts, dir.open)
+    return parts ? joinedSource(`${dir.name}: ${file}`, parts, dir.open) : dir.open(file)
   }
   const open = async (file: string) => {
     const shard = await openShard(file)
@@ -27,7 +27,6 @@ export async function openIndexed(dir: Directory, options: OpenOptions): Promise
       checkSize(dir.name, file, shard, sums)
       const blocks = checks && blocksOf(dir.name, file, shard.size, sums)
       if (!blocks) return shard
-      const { checkedSource } = await import('../artifact/checked-source.ts')
       return checkedSource(dir.name, file, shard, blocks)
     } catch (error) {
       await shard.close()

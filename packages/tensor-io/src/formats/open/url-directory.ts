@@ -46,9 +46,15 @@ export async function urlDirectory(url: string, options: UrlDirectoryOptions): P
     return file.href
   }
   const open = (name: string) => openUrlSource(urlOf(name), options)
+  // every model has one: it comes while the index is asked for
+  const config = options.adapter ? undefined : open('config.json')
+  config?.catch(() => {})
   const directory = (names: readonly string[], index?: Uint8Array): Directory => ({
     ...{ name: url, names: [...names].sort(), local: false },
-    open: async name => (index && name === indexName ? bytesSource(urlOf(name), index) : open(name)),
+    open: async name => {
+      if (index && name === indexName) return bytesSource(urlOf(name), index)
+      return name === 'config.json' && config ? config : open(name)
+    },
   })
   if (options.files) return directory(options.files)
   const index = options.adapter ? undefined : await bytesOrNothing(() => open(indexName))

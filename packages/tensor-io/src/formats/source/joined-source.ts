@@ -8,7 +8,7 @@ export interface FilePart {
 }
 
 /**
- * A file whose bytes lie in several files, one after the other; each is opened when it is first read.
+ * A file whose bytes lie in several files, one after the other; each is opened when it or the one before it is first read.
  *
  * @throws `bad-file` for a list of parts that is none; from `read`, `integrity` naming the part whose size differs from the listed one
  */
@@ -29,6 +29,12 @@ export function joinedSource(
     size += bytes
   }
   const opened = new Map<number, Promise<ByteSource>>()
+
+  function partAt(i: number): Promise<ByteSource> {
+    const source = opened.get(i) ?? openPart(i)
+    opened.set(i, source)
+    return source
+  }
 
   async function openPart(i: number): Promise<ByteSource> {
     const { file, bytes } = parts[i]
@@ -52,8 +58,9 @@ export function joinedSource(
         const low = Math.max(start, from)
         const high = Math.min(end, from + parts[i].bytes)
         if (low >= high) continue
-        const source = opened.get(i) ?? openPart(i)
-        opened.set(i, source)
+        const source = partAt(i)
+        // told to whoever reads it
+        if (i + 1 < parts.length) partAt(i + 1).catch(() => {})
         const bytes = await (await source).read(low - from, high - from, options)
         if (bytes.length === end - start) return bytes
         result ??= new Uint8Array(end - start)
