@@ -27,11 +27,13 @@ export function checkedSource(
 
   /** The bytes of blocks `first` to `end`, checked. */
   async function read(first: number, end: number, options: Parameters<ByteSource['read']>[2]) {
-    const bytes = await source.read(first * size, Math.min(source.size, end * size), options)
+    const range = [first * size, Math.min(source.size, end * size)] as const
+    const bytes = await (source.view?.(...range, options) ?? source.read(...range, options))
     for (let block = first; block < end; block++) {
       const own = bytes.subarray((block - first) * size, (block - first + 1) * size)
       if ((await sha256Of(own)) !== blocks.sha256[block]) throw altered(where, file)
-      if (end - block <= mostOfRun) kept.set(block, own.slice())
+      // of a long run, the rest is given back
+      if (end - block <= mostOfRun) kept.set(block, end - first <= mostOfRun ? own : own.slice())
     }
     return bytes
   }

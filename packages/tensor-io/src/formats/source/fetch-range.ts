@@ -9,6 +9,11 @@ export interface UrlOptions extends ReadOptions {
   readonly fetch?: typeof fetch | undefined
 }
 
+export interface RangeOptions extends UrlOptions {
+  /** Whether the bytes may lie in memory that `fetch` keeps. */
+  readonly view?: boolean | undefined
+}
+
 /** What tells one version of a file from another. */
 export interface Version {
   /** In bytes; undefined where the server hides it. */
@@ -39,10 +44,10 @@ const mostBreaks = 8
 export async function fetchRange(
   url: string,
   [start, end]: readonly [start: number, end: number],
-  options: UrlOptions = {},
+  options: RangeOptions = {},
   known?: Version,
 ): Promise<Fetched> {
-  let parts: Uint8Array[] = []
+  let parts: Uint8Array<ArrayBuffer>[] = []
   let at = start
   let version = known
   for (let breaks = 1; ; breaks++) {
@@ -66,7 +71,10 @@ export async function fetchRange(
     if (length > most) throw wrongRange(url)
     at += length
     const complete = last === undefined ? !cause : at === last
-    if (complete) return { bytes: joined(parts), partial, version }
+    if (complete) {
+      const bytes = options.view && parts.length === 1 ? parts[0] : joined(parts)
+      return { bytes, partial, version }
+    }
     // Chromium ends an answer early, without an error, while another page fetches the same range
     if (!cause && breaks === attempts) throw wrongRange(url)
     if (breaks === mostBreaks) throw unreachable(url, cause)
@@ -116,7 +124,7 @@ const pause = (attempt: number) => new Promise(resolve => setTimeout(resolve, 10
 async function readBody(
   response: Response,
   most: number,
-  parts: Uint8Array[],
+  parts: Uint8Array<ArrayBuffer>[],
 ): Promise<{ length: number; cause: unknown }> {
   const reader = response.body?.getReader()
   let length = 0

@@ -48,26 +48,34 @@ export function joinedSource(
     )
   }
 
-  return {
-    name,
-    size,
-    async read(start, end, options) {
+  const reading =
+    (inPlace: boolean): ByteSource['read'] =>
+    async (start, end, options) => {
       checkRange(name, size, start, end)
       let result: Uint8Array<ArrayBuffer> | undefined
       for (const [i, from] of starts.entries()) {
         const low = Math.max(start, from)
         const high = Math.min(end, from + parts[i].bytes)
         if (low >= high) continue
-        const source = partAt(i)
+        const opening = partAt(i)
         // told to whoever reads it
         if (i + 1 < parts.length) partAt(i + 1).catch(() => {})
-        const bytes = await (await source).read(low - from, high - from, options)
+        const source = await opening
+        const range = [low - from, high - from] as const
+        const view = inPlace ? source.view?.(...range, options) : undefined
+        const bytes = await (view ?? source.read(...range, options))
         if (bytes.length === end - start) return bytes
         result ??= new Uint8Array(end - start)
         result.set(bytes, low - start)
       }
       return result ?? new Uint8Array(0)
-    },
+    }
+
+  return {
+    name,
+    size,
+    read: reading(false),
+    view: reading(true),
     async close() {
       for (const source of await Promise.allSettled(opened.values())) {
         if (source.status === 'fulfilled') await source.value.close()

@@ -67,6 +67,8 @@ describe.each(Object.entries(kinds))('%s', (_, open) => {
       const bytes = await source.read(start, end)
       expect(bytes.buffer.byteLength).toBe(end - start)
       expect(Buffer.compare(bytes, content.subarray(start, end))).toBe(0)
+      const view = (await source.view?.(start, end)) ?? bytes
+      expect(Buffer.compare(view, bytes)).toBe(0)
     }
     await expect(source.read(199_999, 200_001)).rejects.toThrow('has 200000 bytes')
     await expect(source.read(0, 2 ** 52)).rejects.toMatchObject({ code: 'bad-file' })
@@ -89,6 +91,26 @@ describe('openFileSource', () => {
 })
 
 describe('openUrlSource', () => {
+  it('copies what fetch keeps, but for a view', async () => {
+    const kept = new Uint8Array(100_000)
+    const keeping = (async (_: string, init?: RequestInit) => {
+      const [start, last] = /(\d+)-(\d+)/.exec(new Headers(init?.headers).get('range')!)!.slice(1).map(Number)
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(kept.subarray(start, last + 1))
+          controller.close()
+        },
+      })
+      const headers = {
+        'content-range': `bytes ${start}-${Math.min(last + 1, kept.length) - 1}/${kept.length}`,
+      }
+      return new Response(body, { status: 206, headers })
+    }) as typeof fetch
+    const source = await openUrlSource('https://example.com/x', { fetch: keeping })
+    expect((await source.read(10, 90_000)).buffer).not.toBe(kept.buffer)
+    expect((await source.view!(10, 90_000)).buffer).toBe(kept.buffer)
+  })
+
   it('needs one request for the first bytes of a file', async () => {
     requests.length = 0
     const source = await openUrlSource(`${base}/data`)

@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly size: number
   /** Bytes `start` to `end` (exclusive) in a buffer of their own. */
   read(start: number, end: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>
+  /** The same, perhaps in memory that the source keeps, which nobody may write to; absent where that is no quicker. */
+  view?(start: number, end: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
 }
 

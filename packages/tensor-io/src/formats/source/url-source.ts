@@ -20,21 +20,26 @@ export async function openUrlSource(url: string, options: UrlOptions = {}): Prom
   if (head.length !== Math.min(size, firstBytes)) throw wrongRange(url)
 
   let whole: ByteSource | undefined
-  return {
-    name: url,
-    size,
-    async read(start, end, { signal = options.signal } = {}) {
+  const reading =
+    (inPlace: boolean): ByteSource['read'] =>
+    async (start, end, { signal = options.signal } = {}) => {
       checkRange(url, size, start, end)
       throwIfAborted(signal)
       if (end <= head.length) return head.slice(start, end)
       if (whole) return whole.read(start, end)
-      const fetched = await fetchRange(url, [start, end], { ...options, signal }, { size, tag: version.tag })
+      const asked = { ...options, signal, view: inPlace }
+      const fetched = await fetchRange(url, [start, end], asked, { size, tag: version.tag })
       const wanted = fetched.partial ? end - start : size
       if (fetched.bytes.length !== wanted) throw wrongRange(url)
       if (fetched.partial) return fetched.bytes
       whole = bytesSource(url, fetched.bytes)
       return whole.read(start, end)
-    },
+    }
+  return {
+    name: url,
+    size,
+    read: reading(false),
+    view: reading(true),
     close: async () => {},
   }
 }
