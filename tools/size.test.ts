@@ -105,7 +105,7 @@ test('the runtime brings its wasm, and neither schemas nor tokenizer before a mo
   expect(files.some(path => path.endsWith('wasm/inference.ts'))).toBe(true)
 })
 
-test('a model of the default recipe fetches at most 94 kB of the runtime in all', async () => {
+test('a model of the default recipe fetches at most 96 kB of the runtime in all', async () => {
   const codecs = ['grid', 'rotated', 'scaled', 'trellis'].map(
     file => `runtime/src/backend/wasm/linear/${file}.ts`,
   )
@@ -115,7 +115,7 @@ test('a model of the default recipe fetches at most 94 kB of the runtime in all'
     ...codecs,
   ])
   for (const source of codecs) expect(files.some(path => path.endsWith(source))).toBe(true)
-  expect(bytes).toBeLessThan(94_000)
+  expect(bytes).toBeLessThan(96_000)
 })
 
 test('a page that runs a model on a GPU fetches at most 90 kB of the runtime, without wasm', async () => {

@@ -31,7 +31,19 @@ import {
 import * as layouts from '@reallm/tensor-io/layouts'
 import { fixture } from '@reallm/testing'
 import { forward, loadWeights, openWeights, tf, useBackend } from '@reallm/transformer'
-import { additive, e8, gguf, grid, kmeans, normalfloat, permuted, rotated, scaled, trellis } from '@reallm/vq'
+import {
+  additive,
+  e8,
+  gguf,
+  grid,
+  kmeans,
+  normalfloat,
+  permuted,
+  rotated,
+  scaled,
+  trellis,
+  trellisBands,
+} from '@reallm/vq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const model = fixture('models/llama-gqa-tied')
@@ -57,6 +69,7 @@ const chosen: readonly Case[] = [
   [e8, { bits: 3, scale: 'row' }],
   [e8, { bits: 4 }],
   [trellis, { bits: 2.25, stateBits: 8 }],
+  [trellisBands, { bits: [3.5], rows: 1024, stateBits: 8 }],
   [additive, { codebooks: 2, codebookBits: 4 }],
   [lowrank, { rank: 9, bits: 8 }],
   [lplrCodec, { rank: 9, leftBits: 4, rightBits: 3 }],

@@ -10,7 +10,7 @@ import {
   random,
 } from '@reallm/tensor-io'
 import { mutations } from '@reallm/tensor-io/conformance'
-import { grid, kmeans, normalfloat, rotated, trellis } from '@reallm/vq'
+import { grid, kmeans, normalfloat, rotated, trellis, trellisBands } from '@reallm/vq'
 import { describe, expect, it } from 'vitest'
 import { Activations, Engine } from '../../runtime/src/backend/wasm/engine.ts'
 import { encodedLinear, isKnown } from '../../runtime/src/backend/wasm/linear/encoded.ts'
@@ -34,6 +34,7 @@ const cases: [string, MatrixCodec<never>, object][] = [
   ['trellis, two segments', trellis, { bits: 2.375, stateBits: 8 }],
   ['trellis of another state length', trellis, { bits: 2, stateBits: 9 }],
   ['trellis, network', trellis, { bits: 2.25, stateBits: 9, values: 'network', hidden: 4 }],
+  ['trellis in bands of rows', trellisBands, { bits: [3, 2.25], rows: 64, stateBits: 8 }],
   ['rotated trellis', rotated(trellis), { inner: { bits: 3, stateBits: 8 } }],
   ['rotated input only', rotated(grid), { output: false, inner: { bits: 4 } }],
   [

@@ -5,7 +5,7 @@ import { gguf } from './gguf/index.ts'
 import { grid } from './grid/index.ts'
 import { kmeans } from './kmeans/index.ts'
 import { normalfloat } from './normalfloat/index.ts'
-import { trellis } from './trellis/index.ts'
+import { trellis, trellisBands } from './trellis/index.ts'
 
 export * from './additive/index.ts'
 export * from './e8/index.ts'
@@ -17,4 +17,13 @@ export * from './transforms/index.ts'
 export * from './trellis/index.ts'
 
 /** Every codec of this package, for `createRegistry`. */
-export const codecs: readonly MatrixCodec[] = [grid, normalfloat, kmeans, e8, trellis, additive, gguf]
+export const codecs: readonly MatrixCodec[] = [
+  grid,
+  normalfloat,
+  kmeans,
+  e8,
+  trellis,
+  trellisBands,
+  additive,
+  gguf,
+]

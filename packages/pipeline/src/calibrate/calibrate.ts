@@ -81,6 +81,7 @@ export async function* calibrate(
     for (let s = 0; s < chosen.length; s++)
       inputSensitivity += meanSquare(await gradients.get(s)) / chosen.length
     await checkpoint.put(statistics.inputSensitivity, inputSensitivity)
+    await checkpoint.put(statistics.rowUse, head.rowUse)
     if (keptStatistics(recipe, effort).outputGradients)
       await checkpoint.put(statistics.headHessian, head.hessian)
     yield vocabularyStatistics(model, head, inputSensitivity)

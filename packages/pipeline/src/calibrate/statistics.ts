@@ -32,6 +32,12 @@ export const statistics = {
     ),
   /** Hessian of the head's input, `[hidden, hidden]`. */
   headHessian: matrixKey(`${statisticsFolder}/head-hessian`),
+  /** How often each row of embedding and head is used, `[vocabulary]`, summing to 1. */
+  rowUse: mappedKey<Float32Array>(
+    `${statisticsFolder}/row-use`,
+    use => ({ use: floats([use.length], use) }),
+    ({ use }) => toFloat32(use),
+  ),
   /** Mean squared gradient at the embedding's output: a squared error of a row costs half of it, in nats. */
   inputSensitivity: jsonKey<number>(`${statisticsFolder}/input-sensitivity.json`, z.number()),
 } as const

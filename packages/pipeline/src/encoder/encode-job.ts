@@ -1,6 +1,6 @@
 import type { Matrix, ProgressEvent } from '@reallm/tensor-io'
 import type { MatrixModule } from '../open/model-parts.ts'
-import type { Configuration, SharedTensors } from '../recipes/configuration.ts'
+import type { BandRates, Configuration, SharedTensors } from '../recipes/configuration.ts'
 import { type Effort, findConfiguration, type Recipe } from '../recipes/recipe.ts'
 import type { EncodeResult, RoundingStatistics } from './encode-matrix.ts'
 
@@ -14,6 +14,8 @@ export interface EncodeJob extends RoundingStatistics {
     readonly id: string
     /** The decoder that was fitted for the matrix's group, where the configuration shares one. */
     readonly shared?: SharedTensors | undefined
+    /** The rates of bands of rows, where the configuration has such. */
+    readonly rates?: BandRates | undefined
   }[]
   readonly w: Matrix
   readonly seed: number
@@ -35,12 +37,13 @@ export interface Encoder {
   close(): Promise<void>
 }
 
-/** A job's configuration, with the shared decoder that was fitted for it. */
+/** A job's configuration, with the shared decoder or the rates that were found for it. */
 export function configurationOf(
   recipe: Recipe,
   { module, effort }: Pick<EncodeJob, 'module' | 'effort'>,
-  { id, shared }: EncodeJob['configurations'][number],
+  { id, shared, rates }: EncodeJob['configurations'][number],
 ): Configuration {
   const found = findConfiguration(recipe, module, effort, id)
+  if (rates) return found.byUse!.with(rates)
   return shared ? found.shared!.with(shared) : found
 }

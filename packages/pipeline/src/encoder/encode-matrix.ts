@@ -72,7 +72,9 @@ export async function encodeMatrix(
     if (!Number.isFinite(plainError))
       throw new ReallmError('numeric', 'it decodes to values that are not finite')
     const errorWithoutFeedback =
-      compareFeedback && hessian ? await sampledError(target, hessian, configuration, work) : undefined
+      compareFeedback && hessian
+        ? await sampledError(target, hessian, configuration.byUse?.ofOneBand() ?? configuration, work)
+        : undefined
     const norms = work.isBand
       ? { outputs: squaredNorm(target, { hessian }), weights: squaredNorm(target) }
       : undefined

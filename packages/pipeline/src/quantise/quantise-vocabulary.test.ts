@@ -15,6 +15,7 @@ import { quantisedMatrices } from './quantised-matrices.ts'
 
 test.each([
   ['trellis-3b-L8-row', true],
+  ['trellis-3b-L8-use', true],
   ['grid-5b-row', true],
   ['trellis-3b-L8', false],
 ])('%s: an embedding is read, encoded and stored in bands: %s', async (id, inBands) => {

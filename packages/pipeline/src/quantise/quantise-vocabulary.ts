@@ -1,11 +1,14 @@
 import type { EncodedMatrix, Matrix } from '@reallm/tensor-io'
 import type { AllocatedMatrix } from '../allocate/allocate-bits.ts'
+import { bandWeights } from '../calibrate/band-weights.ts'
+import { statistics } from '../calibrate/statistics.ts'
 import type { EncodeResult, RoundingStatistics } from '../encoder/encode-matrix.ts'
+import type { BandRates } from '../recipes/configuration.ts'
 import type { QuantiseContext } from './quantise-context.ts'
 import { jobOf, quantiseMatrix } from './quantise-matrix.ts'
 
-/** Weights of a band. */
-const bandWeights = 2 ** 22
+/** Weights that are encoded at a time. */
+const weightsAtOnce = 2 ** 22
 
 /**
  * Stores an embedding or a head, of which at most `most` weights are encoded at a time where its configuration allows: in memory are
@@ -15,13 +18,14 @@ export async function quantiseVocabulary(
   context: QuantiseContext,
   matrix: AllocatedMatrix,
   found: RoundingStatistics,
-  most = bandWeights,
+  most = weightsAtOnce,
 ): Promise<void> {
   const { module, configuration } = matrix
   const [rows, cols] = module.shape
   const bands = configuration.bands()
+  const rates = await ratesOf(context, matrix)
   const each = bands && bands.rows * Math.max(1, Math.floor(most / cols / bands.rows))
-  if (!bands || each === undefined || each >= rows) {
+  if (!bands || each === undefined || (each >= rows && !rates)) {
     await quantiseMatrix(context, matrix, found)
     return
   }
@@ -33,14 +37,29 @@ export async function quantiseVocabulary(
     const w = await next
     if (from + each < rows) next = readBand(context, matrix, from + each, each)
     const shape = [w.rows, w.cols] as const
+    const own = rates && {
+      ...rates,
+      bits: rates.bits.slice(from / rates.rows, (from + each) / rates.rows),
+    }
     const [{ decoded: _, ...result }] = await context.encoder.encode({
       ...job,
+      ...(own && { configurations: [{ id: configuration.id, rates: own }] }),
       ...{ module: { ...module, shape }, w, isBand: true },
     })
     encoded.push(result.encoded)
     errors.push(result)
   }
   await context.matrices.add(matrix, { encoded: bands.join(encoded), ...together(errors) })
+}
+
+/** The rates of bands of rows, where the configuration has such. */
+async function ratesOf(
+  { model, checkpoint }: QuantiseContext,
+  { module, configuration: { byUse } }: AllocatedMatrix,
+): Promise<BandRates | undefined> {
+  if (!byUse) return undefined
+  const rowUse = await checkpoint.get(statistics.rowUse)
+  return byUse.split(await bandWeights(model, module, rowUse, byUse.rows))
 }
 
 type Errors = Omit<EncodeResult, 'encoded' | 'decoded'>

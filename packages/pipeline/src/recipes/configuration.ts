@@ -23,6 +23,27 @@ export interface SharedDecoder {
   with(fitted: SharedTensors): Configuration
 }
 
+/** Bits per weight of bands of rows. */
+export interface BandRates {
+  /** Rows of every band except the last. */
+  readonly rows: number
+  readonly bits: readonly number[]
+}
+
+/** How the bits of a matrix are shared by rows that are not used alike. */
+interface RatesByUse {
+  /** Rows of every band except the last. */
+  readonly rows: number
+  /** Family of the configurations that have one rate for all rows. */
+  readonly evenFamily: string
+  /** The rates that lose least, in no more bytes than equal ones. `weights`: what errors in the rows of each band cost. */
+  split(weights: readonly number[]): BandRates
+  /** The same configuration with other rates. */
+  with(rates: BandRates): Configuration
+  /** The same configuration for at most `rows` rows. */
+  ofOneBand(): Configuration
+}
+
 /** One way to store one matrix: a codec with its parameters. */
 export interface Configuration {
   /** Stable name, unique among a matrix's configurations: `trellis-3b-L10`. Checkpoints and jobs hold it. */
@@ -40,6 +61,8 @@ export interface Configuration {
   readonly trials?: readonly Configuration[]
   /** Set where matrices of one kind share a decoder. */
   readonly shared?: SharedDecoder
+  /** Set where bands of rows may have rates of their own; until they are given, all have the same. */
+  readonly byUse?: RatesByUse
   /** Its error can only be measured on the whole matrix, not on a sample of rows (products of factors). */
   readonly needsAllRows?: boolean
   /** Every tensor it will store. Throws `bad-option` when the shape `[out, in]` does not fit. */

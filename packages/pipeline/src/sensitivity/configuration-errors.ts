@@ -1,6 +1,7 @@
 import { squaredNorm } from '@reallm/kernels'
-import { bitsOf, type Matrix, seedFor } from '@reallm/tensor-io'
+import { bitsOf, type Matrix, seedFor, sizeOf } from '@reallm/tensor-io'
 import { readRows, rowsOf } from '@reallm/transformer'
+import { bandWeights } from '../calibrate/band-weights.ts'
 import type { MatrixStatistics } from '../calibrate/matrix-statistics.ts'
 import type { Encoder } from '../encoder/encode-job.ts'
 import { adjacentRows, spreadRows } from '../encoder/row-sample.ts'
@@ -69,7 +70,7 @@ export async function configurationErrors(
     }
   }
 
-  const families = familiesOf(configurations)
+  const families = familiesOf(configurations.filter(({ byUse }) => !byUse))
   const trialsOf = ([first]: readonly Configuration[]) => first.trials?.length ?? 0
   const untrained = families.filter(family => trialsOf(family) === 0)
   // Below some rate errors grow faster than they fall above it: the smallest one is always measured.
@@ -96,7 +97,33 @@ export async function configurationErrors(
       .sort((a, b) => lead(b) - lead(a))
       .slice(0, Math.ceil(contenders.length / 2))
   }
+  await addErrorsByUse(options, statistics, configurations, errors)
   return errors
+}
+
+/** Errors of rates by use: in a band, what all rows lose at its rate, for the band's share of what errors cost. */
+async function addErrorsByUse(
+  { model }: ConfigurationErrorOptions,
+  { module, rowUse }: MatrixStatistics,
+  configurations: readonly Configuration[],
+  errors: Map<string, number>,
+): Promise<void> {
+  let weights: readonly number[] | undefined
+  for (const { id, byUse } of configurations) {
+    if (!byUse) continue
+    const points = configurations
+      .filter(({ family }) => family === byUse.evenFamily)
+      .map(even => ({
+        bits: bitsOf(even.cost(module.shape)) / sizeOf(module.shape),
+        log: Math.log(errors.get(even.id)!),
+      }))
+    weights ??= shares(await bandWeights(model, module, rowUse, byUse.rows))
+    const { bits } = byUse.split(weights)
+    errors.set(
+      id,
+      weights.reduce((sum, share, b) => sum + share * Math.exp(interpolated(points, bits[b])), 0),
+    )
+  }
 }
 
 /**

@@ -25,6 +25,7 @@ import {
   rotationLayout,
   rowScaledLayout,
   scalingLayout,
+  trellisBandsLayout,
   trellisLayout,
 } from '@reallm/tensor-io/layouts'
 import { evenRates, trellisBudget } from '@reallm/tensor-io/layouts/trellis-segments'
@@ -33,6 +34,12 @@ import { randomBlocks, typesOfBlocks } from './random-blocks.ts'
 const shape = [48, 96] as const
 const trellis = stored(trellisLayout, { bits: 3, stateBits: 8 })
 const rotated = stored(rotationLayout, {}, trellis)
+const bands = stored(
+  trellisBandsLayout,
+  { bits: [4.25, 1, 2.5], rows: 64, stateBits: 8 },
+  undefined,
+  [152, 96],
+)
 
 /** Stored matrices of random codes, at least one of every layout that needs no network to make. */
 export const storedMatrices: readonly (readonly [name: string, stored: EncodedMatrix])[] = [
@@ -57,6 +64,8 @@ export const storedMatrices: readonly (readonly [name: string, stored: EncodedMa
     stored(trellisLayout, { bits: 2.25, stateBits: 9, values: 'network', hidden: 4 }),
   ],
   ['trellis of uneven width', stored(trellisLayout, { bits: 2.5, stateBits: 9 }, undefined, [40, 100])],
+  ['trellis in bands of rows', bands],
+  ['rotated bands of rows', stored(rotationLayout, { output: false }, bands, bands.shape)],
   ['rotated trellis', rotated],
   ['rotated on the input alone', stored(rotationLayout, { output: false }, trellis)],
   ['rotated on the output alone', stored(rotationLayout, { input: false }, trellis)],
@@ -86,7 +95,8 @@ function stored<F extends Fields>(
   const draw = random(7)
   const parts: Record<string, Tensor> = {}
   for (const [name, part] of Object.entries(layout.parts(of, params))) parts[name] = randomPart(part, draw)
-  if (parts.rates) (parts.rates.data as Uint8Array).set(ratesOf(of[1], Number(given.bits)))
+  if (parts.rates)
+    (parts.rates.data as Uint8Array).set([given.bits].flat().flatMap(bits => ratesOf(of[1], Number(bits))))
   return { codec: layout.codec, params, shape: of, parts, ...(inner ? { inner } : {}) }
 }
 

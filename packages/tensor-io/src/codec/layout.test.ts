@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ReallmError } from '../core/errors.ts'
 import { tensor } from '../core/tensor.ts'
-import type { Fields } from './field.ts'
+import type { Field, Fields } from './field.ts'
 import { checkParts, parseParams, type StoredLayout, withDefaults } from './layout.ts'
 import * as layouts from './layouts/index.ts'
 
@@ -61,11 +61,10 @@ const described = Object.values(layouts).filter(
 test.each(described.map(each => [each.codec, each] as const))(
   '%s counts the parts of any shape without room for it',
   (_, each) => {
-    const given = Object.entries(each.params).flatMap(
-      ([name, { of, whole, number, default: open, optional }]) =>
-        open !== undefined || optional
-          ? []
-          : [[name, of?.[0] ?? whole?.[0] ?? number?.least ?? number?.most]],
+    const least = ({ of, whole, number, list }: Field): unknown =>
+      list ? [least(list.each)] : (of?.[0] ?? whole?.[0] ?? number?.least ?? number?.most)
+    const given = Object.entries(each.params).flatMap(([name, field]) =>
+      field.default !== undefined || field.optional ? [] : [[name, least(field)]],
     )
     const full = parseParams(each, Object.fromEntries(given))
     for (const shape of [

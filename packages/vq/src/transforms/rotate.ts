@@ -66,7 +66,8 @@ export function rotated<Inner>(
       },
       join(encoded) {
         const inner = bands.join(encoded.map(band => band.inner!))
-        return { ...encoded[0], shape: inner.shape, inner }
+        const params = { ...(encoded[0].params as RotationOptions), inner: inner.params }
+        return { ...encoded[0], params, shape: inner.shape, inner }
       },
     },
   }

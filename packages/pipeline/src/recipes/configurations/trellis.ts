@@ -13,6 +13,7 @@ import type { MatrixModule } from '../../open/model-parts.ts'
 import { type Configuration, configuration } from '../configuration.ts'
 import type { Effort } from '../recipe.ts'
 import { gridWithFeedback } from './scalar.ts'
+import { trellisByUse } from './trellis-bands.ts'
 
 /** Both sides are rotated: entries become Gaussian, and one code fits all. */
 const rotatedTrellis = rotated(withFeedback(trellis))
@@ -78,11 +79,14 @@ export const neuralTrellisAt =
 /** Weights up to which an embedding may have one scale: it is then encoded at once, for which it is in memory several times. */
 const mostWithOneScale = 5e7
 
-/** For embeddings, with one scale or one per row: rows of rare tokens are the largest and would set everybody's scale. */
+/**
+ * For embeddings, with one scale or one per row: rows of rare tokens are the largest and would set everybody's scale. With one per row,
+ * rates may follow the use of rows.
+ */
 export const embeddingTrellisAt =
   (rates: readonly number[]) =>
-  ({ shape }: MatrixModule, effort: Effort): Configuration[] => [
-    ...(sizeOf(shape) <= mostWithOneScale ? (['matrix', 'row'] as const) : (['row'] as const)).flatMap(
+  (module: MatrixModule, effort: Effort): Configuration[] => [
+    ...(sizeOf(module.shape) <= mostWithOneScale ? (['matrix', 'row'] as const) : (['row'] as const)).flatMap(
       scale =>
         rates.map(bits => {
           const inner = { bits, stateBits: stateBits[effort], scale }
@@ -96,6 +100,7 @@ export const embeddingTrellisAt =
           })
         }),
     ),
+    ...rates.map(bits => trellisByUse(module, bits, stateBits[effort])),
     ...[5, 6].map(bits => gridWithFeedback(bits, 'row')),
   ]
 

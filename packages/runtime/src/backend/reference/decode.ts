@@ -1,5 +1,6 @@
 import { decodeNerv } from '@reallm/kernels/decode/nerv'
 import { decodeTrellisRows, trellisMatrix } from '@reallm/kernels/decode/trellis'
+import { decodeBands, trellisBandMatrices } from '@reallm/kernels/decode/trellis-bands'
 import { hadamardPlan, nervForward, rotationSigns, transformAxis } from '@reallm/kernels/reference'
 import { checkParts, type EncodedMatrix, type Matrix, ReallmError, zeroMatrix } from '@reallm/tensor-io'
 import { autoencoderLayout } from '@reallm/tensor-io/layouts/autoencoder'
@@ -22,6 +23,7 @@ import { readSeed, rotationLayout } from '@reallm/tensor-io/layouts/rotation'
 import { readRowScales, rowScaledLayout } from '@reallm/tensor-io/layouts/row-scaled'
 import { readScaling, scalingLayout } from '@reallm/tensor-io/layouts/scaling'
 import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
+import { trellisBandsLayout } from '@reallm/tensor-io/layouts/trellis-bands'
 import type { Described } from '../weight.ts'
 
 const decoders: Readonly<Record<string, (e: EncodedMatrix) => Matrix>> = {
@@ -67,6 +69,12 @@ const decoders: Readonly<Record<string, (e: EncodedMatrix) => Matrix>> = {
     const stored = trellisMatrix(checkParts(trellisLayout, e))
     const w = zeroMatrix(...e.shape)
     decodeTrellisRows(stored, 0, w.rows, w.data)
+    return w
+  },
+  'trellis-bands'(e) {
+    const bands = trellisBandMatrices(checkParts(trellisBandsLayout, e))
+    const w = zeroMatrix(...e.shape)
+    decodeBands(bands, 0, w.rows, w.data)
     return w
   },
 }

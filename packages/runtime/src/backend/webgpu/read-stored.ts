@@ -37,6 +37,7 @@ const packed = [
   'kmeans',
   'normalfloat',
   'trellis',
+  'trellis-bands',
   'gguf',
   'lowrank-residual',
   'rotation',
@@ -78,6 +79,13 @@ export async function readStored(e: EncodedMatrix, form: WeightForm): Promise<Re
         return floats(rows, cols, bits, (from, to, out) => decodeTrellisRows(m, from, to, out))
       }
       return plain(rows, (from, to) => trellisBlob(trellisRows(m, from, to))!)
+    }
+    case 'trellis-bands': {
+      const { readTrellisBands, trellisBandsLayout } = await import('@reallm/tensor-io/layouts/trellis-bands')
+      const parts: RowPart[] = []
+      for (const { matrix } of readTrellisBands(checkParts(trellisBandsLayout, e)))
+        parts.push(...(await readStored(matrix, form)).parts)
+      return { before: [], after: [], parts }
     }
     case 'gguf': {
       const { ggufLayout, readGguf } = await import('@reallm/tensor-io/layouts/gguf')

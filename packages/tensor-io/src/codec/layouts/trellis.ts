@@ -43,14 +43,7 @@ export const trellisLayout: StoredLayout<typeof params> = {
   params,
   retired: { tableBits: 8, gain: 1 },
   parts([rows, cols], params) {
-    const most = mostTrellisBits(params)
-    if (params.bits > most) {
-      throw new ReallmError(
-        'bad-option',
-        `${params.stateBits} state bits code at most ${most} bits per weight`,
-        { hint: `raise stateBits to ${Math.ceil(params.bits) + 3} or more` },
-      )
-    }
+    refuseRates(params.bits, params.stateBits)
     const parts: Record<string, StorageCost[string]> = {
       rates: { dtype: 'U8', shape: [Math.ceil(cols / TILE)] },
       codes: { dtype: 'U32', shape: [trellisWords(rows, cols, params.bits)] },
@@ -61,6 +54,15 @@ export const trellisLayout: StoredLayout<typeof params> = {
     }
     return parts
   },
+}
+
+/** Throws `bad-option` where states of so many bits cannot code a rate. */
+export function refuseRates(bits: number, stateBits: number): void {
+  const most = mostTrellisBits({ stateBits })
+  if (bits <= most) return
+  throw new ReallmError('bad-option', `${stateBits} state bits code at most ${most} bits per weight`, {
+    hint: `raise stateBits to ${Math.ceil(bits) + 3} or more`,
+  })
 }
 
 /** The largest rate of a column: a state holds more bits than a weight appends. */

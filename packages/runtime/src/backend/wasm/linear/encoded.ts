@@ -20,6 +20,7 @@ const imports = new Map<string, () => Promise<Runner>>([
   ['row-scaled', async () => (await import('./scaled.ts')).rowScaled],
   ['scaling', async () => (await import('./scaled.ts')).scaling],
   ['trellis', async () => (await import('./trellis.ts')).trellis],
+  ['trellis-bands', async () => (await import('./trellis.ts')).trellisBands],
 ])
 
 /** Those that were fetched: to import again takes a page as long as a small matrix. */

@@ -1,40 +1,93 @@
-import { decodeTrellisRows, trellisMatrix } from '@reallm/kernels/decode/trellis'
+import { trellisMatrix } from '@reallm/kernels/decode/trellis'
+import {
+  decodeBands,
+  type TrellisBandMatrix,
+  trellisBandMatrices,
+} from '@reallm/kernels/decode/trellis-bands'
 import { streamScratch } from '@reallm/kernels/decode/trellis-stream'
 import type { TrellisKernels } from '@reallm/kernels/inference'
+import type { EncodedMatrix, MatrixShape } from '@reallm/tensor-io'
 import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
+import { trellisBandsLayout } from '@reallm/tensor-io/layouts/trellis-bands'
 import { TILE } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { type Engine, integerStride, paddedRows } from '../engine.ts'
 import { exactBytes, groupOf } from './integer.ts'
 import type { Linear } from './linear.ts'
-import { runner, written } from './runner.ts'
+import { type EncodedForm, runner, written } from './runner.ts'
+import { stackedLinear } from './stacked.ts'
 import { type TrellisCode, uploadTrellis } from './trellis-code.ts'
 
-export const trellis = runner(trellisLayout, async (engine, e, options) => {
-  const m = trellisMatrix(e)
-  const code = options.form === 'written' ? undefined : uploadTrellis(engine, m, e.params.values === 'gauss')
-  if (code && options.form === 'packed') {
-    return trellisLinear(engine, code, m.scales, await engine.inference.trellis())
+export const trellis = runner(trellisLayout, (engine, e, options) =>
+  bandsLinear(engine, [{ from: 0, matrix: trellisMatrix(e) }], e, options, e.params.values === 'gauss'),
+)
+
+export const trellisBands = runner(trellisBandsLayout, (engine, e, options) =>
+  bandsLinear(engine, trellisBandMatrices(e), e, options, true),
+)
+
+async function bandsLinear(
+  engine: Engine,
+  bands: readonly TrellisBandMatrix[],
+  { shape }: EncodedMatrix,
+  options: EncodedForm,
+  shared: boolean,
+): Promise<Linear> {
+  const uploaded = options.form === 'written' ? undefined : uploadBands(engine, bands, shared)
+  if (uploaded && options.form === 'packed') {
+    const kernels = await engine.inference.trellis()
+    const linears = uploaded.map(({ code, scales }) => trellisLinear(engine, code, scales, kernels))
+    return stackedLinear(linears, bands[0].matrix.shape[0])
   }
-  if (code?.ranges.length === 1) return exactTrellis(engine, code, m.scales)
-  code?.dispose()
-  return written(engine, e.shape, (from, to, out) => decodeTrellisRows(m, from, to, out), options)
-})
+  const exact = uploaded?.every(({ code }) => code.ranges.length === 1)
+    ? exactTrellis(engine, shape, uploaded)
+    : undefined
+  for (const { code } of uploaded ?? []) code.dispose()
+  return exact ?? written(engine, shape, (from, to, out) => decodeBands(bands, from, to, out), options)
+}
+
+interface UploadedBand {
+  readonly from: number
+  readonly code: TrellisCode
+  readonly scales: Float32Array
+}
+
+/** The codes of all bands; undefined where one of them has values that are no bytes. */
+function uploadBands(
+  engine: Engine,
+  bands: readonly TrellisBandMatrix[],
+  shared: boolean,
+): UploadedBand[] | undefined {
+  const uploaded: UploadedBand[] = []
+  for (const { from, matrix } of bands) {
+    const code = uploadTrellis(engine, matrix, shared)
+    if (!code) {
+      for (const { code } of uploaded) code.dispose()
+      return undefined
+    }
+    uploaded.push({ from, code, scales: matrix.scales })
+  }
+  return uploaded
+}
 
 const scaleOf = (scales: Float32Array, row: number) => scales[scales.length > 1 ? row : 0]
 
-/** The matrix as one-byte integers without loss. The code is given back. */
-function exactTrellis(engine: Engine, code: TrellisCode, scales: Float32Array): Linear {
-  const [rows, cols] = code.shape
-  const { codes, rates, rowBytes, stateBits, ranges } = code
-  const [{ tables, step }] = ranges
-  const stride = integerStride(cols)
+/** The matrix as one-byte integers without loss. */
+function exactTrellis(engine: Engine, shape: MatrixShape, bands: readonly UploadedBand[]): Linear {
+  const stride = integerStride(shape[1])
   const fill = (w: number) => {
     const scratch = engine.scratchBytes('tiles', 32 * engine.inference.threads)
-    engine.kernels.expandTrellis(codes, rows, stride, rowBytes, rates, tables, stateBits, w, scratch)
+    for (const { from, code } of bands) {
+      const { codes, rates, rowBytes, stateBits, ranges } = code
+      const of = [codes, code.shape[0], stride, rowBytes, rates, ranges[0].tables, stateBits] as const
+      engine.kernels.expandTrellis(...of, w + from * stride, scratch)
+    }
   }
-  const linear = exactBytes(engine, code.shape, fill, r => step * scaleOf(scales, r), stride)
-  code.dispose()
-  return linear
+  const each = bands[0].code.shape[0]
+  const scaleAt = (row: number) => {
+    const { from, code, scales } = bands[Math.floor(row / each)]
+    return code.ranges[0].step * scaleOf(scales, row - from)
+  }
+  return exactBytes(engine, shape, fill, scaleAt, stride)
 }
 
 /** Products from the code. */
