@@ -9,7 +9,16 @@ export interface StepWriter {
 }
 
 /** Steps of models with experts or per-layer inputs. */
-export type RareStepName = 'add' | 'times' | 'route' | 'only' | 'clear' | 'mix' | 'recall' | 'clampedGate'
+export type RareStepName =
+  | 'add'
+  | 'times'
+  | 'route'
+  | 'only'
+  | 'clear'
+  | 'mix'
+  | 'recall'
+  | 'clampedGate'
+  | 'unit'
 
 /** WGSL of the steps that few models have; see `VectorOp`. */
 export const rareSteps = ({ at, kept, barrier, each }: StepWriter): Record<RareStepName, string> => ({
@@ -37,6 +46,7 @@ export const rareSteps = ({ at, kept, barrier, each }: StepWriter): Record<RareS
   clear: each('a0', `${kept('e')} = 0.0;`),
   mix: each('a0', `${kept('e')} += y[a1 + token] * ${at('e')};`),
   recall: each('a0', `${at('e')} = ${kept('e')};`),
+  unit: each('a0', `${at('e')} = f32(e == ids[token]);`),
   clampedGate: each(
     'a0',
     `let limit = bitcast<f32>(a2);

@@ -62,6 +62,8 @@ export const VectorOp = {
   clampedGate: 28,
   /** The next steps only for tokens whose ids are `first` to `first + count`: `first, count, words`, as of `only`. */
   rows: 29,
+  /** 1 at the token's id, 0 elsewhere: `n`. */
+  unit: 30,
 } as const
 /** The names of the kernels on vectors. */
 export type VectorOpName = keyof typeof VectorOp
@@ -90,6 +92,6 @@ export const vectorArguments: Readonly<Record<VectorOpName, number>> = {
     gate: 2,
     rope: 6,
   },
-  ...{ cache: 2, slice: 2, pick: 3, add: 2, times: 2, rows: 3 },
+  ...{ cache: 2, slice: 2, pick: 3, add: 2, times: 2, rows: 3, unit: 1 },
   ...{ route: 6, only: 2, clear: 1, mix: 2, recall: 1, clampedGate: 3 },
 }

@@ -61,6 +61,7 @@ const reads: Partial<Record<VectorOpName, readonly VectorBindingName[]>> = {
   route: ['y'],
   only: ['y'],
   rows: ['ids'],
+  unit: ['ids'],
   mix: ['y'],
 }
 

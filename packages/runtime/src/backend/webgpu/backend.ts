@@ -8,9 +8,9 @@ import {
 import { ReallmError } from '@reallm/tensor-io'
 import type { AdapterModule, Mixer } from '@reallm/tensor-io/models'
 import type { Backend, Program } from '../backend.ts'
-import type { Op } from '../op.ts'
 import type { Described, Vector, Weight, WeightForm, WeightSource } from '../weight.ts'
 import type { Device } from './device.ts'
+import type { GpuOp } from './gpu-op.ts'
 import { Heap } from './heap.ts'
 import { GpuProgram } from './program.ts'
 import { isRun, type ReadMatrix, type RowPart, readStored } from './read-stored.ts'
@@ -92,17 +92,18 @@ export class WebGpuBackend implements Backend {
   async adapted(base: Weight, change: AdapterModule): Promise<Weight> {
     const { rows, cols, pieces, before, after } = base as GpuWeight
     const { a, b, scaling, magnitude } = change
-    if (magnitude)
-      throw new ReallmError('unsupported', 'DoRA adapters do not run on a GPU yet', {
-        hint: "load with device: 'wasm'",
-      })
     const left = Float32Array.from(b.data, v => v * scaling)
     const step: Step = { kind: 'low-rank', rank: a.shape[0], left, right: Float32Array.from(a.data) }
     const kept: GpuWeight = {
       ...this.#weight(rows, cols, pieces, [step, ...before], [...after, step]),
       [Symbol.dispose]() {},
     }
-    return kept
+    if (!magnitude) return kept
+    const { rowNorms } = await import('./row-norms.ts')
+    const norms = await rowNorms(this, kept)
+    const factors = magnitude.data.map((m, r) => m / norms[r])
+    const scaled: GpuWeight = { ...kept, after: [...kept.after, { kind: 'scale', factors }] }
+    return scaled
   }
 
   vector(values: Float32Array): Vector {
@@ -113,7 +114,7 @@ export class WebGpuBackend implements Backend {
     return new GpuState(this.device, mixers, this.#cache === 'f16' ? 2 : 4)
   }
 
-  program(ops: readonly Op[]): Promise<GpuProgram & Program> {
+  program(ops: readonly GpuOp[]): Promise<GpuProgram & Program> {
     return GpuProgram.compile(this.device, ops, {
       ...{ batch: this.batch, cache: this.#cache, features: this.#features },
     })

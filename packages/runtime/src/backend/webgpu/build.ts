@@ -7,7 +7,6 @@ import {
   codedMatmul,
   codedMatvec,
   type KernelFeatures,
-  logitsKernel,
   MATMUL_BYTES,
   MATMUL_TOKENS,
   type TrellisKernel,
@@ -321,10 +320,10 @@ function productCode(
   return trellisMatmul(kernel, memory, features.f16, routing)
 }
 
-function prepareLogits({ count, from, words }: LogitsStage, { args }: BuildContext): Prepared {
+function prepareLogits({ code, count, from, words }: LogitsStage, { args }: BuildContext): Prepared {
   const at = args.add(words)
   return {
-    code: logitsKernel,
+    code,
     name: 'logits',
     traffic: () => ({ weights: 0, cache: 0, vectors: 8 * count }),
     needsState: false,

@@ -1,3 +1,4 @@
+import { logitsKernel } from '@reallm/kernels/webgpu'
 import type { Op } from '../op.ts'
 import { type Compiler, inputStep, roundUp, vectorStage } from './compiler.ts'
 import { floatWord, type Product, type VectorStep } from './stage.ts'
@@ -36,5 +37,8 @@ export function compileHead(c: Compiler, op: Extract<Op, { readonly kind: 'head'
     c.emit({ kind: 'vector', role: 'logits', slots: [[loaded, ...c.steps.after(w, taps), stored]] })
   }
   const words = [w.rows, place, floatWord(scale), floatWord(softcap ?? 0)]
-  c.emit({ kind: 'logits', count: w.rows, from: w.after.length > 0 ? 'x' : 'y', words })
+  c.emit({
+    ...{ kind: 'logits', code: logitsKernel, words },
+    ...{ count: w.rows, from: w.after.length > 0 ? 'x' : 'y' },
+  })
 }

@@ -1,20 +1,14 @@
-import { isLayered, type LayeredOp } from '../layered-op.ts'
-import type { Experts, Op } from '../op.ts'
-import { isRecurrent, type RecurrentOp } from '../recurrent-op.ts'
+import type { Op } from '../op.ts'
 import { compileAttention } from './compile-attention.ts'
 import { compileHead } from './compile-head.ts'
 import type { Compiler } from './compiler.ts'
 import { gateSteps } from './gate-steps.ts'
+import type { RareOp } from './gpu-op.ts'
 import { lookUp } from './look-up.ts'
 import { floatWord } from './stage.ts'
 import type { GpuWeight } from './weight.ts'
 
 type OpOf<Kind extends Op['kind']> = Extract<Op, { readonly kind: Kind }>
-
-/** What `compile-rare.ts` compiles, which is fetched for models that have such ops. */
-export type RareOp = LayeredOp | RecurrentOp | Experts
-
-export const isRare = (op: Op): op is RareOp => op.kind === 'experts' || isLayered(op) || isRecurrent(op)
 
 /** @throws `unsupported` for heads of a width that no kernel is made for, and embeddings that cannot be looked up */
 export function compileOp(c: Compiler, op: Exclude<Op, RareOp>): void {

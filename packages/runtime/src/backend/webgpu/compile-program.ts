@@ -1,10 +1,10 @@
 import { type KernelFeatures, RUN_BYTES, SAMPLING_BYTES } from '@reallm/kernels/webgpu'
-import type { Op } from '../op.ts'
 import { Constants } from './arena.ts'
 import { type Buffers, type Prepared, prepare, roleKernels, WordList } from './build.ts'
-import { compileOp, isRare } from './compile-op.ts'
+import { compileOp } from './compile-op.ts'
 import { Compiler } from './compiler.ts'
 import type { Device } from './device.ts'
+import { type GpuOp, isRare } from './gpu-op.ts'
 import { kernelOf, type RopePlace, type Stage } from './stage.ts'
 import type { Shared } from './steps.ts'
 import { padded, Tables, tableCountsOf } from './tables.ts'
@@ -45,7 +45,7 @@ export interface ProgramParts {
 /** Turns ops into lists of dispatches and makes the buffers that they work in. */
 export async function compileProgram(
   device: Device,
-  ops: readonly Op[],
+  ops: readonly GpuOp[],
   { batch, cache, features }: ProgramOptions,
 ): Promise<ProgramParts> {
   const shared: Shared = {
@@ -87,8 +87,8 @@ export async function compileProgram(
       stages[name].flatMap(stage => prepare(stage, { ...context, isMany: name === 'many' })),
     ]),
   ) as Record<ListName, Prepared[]>
-  const head = ops.find(op => op.kind === 'head')
-  const vocabulary = head?.weight.rows ?? 1
+  const last = ops.find(op => op.kind === 'head' || op.kind === 'column-squares')
+  const vocabulary = last?.weight.rows ?? 1
   const scratch = [...roles.entries()].map(([key, { memory, size }]) => {
     if (memory === 'workgroup') return 0
     const slots = all

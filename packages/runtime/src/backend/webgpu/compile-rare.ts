@@ -1,9 +1,11 @@
+import { squareSums } from '@reallm/kernels/webgpu/rare'
 import type { AttendShared, PerLayerInputsOp, Times } from '../layered-op.ts'
+import type { Slot } from '../op.ts'
 import { attendTo } from './compile-attention.ts'
 import { compileExperts } from './compile-experts.ts'
-import type { RareOp } from './compile-op.ts'
 import { deltaRule, scan, shortConv } from './compile-recurrent.ts'
-import type { Compiler } from './compiler.ts'
+import { type Compiler, inputStep, roundUp } from './compiler.ts'
+import type { ColumnSquares, RareOp } from './gpu-op.ts'
 import { lookUp } from './look-up.ts'
 import { floatWord } from './stage.ts'
 import type { GpuVector } from './vector.ts'
@@ -35,6 +37,9 @@ export function compileRare(c: Compiler, op: RareOp): void {
       break
     case 'times':
       times(c, op)
+      break
+    case 'column-squares':
+      columnSquares(c, op)
   }
 }
 
@@ -97,4 +102,22 @@ function times(c: Compiler, { factor, hidden }: Times): void {
     load: [...source.load, { op: 'times', words: [width, floatWord(value)], size: width }],
     isHidden: true,
   })
+}
+
+/** A column is the product with a unit vector. */
+function columnSquares(c: Compiler, { weight }: ColumnSquares): void {
+  const { rows, cols } = weight
+  const unit: Slot = { width: cols }
+  c.set(unit, {
+    ...{ role: 'enter', isHidden: false, release() {} },
+    load: [{ op: 'unit', words: [cols], size: cols }],
+  })
+  const [product] = c.products(unit, undefined, [weight as GpuWeight])
+  const step = roundUp(rows)
+  const columns = c.x.take(step * c.tokens)
+  const { load } = c.loadProduct(product, undefined)
+  c.emit(
+    { kind: 'vector', role: 'logits', slots: [[...load, inputStep(rows, columns, step)]] },
+    { kind: 'logits', code: squareSums, count: rows, from: 'x', words: [rows, columns.at, step, c.tokens] },
+  )
 }

@@ -3,7 +3,6 @@ import type { Sampling } from '@reallm/kernels/webgpu/sample'
 import { ReallmError } from '@reallm/tensor-io'
 import { rotations } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program } from '../backend.ts'
-import type { Op } from '../op.ts'
 import type { Dispatch } from './build.ts'
 import {
   compileProgram,
@@ -14,6 +13,7 @@ import {
 } from './compile-program.ts'
 import type { Device } from './device.ts'
 import { bindGroup, build, encode } from './dispatch.ts'
+import type { GpuOp } from './gpu-op.ts'
 import { partsOf } from './parts.ts'
 import type { Sampler } from './sampler.ts'
 import type { GpuState } from './state.ts'
@@ -36,7 +36,7 @@ export class GpuProgram implements Program {
     this.#parts = parts
   }
 
-  static async compile(device: Device, ops: readonly Op[], options: ProgramOptions): Promise<GpuProgram> {
+  static async compile(device: Device, ops: readonly GpuOp[], options: ProgramOptions): Promise<GpuProgram> {
     return new GpuProgram(await compileProgram(device, ops, options))
   }
 

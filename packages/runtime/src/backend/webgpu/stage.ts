@@ -77,9 +77,10 @@ export interface AttentionStage {
   readonly window: number
 }
 
-/** Scale and soft cap of logits. */
+/** What becomes logits of a product. */
 export interface LogitsStage {
   readonly kind: 'logits'
+  readonly code: string
   readonly count: number
   readonly from: VectorBindingName
   readonly words: readonly number[]

@@ -1,6 +1,6 @@
 import type { IntegerTable } from '@reallm/kernels/webgpu'
-import type { Op } from '../op.ts'
 import type { Weight } from '../weight.ts'
+import type { GpuOp } from './gpu-op.ts'
 import { type GpuWeight, isTrellis } from './weight.ts'
 
 /** The tables of values of all trellis codes of a program, those of a matrix one after another; in bytes. */
@@ -42,7 +42,7 @@ function digest(codes: Int8Array): string {
 }
 
 /** Tables at most of a matrix, by state bits. */
-export function tableCountsOf(ops: readonly Op[]): Map<number, number> {
+export function tableCountsOf(ops: readonly GpuOp[]): Map<number, number> {
   const counts = new Map<number, number>()
   for (const weight of ops.flatMap(weightsOf)) {
     for (const { blob } of weight.pieces) {
@@ -53,9 +53,9 @@ export function tableCountsOf(ops: readonly Op[]): Map<number, number> {
   return counts
 }
 
-const weightsOf = (op: Op): GpuWeight[] => matricesOf(op) as GpuWeight[]
+const weightsOf = (op: GpuOp): GpuWeight[] => matricesOf(op) as GpuWeight[]
 
-function matricesOf(op: Op): Weight[] {
+function matricesOf(op: GpuOp): Weight[] {
   switch (op.kind) {
     case 'project':
       return op.members.map(({ weight }) => weight)

@@ -51,6 +51,7 @@ function bytesOf({ op, words, size }: VectorStep, positions: number): number {
       return 4 * words[1]
     case 'rope':
       return 8 * words[2]
+    case 'unit':
     case 'rows':
     case 'cache':
     case 'keep':
