@@ -41,6 +41,8 @@ const activationsHeld = 5
 const weightCopies = { target: 5, factoring: 3, rounding: 5 }
 /** Matrices as large as a Hessian that are held beside it while it is factorised: its rotation and the factor. */
 const hessianCopies = 2
+/** And the scaled one, where columns get scales. */
+const hessianCopiesOf = ({ uneven }: MatrixModule): number => hessianCopies + (uneven?.cols ? 1 : 0)
 /** The same of output gradients, with themselves; and the feedback that is kept of the factor. */
 const outputCopies = 3
 /** Halves of two Hessians that are sums, in bands above the diagonal. */
@@ -169,12 +171,14 @@ function quantisingBytes(
 ): number {
   const byHessians = needsHessians(recipe)
   const keep = keptStatistics(recipe, effort)
-  const jobBytes = ({ shape: [rows, cols] }: MatrixModule) => {
+  const jobBytes = (module: MatrixModule) => {
+    const [rows, cols] = module.shape
     const hessians = byHessians ? 4 * cols ** 2 : 0
     const outputs = keep.outputGradients ? 4 * rows ** 2 : 0
     const weights = 4 * rows * cols
     const target = isAsymmetric(recipe) ? weightCopies.target * weights + hessians + outputs : 0
-    const factoring = weightCopies.factoring * weights + hessianCopies * hessians + outputCopies * outputs
+    const factoring =
+      weightCopies.factoring * weights + hessianCopiesOf(module) * hessians + outputCopies * outputs
     const rounding = weightCopies.rounding * weights + hessians + outputCopies * outputs
     return Math.max(target, factoring, rounding)
   }
@@ -213,7 +217,7 @@ function measuringBytes(
   const groups = steps.flatMap(({ groups }) => groups)
   const sums = (of: typeof groups) => of.reduce((sum, group) => sum + sumCopies * hessianBytes(group), 0)
   const measured = groups.map((group, i) => {
-    const jobs = group.map(() => hessianCopies * hessianBytes(group))
+    const jobs = group.map(module => hessianCopiesOf(module) * hessianBytes(group))
     return sums(groups.slice(i + 1)) + 2 * hessianBytes(group) + largest(jobs, threads)
   })
   const weights = weightBytes(groups.flat())

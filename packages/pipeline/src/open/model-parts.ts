@@ -16,6 +16,8 @@ export interface MatrixModule {
   readonly layer?: number
   /** Rows of an attention head, for attention's matrices; columns of `o_proj`. */
   readonly headDim?: number
+  /** Sides whose norms differ so much that scales pay; known once a layer's weights were read. */
+  readonly uneven?: { readonly rows: boolean; readonly cols: boolean }
   /** Set for an embedding that is the output head too. */
   readonly tied?: true
 }

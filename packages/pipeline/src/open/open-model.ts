@@ -12,7 +12,7 @@ import { type ModelParts, partsOfModel } from './model-parts.ts'
 import { type ScannedWeights, scanWeights } from './scan-weights.ts'
 
 /** A model whose weights were read and checked once. */
-export interface OpenedModel extends ScannedWeights {
+export interface OpenedModel extends Omit<ScannedWeights, 'matrices'> {
   /** As the user named it. */
   readonly spec: string
   readonly weights: ModelWeights
@@ -38,8 +38,11 @@ export async function openModel(
     const weights = adapter === undefined ? opened : adapted(opened, await readAdapter(adapter))
     const { config, files } = weights
     const parts = partsOfModel(config, settings.scope)
-    const scanned = await scanWeights(weights, parts, settings)
-    return { ...scanned, spec: files.spec, weights, config, parts, close: () => weights.close() }
+    const { matrices, ...scanned } = await scanWeights(weights, parts, settings)
+    return {
+      ...{ ...scanned, spec: files.spec, weights, config, parts: { ...parts, matrices } },
+      close: () => weights.close(),
+    }
   } catch (error) {
     await opened.close()
     throw error

@@ -10,6 +10,8 @@ export interface EncodeContext extends LongWork {
   readonly hessian?: Matrix | undefined
   /** Output-gradient covariance `E[g gᵀ]`, `[out, out]`: the error becomes tr(H_out ΔW H ΔWᵀ). */
   readonly outputHessian?: Matrix | undefined
+  /** Set where the diagonal of `hessian` was raised already, as error feedback does before it factorises. */
+  readonly isDamped?: boolean | undefined
   /** Called when neither Hessian is read any more, long before encoding ends: what was made for it can then be freed. */
   readonly onHessianRead?: (() => void) | undefined
   readonly seed: number

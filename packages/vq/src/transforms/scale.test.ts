@@ -1,5 +1,6 @@
-import { outputError } from '@reallm/kernels'
-import { bitsOf, type Matrix } from '@reallm/tensor-io'
+import { outputError, transpose } from '@reallm/kernels'
+import { bitsOf, type Matrix, zeroMatrix } from '@reallm/tensor-io'
+import { readScaling } from '@reallm/tensor-io/layouts'
 import { correlatedHessian, normals } from '@reallm/testing'
 import { expect, test } from 'vitest'
 import { recorder } from '../../test/recorder.ts'
@@ -38,9 +39,55 @@ test.each([
   expect(outputError(even, shifted, ctx)).toBeCloseTo(0.25, 5)
   expect(bitsOf(stored)).toBe(bitsOf(codec.cost([12, 20], { inner: {} })))
   expect(bitsOf(stored)).toBe(8 * (4 * 240 + (sides.rows ? 12 : 0) + (sides.cols ? 20 : 0)))
-  const [before, after] = [w, even].map(norms).map(n => Math.max(...n) / Math.min(...n))
-  if (sides.rows) expect(after).toBeLessThan(1.3)
-  else if (!sides.cols) expect(after).toBeCloseTo(before, 3)
+})
+
+test.each([{ rows: true }, { cols: true }, { rows: true, cols: true }])(
+  'makes norms alike: %o',
+  async sides => {
+    const inner = recorder()
+    const hessian = correlatedHessian(20, 2)
+    await scaled(inner, { rows: false, cols: false, ...sides }).encode(
+      uneven(12, 20),
+      { inner: {} },
+      { hessian, seed: 5 },
+    )
+    const { w: even } = inner.seen!
+    for (const side of [sides.rows && even, sides.cols && transpose(even)]) {
+      if (!side) continue
+      const found = norms(side)
+      expect(Math.max(...found) / Math.min(...found)).toBeLessThan(1.3)
+    }
+  },
+)
+
+test('rows whose errors cost little have larger scales than their norms', async () => {
+  const outputHessian = zeroMatrix(12, 12)
+  for (let i = 0; i < 12; i++) outputHessian.data[13 * i] = 4 ** (i % 5)
+  const stored = await scaled(recorder(), { cols: false }).encode(
+    normals(12, 20, 1),
+    { inner: {} },
+    { outputHessian, seed: 5 },
+  )
+  const [rows] = readScaling(stored)
+  expect(rows![0]).toBeGreaterThan(1.3 * rows![4])
+})
+
+test('the Hessian is damped before it is scaled', async () => {
+  const inner = recorder()
+  const hessian = correlatedHessian(20, 2)
+  const stored = await scaled(inner, { rows: false }).encode(
+    uneven(12, 20),
+    { inner: {} },
+    { hessian, seed: 5 },
+  )
+  const { isDamped, hessian: given } = inner.seen!.ctx
+  const [, cols] = readScaling(stored)
+  expect(isDamped).toBe(true)
+  const mean = hessian.data.reduce((sum, v, i) => sum + (i % 21 === 0 ? v : 0), 0) / 20
+  for (const i of [0, 7, 19])
+    expect(given!.data[21 * i] / cols![i] ** 2).toBeCloseTo(hessian.data[21 * i] + 0.01 * mean, 4)
+  inner.seen!.ctx.onHessianRead!()
+  expect(given!.data).toHaveLength(0)
 })
 
 test('rows alone, and rows of zeros', async () => {

@@ -33,7 +33,7 @@ export const trellisAt =
       return configuration({ ...named(inner), codec: rotatedTrellis, params: { inner }, family: 'trellis' })
     })
 
-/** The same, with scales of rows or columns where `scaledSides` expects a gain. */
+/** The same, with scales of rows or columns where their norms differ enough. */
 export const scaledTrellisAt =
   (rates: readonly number[]) =>
   (module: MatrixModule, effort: Effort): Configuration[] => {
@@ -109,26 +109,8 @@ const named = ({ bits, stateBits }: { readonly bits: number; readonly stateBits:
   label: `trellis ${bits} bits, L=${stateBits}`,
 })
 
-/**
- * Share of the output error that scales of equal norm take away, their own bits not counted. Defaults; how they were
- * found is told in docs/research/calibration.md.
- */
-const gainOfScales: Readonly<Record<string, { readonly rows?: number; readonly cols?: number }>> = {
-  q_proj: { rows: 0.2 },
-  k_proj: { rows: 0.13 },
-  v_proj: { cols: 0.1 },
-  o_proj: { rows: 0.04, cols: 0.06 },
-  gate_proj: { rows: 0.03 },
-  up_proj: { rows: 0.03 },
-  down_proj: { rows: 0.02 },
-}
-
-/**
- * The sides of a matrix whose 8-bit scales gain more than the same bits would as codes. Rows gain by the covariance of
- * the output gradients, which effort `fast` does not gather.
- */
-function scaledSides({ kind, shape: [rows, cols] }: MatrixModule, effort: Effort): Required<ScalingOptions> {
-  const gain = gainOfScales[kind]
-  const lost = (across: number) => (8 / across) * Math.log(4)
-  return { rows: effort !== 'fast' && (gain?.rows ?? 0) > lost(cols), cols: (gain?.cols ?? 0) > lost(rows) }
-}
+/** The sides that get scales. Rows gain by the covariance of the output gradients, which effort `fast` does not gather. */
+const scaledSides = ({ uneven }: MatrixModule, effort: Effort): Required<ScalingOptions> => ({
+  rows: effort !== 'fast' && uneven?.rows === true,
+  cols: uneven?.cols === true,
+})

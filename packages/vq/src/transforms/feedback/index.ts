@@ -1,1 +1,1 @@
-export { type FeedbackOptions, withFeedback } from './with-feedback.ts'
+export { DAMPING, type FeedbackOptions, OUTPUT_DAMPING, withFeedback } from './with-feedback.ts'

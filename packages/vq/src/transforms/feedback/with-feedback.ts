@@ -15,9 +15,13 @@ import {
 import { blockLoss, targetVariance } from './block-ldl.ts'
 import { type BatchFeedback, type ErrorFeedback, feedbackInSpans, keptFeedback } from './error-feedback.ts'
 
+/** Shares of the mean diagonal that are added to `H`, and to `H_out`, by default. */
+export const DAMPING = 0.01
+export const OUTPUT_DAMPING = 0.6
+
 /** Damping: shares of the mean diagonal that are added to the Hessians before they are factorised. */
 export interface FeedbackOptions {
-  /** For `H`; 0.01 by default, raised by itself when the factorisation fails. */
+  /** For `H`, unless it is damped already; 0.01 by default, raised by itself when the factorisation fails. */
   readonly damping?: number | undefined
   /** For `H_out`, which is estimated from fewer samples than `H`; 0.6 by default. */
   readonly outputDamping?: number | undefined
@@ -36,13 +40,13 @@ export interface FeedbackOptions {
  * const stored = await withFeedback(grid).encode(w, { bits: 3, group: 64 }, { hessian, seed: 1 })
  */
 export function withFeedback<P>(codec: ColumnCodec<P>, options: FeedbackOptions = {}): MatrixCodec<P> {
-  const { damping = 0.01, outputDamping = 0.6 } = options
+  const { damping = DAMPING, outputDamping = OUTPUT_DAMPING } = options
   return {
     ...codec,
     async encode(w, params, ctx) {
-      const { hessian, outputHessian } = ctx
+      const { hessian, outputHessian, isDamped } = ctx
       if (!hessian && !outputHessian) return codec.encode(w, params, ctx)
-      const columnFactor = hessian && factorOf(hessian, damping)
+      const columnFactor = hessian && factorOf(hessian, isDamped ? 0 : damping)
       const rowFactor = outputHessian && factorOf(outputHessian, outputDamping)
       const encoder = await codec.columns(w, params, {
         ...ctx,
