@@ -57,6 +57,17 @@ describe.each([1, 1000])('an answer that is cut, %i characters at a time', size 
       'I add. ',
       [add, { name: 'add', arguments: '{"a"' }],
     ],
+    [` [{"name": "add", "arguments": {"a": [{"b`, '', [{ name: 'add', arguments: '{"a": [{"b' }]],
+    [`[${json}, {"name": "now", "arguments": {"a": 1`, '', [add, { name: 'now', arguments: '{"a": 1' }]],
+    [
+      `[${json}, {"name": "now", "arguments": {"a": [{}, {`,
+      '',
+      [add, { name: 'now', arguments: '{"a": [{}, {' }],
+    ],
+    [`[${json}, `, '', [add]],
+    [`[${json}`, '', [add]],
+    ['[{"a": 1}, {"name": "add", "arguments": {', '[{"a": 1}, {"name": "add", "arguments": {', []],
+    ['[1, 2', '[1, 2', []],
     ['{"name": "other", "arguments": {', '{"name": "other", "arguments": {', []],
     ['{"title": "add', '{"title": "add', []],
   ])('%s', (answer, said, calls) => expect(read(answer, size, true)).toEqual({ said, calls }))

@@ -65,14 +65,19 @@ export class ToolCallReader {
 
   /** Calls of which the last one has no end; undefined where it has not come to its arguments. */
   #begunIn(text: string): ToolCall[] | undefined {
-    const parts = this.#form === 'tags' ? text.split(tag).slice(1) : text.split(severalCalls)
-    const [, name, written] =
-      /^\s*\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*(\{.*)?$/s.exec(
-        parts.pop() ?? '',
-      ) ?? []
-    if (name === undefined || !this.#names.includes(name)) return undefined
+    const parts =
+      this.#form === 'tags'
+        ? text.split(tag).slice(1)
+        : text.trimStart().startsWith('[')
+          ? begunList(text)
+          : text.split(severalCalls)
+    const last = parts.pop() ?? ''
     const before =
       parts.length > 0 ? this.#calls(parts.map(part => parsed(part.split('</tool_call>')[0]))) : []
+    if (last === '' && parts.length > 0) return before
+    const [, name, written] =
+      /^\s*\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*(\{.*)?$/s.exec(last) ?? []
+    if (name === undefined || !this.#names.includes(name)) return undefined
     return before && [...before, { name, arguments: written ?? '' }]
   }
 
@@ -105,6 +110,17 @@ function parsed(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** The elements of a list that was cut: those that are complete, as JSON, and what was written of the last one. */
+function begunList(text: string): string[] {
+  const ends = [...text.matchAll(/,\s*(?=\{|$)|$/g)].reverse()
+  for (const { index, 0: comma } of ends) {
+    const before = parsed(`${text.slice(0, index)}]`)
+    if (Array.isArray(before))
+      return [...before.map(each => JSON.stringify(each)), text.slice(index + comma.length)]
+  }
+  return [text.replace('[', '')]
 }
 
 /** Length of the longest end of `text` that the tag starts with. */
