@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from './config.ts'
-import { configFromGguf } from './config-from-gguf.ts'
+import { asInGguf, configFromGguf } from './config-from-gguf.ts'
 import { attentionsOf, type LayerSpec, mlpsOf } from './layer-spec.ts'
 
 const file = (
@@ -55,6 +55,16 @@ describe('a configuration in GGUF', () => {
     ['a Gemma 3 without windows', file('gemma3'), [undefined, undefined, undefined, undefined]],
   ])('has the windows of %s', async (_, metadata, windows) => {
     expect(await windowsOf(metadata)).toEqual(windows)
+  })
+
+  it.each([
+    [{ block_count: 0 }, 'llama.block_count must be a positive integer, got 0'],
+    [{ 'attention.head_count': 'four' }, 'llama.attention.head_count is missing or no number'],
+    [{ 'rope.freq_base': -1 }, 'llama.rope.freq_base must be a positive number, got -1'],
+  ])('with %j is refused in the words of the file', async (own, message) => {
+    const metadata = file('llama', own)
+    const error = await read(metadata).catch((error: unknown) => asInGguf(error, 'x.gguf', metadata))
+    expect(error).toMatchObject({ code: 'bad-file', message: `x.gguf: its metadata: ${message}` })
   })
 
   it('has the biases that are stored', async () => {

@@ -84,6 +84,30 @@ export async function configFromGguf(
   }
 }
 
+/** Where metadata says what `config.json` says. */
+const storedAs: Readonly<Record<string, string>> = {
+  hidden_size: 'embedding_length',
+  intermediate_size: 'feed_forward_length',
+  num_hidden_layers: 'block_count',
+  num_attention_heads: 'attention.head_count',
+  num_key_value_heads: 'attention.head_count_kv',
+  head_dim: 'attention.key_length',
+  rms_norm_eps: 'attention.layer_norm_rms_epsilon',
+  max_position_embeddings: 'context_length',
+  rope_theta: 'rope.freq_base',
+}
+
+/** An error about a configuration of `configFromGguf`, in the file's words. */
+export function asInGguf(error: unknown, spec: string, metadata: GgufMetadata): unknown {
+  if (!(error instanceof ReallmError)) return error
+  const said = /^(?:config\.json|GGUF metadata): (.*)/s.exec(error.message)?.[1]
+  if (said === undefined) return error
+  const named = said.replace(/^\w+/, key =>
+    storedAs[key] === undefined ? key : `${metadata['general.architecture']}.${storedAs[key]}`,
+  )
+  return new ReallmError(error.code, `${spec}: its metadata: ${named}`, { hint: error.hint, cause: error })
+}
+
 const mostOf = (counts: readonly number[] | undefined): number | undefined =>
   counts?.reduce((most, count) => Math.max(most, count), 0)
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import golden from '../../../test/fixtures/chat-templates.json' with { type: 'json' }
+import type { ModelFiles } from '../../formats/model-files.ts'
 import { chatTemplatesOf } from './chat-templates.ts'
 import { type ChatMessage, type ChatTool, createTokenizer } from './create-tokenizer.ts'
+import { openTokenizer } from './open-tokenizer.ts'
 
 const tokenizerWith = (chat_template: unknown) =>
   createTokenizer({
@@ -52,8 +54,31 @@ describe('several templates', () => {
   })
 
   it('the first is the default where none is called so; variables do not replace messages', () => {
-    expect(chatTemplatesOf(list.slice(0, 1), 'x').names).toEqual(['default'])
+    expect(chatTemplatesOf(list.slice(0, 1), () => 'x').names).toEqual(['default'])
     const tokenizer = tokenizerWith('{{ messages | length }}{{ bos_token }}{{ tools is none }}')
     expect(tokenizer.chat([], { variables: { messages: 'no', bos_token: '!' } })).toBe('0!true')
+  })
+})
+
+describe('a broken template', () => {
+  const broken = '{% if %}'
+  it.each([
+    ['tokenizer_config.json', JSON.stringify({ chat_template: broken }), undefined],
+    ['chat_template.jinja', broken, undefined],
+    ['additional_chat_templates/rag.jinja', broken, 'rag'],
+  ])('is named by its file: %s', async (file, contents, template) => {
+    const { model } = tokenizerWith('').files.tokenizer
+    const texts: Record<string, string> = {
+      'tokenizer.json': JSON.stringify({ model }),
+      'chat_template.jinja': 'good',
+      [file]: contents,
+    }
+    if (file === 'tokenizer_config.json') delete texts['chat_template.jinja']
+    const files: Partial<ModelFiles> = {
+      ...{ kind: 'huggingface', spec: 'dir', config: {}, files: Object.keys(texts) },
+      readFile: async name => new TextEncoder().encode(texts[name]),
+    }
+    const tokenizer = await openTokenizer(files as ModelFiles)
+    expect(() => tokenizer.chat([], { template })).toThrow(`dir: ${file}: the chat template cannot be used`)
   })
 })

@@ -16,9 +16,9 @@ export interface ChatTemplates {
 /**
  * The templates of `chat_template`, each read when it is used first.
  *
- * @param where what errors call the file
+ * @param fileOf what errors call the file of a template
  */
-export function chatTemplatesOf(given: unknown, where: string): ChatTemplates {
+export function chatTemplatesOf(given: unknown, fileOf: (template: string) => string): ChatTemplates {
   const sources = new Map(namedTemplates(given).map(({ name, template }) => [name, template]))
   const read = new Map<string, RenderTemplate>()
   const names = [...sources.keys()]
@@ -33,11 +33,11 @@ export function chatTemplatesOf(given: unknown, where: string): ChatTemplates {
         })
       }
       if (source === undefined) {
-        throw new ReallmError('bad-option', `${where}: there is no chat template ${chosen}`, {
+        throw new ReallmError('bad-option', `${fileOf('default')}: there is no chat template ${chosen}`, {
           hint: `there is: ${names.join(', ')}`,
         })
       }
-      const render = read.get(chosen) ?? readTemplate(where, source)
+      const render = read.get(chosen) ?? readTemplate(fileOf(chosen), source)
       read.set(chosen, render)
       return render
     },

@@ -89,12 +89,14 @@ const absentParts = {
  *
  * @param eos ids that end a text, besides those that the files name
  * @param name what errors call the file
+ * @param templateFile what they call the file of a chat template
  * @throws `bad-file` for contents that make no tokenizer; `unsupported` for patterns that could take for ever
  */
 export function createTokenizer(
   files: TokenizerFiles,
   eos: readonly number[] = [],
   name = 'tokenizer.json',
+  templateFile: (template: string) => string = () => name,
 ): TextTokenizer {
   const { config } = files
   checkTokenizer(name, files.tokenizer)
@@ -129,7 +131,7 @@ export function createTokenizer(
   }
   const [bos] = idOf(config.bos_token)
   const ends = [...new Set([...idOf(config.eos_token), ...eos, ...endNames.flatMap(idOf)])]
-  const templates = chatTemplatesOf(config.chat_template, name)
+  const templates = chatTemplatesOf(config.chat_template, templateFile)
   const textOf = (token: unknown) => idOf(token).map(id => inner.id_to_token(id))[0] ?? ''
 
   return {

@@ -48,10 +48,17 @@ export async function openTokenizer(
     },
     tokenIds(generation.eos_token_id ?? textDecoder(files.config).source.eos_token_id),
     name,
+    template =>
+      `${files.spec}: ${templates === undefined ? 'tokenizer_config.json' : templateFile(files, template)}`,
   )
 }
 
 const defaultTemplate = 'chat_template.jinja'
+
+const templateFile = ({ files }: ModelFiles, template: string): string =>
+  template === 'default' && files.includes(defaultTemplate)
+    ? defaultTemplate
+    : `${templateFolder}/${template}.jinja`
 
 /** Chat templates in files of their own, which go before those of `tokenizer_config.json`: one as a text, several by names. */
 async function templatesIn(files: ModelFiles): Promise<unknown> {
