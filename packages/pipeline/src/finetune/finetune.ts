@@ -63,6 +63,7 @@ export interface TuneOptions extends LongWork, Pick<LowRankPlan, 'rank' | 'alpha
 
 /** What a fine-tuning run came to, in plain numbers, and its adapter as far as PEFT's layout can hold what was trained. */
 export interface TuneResult extends TuneSummary {
+  /** Always there of a model that is no artifact; undefined for an artifact with low-rank parts of its own, or with a teacher. */
   readonly adapter?: TunedAdapter | undefined
 }
 
