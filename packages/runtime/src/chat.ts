@@ -1,6 +1,7 @@
 import { type GenerateOptions, ReallmError } from '@reallm/tensor-io'
 import type { ChatMessage, ChatTemplateOptions, TextTokenizer } from '@reallm/tensor-io/models'
 import { beginning } from './beginning.ts'
+import { checkOptions, generateOptions, type Options } from './check-options.ts'
 import { type FinishReason, Generation } from './generation.ts'
 import type { Session } from './session.ts'
 import { write } from './write.ts'
@@ -11,6 +12,16 @@ export interface ChatOptions extends GenerateOptions, Omit<ChatTemplateOptions, 
   readonly system?: string | undefined
   /** A conversation to go on with. */
   readonly messages?: readonly ChatMessage[] | undefined
+}
+
+const chatOptions: Options<ChatOptions> = {
+  ...generateOptions,
+  system: 'string',
+  messages: 'list',
+  template: 'string',
+  tools: 'list',
+  documents: 'list',
+  variables: 'object',
 }
 
 /** What a chat works with. */
@@ -32,6 +43,7 @@ export class Chat implements Disposable {
   #isBusy = false
 
   constructor(source: ChatSource, options: ChatOptions) {
+    checkOptions('chat', options, chatOptions)
     const { system, messages, template, tools, documents, variables, ...generation } = options
     this.#source = source
     this.#template = { template, tools, documents, variables }
@@ -55,6 +67,7 @@ export class Chat implements Disposable {
    */
   send(content: string, options: GenerateOptions = {}): Generation {
     const { tokenizer, eos, maxPositions } = this.#source
+    checkOptions('send', options, generateOptions)
     this.#refuseBusy()
     const message = { role: 'user', content }
     const read = () => tokenizer.encode(tokenizer.chat([...this.#messages, message], this.#template))

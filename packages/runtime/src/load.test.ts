@@ -283,6 +283,37 @@ describe('load', () => {
   })
 })
 
+describe('options of plain JavaScript', () => {
+  const refused = (message: string, hint?: string) =>
+    expect.objectContaining({ code: 'bad-option', message, hint })
+
+  it('that there are not are refused with the nearest one', async () => {
+    const asked: object = { thread: 2 }
+    await expect(load(tiny, asked)).rejects.toEqual(
+      refused('load: there is no option thread', 'the nearest name is threads'),
+    )
+    const misspelt: object = { maxTokens: 1, temprature: 1 }
+    const error = refused('generate: there is no option temprature', 'the nearest name is temperature')
+    expect(() => model.generate(prompt, misspelt)).toThrow(error)
+    expect(() => model.chat({ system: 'x' }).send('x', { top_k: 1 } as object)).toThrow(
+      refused('send: there is no option top_k', 'the nearest name is topK'),
+    )
+    expect(() => model.chat({ constructor: 1 } as object)).toThrow('chat: there is no option constructor')
+  })
+
+  it('of another type are refused', async () => {
+    const asked: object = { cache: null }
+    await expect(load(tiny, asked)).rejects.toEqual(
+      refused('load: cache is of type object, not boolean|string'),
+    )
+    const stop: object = { stop: 1 }
+    expect(() => model.generate(prompt, stop)).toThrow('generate: stop is of type number, not string|list')
+    const system: object = { system: { system: 'x' } }
+    expect(() => model.chat(system)).toThrow('chat: system is of type object, not string')
+    expect(() => model.generate(prompt, { stop: undefined, seed: 1 })).not.toThrow()
+  })
+})
+
 describe('kvCache', () => {
   it('of 8 bits changes the distribution of the next token little, and takes a third of the memory or less', async () => {
     const ids = model.tokenizer!.encode('The sea was calm and the ship went on. '.repeat(20)).slice(0, 256)

@@ -3,12 +3,20 @@ import type { TextTokenizer, TransformerConfig } from '@reallm/tensor-io/models'
 import type { Backend } from './backend/backend.ts'
 import type { WeightForm } from './backend/weight.ts'
 import { Chat, type ChatOptions } from './chat.ts'
+import { checkOptions, generateOptions, type Options } from './check-options.ts'
 import type { Decoder } from './decoder.ts'
 import { Generation } from './generation.ts'
 import { type ModelLocation, openLocation } from './open.ts'
 import { Session } from './session.ts'
 import type { DecoderWeights } from './weights.ts'
 import { write } from './write.ts'
+
+const generateTextOptions: Options<GenerateTextOptions> = {
+  ...generateOptions,
+  session: 'object',
+  draft: 'object',
+  draftTokens: 'number',
+}
 
 /** What `load` gives a model. */
 export interface ModelParts {
@@ -95,6 +103,7 @@ export class Model implements Disposable {
    * for await (const text of model.generate('The capital of France is', { maxTokens: 32 })) process.stdout.write(text)
    */
   generate(prompt: string | readonly number[], options: GenerateTextOptions = {}): Generation {
+    checkOptions('generate', options, generateTextOptions)
     const { session: given, draft, draftTokens = 4, ...rest } = options
     if (draft) this.#checkDraft(draft)
     const ids = typeof prompt === 'string' ? this.#tokenizer().encode(prompt, { special: true }) : [...prompt]

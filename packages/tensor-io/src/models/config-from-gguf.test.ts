@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from './config.ts'
-import { asInGguf, configFromGguf } from './config-from-gguf.ts'
+import { configFromGguf, inGgufWords } from './config-from-gguf.ts'
 import { attentionsOf, type LayerSpec, mlpsOf } from './layer-spec.ts'
 
 const file = (
@@ -63,8 +63,9 @@ describe('a configuration in GGUF', () => {
     [{ 'rope.freq_base': -1 }, 'llama.rope.freq_base must be a positive number, got -1'],
   ])('with %j is refused in the words of the file', async (own, message) => {
     const metadata = file('llama', own)
-    const error = await read(metadata).catch((error: unknown) => asInGguf(error, 'x.gguf', metadata))
-    expect(error).toMatchObject({ code: 'bad-file', message: `x.gguf: its metadata: ${message}` })
+    await expect(inGgufWords({ spec: 'x.gguf', metadata }, () => read(metadata))).rejects.toMatchObject({
+      ...{ code: 'bad-file', message: `x.gguf: its metadata: ${message}` },
+    })
   })
 
   it('has the biases that are stored', async () => {

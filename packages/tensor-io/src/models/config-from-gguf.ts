@@ -97,15 +97,22 @@ const storedAs: Readonly<Record<string, string>> = {
   rope_theta: 'rope.freq_base',
 }
 
-/** An error about a configuration of `configFromGguf`, in the file's words. */
-export function asInGguf(error: unknown, spec: string, metadata: GgufMetadata): unknown {
-  if (!(error instanceof ReallmError)) return error
-  const said = /^(?:config\.json|GGUF metadata): (.*)/s.exec(error.message)?.[1]
-  if (said === undefined) return error
-  const named = said.replace(/^\w+/, key =>
-    storedAs[key] === undefined ? key : `${metadata['general.architecture']}.${storedAs[key]}`,
-  )
-  return new ReallmError(error.code, `${spec}: its metadata: ${named}`, { hint: error.hint, cause: error })
+/** Reads a configuration of `configFromGguf`; errors name the file and its keys. */
+export async function inGgufWords<T>(
+  { spec, metadata }: { readonly spec: string; readonly metadata: GgufMetadata },
+  read: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    const said =
+      error instanceof ReallmError && /^(?:config\.json|GGUF metadata): (.*)/s.exec(error.message)?.[1]
+    if (!said) throw error
+    const named = said.replace(/^\w+/, key =>
+      storedAs[key] === undefined ? key : `${metadata['general.architecture']}.${storedAs[key]}`,
+    )
+    throw new ReallmError(error.code, `${spec}: its metadata: ${named}`, { hint: error.hint, cause: error })
+  }
 }
 
 const mostOf = (counts: readonly number[] | undefined): number | undefined =>

@@ -8,7 +8,7 @@ import { checkTensors } from './declared/check-tensors.ts'
 import { readConfig } from './declared/read-config.ts'
 import { storedNames } from './declared/stored-names.ts'
 import { warningOf } from './declared/warning.ts'
-import { readInStack, type StoredAs, stackStoredAs } from './read-stack.ts'
+import type { StoredAs } from './read-stack.ts'
 import { type InStack, storedStacks } from './stacks.ts'
 import type { TextTokenizer } from './tokenizer/create-tokenizer.ts'
 import { openTokenizer } from './tokenizer/open-tokenizer.ts'
@@ -73,12 +73,13 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
   const inGguf = gguf?.ggufTensors(config)
   const nameOf = storedNames(files, { tied: config.tiedHead })
   const stacks = stacksIn(files, config, nameOf)
+  const stack = gguf || stacks.size > 0 ? await import('./read-stack.ts') : undefined
   const storedName = (name: string) => inGguf?.get(name)?.name ?? nameOf(name)
   const inStack = (name: string) => inGguf?.get(name)?.inStack ?? stacks.get(name)
   const shapes = allTensors(config)
   const storedAs = ([name, shape]: readonly [string, readonly number[]]): readonly StoredAs[] => {
     const place = inStack(name)
-    if (place) return stackStoredAs(files, place)
+    if (stack && place) return stack.stackStoredAs(files, place)
     const stored = inGguf?.get(name)
     return gguf && stored ? gguf.storedParts(stored, shape) : [{ name: storedName(name), shape }]
   }
@@ -92,7 +93,7 @@ async function weightsOf(files: ModelFiles, options: OpenOptions): Promise<Model
     const wanted = shapes.get(name)
     if (!wanted) throw new ReallmError('not-found', `${files.spec}: a ${modelType} has no tensor ${name}`)
     const place = inStack(name)
-    if (place) return readInStack(files, place, wanted, rows)
+    if (stack && place) return stack.readInStack(files, place, wanted, rows)
     const stored = inGguf?.get(name)
     if (!gguf || !stored) return files.readFloat32(storedName(name), rows)
     return gguf.readStored(files, stored, wanted, rows)

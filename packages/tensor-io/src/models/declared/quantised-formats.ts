@@ -1,3 +1,4 @@
+import { ReallmError } from '../../core/errors.ts'
 import { schemeOf } from '../../formats/quantised/scheme-of.ts'
 import { isOff } from './off.ts'
 import { openOriginal } from './open-original.ts'
@@ -37,8 +38,20 @@ const mlx: Format = {
   wayOut: 'open the original model, or save it dequantised (mlx_lm.convert --dequantize)',
 }
 
+/** The refusal of weights that a key of `config.json` calls quantised. */
+export function quantisedRefusal(
+  spec: string,
+  config: Readonly<Record<string, unknown>>,
+  place: string,
+): ReallmError {
+  const { name, wayOut } = formatOf(config, place)
+  return new ReallmError('unsupported', `${spec}: it is already quantised by ${name}, says ${place}`, {
+    hint: `${wayOut}; of plain weights, take ${place} out of config.json`,
+  })
+}
+
 /** The format that a key of `config.json` names. */
-export function formatOf(config: Readonly<Record<string, unknown>>, place: string): Format {
+function formatOf(config: Readonly<Record<string, unknown>>, place: string): Format {
   const scheme = schemeOf(config)
   if (scheme && 'reason' in scheme) return { name: scheme.reason, wayOut: openOriginal }
   const { quant_method: method } = Object(config[place]) as { quant_method?: unknown }

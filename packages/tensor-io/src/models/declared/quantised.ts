@@ -1,4 +1,3 @@
-import { ReallmError } from '../../core/errors.ts'
 import type { ModelFiles } from '../../formats/model-files.ts'
 import { isOff } from './off.ts'
 
@@ -17,9 +16,6 @@ export async function refuseQuantised({ spec, kind, config, quantised }: ModelFi
   if (place === undefined) return
   // Stacks of experts are read in these blocks.
   if ((Object(config[place]) as { quant_method?: unknown }).quant_method === 'mxfp4') return
-  const { formatOf } = await import('./quantised-formats.ts')
-  const { name, wayOut } = formatOf(config, place)
-  throw new ReallmError('unsupported', `${spec}: it is already quantised by ${name}, says ${place}`, {
-    hint: `${wayOut}; of plain weights, take ${place} out of config.json`,
-  })
+  const { quantisedRefusal } = await import('./quantised-formats.ts')
+  throw quantisedRefusal(spec, config, place)
 }

@@ -55,18 +55,15 @@ export async function readConfig(files: ModelFiles): Promise<ReadConfig> {
 }
 
 async function fromGguf(files: ModelFiles): Promise<ReadConfig> {
-  const { asInGguf, configFromGguf } = await import('../config-from-gguf.ts')
+  const { configFromGguf, inGgufWords } = await import('../config-from-gguf.ts')
   const { ropeTensors } = await import('../gguf-rope.ts')
   const found = ropeTensors.filter(name => files.tensors.has(name))
   const values = await Promise.all(found.map(async name => [name, (await files.readFloat32(name)).data]))
   const metadata = recorded(files.metadata)
-  const read = async () => {
+  const config = await inGgufWords(files, async () => {
     const source = await configFromGguf(metadata.source, files.tensors, Object.fromEntries(values))
     checkSizes(source, files)
     return parseConfig(source)
-  }
-  const config = await read().catch((error: unknown) => {
-    throw asInGguf(error, files.spec, files.metadata)
   })
   const unread = metadata.unread()
   const attentions = attentionsOf(config.layerSpecs)
