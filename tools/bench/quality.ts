@@ -3,7 +3,7 @@
  *
  *   npx tsx --conditions=@reallm/source tools/bench/quality.ts --model MODEL.gguf --calib TEXT --text TEXT --out FOLDER
  *     [--rows blocks-2,blocks-3,blocks-4,45MB,56MB,62MB,70MB] [--effort normal] [--windows 24] [--backend native]
- *     [--artifacts name=DIR,…] [--record]
+ *     [--max-memory 1.2GB] [--artifacts name=DIR,…] [--record]
  *
  * Rows: `gguf-70MB` is a GGUF file of this size (`--target gguf`). `blocks-N` stores the blocks' matrices with N bits per weight and leaves embeddings and head as they are; a size is
  * that of the whole file. Artifacts stay in FOLDER; those that are there are not made again, interrupted ones resume.
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     effort: { type: 'string', default: 'normal' },
     windows: { type: 'string', default: '24' },
     backend: { type: 'string' },
+    'max-memory': { type: 'string' },
     artifacts: { type: 'string', default: '' },
   },
 })
@@ -138,6 +139,7 @@ async function compressed(name: string, folder: string): Promise<void> {
     ...(blocks ? ['--blocks-only', '-b', blocks[1]] : ['--target-size', name.replace(/^gguf-/, '')]),
     ...(isGguf(name) ? ['--target', 'gguf'] : []),
     ...(values.backend ? ['--backend', values.backend] : []),
+    ...(values['max-memory'] ? ['--max-memory', values['max-memory']] : []),
     ...((await exists(`${folder}.work`)) ? ['--resume'] : []),
   ]
   await new Promise<void>((done, failed) => {
