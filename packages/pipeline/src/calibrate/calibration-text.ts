@@ -9,7 +9,7 @@ import { randomSequences, type SequenceCounts, type Sequences, sequencesOfText }
 
 const countsOf: Record<Effort, SequenceCounts> = {
   fast: { calibration: 16, validation: 4, length: 256 },
-  normal: { calibration: 32, validation: 4, length: 384 },
+  normal: { calibration: 96, validation: 4, length: 384 },
   best: { calibration: 128, validation: 8, length: 512 },
 }
 
