@@ -136,12 +136,15 @@ test('signs a package for whoever has the public key', async () => {
     code: 1,
     err: expect.stringContaining('it is not signed'),
   })
-  await writeFile(join(to, 'generation_config.json'), '{}')
-  await writeFile(join(to, 'tokenizer_config.json'), '{}')
-  expect(await reallm(generate)).toMatchObject({
-    code: 1,
-    err: expect.stringContaining('tokenizer_config.json was altered'),
-  })
+  for (const file of ['generation_config.json', 'tokenizer_config.json']) {
+    const before = await readFile(join(to, file))
+    await writeFile(join(to, file), '{}')
+    expect(await reallm(generate)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`${file} was altered`),
+    })
+    await writeFile(join(to, file), before)
+  }
 })
 
 test('takes files alone', async () => {

@@ -72,9 +72,7 @@ export async function encodeMatrix(
     if (!Number.isFinite(plainError))
       throw new ReallmError('numeric', 'it decodes to values that are not finite')
     const errorWithoutFeedback =
-      compareFeedback && hessian
-        ? await sampledError(target, hessian, configuration.byUse?.ofOneBand() ?? configuration, work)
-        : undefined
+      compareFeedback && hessian ? await sampledError(target, hessian, configuration, work) : undefined
     const norms = work.isBand
       ? { outputs: squaredNorm(target, { hessian }), weights: squaredNorm(target) }
       : undefined
@@ -123,7 +121,8 @@ async function sampledError(
   work: LongWork & { readonly seed: number },
 ): Promise<number> {
   const { w: sample } = rowSample(w, comparedRows)
-  const decoded = configuration.decode(await configuration.encode(sample, work))
+  const own = configuration.byUse?.forSome(sample.rows) ?? configuration
+  const decoded = own.decode(await own.encode(sample, work))
   return outputError(sample, decoded, { hessian })
 }
 

@@ -40,8 +40,8 @@ interface RatesByUse {
   split(weights: readonly number[]): BandRates
   /** The same configuration with other rates. */
   with(rates: BandRates): Configuration
-  /** The same configuration for at most `rows` rows. */
-  ofOneBand(): Configuration
+  /** The same configuration for some rows of the matrix, all at one rate. */
+  forSome(rows: number): Configuration
 }
 
 /** One way to store one matrix: a codec with its parameters. */

@@ -63,7 +63,8 @@ export function encodingTimes({ recipe, effort, seed }: Settings) {
         hessian: byInputs ? madeUpHessian(piece[1]) : undefined,
         outputGradients: byOutputs ? madeUpHessian(piece[0]) : undefined,
       }
-      const encode = () => encodeMatrix(name, w, configuration, statistics, { seed })
+      const own = configuration.byUse?.forSome(w.rows) ?? configuration
+      const encode = () => encodeMatrix(name, w, own, statistics, { seed })
       // The second time code is compiled, and Hessians are factorised.
       await encode()
       const seconds = (await secondsOf(encode)) - macs(piece) * (await perMac())

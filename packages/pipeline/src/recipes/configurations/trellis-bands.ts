@@ -19,7 +19,7 @@ export function trellisByUse(
   stateBits: number,
 ): Configuration {
   const rows = bandRows(shape)
-  const count = Math.ceil(shape[0] / rows)
+  const evenly = (count: number) => ({ rows, bits: Array<number>(Math.ceil(count / rows)).fill(bits) })
   const at = (rates: BandRates): Configuration => ({
     ...configuration({
       id: `trellis-${bits}b-L${stateBits}-use`,
@@ -36,10 +36,10 @@ export function trellisByUse(
         bits: bandBits(shape, rows, bits, mostTrellisBits({ stateBits }), weights),
       }),
       with: at,
-      ofOneBand: () => at({ rows, bits: [bits] }),
+      forSome: count => at(evenly(count)),
     },
   })
-  return at({ rows, bits: Array<number>(count).fill(bits) })
+  return at(evenly(shape[0]))
 }
 
 function bandRows([rows, cols]: MatrixShape): number {
