@@ -118,9 +118,9 @@ test('a model of the default recipe fetches at most 96 kB of the runtime in all'
   expect(bytes).toBeLessThan(96_000)
 })
 
-test('a page that runs a model on a GPU fetches at most 90 kB of the runtime, without wasm', async () => {
+test('a page that runs a model on a GPU fetches at most 90 kB of the runtime, without wasm and files on disk', async () => {
   const { bytes, files } = await initialBundle('runtime', '{ load }', 'browser', [gpuBackend, llama])
-  expect(files.filter(path => /backend\/wasm|wasm\/inference/.test(path))).toEqual([])
+  expect(files.filter(path => /backend\/wasm|wasm\/inference|source\/file-/.test(path))).toEqual([])
   expect(files.some(path => path.endsWith('webgpu/trellis-matvec.ts'))).toBe(true)
   expect(bytes).toBeLessThan(90_000)
 })

@@ -1,10 +1,10 @@
 import type { GpuProgram } from '../../../packages/runtime/src/backend/webgpu/program.ts'
-import { sumOf } from '../../../packages/runtime/src/backend/webgpu/traffic.ts'
 import {
   attentionOf,
   type ModelWeights,
   type TransformerConfig,
 } from '../../../packages/tensor-io/src/models/index.ts'
+import { sumOf, trafficOf, trafficOfChoice } from './traffic.ts'
 
 /** What a token costs at a position, counted from the dispatches; bytes. */
 export interface Count {
@@ -18,13 +18,14 @@ export interface Count {
 }
 
 export function countToken(program: GpuProgram, model: ModelWeights, context: number): Count {
-  const all = program.traffic(context)
+  const all = program.prepared
   const head = all.findIndex(({ name }) => name === 'head')
+  const choice = trafficOfChoice(model.config.vocabSize)
   return {
-    dispatches: all.length,
+    dispatches: all.length + 1,
     // The head has a norm before it and a choice after it.
     dispatchesPerLayer: Math.ceil((head - 1) / model.config.layerSpecs.length),
-    ...sumOf(all),
+    ...sumOf([...all.map(each => trafficOf(each, context)), choice]),
     least: storedBytes(model) + leastCache(model.config, context),
   }
 }

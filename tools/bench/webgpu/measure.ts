@@ -2,6 +2,7 @@ import type { WebGpuBackend } from '../../../packages/runtime/src/backend/webgpu
 import type { GpuProgram } from '../../../packages/runtime/src/backend/webgpu/program.ts'
 import type { GpuState } from '../../../packages/runtime/src/backend/webgpu/state.ts'
 import type { TransformerConfig } from '../../../packages/tensor-io/src/models/index.ts'
+import { trafficOf } from './traffic.ts'
 
 export interface Speed {
   readonly context: number
@@ -99,13 +100,14 @@ export async function measureKernels(
     const stamps = new BigUint64Array(read.getMappedRange().slice(0))
     read.unmap()
     if (round < 0) continue
-    for (const [i, { name, traffic }] of dispatches.entries()) {
+    for (const [i, prepared] of program.prepared.entries()) {
+      const { name } = prepared
       const time = times.get(name) ?? { microseconds: 0, dispatches: 0, weightBytes: 0 }
       times.set(name, time)
       time.microseconds += Number(stamps[2 * i + 1] - stamps[2 * i]) / 1000 / rounds
       if (round > 0) continue
       time.dispatches++
-      time.weightBytes += traffic(1).weights
+      time.weightBytes += trafficOf(prepared, 1).weights
     }
   }
   return [...times].map(([name, time]) => ({

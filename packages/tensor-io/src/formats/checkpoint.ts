@@ -2,7 +2,8 @@ import type { CheckpointStore } from '../core/checkpoint-store.ts'
 import { ReallmError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { encodeSafetensors, openSafetensors } from './safetensors/index.ts'
-import { bytesSource, openFileSource, readAll, writeFileAtomic } from './source/index.ts'
+import { openFileSource, writeFileAtomic } from './source/disk.ts'
+import { bytesSource, readAll } from './source/index.ts'
 
 /** What a run needs to go on as if it had never stopped. */
 export interface Checkpoint {

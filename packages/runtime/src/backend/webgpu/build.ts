@@ -24,11 +24,11 @@ import {
 } from '@reallm/kernels/webgpu'
 import type { trellisMatmulIntegers } from '@reallm/kernels/webgpu/matmul-integers'
 import type { Routing, rareSteps } from '@reallm/kernels/webgpu/rare'
-import type { Region } from './arena.ts'
 import type { Device } from './device.ts'
 import {
   kernelOf,
   type LogitsStage,
+  type Product,
   type ProductStage,
   type RecurrentStage,
   type Role,
@@ -38,7 +38,6 @@ import {
 } from './stage.ts'
 import type { GpuState } from './state.ts'
 import type { Tables } from './tables.ts'
-import { type TrafficAt, trafficOfAttention, trafficOfSteps } from './traffic.ts'
 import { isTrellis, type Piece } from './weight.ts'
 
 /** Buffers of a program by what kernels call them. */
@@ -54,7 +53,6 @@ export interface Dispatch {
   /** Bound once, or once for each state. */
   group(state: GpuState): GPUBindGroup
   workgroups(tokens: number, parts: number): readonly [number, number, number]
-  readonly traffic: TrafficAt
 }
 
 /** Bytes of workgroup memory that tables may take, so that several workgroups run side by side. */
@@ -84,11 +82,19 @@ export class WordList {
   }
 }
 
+/** Rows of a product. */
+interface ProductPart {
+  readonly product: Product
+  readonly piece: Piece
+}
+
 /** A stage whose words are placed, and what will bind it once all buffers are there. */
 export interface Prepared {
   readonly code: string
   readonly name: string
-  readonly traffic: TrafficAt
+  readonly stage: Stage
+  /** Of products, those that one dispatch computes. */
+  readonly parts?: readonly ProductPart[]
   bind(
     buffers: Buffers,
     state: GpuState,
@@ -185,13 +191,12 @@ export function prepare(stage: Stage, context: BuildContext): Prepared[] {
     case 'attention': {
       const { layer, kvHeads } = stage
       const kernel = { ...stage.kernel, memory: context.device.workgroupBytes }
-      const valueBytes = kernel.cache === 'f16' ? 2 : 4
       const at = context.args.add(stage.words)
       return [
         {
           code: attention(kernel),
           name: 'attention',
-          traffic: trafficOfAttention(stage, valueBytes),
+          stage,
           needsState: true,
           bind: (b, state) => [
             [0, b.run],
@@ -217,7 +222,7 @@ function prepareVector(stage: VectorStage, { args, roles, rare }: BuildContext):
   return {
     code: vectorKernel(kernel, rare?.rareSteps),
     name: stage.role,
-    traffic: trafficOfSteps(stage.slots.flat(), kernel.cache === 'f16' ? 2 : 4),
+    stage,
     needsState: used.has('cache'),
     bind: (buffers, state) =>
       bindings.map(name => {
@@ -234,15 +239,8 @@ function prepareVector(stage: VectorStage, { args, roles, rare }: BuildContext):
 /** Products of one dispatch. */
 interface ProductGroup {
   readonly code: string
-  readonly piece: Piece
+  readonly parts: ProductPart[]
   readonly jobs: number[]
-  /** Bytes of weights. */
-  bytes: number
-  /** Floats that are read, by their place, and written. */
-  readonly inputs: Map<Region, number>
-  outputs: number
-  /** Bytes of tables, by their place. */
-  readonly tables: Map<number, number>
 }
 
 function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[] {
@@ -250,17 +248,17 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
   const isHead = stage.isHead
   const groups = new Map<string, ProductGroup>()
   const pages = new Map<GPUBuffer, number>()
-  for (const { weight, input, inputStep, output, outputStep, chunks, expert } of stage.products) {
+  for (const product of stage.products) {
+    const { weight, input, inputStep, output, outputStep, chunks, expert } = product
     for (const piece of weight.pieces) {
       const { blob, place, firstRow } = piece
       if (!pages.has(place.buffer)) pages.set(place.buffer, pages.size)
       const kernel = codesOf(piece, tableCounts)
       const code = productCode(kernel, blob.cols, expert && context.rare?.routing, context)
       const key = `${pages.get(place.buffer)} ${code}`
-      const group: ProductGroup = groups.get(key) ?? {
-        ...{ code, piece, jobs: [], bytes: 0, inputs: new Map(), outputs: 0, tables: new Map() },
-      }
+      const group: ProductGroup = groups.get(key) ?? { code, parts: [], jobs: [] }
       groups.set(key, group)
+      group.parts.push({ product, piece })
       const where = {
         ...{ codes: place.at, input: input.at / 4, inputStep: inputStep / 4 },
         ...{ output: output.at + firstRow, outputStep, shares: expert ? expert.shares + 1 : 0 },
@@ -269,39 +267,30 @@ function prepareProducts(stage: ProductStage, context: BuildContext): Prepared[]
         ? trellisJobs(blob, { ...where, tables: tables.place(blob.tables) }, chunks)
         : codedJobs(blob, where, isMany ? BAND_ROWS : undefined)
       for (const word of made) group.jobs.push(word)
-      const part = expert?.part ?? 1
-      group.bytes += 4 * blob.words * part
-      group.inputs.set(input, blob.cols * part)
-      group.outputs += blob.rows * chunks * part
-      if (isTrellis(blob))
-        group.tables.set(tables.place(blob.tables), blob.tables.length * 2 ** blob.stateBits)
     }
   }
-  return [...groups.values()].map(group => {
-    const { blob, place } = group.piece
-    const at = jobs.add(group.jobs)
-    const count = group.jobs.length / 16
-    const floats = total(group.inputs.values()) + group.outputs + group.jobs.length
-    const vectors = 4 * floats + total(group.tables.values())
+  return [...groups.values()].map(({ code, parts, jobs: words }) => {
+    const { blob, place } = parts[0].piece
+    const at = jobs.add(words)
+    const count = words.length / 16
     return {
-      code: group.code,
+      code,
       name: isHead ? 'head' : isMany ? 'matmul' : 'matvec',
-      traffic: () => ({ weights: group.bytes, cache: 0, vectors }),
+      stage,
+      parts,
       needsState: false,
       bind: b => [
         [0, place.buffer],
         ...(isTrellis(blob) ? [[1, b.tables] as [number, GPUBuffer]] : []),
         [2, b.x],
         [3, isHead ? b.logits : b.y],
-        [4, b.jobs, 4 * at, 4 * 64 * Math.ceil(group.jobs.length / 64)],
+        [4, b.jobs, 4 * at, 4 * 64 * Math.ceil(words.length / 64)],
         ...(isMany ? [[5, b.run, 0, 16] as [number, GPUBuffer, number, number]] : []),
       ],
       workgroups: tokens => [count, isMany ? Math.ceil(tokens / MATMUL_TOKENS) : 1, 1],
     }
   })
 }
-
-const total = (counts: Iterable<number>): number => [...counts].reduce((sum, count) => sum + count, 0)
 
 function productCode(
   kernel: TrellisKernel | CodedKernel,
@@ -320,12 +309,13 @@ function productCode(
   return trellisMatmul(kernel, memory, features.f16, routing)
 }
 
-function prepareLogits({ code, count, from, words }: LogitsStage, { args }: BuildContext): Prepared {
+function prepareLogits(stage: LogitsStage, { args }: BuildContext): Prepared {
+  const { code, count, from, words } = stage
   const at = args.add(words)
   return {
     code,
     name: 'logits',
-    traffic: () => ({ weights: 0, cache: 0, vectors: 8 * count }),
+    stage,
     needsState: false,
     bind: b => [
       [0, from === 'x' ? b.x : b.y],

@@ -80,7 +80,7 @@ export function attendTo(
       ...{ kind: 'vector', role: 'heads', layer },
       slots: slots({ op: 'input', words: [width, width, input.at, width], size: width }),
     },
-    { kind: 'attention', kernel, kvHeads, layer, words, window: window ?? Number.POSITIVE_INFINITY },
+    { kind: 'attention', kernel, kvHeads, layer, words },
   )
   c.x.give(input)
   const sinksAt = sinks ? c.steps.vector(sinks) + 1 : 0

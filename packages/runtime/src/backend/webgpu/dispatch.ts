@@ -21,12 +21,12 @@ export function encode(
 
 /** Compiles a dispatch's shader and binds its buffers; those of a state again when it has others. */
 export async function build(device: Device, prepared: Prepared, buffers: Buffers): Promise<Dispatch> {
-  const { code, name, traffic, bind, needsState, workgroups } = prepared
+  const { code, name, bind, needsState, workgroups } = prepared
   const pipeline = await device.pipeline(code)
   const make = (state: GpuState) => bindGroup(device, pipeline, bind(buffers, state))
   if (!needsState) {
     const whole = bindGroup(device, pipeline, bind(buffers, undefined!))
-    return { name, pipeline, traffic, workgroups, group: () => whole }
+    return { name, pipeline, workgroups, group: () => whole }
   }
   const groups = new WeakMap<GpuState, { buffers: readonly GPUBuffer[]; group: GPUBindGroup }>()
   const group = (state: GpuState) => {
@@ -36,7 +36,7 @@ export async function build(device: Device, prepared: Prepared, buffers: Buffers
     groups.set(state, made)
     return made.group
   }
-  return { name, pipeline, traffic, workgroups, group }
+  return { name, pipeline, workgroups, group }
 }
 
 export function bindGroup(

@@ -3,11 +3,10 @@ import type { RecurrentStage } from './stage.ts'
 
 /** The dispatch of a kernel of a recurrent layer. */
 export function prepareRecurrent(stage: RecurrentStage, args: WordList): Prepared {
-  const { name, code, layer, words, workgroups, state, values } = stage
+  const { name, code, layer, words, workgroups } = stage
   const at = args.add(words)
   return {
-    ...{ code, name, needsState: true, workgroups: () => [workgroups, 1, 1] },
-    traffic: () => ({ weights: 0, cache: 8 * state, vectors: 4 * (values + words.length) }),
+    ...{ code, name, stage, needsState: true, workgroups: () => [workgroups, 1, 1] },
     bind: (b, { buffers }) => [
       [0, b.run],
       [1, b.args, 4 * at, 4 * 64],

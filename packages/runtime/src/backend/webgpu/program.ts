@@ -3,7 +3,7 @@ import type { Sampling } from '@reallm/kernels/webgpu/sample'
 import { ReallmError } from '@reallm/tensor-io'
 import { rotations } from '@reallm/tensor-io/models'
 import type { Batch, Choice, Program } from '../backend.ts'
-import type { Dispatch } from './build.ts'
+import type { Dispatch, Prepared } from './build.ts'
 import {
   compileProgram,
   type ListName,
@@ -17,7 +17,6 @@ import type { GpuOp } from './gpu-op.ts'
 import { partsOf } from './parts.ts'
 import type { Sampler } from './sampler.ts'
 import type { GpuState } from './state.ts'
-import type { Traffic } from './traffic.ts'
 
 interface BoundSampler extends Sampler {
   readonly group: GPUBindGroup
@@ -40,17 +39,13 @@ export class GpuProgram implements Program {
     return new GpuProgram(await compileProgram(device, ops, options))
   }
 
-  /** What the dispatches of a token read and write when it is at a position, its choice included. */
-  traffic(positions: number): readonly (Traffic & { readonly name: string })[] {
-    const { prepared, vocabulary } = this.#parts
-    const chosen = { name: 'sample', weights: 0, cache: 0, vectors: 4 * vocabulary }
-    return [
-      ...[...prepared.one, ...prepared.oneHead].map(({ name, traffic }) => ({ name, ...traffic(positions) })),
-      chosen,
-    ]
+  /** What the dispatches of a token and of its logits are made of. */
+  get prepared(): readonly Prepared[] {
+    const { one, oneHead } = this.#parts.prepared
+    return [...one, ...oneHead]
   }
 
-  /** Dispatches of a token and of its logits. */
+  /** The same, compiled and bound. */
   async dispatches(): Promise<readonly Dispatch[]> {
     return [...(await this.#dispatches('one')), ...(await this.#dispatches('oneHead'))]
   }

@@ -73,8 +73,6 @@ export interface AttentionStage {
   readonly kvHeads: number
   readonly layer: number
   readonly words: readonly number[]
-  /** Keys that a token sees at most. */
-  readonly window: number
 }
 
 /** What becomes logits of a product. */

@@ -1,8 +1,4 @@
-export { type AtomicFile, createAtomicFile, writeFileAtomic } from './atomic-file.ts'
 export { type Fetched, fetchRange, type UrlOptions, type Version } from './fetch-range.ts'
-export { fileError } from './file-error.ts'
-export { openFileSource } from './file-source.ts'
-export { makeFolder } from './make-folder.ts'
 export { type PageFiles, usePageFiles } from './page-files.ts'
 export { type ByteSource, blobSource, bytesSource, type ReadOptions, readAll } from './source.ts'
 export { openUrlSource } from './url-source.ts'

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ByteSource, blobSource, bytesSource, openFileSource, openUrlSource } from './index.ts'
+import { openFileSource } from './disk.ts'
+import { type ByteSource, blobSource, bytesSource, openUrlSource } from './index.ts'
 
 const content = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31) >> 3)
 let dir: string
