@@ -1,7 +1,7 @@
 /**
  * Size and quality of a real model: compresses with the command line as anybody would and measures with `reallm eval`.
  *
- *   npx tsx --conditions=@reallm/source tools/bench/quality.ts --model MODEL.gguf --calib TEXT --text TEXT --out FOLDER
+ *   npx tsx --conditions=@reallm/source tools/bench/quality.ts --model MODEL.gguf --calib TEXT [--calib TEXT …] --text TEXT --out FOLDER
  *     [--rows blocks-2,blocks-3,blocks-4,45MB,56MB,62MB,70MB] [--effort normal] [--windows 24] [--backend native]
  *     [--max-memory 1.2GB] [--artifacts name=DIR,…] [--record]
  *
@@ -22,7 +22,7 @@ import { compression, startBench } from '../results/record.ts'
 const { values } = parseArgs({
   options: {
     model: { type: 'string' },
-    calib: { type: 'string' },
+    calib: { type: 'string', multiple: true },
     text: { type: 'string' },
     out: { type: 'string' },
     rows: { type: 'string', default: 'blocks-2,blocks-3,blocks-4,45MB,56MB,62MB,70MB' },
@@ -135,7 +135,16 @@ async function compressed(name: string, folder: string): Promise<void> {
   process.stderr.write(`compressing ${name} …\n`)
   const blocks = /^blocks-([\d.]+)$/.exec(name)
   const args = [
-    ...[cli, 'compress', model!, '-o', folder, '--calib', calib!, '--effort', values.effort],
+    ...[
+      cli,
+      'compress',
+      model!,
+      '-o',
+      folder,
+      ...calib!.flatMap(file => ['--calib', file]),
+      '--effort',
+      values.effort,
+    ],
     ...(blocks ? ['--blocks-only', '-b', blocks[1]] : ['--target-size', name.replace(/^gguf-/, '')]),
     ...(isGguf(name) ? ['--target', 'gguf'] : []),
     ...(values.backend ? ['--backend', values.backend] : []),
@@ -166,7 +175,7 @@ async function ggufTypes(bin: string) {
     return { bytes: (await stat(file)).size, perplexity: Number(found[1]) }
   }
   const matrix = join(out, 'imatrix.gguf')
-  if (!(await exists(matrix))) await tool('llama-imatrix', ['-m', model!, '-f', calib!, '-o', matrix])
+  if (!(await exists(matrix))) await tool('llama-imatrix', ['-m', model!, '-f', calib![0], '-o', matrix])
   const base = await scored(model!)
   const rows = []
   for (const type of ['Q4_K_M', 'Q3_K_M', 'Q4_0', 'IQ4_XS', 'Q2_K', 'IQ3_XXS', 'IQ2_M', 'IQ2_XXS']) {

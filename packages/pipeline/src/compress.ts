@@ -146,7 +146,7 @@ function identityOf(
     scope,
     sequential,
     adapter: options.adapter ?? null,
-    calibration: options.calibration ?? null,
+    calibration: options.calibration === undefined ? null : [options.calibration].flat().join(', '),
     ...(settings.tune ? { tune: tuneText(settings.tune) } : {}),
     ...(importance ? { 'importance matrix': importance.digest } : {}),
     'calibration tokens': digestOf(...sequences.calibration, ...sequences.validation).slice(0, 16),

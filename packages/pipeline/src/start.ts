@@ -20,8 +20,8 @@ import { predictSensitivity } from './sensitivity/predict-sensitivity.ts'
 import { type RecipeOptions, type Settings, settingsOf } from './settings.ts'
 
 export interface StartOptions extends RecipeOptions, EncoderOptions {
-  /** Text file to calibrate on, or JSON rows of token ids; default: a built-in English text. */
-  readonly calibration?: string | undefined
+  /** Text file to calibrate on, or JSON rows of token ids; several have equal shares. Default: a built-in English text. */
+  readonly calibration?: string | readonly string[] | undefined
   /**
    * An importance matrix of llama.cpp (GGUF or `.dat`) to round by, instead of calibrating on a text; sensitivities are then
    * relative errors of outputs.

@@ -71,6 +71,13 @@ export function parseVariable(text: string, before: Record<string, unknown> = {}
   }
 }
 
+/** Texts to calibrate on. */
+export const calibrationOption = (): Option =>
+  new Option(
+    '--calib <file>',
+    'text of the kind the model is for, or .json rows of token ids; given again: another, with an equal share',
+  ).argParser((file: string, before: readonly string[] = []) => [...before, file])
+
 /** What a model runs on. */
 export const deviceOption = (): Option =>
   new Option(

@@ -21,6 +21,7 @@ import { serveCommand } from './commands/serve.ts'
 import { statusCommand } from './commands/status.ts'
 import { tokenizeCommand } from './commands/tokenize.ts'
 import { workerCommand } from './commands/worker.ts'
+import { writeCommand } from './commands/write.ts'
 import { refuseEmptyNames } from './empty-names.ts'
 import { fitted } from './fitted.ts'
 import type { Io } from './io.ts'
@@ -34,6 +35,7 @@ const commands = [
   planCommand,
   compressCommand,
   converseCommand,
+  writeCommand,
   imatrixCommand,
   finetuneCommand,
   generateCommand,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { gram } from '../../../packages/kernels/src/index.ts'
-import { type Sequences, sequencesOfText } from '../../../packages/pipeline/src/calibrate/sequences.ts'
+import { type Sequences, sequencesOfTexts } from '../../../packages/pipeline/src/calibrate/sequences.ts'
 import { type Matrix, zeroMatrix } from '../../../packages/tensor-io/src/index.ts'
 import {
   block,
@@ -47,7 +47,7 @@ export interface Hessians {
 export async function sequencesOf(model: ModelWeights, calibration: number): Promise<Sequences> {
   const text = await readFile(new URL('../../../packages/pipeline/calibration.txt', import.meta.url), 'utf8')
   const ids = (await model.tokenizer()).encode(text)
-  return sequencesOfText(ids, { calibration, validation: 4, length: 512 }, 'calibration text')
+  return sequencesOfTexts([{ ids, source: 'calibration text' }], { calibration, validation: 4, length: 512 })
 }
 
 /** The stream of each sequence before the first layer. */

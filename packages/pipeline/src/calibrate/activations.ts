@@ -3,6 +3,7 @@ import { type FileHandle, join, open, rm } from '#platform'
 
 /** Activations of every batch of sequences between two layers, set in order and not changed afterwards. */
 export interface Activations {
+  /** May give the same memory again, with other values, the next time. */
   get(batch: number): Promise<Float32Array>
   set(batch: number, values: Float32Array): Promise<void>
   close(): Promise<void>
@@ -40,11 +41,12 @@ function inMemory(): Activations {
 function inFile(path: string, file: FileHandle): Activations {
   // The last batch may be smaller than the others: places are multiples of the first one's size.
   const sizes: number[] = []
+  let buffer = new ArrayBuffer(0)
   return {
     async get(batch) {
-      const values = new Float32Array(sizes[batch] / 4)
-      await file.read(new Uint8Array(values.buffer), 0, sizes[batch], batch * sizes[0])
-      return values
+      if (buffer.byteLength < sizes[batch]) buffer = new ArrayBuffer(sizes[0])
+      await file.read(new Uint8Array(buffer), 0, sizes[batch], batch * sizes[0])
+      return new Float32Array(buffer, 0, sizes[batch] / 4)
     },
     async set(batch, values) {
       sizes[batch] = values.byteLength
@@ -60,6 +62,7 @@ function inFile(path: string, file: FileHandle): Activations {
       }
     },
     async close() {
+      buffer = new ArrayBuffer(0)
       await file.close()
       await rm(path, { force: true })
     },

@@ -5,7 +5,13 @@ import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
 import type { Effort } from '../recipes/recipe.ts'
 import type { Settings } from '../settings.ts'
-import { randomSequences, type SequenceCounts, type Sequences, sequencesOfText } from './sequences.ts'
+import {
+  randomSequences,
+  type SequenceCounts,
+  type Sequences,
+  sequencesOfTexts,
+  type Text,
+} from './sequences.ts'
 
 const countsOf: Record<Effort, SequenceCounts> = {
   fast: { calibration: 16, validation: 4, length: 256 },
@@ -29,39 +35,46 @@ export type CalibrationFile = { readonly file: string } & (
 )
 
 /**
- * Reads a calibration file: text, or JSON rows of token ids by its ending.
+ * Reads calibration files: text, or JSON rows of token ids by its ending.
  *
  * @throws `not-found`; `bad-file` for JSON that holds no rows of ids
  */
-export async function readCalibration(file: string | undefined): Promise<CalibrationFile | undefined> {
-  if (file === undefined) return undefined
+export const readCalibration = (
+  files: string | readonly string[] = [],
+): Promise<readonly CalibrationFile[]> => Promise.all([files].flat().map(readOne))
+
+async function readOne(file: string): Promise<CalibrationFile> {
   const text = textOf(file, await contentsOf(file))
   return file.endsWith('.json') ? { file, ids: parseIds(text, file) } : { file, text }
 }
 
 /**
- * Calibration sequences: from `given`, else from the built-in English text, else, for a model without tokenizer, random
+ * Calibration sequences: from what is `given`, in equal shares, else from the built-in English text, else, for a model without tokenizer, random
  * tokens.
  *
  * @throws `not-found` for a text when the model has no tokenizer; `bad-file` for ids outside the vocabulary
  */
 export async function calibrationSequences(
   { weights, config }: OpenedModel,
-  given: CalibrationFile | undefined,
+  given: readonly CalibrationFile[],
   { recipe, effort, seed }: Settings,
 ): Promise<Sequences> {
   const { vocabSize } = config
   const trains = recipe.quantise.kind === 'joint' && recipe.quantise.trains === true
   const counts = trains ? trainingCounts(config, effort) : sequenceCounts(config, effort)
-  if (given && 'ids' in given) {
-    const { file, ids } = given
-    return sequencesOfText(checkIds(ids, vocabSize, file), counts, `tokens of ${basename(file)}`)
+  const textOf = async (given: CalibrationFile): Promise<Text> => {
+    const name = basename(given.file)
+    if ('ids' in given)
+      return { ids: checkIds(given.ids, vocabSize, given.file), source: `tokens of ${name}` }
+    const tokenizer = await weights.tokenizer()
+    return { ids: checkIds(tokenizer.encode(given.text), vocabSize, name), source: name }
   }
-  const tokenizer = given === undefined ? await tokenizerOf(weights) : await weights.tokenizer()
+  if (given.length > 0) return sequencesOfTexts(await Promise.all(given.map(textOf)), counts)
+  const tokenizer = await tokenizerOf(weights)
   if (!tokenizer) return randomSequences(vocabSize, counts, seed)
-  const text = given?.text ?? (await readFile(ownText, 'utf8'))
-  const source = given ? basename(given.file) : 'the built-in text (Moby-Dick, State of the Union)'
-  return sequencesOfText(checkIds(tokenizer.encode(text), vocabSize, source), counts, source)
+  const source = 'the built-in text (Moby-Dick, State of the Union)'
+  const ids = checkIds(tokenizer.encode(await readFile(ownText, 'utf8')), vocabSize, source)
+  return sequencesOfTexts([{ ids, source }], counts)
 }
 
 /** By effort, no longer than the context, and no more than the Hessians of a small model can profit from. */

@@ -20,8 +20,8 @@ import type { Sequences } from './sequences.ts'
 export interface ImatrixOptions extends Pick<RecipeOptions, 'seed' | 'signal' | 'onProgress'> {
   /** The file to write, `.gguf`. */
   readonly to: string
-  /** Text file to measure on, or JSON rows of token ids; default: a built-in English text. */
-  readonly calibration?: string | undefined
+  /** Text file to measure on, or JSON rows of token ids; several have equal shares. Default: a built-in English text. */
+  readonly calibration?: string | readonly string[] | undefined
   /** How much text. Default `normal`. */
   readonly effort?: Effort | undefined
   readonly backend?: BackendName | undefined

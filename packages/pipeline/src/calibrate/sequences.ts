@@ -23,19 +23,51 @@ export interface SequenceCounts {
   readonly length: number
 }
 
+/** Tokens of a text. */
+export interface Text {
+  readonly ids: ArrayLike<number>
+  /** In a sentence, for the report. */
+  readonly source: string
+}
+
 /**
- * Cuts a text's tokens into sequences spread evenly over the whole text, so that a long one is sampled and not only
- * begun. A text too short for so many sequences gives fewer, then shorter ones.
+ * Cuts the tokens of texts into sequences spread evenly over each text, so that a long one is sampled and not only
+ * begun. Every text gives as many, in turn. A text too short for so many sequences gives fewer, then all give shorter ones.
  *
- * @throws `bad-option` when there are fewer than 16 tokens.
+ * @throws `bad-option` when one has fewer than 16 tokens.
  */
-export function sequencesOfText(ids: ArrayLike<number>, wanted: SequenceCounts, source: string): Sequences {
-  if (ids.length < 16) {
-    throw new ReallmError('bad-option', `the calibration text has only ${ids.length} tokens`, {
+export function sequencesOfTexts(texts: readonly Text[], wanted: SequenceCounts): Sequences {
+  for (const { ids, source } of texts) {
+    if (ids.length >= 16) continue
+    throw new ReallmError('bad-option', `the calibration text has only ${ids.length} tokens (${source})`, {
       hint: 'give at least a few thousand words, of the kind the model will be used on',
     })
   }
-  const length = Math.min(wanted.length, Math.max(8, Math.floor(ids.length / 4)))
+  const share = (count: number) => Math.max(1, Math.ceil(count / texts.length))
+  const counts = {
+    calibration: share(wanted.calibration),
+    validation: share(wanted.validation),
+    length: Math.min(wanted.length, ...texts.map(({ ids }) => Math.max(8, Math.floor(ids.length / 4)))),
+  }
+  const parts = texts.map(text => sequencesOfText(text, counts))
+  const all = parts.flatMap(({ text }) => [...text])
+  return {
+    calibration: inTurn(parts.map(({ calibration }) => calibration)),
+    validation: inTurn(parts.map(({ validation }) => validation)),
+    text: Int32Array.from(all),
+    length: counts.length,
+    source: parts.map(({ source }) => source).join(' and '),
+  }
+}
+
+/** The first of every list, then the second of every list that has one, and so on. */
+function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(...lists.map(list => list.length))
+  return Array.from({ length: longest }, (_, i) => lists.flatMap(list => list.slice(i, i + 1))).flat()
+}
+
+function sequencesOfText({ ids, source }: Text, wanted: SequenceCounts): Sequences {
+  const { length } = wanted
   const possible = Math.floor(ids.length / length)
   const total = wanted.calibration + wanted.validation
   const count = Math.min(total, possible)

@@ -2,7 +2,7 @@ import { packageDirectory, ReallmError } from '@reallm/tensor-io'
 import { dirname, type Entry, entryAt, realPlace } from '#platform'
 
 /** What a run reads, by what it is called (`model`, `data`): paths, `npm:` names, or others, which are left alone. */
-export type Inputs = Readonly<Record<string, string | undefined>>
+export type Inputs = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
  * Refuses a path that is one of the inputs, or a directory with one of them in it, by way of links too.
@@ -12,8 +12,8 @@ export type Inputs = Readonly<Record<string, string | undefined>>
 export async function refuseInputs(path: string, inputs: Inputs): Promise<void> {
   const target = await entryAt(path)
   if (!target) return
-  for (const [what, input] of Object.entries(inputs)) {
-    const depth = input === undefined ? undefined : await depthIn(target, input)
+  for (const { what, input } of each(inputs)) {
+    const depth = await depthIn(target, input)
     if (depth === undefined) continue
     const message = `${path} ${depth === 0 ? 'is' : 'holds'} the ${what} that is read (${input})`
     throw new ReallmError('bad-option', message, { hint: 'choose another output' })
@@ -28,14 +28,17 @@ export async function refuseInputs(path: string, inputs: Inputs): Promise<void> 
 export async function refuseInputFile(path: string, inputs: Inputs): Promise<void> {
   await refuseInputs(path, inputs)
   if (!(await entryAt(path))) return
-  for (const [what, input] of Object.entries(inputs)) {
-    const folder = input === undefined ? undefined : await pathOf(input)
+  for (const { what, input } of each(inputs)) {
+    const folder = await pathOf(input)
     const entry = folder === undefined ? undefined : await entryAt(folder)
     if (entry?.kind !== 'directory' || (await depthIn(entry, path)) === undefined) continue
     const message = `${path} belongs to the ${what} that is read (${input})`
     throw new ReallmError('bad-option', message, { hint: 'choose another output' })
   }
 }
+
+const each = (inputs: Inputs) =>
+  Object.entries(inputs).flatMap(([what, paths]) => [paths ?? []].flat().map(input => ({ what, input })))
 
 /** How many directories above an input the target is; undefined when it is none of them. */
 async function depthIn(target: Entry, input: string): Promise<number | undefined> {

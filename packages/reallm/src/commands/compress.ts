@@ -1,7 +1,7 @@
 import { bytesText, counted, durationText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
-import { parseNumber, parseSize, parseWhole } from '../options.ts'
+import { calibrationOption, parseNumber, parseSize, parseWhole } from '../options.ts'
 
 interface Options {
   output: string
@@ -13,7 +13,7 @@ interface Options {
   shardSize?: number | undefined
   blocksOnly?: boolean | undefined
   effort: 'fast' | 'normal' | 'best'
-  calib?: string | undefined
+  calib?: readonly string[] | undefined
   imatrix?: string | undefined
   seed: number
   resume?: boolean | undefined
@@ -68,7 +68,7 @@ export const compressCommand = (io: Io): Command =>
         .default('normal'),
     )
     .option('--blocks-only', 'leave embedding and head as they are; -b then counts the blocks alone')
-    .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
+    .addOption(calibrationOption())
     .addOption(
       new Option(
         '--imatrix <file>',

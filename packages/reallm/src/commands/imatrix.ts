@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn } from '../io.ts'
-import { parseWhole } from '../options.ts'
+import { calibrationOption, parseWhole } from '../options.ts'
 
 interface Options {
   output: string
-  calib?: string | undefined
+  calib?: readonly string[] | undefined
   effort: 'fast' | 'normal' | 'best'
   seed: number
   force?: boolean | undefined
@@ -18,7 +18,7 @@ export const imatrixCommand = (io: Io): Command =>
     .description("Measure a model's inputs on a text and write them as an importance matrix of llama.cpp.")
     .argument('<model>', 'directory, .gguf, artifact, hf:owner/name or npm:@scope/name')
     .requiredOption('-o, --output <file>', 'file to write, .gguf')
-    .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
+    .addOption(calibrationOption())
     .addOption(
       new Option('--effort <effort>', 'how much text').choices(['fast', 'normal', 'best']).default('normal'),
     )

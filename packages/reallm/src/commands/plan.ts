@@ -3,13 +3,13 @@ import { basename, join } from 'node:path'
 import { bytesText } from '@reallm/tensor-io'
 import { Command, Option } from 'commander'
 import { type Io, print, progressOn, table } from '../io.ts'
-import { parseWhole } from '../options.ts'
+import { calibrationOption, parseWhole } from '../options.ts'
 import { asciiPlot } from '../plot.ts'
 
 interface Options {
   recipe: string
   effort: 'fast' | 'normal' | 'best'
-  calib?: string | undefined
+  calib?: readonly string[] | undefined
   seed: number
   svg?: string | undefined
   json?: boolean | undefined
@@ -26,7 +26,7 @@ export const planCommand = (io: Io): Command =>
         .choices(['fast', 'normal', 'best'])
         .default('normal'),
     )
-    .option('--calib <file>', 'text of the kind the model is for, or .json rows of token ids')
+    .addOption(calibrationOption())
     .option('--seed <number>', 'same seed and input, same plan', parseWhole(0), 0)
     .option('--svg <file>', 'write the plot as SVG')
     .option('--json', 'one JSON object on stdout')
