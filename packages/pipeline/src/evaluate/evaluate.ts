@@ -1,5 +1,13 @@
 import { type LongWork, openModel, sizeOf } from '@reallm/tensor-io'
-import { inMemory, loadWeights, openWeights, streamed, tf } from '@reallm/transformer'
+import {
+  loadWeights,
+  type ModelWeights,
+  openWeights,
+  streamed,
+  tf,
+  type WeightSource,
+} from '@reallm/transformer'
+import { collectGarbage } from '#platform'
 import type { Sequences } from '../calibrate/sequences.ts'
 import type { OpenedModel } from '../open/open-model.ts'
 import { tokenizerOf } from '../open/tokenizer-files.ts'
@@ -25,36 +33,40 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const compressed = await openWeights(await openModel(path, { registry: builtInRegistry() }))
   try {
-    const reference = streamed(original.weights)
-    if (!fitsWhole(original, maxMemory))
-      return { quality: await measureQuality(reference, streamed(compressed), sequences, work) }
-    const { config } = compressed
-    const weights = await loadWeights(compressed)
-    const found = await disposing(weights, async () => ({
-      quality: await measureQuality(reference, inMemory(config, weights), sequences, work),
-      got: await continuations(config, weights, sequences, work),
-    }))
-    const originals = await loadWeights(original.weights)
-    const wanted = await disposing(originals, () =>
-      continuations(original.config, originals, sequences, work),
-    )
+    collectGarbage()
+    const [reference, own] = [original.weights, compressed].map(weights => tidied(streamed(weights)))
+    const quality = await measureQuality(reference, own, sequences, work)
+    if (!fitsWhole(original, maxMemory)) return { quality }
+    const [got, wanted] = [await written(compressed), await written(original.weights)]
     const tokenizer = await tokenizerOf(original.weights)
-    return { quality: found.quality, generation: compareGeneration(wanted, found.got, sequences, tokenizer) }
+    return { quality, generation: compareGeneration(wanted, got, sequences, tokenizer) }
   } finally {
     await compressed.close()
   }
+
+  async function written(model: ModelWeights): Promise<number[][]> {
+    const weights = await loadWeights(model)
+    try {
+      return await continuations(model.config, weights, sequences, work)
+    } finally {
+      tf.dispose(weights)
+      collectGarbage()
+    }
+  }
 }
+
+/** What a head is made of is as large as itself: it is not left to the garbage collector. */
+const tidied = (source: WeightSource): WeightSource => ({
+  ...source,
+  withHead: use =>
+    source.withHead(head => {
+      collectGarbage()
+      return use(head)
+    }),
+})
 
 /** Whether all weights of a model take at most half of the memory in float32, its largest tensor twice while it is loaded. */
 function fitsWhole({ weights, parts }: OpenedModel, maxMemory: number): boolean {
   const largest = Math.max(...[...weights.shapes.values()].map(sizeOf))
   return 4 * (parts.parameters + largest) <= maxMemory / 2
-}
-
-async function disposing<T>(weights: Parameters<typeof tf.dispose>[0], use: () => Promise<T>): Promise<T> {
-  try {
-    return await use()
-  } finally {
-    tf.dispose(weights)
-  }
 }

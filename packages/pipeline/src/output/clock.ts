@@ -8,10 +8,16 @@ export interface Duration {
   readonly cpuSeconds: number
 }
 
+/** What one stage took. */
+interface StageUsage extends Duration {
+  /** Largest resident set of the process up to the stage's end, in bytes. */
+  readonly peakMemory: number
+}
+
 /** What a run took. */
 export interface Usage extends Duration {
   /** Each stage's part, by its name: what was done before is in none. */
-  readonly stages: Readonly<Record<string, Duration>>
+  readonly stages: Readonly<Record<string, StageUsage>>
   /** Largest resident set of the process, in bytes. */
   readonly peakMemory: number
 }
@@ -31,12 +37,12 @@ export function startClock(): Clock {
     cpuSeconds: after.cpuSeconds - before.cpuSeconds,
   })
   const start = now()
-  const stages: Record<string, Duration> = {}
+  const stages: Record<string, StageUsage> = {}
   let last = start
   return {
     endStage(name) {
       const end = now()
-      stages[name] = since(last, end)
+      stages[name] = { ...since(last, end), peakMemory: peakMemory() }
       last = end
     },
     usage: () => ({ ...since(start, now()), stages, peakMemory: peakMemory() }),
