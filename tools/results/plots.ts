@@ -6,6 +6,7 @@ import { type Row, readResults } from './schema.ts'
 /** Plots that are drawn from results files, by their paths. */
 export const plots: Readonly<Record<string, () => string>> = {
   'docs/guides/plots/targets-SmolLM2.svg': sizesPlot,
+  'docs/research/plots/decoders.svg': decodersPlot,
   'docs/research/plots/recipes-tiny.svg': () => recipesPlot('tiny', 'The embedded model'),
   'docs/research/plots/recipes-SmolLM2-135M-Instruct.svg': () =>
     recipesPlot('SmolLM2-135M-Instruct', 'SmolLM2-135M'),
@@ -53,5 +54,29 @@ function recipesPlot(model: string, title: string): string {
   return rankSvg(ranked, {
     title: `${title} at 3 bits: ${best.name} loses least`,
     x: 'KL divergence to the original, nats per token (logarithmic)',
+  })
+}
+
+/** What decoders of 2 bits lose of the matrices of a layer of SmolLM2, φ counted, over what the fixed table loses. */
+function decodersPlot(): string {
+  const logs = new Map<string, number[]>()
+  for (const row of readResults('decoders').runs.flatMap(run => run.rows)) {
+    const name = [
+      row.decoder,
+      row.space === 'rotated' ? '' : row.space,
+      row.rates === 'equal' ? 'equal rates' : '',
+    ]
+      .filter(Boolean)
+      .join(', ')
+    logs.set(name, [...(logs.get(name) ?? []), Math.log(1 + Number(row.changeOthers))])
+  }
+  const ranked = [...logs].map(([name, all]) => ({
+    name,
+    value: Math.exp(all.reduce((sum, log) => sum + log, 0) / all.length),
+  }))
+  return rankSvg(ranked, {
+    title: 'SmolLM2-135M, layer 15 at 2 bits: no decoder beats the fixed table by 3 %',
+    x: 'output error, times that of the fixed table (logarithmic)',
+    names: 370,
   })
 }

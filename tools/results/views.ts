@@ -76,6 +76,14 @@ export const views: Readonly<Record<string, View>> = {
     columns: ['matrix', 'what', 'bits', 'db', 'best', 'gain', 'other'],
     where: ({ what }) => String(what).startsWith('autoencoder'),
   },
+  'decoders-shared': {
+    from: 'decoders',
+    columns: ['kind', 'decoder', 'bits', 'error', 'changeFirst', 'changeOthers'],
+    where: ({ space, decoder, rates }) =>
+      space === 'rotated' &&
+      (decoder === 'lattice of 8 weights' ||
+        (rates === 'by cost' && /^(fixed table|table of the kind)$/.test(String(decoder)))),
+  },
   'neural-trellis': {
     from: 'autoencoder',
     where: ({ what }) => String(what).includes('network trellis'),
