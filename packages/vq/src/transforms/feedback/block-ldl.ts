@@ -9,21 +9,25 @@ import { copyMatrix, type Matrix, tileOf } from '@reallm/tensor-io'
  */
 export function unitFactor(u: Matrix, block: number): Matrix {
   const v = copyMatrix(u)
+  makeUnit(v, block)
+  return v
+}
+
+/** The same in place of `v`, which is U at first. */
+function makeUnit(v: Matrix, block: number): void {
   const n = v.cols
-  const at = (i: number, j: number) => u.data[i * n + j]
   for (let start = 0; start < v.rows; start += block) {
     const end = Math.min(start + block, n)
     for (let i = end - 1; i >= start; i--) {
       for (let k = i + 1; k < end; k++) {
-        const factor = at(i, k)
+        const factor = v.data[i * n + k]
         for (let j = end; j < n; j++) v.data[i * n + j] -= factor * v.data[k * n + j]
       }
-      const pivot = 1 / at(i, i)
+      const pivot = 1 / v.data[i * n + i]
       for (let j = end; j < n; j++) v.data[i * n + j] *= pivot
       for (let j = start; j < end; j++) v.data[i * n + j] = i === j ? 1 : 0
     }
   }
-  return v
 }
 
 /**
@@ -65,7 +69,9 @@ export function targetVariance(u: Matrix, block: number, noise: Float32Array): F
   const variance = new Float64Array(n).fill(1)
   for (let start = 0; start < n; start += block) {
     const rows = Math.min(block, n - start)
-    const { data, cols } = unitFactor(tileOf(u, start, start, rows, n - start), rows)
+    const later = tileOf(u, start, start, rows, n - start)
+    makeUnit(later, rows)
+    const { data, cols } = later
     for (let r = 0; r < rows; r++) {
       const error = noise[start + r] * variance[start + r]
       for (let c = rows; c < cols; c++) variance[start + c] += error * data[r * cols + c] ** 2
