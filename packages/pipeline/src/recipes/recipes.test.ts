@@ -51,6 +51,14 @@ test('ids that checkpoints and jobs hold do not change', () => {
   expect(ids('gptq', modules[0]).slice(4, 8)).toEqual(['grid-3b', 'grid-3b-row', 'grid-4b', 'grid-4b-row'])
 })
 
+test('reallm-packed keeps to 8 state bits at any effort', () => {
+  for (const module of modules) {
+    for (const { id } of configurationsFor(builtInRecipe('reallm-packed'), module, 'best')) {
+      expect(id).toMatch(/^(trellis-.*-L8|grid-)/)
+    }
+  }
+})
+
 test('an id that a recipe does not have is refused by name', () => {
   expect(() => findConfiguration(builtInRecipe('gptq'), modules[0], 'fast', 'grid-9b')).toThrow(
     /q_proj: the recipe gptq has no configuration grid-9b/,

@@ -3,7 +3,13 @@ import { ggufTypes } from './configurations/gguf.ts'
 import { paperConfigurations } from './configurations/neural.ts'
 import { onnxEmbeddings, onnxMatrices } from './configurations/onnx.ts'
 import { gridRates, gridRatesWithFeedback, normalFloatRates } from './configurations/scalar.ts'
-import { embeddingTrellisAt, neuralTrellisAt, scaledTrellisAt, trellisAt } from './configurations/trellis.ts'
+import {
+  embeddingTrellisAt,
+  neuralTrellisAt,
+  quickDecoding,
+  scaledTrellisAt,
+  trellisAt,
+} from './configurations/trellis.ts'
 import { e8Rates, normalFloatWithRank, vectorRates, vectorsWithRank } from './configurations/vectors.ts'
 import { type Objective, type Recipe, recipe } from './recipe.ts'
 import { baselines } from './related/baselines.ts'
@@ -24,6 +30,16 @@ export const recipes: readonly Recipe[] = [
     source: 'ReALLM arXiv 2405.13155, QTIP 2406.11235, YAQA 2505.22988',
     layers: scaledTrellisAt(range(1, 6, 0.25)),
     embeddings: embeddingTrellisAt(range(1, 6, 0.25)),
+    allocate: 'measured',
+    objective: bothSides,
+    quantise: withFeedback,
+  }),
+  recipe({
+    name: 'reallm-packed',
+    what: 'as reallm, with tables of 256 values at any effort: decodes quicker where weights stay packed, loses a little more',
+    source: 'ReALLM arXiv 2405.13155, QTIP 2406.11235, YAQA 2505.22988',
+    layers: scaledTrellisAt(range(1, 5, 0.25), quickDecoding),
+    embeddings: embeddingTrellisAt(range(1, 5, 0.25), quickDecoding),
     allocate: 'measured',
     objective: bothSides,
     quantise: withFeedback,

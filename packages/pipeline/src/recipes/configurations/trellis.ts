@@ -21,12 +21,16 @@ const scaledTrellis = scaled(rotatedTrellis)
 /** Only the columns are rotated, so that rows can still be read one by one. */
 const columnsRotated = rotated(withFeedback(trellis), { output: false })
 
-/** Bits of a trellis state: the longer the search, the nearer to the rate-distortion limit. */
-const stateBits: Record<Effort, number> = { fast: 8, normal: 10, best: 14 }
+/** Bits of a trellis state by effort. */
+type StateBits = Readonly<Record<Effort, number>>
+/** The longer the search, the nearer to the rate-distortion limit. */
+const byEffort: StateBits = { fast: 8, normal: 10, best: 14 }
+/** Tables of 256 values, which fit a processor's first cache at every rate. */
+export const quickDecoding: StateBits = { fast: 8, normal: 8, best: 8 }
 
 /** Rotated trellis codes at the given rates, bits per weight. */
 export const trellisAt =
-  (rates: readonly number[]) =>
+  (rates: readonly number[], stateBits = byEffort) =>
   (_: MatrixModule, effort: Effort): Configuration[] =>
     rates.map(bits => {
       const inner = { bits, stateBits: stateBits[effort] }
@@ -35,10 +39,10 @@ export const trellisAt =
 
 /** The same, with scales of rows or columns where their norms differ enough. */
 export const scaledTrellisAt =
-  (rates: readonly number[]) =>
+  (rates: readonly number[], stateBits = byEffort) =>
   (module: MatrixModule, effort: Effort): Configuration[] => {
     const sides = scaledSides(module, effort)
-    if (!sides.rows && !sides.cols) return trellisAt(rates)(module, effort)
+    if (!sides.rows && !sides.cols) return trellisAt(rates, stateBits)(module, effort)
     return rates.map(bits => {
       const inner = { bits, stateBits: stateBits[effort] }
       const { id, label } = named(inner)
@@ -52,7 +56,7 @@ export const neuralTrellisAt =
   (rates: readonly number[]) =>
   (_: MatrixModule, effort: Effort): Configuration[] =>
     rates.map(bits => {
-      const inner = { bits, stateBits: stateBits[effort], values: 'network' as const }
+      const inner = { bits, stateBits: byEffort[effort], values: 'network' as const }
       const { id, label } = named(inner)
       const withCodec = (codec: typeof trellis) => ({
         id: `neural-${id}`,
@@ -84,7 +88,7 @@ const mostWithOneScale = 5e7
  * rates may follow the use of rows.
  */
 export const embeddingTrellisAt =
-  (rates: readonly number[]) =>
+  (rates: readonly number[], stateBits = byEffort) =>
   (module: MatrixModule, effort: Effort): Configuration[] => [
     ...(sizeOf(module.shape) <= mostWithOneScale ? (['matrix', 'row'] as const) : (['row'] as const)).flatMap(
       scale =>
