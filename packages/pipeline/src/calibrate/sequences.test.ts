@@ -35,6 +35,8 @@ test('several texts take turns, whatever their lengths', () => {
   expect(calibration.map(w => w[0] >= 1000)).toEqual([false, true, false, true, false, true])
   expect(validation.map(w => w[0] >= 1000)).toEqual([false, true])
   expect(all).toMatchObject({ length: 50, source: 'a text and another' })
+  const short = { ids: ids.slice(0, 199), source: 'a note' }
+  expect(() => sequencesOfTexts([{ ids, source }, short], counts)).toThrow(/only 199 tokens \(a note\)/)
 })
 
 test('random sequences repeat with their seed and stay in the vocabulary', () => {

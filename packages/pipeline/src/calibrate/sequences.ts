@@ -32,15 +32,16 @@ export interface Text {
 
 /**
  * Cuts the tokens of texts into sequences spread evenly over each text, so that a long one is sampled and not only
- * begun. Every text gives as many, in turn. A text too short for so many sequences gives fewer, then all give shorter ones.
+ * begun. Every text gives as many, in turn. A text too short for so many sequences gives fewer; one that is alone, then shorter ones.
  *
- * @throws `bad-option` when one has fewer than 16 tokens.
+ * @throws `bad-option` when one has fewer than 16 tokens, of several fewer than four sequences.
  */
 export function sequencesOfTexts(texts: readonly Text[], wanted: SequenceCounts): Sequences {
+  const least = texts.length > 1 ? 4 * wanted.length : 16
   for (const { ids, source } of texts) {
-    if (ids.length >= 16) continue
+    if (ids.length >= least) continue
     throw new ReallmError('bad-option', `the calibration text has only ${ids.length} tokens (${source})`, {
-      hint: 'give at least a few thousand words, of the kind the model will be used on',
+      hint: `give at least ${least}, better a few thousand words, of the kind the model will be used on`,
     })
   }
   const share = (count: number) => Math.max(1, Math.ceil(count / texts.length))
