@@ -114,9 +114,10 @@ describe.skipIf(!chromiumPath)('the site in Chromium', () => {
     const saved = join(folder, 'saved.zip')
     await (await downloading).saveAs(saved)
     const artifact = await unzip(saved, join(folder, 'saved'))
-    const { kind, bytes } = await openModel(artifact)
-    expect(kind).toBe('artifact')
-    expect(bytes).toBeLessThan(600_000)
+    const model = await openModel(artifact)
+    expect(model.kind).toBe('artifact')
+    expect(model.bytes).toBeLessThan(600_000)
+    await model.close()
 
     // the page opens what it has written: the zip, and the folder with its README
     for (const [input, path] of [
