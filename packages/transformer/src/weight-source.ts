@@ -49,8 +49,12 @@ export const inMemory = (config: TransformerConfig, weights: Weights, hooks?: Ho
   withHead: async use => use(loadedHead(config, weights, hooks)),
 })
 
-/** Weights read from the model's files each time that a part is used, and freed after it; large vocabularies in pieces. */
-export const streamed = (model: ModelWeights): WeightSource => ({
+/**
+ * Weights read from the model's files each time that a part is used, and freed after it; large vocabularies in pieces.
+ *
+ * @param most weights of the head that are in memory at a time
+ */
+export const streamed = (model: ModelWeights, most?: number): WeightSource => ({
   config: model.config,
   async embed(batches) {
     const rows = await tokenRows(rowsOf(model, 'model.embed_tokens.weight'), batches.flat())
@@ -66,5 +70,5 @@ export const streamed = (model: ModelWeights): WeightSource => ({
       tf.dispose(weights)
     }
   },
-  withHead: use => withHead(model, use),
+  withHead: use => withHead(model, use, most),
 })

@@ -19,6 +19,9 @@ import { measureQuality } from './quality.ts'
 /** What an evaluation finds; text is only written where all weights of one model can be loaded (`fitsWhole`). */
 export type Evaluation = Pick<CompressReport, 'quality' | 'generation'>
 
+/** Bytes of memory for each weight of a head that is held: both models' heads, logits and garbage beside them. */
+const headShare = 128
+
 /**
  * Reads what was written back, and measures how far its predictions and the text that it writes are from the original's.
  *
@@ -34,7 +37,8 @@ export async function evaluate(
   const compressed = await openWeights(await openModel(path, { registry: builtInRegistry() }))
   try {
     collectGarbage()
-    const [reference, own] = [original.weights, compressed].map(weights => tidied(streamed(weights)))
+    const ofHead = maxMemory / headShare
+    const [reference, own] = [original.weights, compressed].map(model => tidied(streamed(model, ofHead)))
     const quality = await measureQuality(reference, own, sequences, work)
     if (!fitsWhole(original, maxMemory)) return { quality }
     const [got, wanted] = [await written(compressed), await written(original.weights)]
