@@ -1,4 +1,4 @@
-import { counted, durationText, type OnProgress, type ProgressEvent } from '@reallm/tensor-io'
+import { counted, durationText, type LongWork, type OnProgress, type ProgressEvent } from '@reallm/tensor-io'
 import { fitted } from './fitted.ts'
 
 /** What a command sees of the world around it; tests hand in their own. */
@@ -67,6 +67,23 @@ export function progressOn(io: Io): { onProgress: OnProgress; end(): void } {
       io.err(io.isTty ? `\r\x1b[2K${line}` : `${line}\n`)
     },
     end,
+  }
+}
+
+/** Prints texts as they come, with progress between them, and `after` behind each. */
+export async function printTexts(
+  io: Io,
+  texts: (work: LongWork) => AsyncIterable<string>,
+  after = '',
+): Promise<void> {
+  const { onProgress, end } = progressOn(io)
+  try {
+    for await (const text of texts({ signal: io.signal, onProgress })) {
+      end()
+      io.out(text + after)
+    }
+  } finally {
+    end()
   }
 }
 

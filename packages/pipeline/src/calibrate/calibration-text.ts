@@ -62,14 +62,14 @@ export async function calibrationSequences(
   const { vocabSize } = config
   const trains = recipe.quantise.kind === 'joint' && recipe.quantise.trains === true
   const counts = trains ? trainingCounts(config, effort) : sequenceCounts(config, effort)
-  const textOf = async (given: CalibrationFile): Promise<Text> => {
+  const tokensOf = async (given: CalibrationFile): Promise<Text> => {
     const name = basename(given.file)
     if ('ids' in given)
       return { ids: checkIds(given.ids, vocabSize, given.file), source: `tokens of ${name}` }
     const tokenizer = await weights.tokenizer()
     return { ids: checkIds(tokenizer.encode(given.text), vocabSize, name), source: name }
   }
-  if (given.length > 0) return sequencesOfTexts(await Promise.all(given.map(textOf)), counts)
+  if (given.length > 0) return sequencesOfTexts(await Promise.all(given.map(tokensOf)), counts)
   const tokenizer = await tokenizerOf(weights)
   if (!tokenizer) return randomSequences(vocabSize, counts, seed)
   const source = 'the built-in text (Moby-Dick, State of the Union)'

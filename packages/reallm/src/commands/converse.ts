@@ -1,6 +1,6 @@
 import type { Device } from '@reallm/runtime'
 import { Command } from 'commander'
-import { type Io, progressOn } from '../io.ts'
+import { type Io, printTexts } from '../io.ts'
 import { deviceOption, parseWhole } from '../options.ts'
 
 interface Options {
@@ -34,13 +34,5 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       const { converse } = await import('../converse.ts')
-      const progress = progressOn(io)
-      const { signal } = io
-      try {
-        for await (const text of converse(spec, { ...options, signal, onProgress: progress.onProgress })) {
-          io.out(text)
-        }
-      } finally {
-        progress.end()
-      }
+      await printTexts(io, work => converse(spec, { ...options, ...work }))
     })

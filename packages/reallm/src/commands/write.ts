@@ -1,6 +1,6 @@
 import type { Device } from '@reallm/runtime'
 import { Command } from 'commander'
-import { type Io, progressOn } from '../io.ts'
+import { type Io, printTexts } from '../io.ts'
 import { deviceOption, parseWhole } from '../options.ts'
 
 interface Options {
@@ -33,13 +33,5 @@ Examples:
     )
     .action(async (spec: string, options: Options) => {
       const { write } = await import('../write.ts')
-      const progress = progressOn(io)
-      const { signal } = io
-      try {
-        for await (const text of write(spec, { ...options, signal, onProgress: progress.onProgress })) {
-          io.out(`${text}\n\n`)
-        }
-      } finally {
-        progress.end()
-      }
+      await printTexts(io, work => write(spec, { ...options, ...work }), '\n\n')
     })
