@@ -12,7 +12,7 @@
 // fails says why and has no row. `--busy` leaves out what was measured by the clock: for machines that do
 // other work meanwhile.
 import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packages, startBench } from '../results/record.ts'
 import { speedColumns } from './runtime/columns.ts'
@@ -39,7 +39,7 @@ const { values } = parseArgs({
 if (!values.model) throw new Error('name a GGUF file: --model smollm2.gguf')
 const finish = startBench({
   name: 'runtime',
-  what: 'Prompt and decoding speed of SmolLM2-135M: this runtime with a compressed model, the others with the Q4_1 GGUF of 98.4 MB.',
+  what: 'Prompt and decoding speed of SmolLM2-135M: this runtime with a compressed model or the GGUF that is named, the others with the Q4_1 GGUF of 98.4 MB.',
   sources: packages('kernels', 'runtime'),
   columns: {
     ...speedColumns,
@@ -114,7 +114,8 @@ for (const { threads, length } of settings) {
       continue
     }
     const { what, prompt, decode, promptCpu, decodeCpu, memory } = m
-    const contender = `${what}, ${threads} thread(s)`
+    const type = ours.includes(one.name) && !values.artifact ? `, ${basename(values.model, '.gguf')}` : ''
+    const contender = `${what}${type}, ${threads} thread(s)`
     const byClock = values.busy ? {} : { prompt, decode }
     rows.push({ contender, length, ...byClock, promptCpu, decodeCpu, memory, file: fileBytes(one.name) })
   }

@@ -11,6 +11,9 @@ import { type ModelLocation, openLocation } from './open.ts'
 
 const DEFAULT_MEMORY = 2 ** 31
 
+/** Bytes that a weight of GGUF's blocks takes at most when it is expanded: a code, and a fourth part of a scale of 16. */
+const BYTES_OF_BLOCKS = 1.25
+
 /** Loads a model into this thread, see `load`. */
 export async function loadHere(where: ModelLocation, options: LoadOptions): Promise<Model> {
   const { threads, weights, kvCache = weights === 'f32' ? 'f32' : 'int8' } = options
@@ -83,23 +86,21 @@ function formFor(
     })
   }
   if (weights !== undefined) return weights
-  let [count, packed, inBlocks] = [0, false, false]
+  let [count, expanded, packed] = [0, 0, false]
   for (const [name, shape] of shapes) {
-    if (shape.length === 2) count += shape[0] * shape[1]
+    const size = shape.length === 2 ? shape[0] * shape[1] : 0
     const matrix = stored(name)
-    if (!matrix || !backend.runs(matrix)) continue
-    packed = true
-    inBlocks ||= matrix.codec === 'gguf'
+    const runs = matrix !== undefined && backend.runs(matrix)
+    count += size
+    expanded += (runs && matrix.codec === 'gguf' ? BYTES_OF_BLOCKS : 2 + 4 / 64) * size
+    packed ||= runs
   }
-  const scales = 1 + 4 / 64 / 2
   const bytes: Readonly<Record<WeightForm, number>> = {
     f32: 4 * count,
-    expanded: 2 * scales * count,
+    expanded,
     int8: 1.0625 * count,
     packed: packed ? 0 : Number.POSITIVE_INFINITY,
   }
-  // blocks are nearly as quick as what they expand to
-  if (inBlocks && forms.includes('packed')) return 'packed'
   const form = forms.find(form => bytes[form] <= maxMemory)
   if (form) return form
   const size = Math.ceil(Math.min(...forms.map(form => bytes[form])) / 2 ** 20)

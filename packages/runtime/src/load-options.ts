@@ -8,8 +8,7 @@ export interface LoadOptions extends LongWork {
   /** What it runs on, see {@link Device}. Default `wasm`. */
   readonly device?: Device | undefined
   /**
-   * How matrices are held, see {@link WeightForm}. Default: GGUF's blocks as they are stored, everything else in the quickest form
-   * that `maxMemory` allows.
+   * How matrices are held, see {@link WeightForm}. Default: the quickest form that `maxMemory` allows.
    */
   readonly weights?: WeightForm | undefined
   /**

@@ -33,6 +33,74 @@ export interface BlockKernels {
   groupSums(x: Pointer, out: Pointer, tokens: number, cols: number, group: number): void
 }
 
+/**
+ * Products with blocks that were expanded, without loss, to codes of 4 or 8 bits beside scales of their groups, and offsets where
+ * the type or the width of codes asks for them; in WebAssembly only (`assembly/blocks`).
+ */
+export interface ExpandedKernels {
+  /**
+   * Expands rows of blocks, the first of which is a multiple of 4, to `cols · bits / 8` bytes and four bytes per scale and offset each.
+   *
+   * @param least what codes of 4 bits are counted from
+   * @param panel 8·cols bytes
+   * @param table the type's points as signed bytes; 0 for types without
+   */
+  expandBlocks(
+    type: number,
+    blocks: Pointer,
+    rowBytes: number,
+    out: Pointer,
+    rows: number,
+    cols: number,
+    group: number,
+    bits: number,
+    least: number,
+    hasOffsets: number,
+    panel: Pointer,
+    table: Pointer,
+  ): void
+  /**
+   * `matmulBlocks` with what `expandBlocks` wrote, its rows padded to a multiple of 16 with zeros.
+   *
+   * @param sums `groupSums` of `x`; 0 where groups have no offsets
+   * @param scratch 64 bytes per thread
+   */
+  matmulExpanded(
+    w: Pointer,
+    bits: number,
+    x: Pointer,
+    xScales: Pointer,
+    sums: Pointer,
+    y: Pointer,
+    rows: number,
+    cols: number,
+    group: number,
+    tokens: number,
+    ldy: number,
+    accumulate: number,
+    scratch: Pointer,
+  ): void
+  /** A row of what `expandBlocks` wrote, as floats times `factor`. */
+  expandedRow(
+    w: Pointer,
+    row: number,
+    out: Pointer,
+    cols: number,
+    group: number,
+    bits: number,
+    hasOffsets: number,
+    factor: number,
+  ): void
+}
+
+/** Whether blocks can be expanded: not by the reference. */
+export const canExpand = (kernels: BlockKernels): kernels is BlockKernels & ExpandedKernels =>
+  'expandBlocks' in kernels
+
+/** How codes of a type are held when they are expanded: those of at most four bits by their distance from the least one. */
+export const expandedForm = ({ least, hasOffsets }: BlockType) =>
+  least === undefined ? { bits: 8, least: 0, hasOffsets } : { bits: 4, least, hasOffsets: true }
+
 /** How a type's weights are whole numbers: `scale[group] · code`, with offsets `scale[group] · code + offset[group]`. */
 export interface BlockType {
   /** Its number in GGUF files. */
@@ -40,20 +108,22 @@ export interface BlockType {
   /** Columns of a group. */
   readonly group: 16 | 32
   readonly hasOffsets: boolean
+  /** The least code, where codes have at most four bits; 0 for types with offsets. */
+  readonly least?: number
   /** The points that codes are of, as signed bytes. */
   readonly points?: () => Int8Array
 }
 
 /** All types that are stored in blocks, by name. */
 export const blockTypes: ReadonlyMap<string, BlockType> = /* @__PURE__ */ new Map<string, BlockType>([
-  ['Q4_0', { id: 2, group: 32, hasOffsets: false }],
-  ['Q4_1', { id: 3, group: 32, hasOffsets: true }],
+  ['Q4_0', { id: 2, group: 32, hasOffsets: false, least: -8 }],
+  ['Q4_1', { id: 3, group: 32, hasOffsets: true, least: 0 }],
   ['Q5_0', { id: 6, group: 32, hasOffsets: false }],
   ['Q5_1', { id: 7, group: 32, hasOffsets: true }],
   ['Q8_0', { id: 8, group: 32, hasOffsets: false }],
-  ['Q2_K', { id: 10, group: 16, hasOffsets: true }],
-  ['Q3_K', { id: 11, group: 16, hasOffsets: false }],
-  ['Q4_K', { id: 12, group: 32, hasOffsets: true }],
+  ['Q2_K', { id: 10, group: 16, hasOffsets: true, least: 0 }],
+  ['Q3_K', { id: 11, group: 16, hasOffsets: false, least: -4 }],
+  ['Q4_K', { id: 12, group: 32, hasOffsets: true, least: 0 }],
   ['Q5_K', { id: 13, group: 32, hasOffsets: true }],
   ['Q6_K', { id: 14, group: 16, hasOffsets: false }],
   ['IQ2_XXS', { id: 16, group: 32, hasOffsets: false, points: () => bytesOf(ggufGrids.iq2xxs()) }],
@@ -65,12 +135,12 @@ export const blockTypes: ReadonlyMap<string, BlockType> = /* @__PURE__ */ new Ma
   ['IQ2_S', { id: 22, group: 16, hasOffsets: false, points: () => bytesOf(ggufGrids.iq2s()) }],
   ['IQ4_XS', { id: 23, group: 32, hasOffsets: false }],
   ['IQ1_M', { id: 29, group: 16, hasOffsets: false, points: inEighths }],
-  ['TQ1_0', { id: 34, group: 32, hasOffsets: false }],
-  ['TQ2_0', { id: 35, group: 32, hasOffsets: false }],
+  ['TQ1_0', { id: 34, group: 32, hasOffsets: false, least: -1 }],
+  ['TQ2_0', { id: 35, group: 32, hasOffsets: false, least: -1 }],
   ['MXFP4', { id: 39, group: 32, hasOffsets: false }],
   ['NVFP4', { id: 40, group: 16, hasOffsets: false }],
-  ['Q1_0', { id: 41, group: 32, hasOffsets: false }],
-  ['Q2_0', { id: 42, group: 32, hasOffsets: false }],
+  ['Q1_0', { id: 41, group: 32, hasOffsets: false, least: -1 }],
+  ['Q2_0', { id: 42, group: 32, hasOffsets: false, least: -1 }],
 ])
 
 const bytesOf = (points: Float32Array): Int8Array => Int8Array.from(points)

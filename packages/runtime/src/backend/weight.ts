@@ -2,7 +2,7 @@ import type { EncodedMatrix } from '@reallm/tensor-io'
 
 /**
  * How matrices are held: `packed` as they are stored, decoded whenever they are used; `expanded` to one or two bytes per
- * weight, fastest to use and within 1 % of exact logits; `int8` to one byte per weight, coarser; `f32` exactly.
+ * weight (GGUF's blocks to four or eight bits beside their scales), fastest to use and within 1 % of exact logits; `int8` to one byte per weight, coarser; `f32` exactly.
  */
 export type WeightForm = 'packed' | 'expanded' | 'int8' | 'f32'
 

@@ -13,8 +13,8 @@ export interface ConformanceOptions {
   readonly tolerance: number
   /** The same of products with stored matrices, in each form that is tested. */
   readonly forms: Readonly<Partial<Record<WeightForm, number>>>
-  /** The same of GGUF's blocks in the form `packed`, where it does not hold them as they are stored. */
-  readonly packedBlocks?: number
+  /** The same of GGUF's blocks, where it is another. */
+  readonly blocks?: ConformanceOptions['forms']
   /** Default all; models take longest. */
   readonly parts?: readonly ('ops' | 'layouts' | 'models')[]
 }
@@ -23,13 +23,7 @@ export interface ConformanceOptions {
 export function backendConformance(
   name: string,
   start: () => Promise<Backend>,
-  {
-    exact,
-    tolerance,
-    forms,
-    packedBlocks = forms.packed,
-    parts = ['ops', 'layouts', 'models'],
-  }: ConformanceOptions,
+  { exact, tolerance, forms, blocks, parts = ['ops', 'layouts', 'models'] }: ConformanceOptions,
 ): void {
   describe(`${name} conforms`, () => {
     let backend: Backend
@@ -42,7 +36,7 @@ export function backendConformance(
     const has = (part: (typeof parts)[number]) => describe.skipIf(!parts.includes(part))
     has('ops')('ops', () => opConformance(() => ({ reference, backend, form: exact, tolerance })))
     has('layouts')('stored layouts', () =>
-      layoutConformance(() => ({ reference, backend, exact }), forms, packedBlocks),
+      layoutConformance(() => ({ reference, backend, exact }), forms, { ...forms, ...blocks }),
     )
     has('models')('models', () => modelConformance(() => ({ reference, backend, exact }), tolerance))
   })

@@ -13,7 +13,7 @@ const ids = [5, 17, 0, 39, 22]
 export function layoutConformance(
   open: () => { readonly reference: Backend; readonly backend: Backend; readonly exact: WeightForm },
   tolerances: Readonly<Partial<Record<WeightForm, number>>>,
-  packedBlocks: number | undefined,
+  ofBlocks: Readonly<Partial<Record<WeightForm, number>>>,
 ): void {
   /** Products with a matrix whose floats are held in the form `exact`. */
   async function products(on: Backend, weight: Weight, exact: WeightForm): Promise<Float32Array> {
@@ -46,9 +46,8 @@ export function layoutConformance(
 
     expect(backend.runs(stored)).toBe(true)
     const want = await productsOf(reference, 'f32')
-    const blocks = stored.codec === 'gguf' && packedBlocks ? { packed: packedBlocks } : {}
-    const forms = Object.entries({ ...tolerances, ...blocks }) as [WeightForm, number][]
-    for (const [form, tolerance] of forms) {
+    const forms = stored.codec === 'gguf' ? ofBlocks : tolerances
+    for (const [form, tolerance] of Object.entries(forms) as [WeightForm, number][]) {
       expect(distance(await productsOf(backend, form), want), form).toBeLessThan(tolerance)
     }
   })

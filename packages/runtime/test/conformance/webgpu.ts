@@ -18,7 +18,7 @@ export async function webgpuConformance(
     backendConformance('webgpu', async () => open(), {
       ...{ exact: 'f32', tolerance: 1e-3, parts },
       forms: { f32: 1e-4, packed: 1e-3, expanded: 1e-3 },
-      packedBlocks: 1e-2,
+      blocks: { packed: 1e-2 },
     })
     more?.(open)
   })

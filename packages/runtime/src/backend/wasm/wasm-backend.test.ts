@@ -5,6 +5,7 @@ const options = {
   exact: 'f32',
   tolerance: 1e-4,
   forms: { f32: 1e-4, packed: 1e-4, expanded: 1e-2 },
+  blocks: { expanded: 1e-4 },
 } as const
 
 backendConformance('wasm', () => wasmBackend(), options)

@@ -1,19 +1,19 @@
-import { type BlockKernels, blockTypes } from '@reallm/kernels/blocks'
+import { type BlockKernels, blockTypes, canExpand } from '@reallm/kernels/blocks'
 import { checkParts, type Stored } from '@reallm/tensor-io'
 import { ggufLayout, readGguf } from '@reallm/tensor-io/layouts/gguf'
 import type { Engine } from '../engine.ts'
+import { BEYOND, expandedBlocks, uploadPoints } from './expanded-blocks.ts'
 import type { Linear } from './linear.ts'
 import { type Runner, written } from './runner.ts'
 
-/** GGUF's blocks: multiplied as they are, or written anew. */
+/** GGUF's blocks: multiplied as they are, as whole numbers without loss, or written anew. */
 export const gguf: Runner = async (engine, e, options) => {
   const stored = checkParts(ggufLayout, e)
-  if (options.form === 'packed') return blocksLinear(engine, stored, await engine.inference.blocks())
+  const kernels = options.form === 'written' ? undefined : await engine.inference.blocks()
+  if (kernels && options.form === 'packed') return blocksLinear(engine, stored, kernels)
+  if (kernels && canExpand(kernels)) return expandedBlocks(engine, stored, kernels)
   return written(engine, e.shape, (from, to, out) => out.set(readGguf(stored, from, to).data), options)
 }
-
-/** Bytes that a kernel may read beyond the last block. */
-const BEYOND = 16
 
 /** Products with blocks, which are copied: `stored` is not held. */
 function blocksLinear(
@@ -22,13 +22,14 @@ function blocksLinear(
   { matmulBlocks, groupSums }: BlockKernels,
 ): Linear {
   const { arena, inference } = engine
-  const { id, group, hasOffsets, points } = blockTypes.get(params.type)!
+  const type = blockTypes.get(params.type)!
+  const { id, group, hasOffsets } = type
   const [rows, cols] = shape
   const bytes = parts.blocks.data.byteLength
   const rowBytes = bytes / rows
   const blocks = arena.allocate(bytes + BEYOND)
   arena.bytes(blocks, bytes).set(parts.blocks.data as Uint8Array)
-  const table = points ? engine.constant(`points of ${id}`, () => new Float32Array(points().buffer)) : 0
+  const table = uploadPoints(engine, type)
 
   return {
     rows,
