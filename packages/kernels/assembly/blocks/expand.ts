@@ -3,11 +3,11 @@ import { decodeRow } from './decode'
 import { fourRowBytes } from './expanded'
 
 /**
- * `rows` rows of blocks at `b`, the first one a multiple of 4, to codes of `bits` bits; those of 4 bits are counted from `least`, and
- * their groups have offsets. `panel` are 8 · cols bytes.
+ * `rows` rows of blocks at `b`, the first one a multiple of 4, to codes of `bits` bits, less `middle`, whose multiple the offsets get.
+ * `panel` are 8 · cols bytes.
  */
 export function expandBlocks(
-  type: i32, b: usize, rowBytes: usize, out: usize, rows: i32, cols: usize, group: usize, bits: i32, least: i32,
+  type: i32, b: usize, rowBytes: usize, out: usize, rows: i32, cols: usize, group: usize, bits: i32, middle: i32,
   hasOffsets: bool, panel: usize, table: usize,
 ): void {
   const groups = cols / group
@@ -23,18 +23,17 @@ export function expandBlocks(
       for (let r: usize = 0; r < count; r++) {
         const scale = load<f32>(scales + (r * groups + g << 2))
         store<f32>(out + (r << 2), scale)
-        if (!hasOffsets) continue
-        store<f32>(out + (r << 2), least === 0 ? load<f32>(offsets + (g << 4) + (r << 2)) : <f32>least * scale, 16)
+        if (hasOffsets) store<f32>(out + (r << 2), load<f32>(offsets + (g << 4) + (r << 2)) + <f32>middle * scale, 16)
       }
       out += hasOffsets ? 32 : 16
-      for (let c: usize = 0; c < group; c += 16, from += 64) out = interleave(from, out, bits, least)
+      for (let c: usize = 0; c < group; c += 16, from += 64) out = interleave(from, out, bits, middle)
     }
   }
 }
 
 /** Sixteen columns of four rows, 16 bytes each, to places of two columns of all rows; returns where the next ones go. */
-function interleave(from: usize, out: usize, bits: i32, least: i32): usize {
-  const zero = i8x16.splat(<i8>least)
+function interleave(from: usize, out: usize, bits: i32, middle: i32): usize {
+  const zero = i8x16.splat(<i8>middle)
   const r0 = i8x16.sub(v128.load(from), zero)
   const r1 = i8x16.sub(v128.load(from, 16), zero)
   const r2 = i8x16.sub(v128.load(from, 32), zero)
@@ -63,6 +62,8 @@ function interleave(from: usize, out: usize, bits: i32, least: i32): usize {
 // @ts-expect-error: decorator
 @inline
 function fours(a: v128, b: v128): v128 {
+  a = v128.and(a, i8x16.splat(15))
+  b = v128.and(b, i8x16.splat(15))
   const low = v128.or(i16x8.extend_low_i8x16_u(a), i16x8.shl(i16x8.extend_high_i8x16_u(a), 4))
   return v128.or(low, v128.or(i16x8.shl(i16x8.extend_low_i8x16_u(b), 8), i16x8.shl(i16x8.extend_high_i8x16_u(b), 12)))
 }
@@ -81,7 +82,7 @@ export function expandedRow(
       const lane = (r << 1) + (i & 1)
       const code = bits === 8
         ? <i32>load<i8>(w + ((i >> 1) << 3) + lane)
-        : (<i32>load<u16>(w + ((i >> 3) << 4) + (lane << 1)) >> (<i32>(i & 6) << 1)) & 15
+        : <i32>load<u16>(w + ((i >> 3) << 4) + (lane << 1)) << (28 - (<i32>(i & 6) << 1)) >> 28
       store<f32>(out, (<f32>code * scale + offset) * factor)
     }
   }

@@ -4,7 +4,7 @@
 // Four rows lie together, group by group: four scales, four offsets, and the codes, so that lanes are rows, and the scales of a group
 // one vector. Rows are padded to multiples of 16 with zeros.
 //   8 bits: of every two columns, two bytes for each row
-//   4 bits: of every eight columns, two times 16 bits for each row; the lowest four those of the first two columns
+//   4 bits, with a sign: of every eight columns, two times 16 bits for each row; the lowest four those of the first two columns
 import { arg, share } from '../inference/job'
 import { storeRows } from '../inference/simd'
 
@@ -23,8 +23,8 @@ function codes<T>(w: usize, four: v128, k: i32): v128 {
     if (k === 6) return v128.load_ext<i8>(w, 48)
     return v128.load_ext<i8>(w, 56)
   }
-  if ((k & 3) === 3) return i16x8.shr_u(four, 12)
-  return v128.and((k & 3) === 0 ? four : i16x8.shr_u(four, (k & 3) << 2), i16x8.splat(15))
+  // no masks: engines make a constant again wherever it is used
+  return i16x8.shr_s((k & 3) === 3 ? four : i16x8.shl(four, 12 - ((k & 3) << 2)), 12)
 }
 
 /** 4-bit codes of the first or second eight columns (`k` 0 or 4); nothing of use for 8 bits. */

@@ -36,7 +36,7 @@ describe.each([...blockTypes])('products with blocks of %s', (name, type) => {
   ): Promise<Float32Array> {
     const { stored, x, y, sizes } = given
     const { rows, cols, tokens, ldy, accumulate } = sizes
-    const { bits, least, hasOffsets: offsets } = expandedForm(type)
+    const { bits, middle } = expandedForm(type)
     const blocks = await load()
     const at = {
       blocks: arena.allocate(stored.length + 16),
@@ -55,11 +55,11 @@ describe.each([...blockTypes])('products with blocks of %s', (name, type) => {
     arena.floats(at.y, y.length).set(y)
     if (points) arena.bytes(at.table, points().length).set(new Uint8Array(points().buffer))
     kernels.quantiseActivations(at.x, cols, at.q, at.scales, tokens, cols, cols)
-    const sums = (expand ? offsets : hasOffsets) ? at.sums : 0
+    const sums = hasOffsets ? at.sums : 0
     if (sums !== 0) blocks.groupSums(at.q, sums, tokens, cols, group)
     const shape = [rows, cols, group, tokens, ldy, accumulate] as const
     if (expand && canExpand(blocks)) {
-      const form = [rows, cols, group, bits, least, Number(offsets)] as const
+      const form = [rows, cols, group, bits, middle, Number(hasOffsets)] as const
       blocks.expandBlocks(id, at.blocks, rowBytes(cols), at.expanded, ...form, at.panel, at.table)
       blocks.matmulExpanded(at.expanded, bits, at.q, at.scales, sums, at.y, ...shape, at.scratch)
     } else {
@@ -95,7 +95,7 @@ describe.each([...blockTypes])('products with blocks of %s', (name, type) => {
 
   it('rows of what was expanded', async () => {
     const [rows, cols] = [7, 256]
-    const { bits, least, hasOffsets } = expandedForm(type)
+    const { bits, middle } = expandedForm(type)
     const { arena, blocks: load } = engines[1]
     const kernels = await load()
     if (!canExpand(kernels)) throw new Error('WebAssembly expands blocks')
@@ -109,7 +109,7 @@ describe.each([...blockTypes])('products with blocks of %s', (name, type) => {
     }
     arena.bytes(at.blocks, data.length).set(data)
     if (points) arena.bytes(at.table, points().length).set(new Uint8Array(points().buffer))
-    const form = [rows, cols, group, bits, least, Number(hasOffsets)] as const
+    const form = [rows, cols, group, bits, middle, Number(hasOffsets)] as const
     kernels.expandBlocks(id, at.blocks, rowBytes(cols), at.w, ...form, at.panel, at.table)
     const parts = { blocks: { dtype: 'U8' as const, shape: [rows, rowBytes(cols)], data } }
     const want = readGguf({ codec: 'gguf', params: { type: name }, shape: [rows, cols], parts }, 0, rows).data

@@ -34,14 +34,13 @@ export interface BlockKernels {
 }
 
 /**
- * Products with blocks that were expanded, without loss, to codes of 4 or 8 bits beside scales of their groups, and offsets where
- * the type or the width of codes asks for them; in WebAssembly only (`assembly/blocks`).
+ * Products with blocks that were expanded, without loss, to codes of 4 or 8 bits beside the scales and offsets of their groups; in WebAssembly only (`assembly/blocks`).
  */
 export interface ExpandedKernels {
   /**
    * Expands rows of blocks, the first of which is a multiple of 4, to `cols · bits / 8` bytes and four bytes per scale and offset each.
    *
-   * @param least what codes of 4 bits are counted from
+   * @param middle what is taken from codes, and its multiple of the scale given to offsets
    * @param panel 8·cols bytes
    * @param table the type's points as signed bytes; 0 for types without
    */
@@ -54,7 +53,7 @@ export interface ExpandedKernels {
     cols: number,
     group: number,
     bits: number,
-    least: number,
+    middle: number,
     hasOffsets: number,
     panel: Pointer,
     table: Pointer,
@@ -97,9 +96,9 @@ export interface ExpandedKernels {
 export const canExpand = (kernels: BlockKernels): kernels is BlockKernels & ExpandedKernels =>
   'expandBlocks' in kernels
 
-/** How codes of a type are held when they are expanded: those of at most four bits by their distance from the least one. */
-export const expandedForm = ({ least, hasOffsets }: BlockType) =>
-  least === undefined ? { bits: 8, least: 0, hasOffsets } : { bits: 4, least, hasOffsets: true }
+/** With how many bits codes of a type are held when they are expanded, and what is taken from them before. */
+export const expandedForm = ({ middle }: BlockType) =>
+  middle === undefined ? ({ bits: 8, middle: 0 } as const) : ({ bits: 4, middle } as const)
 
 /** How a type's weights are whole numbers: `scale[group] · code`, with offsets `scale[group] · code + offset[group]`. */
 export interface BlockType {
@@ -108,22 +107,22 @@ export interface BlockType {
   /** Columns of a group. */
   readonly group: 16 | 32
   readonly hasOffsets: boolean
-  /** The least code, where codes have at most four bits; 0 for types with offsets. */
-  readonly least?: number
+  /** Where all codes are among the 16 from `middle` − 8 on; other than 0 only for types with offsets. */
+  readonly middle?: 0 | 8
   /** The points that codes are of, as signed bytes. */
   readonly points?: () => Int8Array
 }
 
 /** All types that are stored in blocks, by name. */
 export const blockTypes: ReadonlyMap<string, BlockType> = /* @__PURE__ */ new Map<string, BlockType>([
-  ['Q4_0', { id: 2, group: 32, hasOffsets: false, least: -8 }],
-  ['Q4_1', { id: 3, group: 32, hasOffsets: true, least: 0 }],
+  ['Q4_0', { id: 2, group: 32, hasOffsets: false, middle: 0 }],
+  ['Q4_1', { id: 3, group: 32, hasOffsets: true, middle: 8 }],
   ['Q5_0', { id: 6, group: 32, hasOffsets: false }],
   ['Q5_1', { id: 7, group: 32, hasOffsets: true }],
   ['Q8_0', { id: 8, group: 32, hasOffsets: false }],
-  ['Q2_K', { id: 10, group: 16, hasOffsets: true, least: 0 }],
-  ['Q3_K', { id: 11, group: 16, hasOffsets: false, least: -4 }],
-  ['Q4_K', { id: 12, group: 32, hasOffsets: true, least: 0 }],
+  ['Q2_K', { id: 10, group: 16, hasOffsets: true, middle: 0 }],
+  ['Q3_K', { id: 11, group: 16, hasOffsets: false, middle: 0 }],
+  ['Q4_K', { id: 12, group: 32, hasOffsets: true, middle: 8 }],
   ['Q5_K', { id: 13, group: 32, hasOffsets: true }],
   ['Q6_K', { id: 14, group: 16, hasOffsets: false }],
   ['IQ2_XXS', { id: 16, group: 32, hasOffsets: false, points: () => bytesOf(ggufGrids.iq2xxs()) }],
@@ -135,12 +134,12 @@ export const blockTypes: ReadonlyMap<string, BlockType> = /* @__PURE__ */ new Ma
   ['IQ2_S', { id: 22, group: 16, hasOffsets: false, points: () => bytesOf(ggufGrids.iq2s()) }],
   ['IQ4_XS', { id: 23, group: 32, hasOffsets: false }],
   ['IQ1_M', { id: 29, group: 16, hasOffsets: false, points: inEighths }],
-  ['TQ1_0', { id: 34, group: 32, hasOffsets: false, least: -1 }],
-  ['TQ2_0', { id: 35, group: 32, hasOffsets: false, least: -1 }],
+  ['TQ1_0', { id: 34, group: 32, hasOffsets: false, middle: 0 }],
+  ['TQ2_0', { id: 35, group: 32, hasOffsets: false, middle: 0 }],
   ['MXFP4', { id: 39, group: 32, hasOffsets: false }],
   ['NVFP4', { id: 40, group: 16, hasOffsets: false }],
-  ['Q1_0', { id: 41, group: 32, hasOffsets: false, least: -1 }],
-  ['Q2_0', { id: 42, group: 32, hasOffsets: false, least: -1 }],
+  ['Q1_0', { id: 41, group: 32, hasOffsets: false, middle: 0 }],
+  ['Q2_0', { id: 42, group: 32, hasOffsets: false, middle: 0 }],
 ])
 
 const bytesOf = (points: Float32Array): Int8Array => Int8Array.from(points)

@@ -27,8 +27,8 @@ export function expandedBlocks(
 ): Linear {
   const { arena, inference } = engine
   const type = blockTypes.get(params.type)!
-  const { id, group } = type
-  const { bits, least, hasOffsets } = expandedForm(type)
+  const { id, group, hasOffsets } = type
+  const { bits, middle } = expandedForm(type)
   const offsets = hasOffsets ? 1 : 0
   const bytesPerRow = (cols * bits) / 8 + (4 * (1 + offsets) * cols) / group
   const bytes = Math.ceil(rows / ROWS) * ROWS * bytesPerRow
@@ -43,7 +43,7 @@ export function expandedBlocks(
   for (let from = 0; from < rows; from += step) {
     const some = stored.subarray(from * rowBytes, (from + step) * rowBytes)
     arena.bytes(staging, some.length).set(some)
-    const of = [some.length / rowBytes, cols, group, bits, least, offsets] as const
+    const of = [some.length / rowBytes, cols, group, bits, middle, offsets] as const
     kernels.expandBlocks(id, staging, rowBytes, w + from * bytesPerRow, ...of, panel, table)
   }
   arena.free(staging)
