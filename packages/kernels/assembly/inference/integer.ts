@@ -27,6 +27,25 @@ function scaled(f: v128, a: v128, scale: usize): v128 {
   return f32x4.add(f, f32x4.mul(f32x4.convert_i32x4_s(a), v128.load_splat<f32>(scale)))
 }
 
+// @ts-expect-error: decorator
+@inline
+function sixteen(a: v128, w: v128, x: v128, w2: v128, x2: v128): v128 {
+  return dot(dot(a, w, x), w2, x2)
+}
+
+/**
+ * Stores sums where nobody reads them. Engines load all that a stretch of code loads before they compute, and have no registers for it
+ * all; a store ends the stretch.
+ */
+// @ts-expect-error: decorator
+@inline
+function settle(at: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(at, a)
+  v128.store(at, b)
+  v128.store(at, c)
+  v128.store(at, d)
+}
+
 /** The sums of the lanes of `count` rows, times the scale at `xs`. */
 function storeSums(y: usize, f0: v128, f1: v128, f2: v128, f3: v128, xs: usize, count: i32, accumulate: bool): void {
   storeRows(y, f32x4.mul(sums(f0, f1, f2, f3), v128.load_splat<f32>(xs)), count, accumulate)
@@ -77,6 +96,8 @@ function sixteenByOne(
   w: usize, apart: usize, stride: usize, scales: usize, toNext: usize, groups: usize, group: usize,
   x: usize, xs: usize, y: usize, yApart: usize, count: i32, accumulate: bool,
 ): void {
+  // the place of the first results takes sums meanwhile
+  const before = v128.load(y)
   let f0 = f32x4.splat(0)
   let f1 = f0
   let f2 = f0
@@ -115,32 +136,33 @@ function sixteenByOne(
     let d1 = a0
     let d2 = a0
     let d3 = a0
-    // eight columns of a block, then its other eight, then the next block
-    let step: usize = 56
     while (w < end) {
       const w1 = w + apart
       const w2 = w1 + apart
       const w3 = w2 + apart
-      const v = v128.load(x)
-      a0 = dot(a0, weights<i8>(w, 0), v)
-      a1 = dot(a1, weights<i8>(w, 16), v)
-      a2 = dot(a2, weights<i8>(w, 32), v)
-      a3 = dot(a3, weights<i8>(w, 48), v)
-      b0 = dot(b0, weights<i8>(w1, 0), v)
-      b1 = dot(b1, weights<i8>(w1, 16), v)
-      b2 = dot(b2, weights<i8>(w1, 32), v)
-      b3 = dot(b3, weights<i8>(w1, 48), v)
-      c0 = dot(c0, weights<i8>(w2, 0), v)
-      c1 = dot(c1, weights<i8>(w2, 16), v)
-      c2 = dot(c2, weights<i8>(w2, 32), v)
-      c3 = dot(c3, weights<i8>(w2, 48), v)
-      d0 = dot(d0, weights<i8>(w3, 0), v)
-      d1 = dot(d1, weights<i8>(w3, 16), v)
-      d2 = dot(d2, weights<i8>(w3, 32), v)
-      d3 = dot(d3, weights<i8>(w3, 48), v)
-      step = 64 - step
-      w += step
-      x += 16
+      const u = v128.load(x)
+      const v = v128.load(x, 16)
+      a0 = sixteen(a0, v128.load_ext<i8>(w), u, v128.load_ext<i8>(w, 8), v)
+      a1 = sixteen(a1, v128.load_ext<i8>(w, 16), u, v128.load_ext<i8>(w, 24), v)
+      a2 = sixteen(a2, v128.load_ext<i8>(w, 32), u, v128.load_ext<i8>(w, 40), v)
+      a3 = sixteen(a3, v128.load_ext<i8>(w, 48), u, v128.load_ext<i8>(w, 56), v)
+      settle(y, a0, a1, a2, a3)
+      b0 = sixteen(b0, v128.load_ext<i8>(w1), u, v128.load_ext<i8>(w1, 8), v)
+      b1 = sixteen(b1, v128.load_ext<i8>(w1, 16), u, v128.load_ext<i8>(w1, 24), v)
+      b2 = sixteen(b2, v128.load_ext<i8>(w1, 32), u, v128.load_ext<i8>(w1, 40), v)
+      b3 = sixteen(b3, v128.load_ext<i8>(w1, 48), u, v128.load_ext<i8>(w1, 56), v)
+      settle(y, b0, b1, b2, b3)
+      c0 = sixteen(c0, v128.load_ext<i8>(w2), u, v128.load_ext<i8>(w2, 8), v)
+      c1 = sixteen(c1, v128.load_ext<i8>(w2, 16), u, v128.load_ext<i8>(w2, 24), v)
+      c2 = sixteen(c2, v128.load_ext<i8>(w2, 32), u, v128.load_ext<i8>(w2, 40), v)
+      c3 = sixteen(c3, v128.load_ext<i8>(w2, 48), u, v128.load_ext<i8>(w2, 56), v)
+      settle(y, c0, c1, c2, c3)
+      d0 = sixteen(d0, v128.load_ext<i8>(w3), u, v128.load_ext<i8>(w3, 8), v)
+      d1 = sixteen(d1, v128.load_ext<i8>(w3, 16), u, v128.load_ext<i8>(w3, 24), v)
+      d2 = sixteen(d2, v128.load_ext<i8>(w3, 32), u, v128.load_ext<i8>(w3, 40), v)
+      d3 = sixteen(d3, v128.load_ext<i8>(w3, 48), u, v128.load_ext<i8>(w3, 56), v)
+      w += 64
+      x += 32
     }
     let s = scales
     f0 = scaled(f0, a0, s)
@@ -175,6 +197,7 @@ function sixteenByOne(
     s += groups
     k3 = scaled(k3, d3, s)
   }
+  v128.store(y, before)
   storeSums(y, f0, f1, f2, f3, xs, 4, accumulate)
   y += yApart
   storeSums(y, g0, g1, g2, g3, xs, 4, accumulate)
