@@ -48,7 +48,8 @@ export const views: Readonly<Record<string, View>> = {
   'runtime-short': {
     from: 'runtime',
     columns: ['contender', 'prompt', 'decode', 'memory', 'file'],
-    where: ({ contender, length }) => length === 128 && !String(contender).includes('Chromium'),
+    where: ({ contender, length, prompt }) =>
+      length === 128 && prompt !== undefined && !String(contender).includes('Chromium'),
     brief: true,
   },
   'browser-short': { from: 'browser', columns: ['contender', 'prompt', 'decode', 'file'], brief: true },
