@@ -85,6 +85,19 @@ it.each([
   for (const made of [session, judge, single, model, exact]) made.dispose()
 })
 
+it('expands types of 4 bits where three quarters of a byte for each weight fit', async () => {
+  const path = await writeModel('fours.gguf', ['Q4_K', 'Q4_1', 'Q3_K'])
+  const held = async (maxMemory: number) => {
+    using model = await load(path, { tokenizer: false, maxMemory })
+    return [model.weights, model.bytes] as const
+  }
+  const [, bytes] = await held(2 ** 31)
+  const weights = 320 * 256 * 2 + 2 * (256 * 256 * 2 + 256 * 128 * 2 + 3 * 256 * 512)
+  expect(await held(0.75 * weights)).toEqual(['expanded', bytes])
+  expect((await held(0.74 * weights))[0]).toBe('packed')
+  expect(bytes).toBeLessThan(0.75 * weights + 700_000)
+})
+
 it('gives rows of llama.cpp’s queries and keys in Hugging Face’s order, and no blocks of plain floats', async () => {
   const path = await writeModel('order.gguf', ['Q4_K', 'Q5_1'])
   const files = await openModel(path)

@@ -1,5 +1,11 @@
 import { type ModelFiles, ReallmError } from '@reallm/tensor-io'
-import { type ModelWeights, openTokenizer, openWeights, type TextTokenizer } from '@reallm/tensor-io/models'
+import {
+  type ModelWeights,
+  openTokenizer,
+  openWeights,
+  type StoredMatrix,
+  type TextTokenizer,
+} from '@reallm/tensor-io/models'
 import type { Backend } from './backend/backend.ts'
 import { type Device, openBackend } from './backend/open-backend.ts'
 import type { WeightForm } from './backend/weight.ts'
@@ -11,8 +17,12 @@ import { type ModelLocation, openLocation } from './open.ts'
 
 const DEFAULT_MEMORY = 2 ** 31
 
-/** Bytes that a weight of GGUF's blocks takes at most when it is expanded: a code, and a fourth part of a scale of 16. */
-const BYTES_OF_BLOCKS = 1.25
+/** Bytes that a weight takes at most when it is expanded. */
+function expandedBytes(stored: StoredMatrix | undefined): number {
+  if (stored?.codec !== 'gguf') return 2 + 4 / 64
+  // codes of 4 or 8 bits, and eight bytes of scales and offsets for 32 of them or four for 16
+  return /^T?Q[134]/.test(stored.type ?? '') ? 0.75 : 1.25
+}
 
 /** Loads a model into this thread, see `load`. */
 export async function loadHere(where: ModelLocation, options: LoadOptions): Promise<Model> {
@@ -90,10 +100,9 @@ function formFor(
   for (const [name, shape] of shapes) {
     const size = shape.length === 2 ? shape[0] * shape[1] : 0
     const matrix = stored(name)
-    const runs = matrix !== undefined && backend.runs(matrix)
     count += size
-    expanded += (runs && matrix.codec === 'gguf' ? BYTES_OF_BLOCKS : 2 + 4 / 64) * size
-    packed ||= runs
+    expanded += expandedBytes(matrix) * size
+    packed ||= matrix !== undefined && backend.runs(matrix)
   }
   const bytes: Readonly<Record<WeightForm, number>> = {
     f32: 4 * count,

@@ -12,7 +12,7 @@ export function blocksInGguf(
   files: ModelFiles,
   stored: StoredInGguf,
   shape: readonly number[],
-): { readonly codec: 'gguf'; read(): Promise<EncodedMatrix> } | undefined {
+): { readonly codec: 'gguf'; readonly type: string; read(): Promise<EncodedMatrix> } | undefined {
   const { interleavedHeads, inStack, tiled, negatedExponential, shape: other } = stored
   const parts = storedParts(stored, shape)
   const [type, ...types] = parts.map(({ name }) => files.tensors.get(name)?.dtype)
@@ -38,5 +38,5 @@ export function blocksInGguf(
     const blocks = { dtype: 'U8' as const, shape: [rows, data.length / rows], data }
     return { codec: 'gguf', params: { type }, shape: [rows, cols], parts: { blocks } }
   }
-  return { codec: 'gguf', read }
+  return { codec: 'gguf', type, read }
 }

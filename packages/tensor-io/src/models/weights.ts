@@ -17,6 +17,8 @@ import { allTensors, type TransformerConfig } from './transformer-config.ts'
 /** A matrix that is stored by a codec, read when it is asked for. */
 export interface StoredMatrix {
   readonly codec: string
+  /** The type of GGUF's blocks. */
+  readonly type?: string | undefined
   /** The matrix that it wraps. */
   readonly inner?: Pick<StoredMatrix, 'codec' | 'inner'> | undefined
   read(): Promise<EncodedMatrix>
