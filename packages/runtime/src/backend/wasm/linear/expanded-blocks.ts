@@ -55,8 +55,7 @@ export function expandedBlocks(
     multiplyAdds: rows * cols,
     apply(x, y, ldy, tokens, accumulate) {
       const { values, scales } = x.quantised(tokens)
-      const sums = hasOffsets ? engine.scratchBytes('sums', (4 * tokens * cols) / group) : 0
-      if (hasOffsets) kernels.groupSums(values, sums, tokens, cols, group)
+      const sums = sumsOf(engine, kernels, type, values, tokens, cols)
       const scratch = engine.scratchBytes('unread', 64 * inference.threads)
       const sizes = [rows, cols, group, tokens, ldy, accumulate ? 1 : 0] as const
       kernels.matmulExpanded(w, bits, values, scales, sums, y, ...sizes, scratch)
@@ -69,3 +68,18 @@ export function expandedBlocks(
 /** The points of a type's codes in the engine's memory; 0 for types without. */
 export const uploadPoints = (engine: Engine, { id, points }: BlockType): Pointer =>
   points ? engine.constant(`points of ${id}`, () => new Float32Array(points().buffer)) : 0
+
+/** Sums of 16-bit activations over a type's groups, in the engine's memory; 0 for types without offsets. */
+export function sumsOf(
+  engine: Engine,
+  kernels: BlockKernels,
+  { group, hasOffsets }: BlockType,
+  values: Pointer,
+  tokens: number,
+  cols: number,
+): Pointer {
+  if (!hasOffsets) return 0
+  const sums = engine.scratchBytes('sums', (4 * tokens * cols) / group)
+  kernels.groupSums(values, sums, tokens, cols, group)
+  return sums
+}

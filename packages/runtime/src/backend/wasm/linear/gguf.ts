@@ -2,7 +2,7 @@ import { type BlockKernels, blockTypes, canExpand } from '@reallm/kernels/blocks
 import { checkParts, type Stored } from '@reallm/tensor-io'
 import { ggufLayout, readGguf } from '@reallm/tensor-io/layouts/gguf'
 import type { Engine } from '../engine.ts'
-import { BEYOND, expandedBlocks, uploadPoints } from './expanded-blocks.ts'
+import { BEYOND, expandedBlocks, sumsOf, uploadPoints } from './expanded-blocks.ts'
 import type { Linear } from './linear.ts'
 import { type Runner, written } from './runner.ts'
 
@@ -19,11 +19,11 @@ export const gguf: Runner = async (engine, e, options) => {
 function blocksLinear(
   engine: Engine,
   { shape, params, parts }: Stored<typeof ggufLayout>,
-  { matmulBlocks, groupSums }: BlockKernels,
+  kernels: BlockKernels,
 ): Linear {
   const { arena, inference } = engine
   const type = blockTypes.get(params.type)!
-  const { id, group, hasOffsets } = type
+  const { id, group } = type
   const [rows, cols] = shape
   const bytes = parts.blocks.data.byteLength
   const rowBytes = bytes / rows
@@ -39,10 +39,9 @@ function blocksLinear(
     apply(x, y, ldy, tokens, accumulate) {
       const { values, scales } = x.quantised(tokens)
       const panel = engine.scratchBytes('panel', 8 * cols * inference.threads)
-      const sums = hasOffsets ? engine.scratchBytes('sums', (4 * tokens * cols) / group) : 0
-      if (hasOffsets) groupSums(values, sums, tokens, cols, group)
+      const sums = sumsOf(engine, kernels, type, values, tokens, cols)
       const sizes = [rows, cols, group, tokens, ldy, accumulate ? 1 : 0] as const
-      matmulBlocks(id, blocks, rowBytes, values, scales, sums, y, ...sizes, panel, table)
+      kernels.matmulBlocks(id, blocks, rowBytes, values, scales, sums, y, ...sizes, panel, table)
     },
     row(index, out, factor) {
       const data = arena.bytes(blocks + index * rowBytes, rowBytes)
