@@ -1,76 +1,20 @@
 // Products of one token with a trellis code, in the layout of `trellis-stream.ts`: weights are looked up, multiplied and
-// forgotten. Columns of one rate are computed for many rows at a time: their shifts are constants, and their tables stay in the
-// fastest cache. Sums are whole numbers until a group of columns ends, so that their order does not matter.
+// forgotten. Places of eight pairs of weights are found at once, in SIMD lanes, and read back one by one. Columns of one rate are
+// computed for many rows at a time: their shifts are constants, and their tables stay in the fastest cache. Sums are whole numbers
+// until a group of columns ends, so that their order does not matter.
 import { arg, share } from '../inference/job'
-import { storeRows, sums, zero } from '../inference/simd'
+import { storeRows, zero } from '../inference/simd'
+import { around } from '../inference/trellis'
 
 /** Rows of tiles computed together. */
 const BAND: i32 = 16
-/** Bytes of whole sums of a thread, 16 for each row of a band; as many float sums come after them. */
+/** Bytes of whole sums of a thread, 256 for each row of tiles of a band; as many float sums come after them. */
 const SUMS: usize = 4096
-
-/** Where two weights lie: the bits of their place begin `from` bits into the window. */
-// @ts-expect-error: decorator
-@inline
-function place<T>(window: T, from: T, table: usize, mask: u32): usize {
-  return table + (<u32>(from === 0 ? window << 1 : window >> (from - 1)) & mask)
-}
-
-/** Eight weights of `rate` quarters of a bit, as 16-bit lanes: bit `bit` of a tile is in the window's first byte. */
-// @ts-expect-error: decorator
-@inline
-function eight(rate: u64, window: u64, bit: u64, even: usize, odd: usize, evenMask: u32, oddMask: u32): v128 {
-  const at = bit & 7
-  // four bytes, of which the next overwrites two: a load is less work than an insertion
-  let v = v128.load_zero<u32>(place(window, at + 2 * rate - (rate >> 1), even, evenMask))
-  v = v128.load_lane<u16>(place(window, at + rate, odd, oddMask), v, 1)
-  v = v128.load_lane<u16>(place(window, at + rate - (rate >> 1), even, evenMask), v, 2)
-  v = v128.load_lane<u16>(place(window, at, odd, oddMask), v, 3)
-  return i16x8.extend_low_i8x16_s(v)
-}
-
-/** The bits from bit `bit` on behind `p`. */
-// @ts-expect-error: decorator
-@inline
-function windowAt(p: usize, bit: u64): u64 {
-  return load<u64>(p + <usize>(bit >> 3))
-}
-
-/**
- * Eight weights behind `p`, from two windows of 32 bits where those hold all places: V8 of Node 24 copies each place that is cut from
- * 64 bits.
- */
-// @ts-expect-error: decorator
-@inline
-function eightAt(rate: u64, p: usize, bit: u64, even: usize, odd: usize, evenMask: u32, oddMask: u32): v128 {
-  const lowAt = <u32>(bit & 7)
-  const highAt = <u32>((bit + rate) & 7)
-  const step = <u32>(rate - (rate >> 1))
-  // places have up to 16 bits
-  if (max(lowAt, highAt) + step + 16 > 32) return eight(rate, windowAt(p, bit), bit, even, odd, evenMask, oddMask)
-  const low = load<u32>(p + <usize>(bit >> 3))
-  const high = load<u32>(p + <usize>((bit + rate) >> 3))
-  let v = v128.load_zero<u32>(place(high, highAt + step, even, evenMask))
-  v = v128.load_lane<u16>(place(high, highAt, odd, oddMask), v, 1)
-  v = v128.load_lane<u16>(place(low, lowAt + step, even, evenMask), v, 2)
-  v = v128.load_lane<u16>(place(low, lowAt, odd, oddMask), v, 3)
-  return i16x8.extend_low_i8x16_s(v)
-}
-
-/** The bits from bit `bit` on where the tile, which begins at `tile`, ends 8 · rate bits behind `p`: its first bits come after its last. */
-// @ts-expect-error: decorator
-@inline
-function lastWindow(rate: u64, p: usize, bit: u64, tile: usize): u64 {
-  const left = 8 * rate - (bit & ~7)
-  return (windowAt(p, bit) & (((<u64>1) << left) - 1)) | (load<u64>(tile) << left)
-}
-
-// @ts-expect-error: decorator
-@inline
-function addTo(sum: usize, low: v128, x: v128, high: v128, y: v128): void {
-  const product = i32x4.add(i32x4.dot_i16x8_s(low, x), i32x4.dot_i16x8_s(high, y))
-  v128.store(sum, i32x4.add(v128.load(sum), product))
-}
+/** Tiles whose places are found before their weights are looked up, and the bytes that the places of one take. */
+const TILES: i32 = 12
+const PLACES: usize = 256
+/** Bytes before the places. */
+const COLUMNS: usize = 64
 
 /** Columns of tiles of one rate, `tiles` in each of `tileRows` rows of tiles, and what they are multiplied with. */
 @unmanaged
@@ -81,69 +25,131 @@ class Columns {
   tileRows: i32
   tiles: i32
   x: usize
-  /** Sums of the first row of weights. */
+  /** Sums of the first row of tiles, see `lookUp`. */
   sum: usize
   even: usize
   odd: usize
-  evenMask: u32
-  oddMask: u32
-  /** What is fetched meanwhile, as many bytes as the columns have. */
-  ahead: usize
+  evenMask: i32
+  oddMask: i32
+}
+
+/** Sixteen bits of each lane from bit 16·k on, where a lane has 8·rate bits; `first` are those of the lanes before from bit 0 on. */
+// @ts-expect-error: decorator
+@inline
+function word(rate: usize, tile: usize, k: usize, first: v128): v128 {
+  const left = <isize>(8 * rate - 16 * k)
+  if (left === 0) return first
+  if (left === 8) return v128.or(v128.load_ext<u8>(tile + (k << 4)), i16x8.shl(first, 8))
+  if (left === -8) return i16x8.shr_u(first, 8)
+  return v128.load(tile + (k << 4))
+}
+
+/** The places of pair `pair` of each lane in their table. */
+// @ts-expect-error: decorator
+@inline
+function place(rate: usize, pair: usize, tile: usize, places: usize, first: v128, mask: v128): void {
+  const from = 8 * rate - (((pair + 1) * rate) >> 1)
+  const at = <i32>(from & 15)
+  let v = word(rate, tile, from >> 4, first)
+  if (at > 0) v = v128.or(i16x8.shr_u(v, at), i16x8.shl(word(rate, tile, (from >> 4) + 1, first), 16 - at))
+  v128.store(places + (pair << 4), v128.and(v, mask))
 }
 
 /** Adds the products of columns of `rate` to the sums of their rows. */
 // @ts-expect-error: decorator
 @inline
-function columns(rate: u64, given: Columns): void {
-  const rowBytes = given.rowBytes
-  const even = given.even
-  const evenMask = given.evenMask
-  // at whole and half bits all weights append as many
-  const odd = rate & 1 ? given.odd : even
-  const oddMask = rate & 1 ? given.oddMask : evenMask
+function columns(rate: usize, given: Columns): void {
+  const evenMask = i16x8.splat(<i16>given.evenMask)
+  const oddMask = i16x8.splat(<i16>given.oddMask)
+  const places = changetype<usize>(given) + COLUMNS
+  // at whole and half bits all pairs append as many
+  const odd = rate & 1 ? given.odd : given.even
   let p = given.p
   let sum = given.sum
-  let ahead = given.ahead
-  for (let tileRows = given.tileRows; tileRows > 0; tileRows--, p += rowBytes, sum += 256) {
-    const next: usize = tileRows > 1 ? rowBytes : 0
+  for (let tileRows = given.tileRows; tileRows > 0; tileRows--, p += given.rowBytes, sum += 256) {
     let tile = p
-    let at = given.x
-    for (let t = given.tiles; t > 0; t--, tile += <usize>rate << 3, ahead += <usize>rate << 3, at += 32) {
-      const low = v128.load(at)
-      const high = v128.load(at, 16)
-      let two = tile + 7 * <usize>rate
-      let to = sum
-      // fetches a row of tiles ahead, which the processor does not do by itself, and the next band, in the order of its bytes
-      load<u8>(tile + next)
-      load<u8>(tile + next, 64)
-      load<u8>(ahead)
-      load<u8>(ahead, 64)
-      if (rate > 16) load<u8>(ahead, 128)
-      addTo(
-        to,
-        eight(rate, lastWindow(rate, two, 6 * rate, tile), 6 * rate, even, odd, evenMask, oddMask), low,
-        rate < 8
-          ? eight(rate, lastWindow(rate, two, 4 * rate, tile), 4 * rate, even, odd, evenMask, oddMask)
-          : eightAt(rate, two, 4 * rate, even, odd, evenMask, oddMask), high,
-      )
-      for (;;) {
-        addTo(
-          to + 16,
-          eightAt(rate, two, 2 * rate, even, odd, evenMask, oddMask), low,
-          eightAt(rate, two, 0, even, odd, evenMask, oddMask), high,
-        )
-        if (two === tile) break
-        two -= <usize>rate
-        to += 32
-        addTo(
-          to,
-          eightAt(rate, two, 6 * rate, even, odd, evenMask, oddMask), low,
-          eightAt(rate, two, 4 * rate, even, odd, evenMask, oddMask), high,
-        )
+    let x = given.x
+    for (let left = given.tiles; left > 0; left -= TILES, x += 32 * TILES) {
+      const end = places + PLACES * <usize>min(left, TILES)
+      for (let at = places; at < end; at += PLACES, tile += rate << 3) {
+        const first = around(v128.load(tile))
+        place(rate, 0, tile, at, first, evenMask)
+        place(rate, 1, tile, at, first, oddMask)
+        place(rate, 2, tile, at, first, evenMask)
+        place(rate, 3, tile, at, first, oddMask)
+        place(rate, 4, tile, at, first, evenMask)
+        place(rate, 5, tile, at, first, oddMask)
+        place(rate, 6, tile, at, first, evenMask)
+        place(rate, 7, tile, at, first, oddMask)
+        place(rate, 8, tile, at, first, evenMask)
+        place(rate, 9, tile, at, first, oddMask)
+        place(rate, 10, tile, at, first, evenMask)
+        place(rate, 11, tile, at, first, oddMask)
+        place(rate, 12, tile, at, first, evenMask)
+        place(rate, 13, tile, at, first, oddMask)
+        place(rate, 14, tile, at, first, evenMask)
+        place(rate, 15, tile, at, first, oddMask)
       }
+      lookUp(places, end, x, sum, given.even, odd)
     }
   }
-  given.ahead = ahead
+}
+
+/** Pairs of weights of four lanes, as 16-bit lanes. */
+// @ts-expect-error: decorator
+@inline
+function four(at: usize, table: usize): v128 {
+  // two places at a time: processors shift faster than they load
+  const low = load<u32>(at)
+  const high = load<u32>(at, 4)
+  // four bytes, of which the next overwrites two: a load is less work than an insertion
+  let v = v128.load_zero<u32>(table + <usize>((low >> 16) << 1))
+  v = v128.load_lane<u16>(table + <usize>((low & 0xffff) << 1), v, 1)
+  v = v128.load_lane<u16>(table + <usize>((high >> 16) << 1), v, 2)
+  v = v128.load_lane<u16>(table + <usize>((high & 0xffff) << 1), v, 3)
+  return i16x8.extend_low_i8x16_s(v)
+}
+
+// @ts-expect-error: decorator
+@inline
+function dot(sum: v128, w: v128, x: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(w, x))
+}
+
+/**
+ * Adds the products of tiles whose places lie until `end`. For each fourth pair of columns there are sums of the even rows, then of the
+ * odd ones: lanes as those of the places.
+ */
+function lookUp(places: usize, end: usize, x: usize, sum: usize, even: usize, odd: usize): void {
+  const last = places + 64
+  let table = even
+  let other = odd
+  for (; places < last; places += 16, x += 4, sum += 64) {
+    let a = v128.load(sum)
+    let b = v128.load(sum, 16)
+    let c = v128.load(sum, 32)
+    let d = v128.load(sum, 48)
+    let y = x
+    for (let at = places; at < end; at += PLACES, y += 32) {
+      const u = v128.load_splat<u32>(y)
+      const v = v128.load_splat<u32>(y, 16)
+      a = dot(a, four(at, table), u)
+      b = dot(b, four(at + 8, table), u)
+      a = dot(a, four(at + 64, table), v)
+      b = dot(b, four(at + 72, table), v)
+      c = dot(c, four(at + 128, table), u)
+      d = dot(d, four(at + 136, table), u)
+      c = dot(c, four(at + 192, table), v)
+      d = dot(d, four(at + 200, table), v)
+    }
+    v128.store(sum, a)
+    v128.store(sum, b, 16)
+    v128.store(sum, c, 32)
+    v128.store(sum, d, 48)
+    const swap = table
+    table = other
+    other = swap
+  }
 }
 
 // A function for each rate: in one for all of them engines keep masks and tables in memory.
@@ -271,12 +277,11 @@ export function oneTokenPart(part: i32, parts: i32, thread: i32): void {
     const quads = (min(tileRows << 4, rows - (from << 4)) + 3) >> 2
     const scales = <usize>arg(1) + (<usize>from << 4) * groups
     let p = <usize>arg(0) + <usize>from * <usize>arg(12)
-    changetype<Columns>(whole + 2 * SUMS).ahead = p + <usize>tileRows * <usize>arg(12)
-    zero(whole + SUMS, <usize>quads << 6)
+    zero(whole + SUMS, <usize>tileRows << 8)
     for (let g = 0; g * group < tiles; g++) {
       zero(whole, <usize>tileRows << 8)
       p = groupOfColumns(p, tileRows, g * group, min(tiles, (g + 1) * group), whole)
-      scaleSums(whole, quads << 2, scales + (<usize>g << 2), groups)
+      scaleSums(whole, quads, scales + (<usize>g << 2), groups)
     }
     storeSums(whole + SUMS, from << 4, quads, rows)
   }
@@ -288,7 +293,6 @@ function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: u
   given.rowBytes = arg(12)
   given.tileRows = tileRows
   given.sum = whole
-  const lastRow = <usize>arg(0) + <usize>((arg(5) - 1) >> 4) * given.rowBytes
   const rates = <usize>arg(13)
   const stateBits = arg(15)
   while (first < last) {
@@ -297,14 +301,12 @@ function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: u
     while (next < last && <u32>load<u8>(rates + next) === rate) next++
     const entry = <usize>arg(14) + (<usize>rate << 3)
     given.p = p
-    // behind the last band there may be no memory
-    if (given.ahead + ((<usize>(tileRows * (next - first)) * <usize>rate) << 3) > lastRow) given.ahead = p
     given.tiles = next - first
     given.x = <usize>arg(2) + (<usize>first << 5)
     given.even = load<u32>(entry)
     given.odd = load<u32>(entry, 4)
-    given.evenMask = ((1 << (stateBits + (rate >> 1) - (rate >> 2))) - 1) << 1
-    given.oddMask = ((1 << (stateBits + rate - ((3 * rate) >> 2))) - 1) << 1
+    given.evenMask = (1 << (stateBits + (rate >> 1) - (rate >> 2))) - 1
+    given.oddMask = (1 << (stateBits + rate - ((3 * rate) >> 2))) - 1
     columnsOf(rate, given)
     p += <usize>((next - first) * rate) << 3
     first = next
@@ -312,19 +314,35 @@ function groupOfColumns(p: usize, tileRows: i32, first: i32, last: i32, whole: u
   return p
 }
 
-/** Adds whole sums, times the scales of their rows, to float sums. */
-function scaleSums(whole: usize, rows: i32, scales: usize, groups: usize): void {
-  for (; rows > 0; rows--, whole += 16, scales += groups) {
-    const sum = f32x4.mul(f32x4.convert_i32x4_s(v128.load(whole)), v128.load_splat<f32>(scales))
-    v128.store(whole + SUMS, f32x4.add(v128.load(whole + SUMS), sum))
+/** Adds whole sums, times the scales of their rows, to float sums, rows in their order. */
+function scaleSums(whole: usize, quads: i32, scales: usize, groups: usize): void {
+  for (let q = 0; q < quads; q++, scales += 4 * groups) {
+    let scale = v128.load_zero<f32>(scales)
+    scale = v128.load_lane<f32>(scales + groups, scale, 1)
+    scale = v128.load_lane<f32>(scales + 2 * groups, scale, 2)
+    scale = v128.load_lane<f32>(scales + 3 * groups, scale, 3)
+    // two rows of each kind
+    const from = whole + (<usize>(q >> 2) << 8) + (<usize>(q & 3) << 3)
+    const to = whole + SUMS + (<usize>(q >> 2) << 8) + (<usize>(q & 3) << 4)
+    for (let part: usize = 0; part < 256; part += 64) {
+      const even = v128.load_zero<u64>(from + part)
+      const odd = v128.load_zero<u64>(from + part, 32)
+      const sum = f32x4.mul(f32x4.convert_i32x4_s(v128.shuffle<i32>(even, odd, 1, 5, 0, 4)), scale)
+      v128.store(to + part, f32x4.add(v128.load(to + part), sum))
+    }
   }
 }
 
 function storeSums(at: usize, row: i32, quads: i32, rows: i32): void {
   const scale = v128.load_splat<f32>(<usize>arg(3))
   const accumulate = arg(10) !== 0
-  for (; quads > 0; quads--, at += 64, row += 4) {
-    const sum = sums(v128.load(at), v128.load(at, 16), v128.load(at, 32), v128.load(at, 48))
+  for (let q = 0; q < quads; q++, row += 4) {
+    const start = at + (<usize>(q >> 2) << 8) + (<usize>(q & 3) << 4)
+    // in the order of `sums`
+    const sum = f32x4.add(
+      f32x4.add(v128.load(start), v128.load(start, 128)),
+      f32x4.add(v128.load(start, 64), v128.load(start, 192)),
+    )
     storeRows(<usize>arg(4) + (<usize>row << 2), f32x4.mul(sum, scale), rows - row, accumulate)
   }
 }

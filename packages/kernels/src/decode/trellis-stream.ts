@@ -11,16 +11,17 @@ export interface TrellisStream {
   readonly rowBytes: number
 }
 
-/** Bytes that the kernels may read behind the codes. */
-export const STREAM_PADDING = 40
+/** Bytes of scratch for each thread of `expandTrellis`. */
+export const EXPAND_SCRATCH = 768
 
-/** Bytes of scratch for each thread of `matmulTrellis` with `cols` columns: four rows of weights, or sums of many rows and what they add up. */
-export const streamScratch = (cols: number): number => Math.max(4 * cols + 32, 8192 + 48)
+/** Bytes of scratch for each thread of `matmulTrellis` with `cols` columns: a row of tiles, or sums of many rows and what they add up. */
+export const streamScratch = (cols: number): number => Math.max(16 * cols + EXPAND_SCRATCH, 11328)
 
 /**
- * The stored words in another order: the bits of a tile from those of its last weight to those of its first, bit 0 the lowest
- * of byte 0. So the state of any weight is one load from a byte and one shift away: weight `t` of a tile of `256·k` bits
- * begins at bit `256·k − ⌊(t+1)·k⌋`, and its state are the `L` bits from there on.
+ * The stored bits in another order. Take those of a tile from its last weight to its first, bit 0 the lowest of byte 0: weight `t` of a
+ * tile of `256·k` bits begins at bit `256·k − ⌊(t+1)·k⌋`, and its state are the `L` bits from there on. An eighth of them are two rows of
+ * weights. The eighths lie beside each other as lanes, the last one first, 16 bits of each after 16 bits of the next, and where
+ * they have an odd number of bytes, their last bytes at the end. So the states of weight `t` of all lanes are a load and a shift away.
  *
  * @param allocate gives memory for so many words
  */
@@ -29,43 +30,52 @@ export function trellisStream(
   allocate = (words: number): Uint32Array<ArrayBuffer> => new Uint32Array(words),
 ): TrellisStream {
   const rates = segments.flatMap(({ tiles }) => new Array<number>(tiles.tileCols).fill(4 * tiles.bits))
-  const rowWords = rates.reduce((sum, rate) => sum + 2 * rate, 0)
-  const codes = allocate(segments[0].tiles.tileRows * rowWords)
+  const rowBytes = rates.reduce((sum, rate) => sum + 8 * rate, 0)
+  const { buffer, byteOffset, byteLength } = allocate((segments[0].tiles.tileRows * rowBytes) / 4)
+  const codes = new Uint8Array(buffer, byteOffset, byteLength)
   let left = 0
   for (const { tiles, words } of segments) {
-    reverseTiles(tiles, words, codes.subarray(left), rowWords)
-    left += tiles.tileCols * tiles.tileWords
+    layLanes(tiles, words, codes.subarray(left), rowBytes)
+    left += 4 * tiles.tileCols * tiles.tileWords
   }
-  const { buffer, byteOffset, byteLength } = codes
-  return {
-    codes: new Uint8Array(buffer, byteOffset, byteLength),
-    rates: Uint8Array.from(rates),
-    rowBytes: 4 * rowWords,
-  }
+  return { codes, rates: Uint8Array.from(rates), rowBytes }
 }
 
+/** Where byte `i` of a tile, whose bits are those from its last weight to its first, lies in its lanes. `rate` is that of the stream. */
+export const laneBytes = (rate: number): Uint8Array =>
+  Uint8Array.from({ length: 8 * rate }, (_, i) => {
+    const lane = 7 - Math.floor(i / rate)
+    const at = i % rate
+    // the last one of an odd number has no other beside it
+    return at === rate - 1 && at % 2 === 0 ? 8 * at + lane : 16 * (at >> 1) + 2 * lane + (at & 1)
+  })
+
 /**
- * Writes the words of each tile from last to first, rows of tiles `rowWords` apart. Words are read in the order in which they
- * lie; sizes are whole numbers that the engine knows to be whole: a rate in quarters makes it compute in floats.
+ * Writes the bytes of each tile as lanes, rows of tiles `rowBytes` apart. Words are read in the order in which they lie; sizes are
+ * whole numbers that the engine knows to be whole: a rate in quarters makes it compute in floats.
  */
-function reverseTiles(
-  { tileRows, tileCols, tileWords }: TrellisTiles,
+function layLanes(
+  { tileRows, tileCols, tileWords, bits }: TrellisTiles,
   words: Uint32Array,
-  to: Uint32Array,
-  rowWords: number,
+  to: Uint8Array,
+  rowBytes: number,
 ): void {
-  const [tiles, most] = [tileCols | 0, tileWords | 0]
+  const [tiles, most] = [tileCols | 0, (4 * tileWords) | 0]
+  const places = laneBytes(4 * bits)
   let next = 0
   for (let top = 0; top < tileRows; top += TILE_LANES) {
     const lanes = Math.min(TILE_LANES, tileRows - top)
-    let last = top * rowWords + most - 1
-    for (let tile = 0; tile < tiles; tile++, last += most) {
-      for (let at = last; at > last - most; at--) {
-        to[at] = words[next]
-        if (lanes > 1) to[at + rowWords] = words[next + 1]
-        if (lanes > 2) to[at + 2 * rowWords] = words[next + 2]
-        if (lanes > 3) to[at + 3 * rowWords] = words[next + 3]
-        next += lanes
+    let first = top * rowBytes
+    for (let tile = 0; tile < tiles; tile++, first += most) {
+      for (let i = most - 4; i >= 0; i -= 4) {
+        const [a, b, c, d] = [places[i], places[i + 1], places[i + 2], places[i + 3]]
+        for (let row = 0, at = first; row < lanes; row++, at += rowBytes) {
+          const word = words[next++]
+          to[at + a] = word
+          to[at + b] = word >>> 8
+          to[at + c] = word >>> 16
+          to[at + d] = word >>> 24
+        }
       }
     }
   }

@@ -236,7 +236,7 @@ export interface InferenceKernels {
   /**
    * A trellis code (`decode/trellis-stream.ts`) as blocked one-byte weights of `cols` columns, a multiple of 16. `rates` are those of
    * each column of tiles, `tables` the addresses (u32) of two tables for each rate from 0 on: pairs, or the values of the states and 0;
-   * `scratch` has 32 bytes per thread.
+   * `scratch` has `EXPAND_SCRATCH` bytes per thread.
    */
   expandTrellis(
     codes: Pointer,

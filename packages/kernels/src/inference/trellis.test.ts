@@ -2,9 +2,9 @@ import { random } from '@reallm/tensor-io'
 import { trellisTiles, unpackTile } from '@reallm/tensor-io/layouts/trellis-tiles'
 import { describe, expect, it } from 'vitest'
 import {
+  EXPAND_SCRATCH,
   pairSteps,
   pairTable,
-  STREAM_PADDING,
   streamScratch,
   trellisStream,
 } from '../decode/trellis-stream.ts'
@@ -94,8 +94,8 @@ function upload(
   { columns, stateBits, pairs }: Case,
   code: ReturnType<typeof makeCode>,
 ) {
-  const put = ({ buffer, byteOffset, byteLength }: ArrayBufferView, padding = 0) => {
-    const at = arena.allocate(byteLength + padding)
+  const put = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => {
+    const at = arena.allocate(byteLength)
     arena.bytes(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength))
     return at
   }
@@ -110,7 +110,7 @@ function upload(
       8 * bits,
     )
   }
-  const at = { codes: put(stream.codes, STREAM_PADDING), rates: put(stream.rates), tables: put(addresses) }
+  const at = { codes: put(stream.codes), rates: put(stream.rates), tables: put(addresses) }
   return { put, ...at, rowBytes: stream.rowBytes }
 }
 
@@ -126,7 +126,7 @@ describe.each(engines)('trellis codes by %s', (_, engine) => {
     const { codes, rates, tables, rowBytes } = upload(engine, given, code)
     const bytes = Math.ceil(rows / 4) * 4 * code.cols
     const w = arena.allocate(bytes)
-    const scratch = arena.allocate(threads * 32)
+    const scratch = arena.allocate(threads * EXPAND_SCRATCH)
     kernels.expandTrellis(codes, rows, code.cols, rowBytes, rates, tables, stateBits, w, scratch)
     const got = new Int8Array(arena.memory.buffer, w, bytes)
     for (let r = 0; r < rows; r++) {

@@ -1,3 +1,4 @@
+import { laneBytes } from '../decode/trellis-stream.ts'
 import type { Pointer } from '../inference/kernels.ts'
 import { integerAt, padded } from './block-places.ts'
 
@@ -18,13 +19,14 @@ export function blockedTrellis(memory: WebAssembly.Memory, at: StreamAt): Int8Ar
   const bytes = new Uint8Array(memory.buffer)
   const view = new DataView(memory.buffer)
   const out = new Int8Array(padded(rows) * cols)
+  const places = Array.from({ length: 25 }, (_, rate) => laneBytes(rate))
 
   /** The value of the state at bit `bit` of a tile of `length` bits. */
   function valueAt(tile: Pointer, length: number, bit: number, rate: number): number {
     let state = 0
     for (let i = stateBits - 1; i >= 0; i--) {
       const place = (bit + i) % length
-      state = 2 * state + ((bytes[tile + (place >> 3)] >> (place & 7)) & 1)
+      state = 2 * state + ((bytes[tile + places[rate][place >> 3]] >> (place & 7)) & 1)
     }
     const [even, odd] = [0, 4].map(which => view.getUint32(tables + 8 * rate + which, true))
     // any pair whose second state is this one has its value in the high byte

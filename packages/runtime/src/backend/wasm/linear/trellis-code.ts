@@ -1,5 +1,5 @@
 import type { DecodedSegment, TrellisMatrix } from '@reallm/kernels/decode/trellis'
-import { pairSteps, pairTable, STREAM_PADDING, trellisStream } from '@reallm/kernels/decode/trellis-stream'
+import { pairSteps, pairTable, trellisStream } from '@reallm/kernels/decode/trellis-stream'
 import type { Pointer } from '@reallm/kernels/inference'
 import type { MatrixShape } from '@reallm/tensor-io'
 import { MAX_TRELLIS_BITS } from '@reallm/tensor-io/layouts/trellis-tiles'
@@ -43,7 +43,7 @@ export function uploadTrellis(engine: Engine, m: TrellisMatrix, shared: boolean)
   if (!parts) return undefined
   let codes: Pointer = 0
   const stream = trellisStream(m.segments, words => {
-    codes = arena.allocate(4 * words + STREAM_PADDING)
+    codes = arena.allocate(4 * words)
     return arena.words(codes, words)
   })
   const owned = [codes]

@@ -4,7 +4,7 @@ import {
   type TrellisBandMatrix,
   trellisBandMatrices,
 } from '@reallm/kernels/decode/trellis-bands'
-import { streamScratch } from '@reallm/kernels/decode/trellis-stream'
+import { EXPAND_SCRATCH, streamScratch } from '@reallm/kernels/decode/trellis-stream'
 import type { TrellisKernels } from '@reallm/kernels/inference'
 import type { EncodedMatrix, MatrixShape } from '@reallm/tensor-io'
 import { trellisLayout } from '@reallm/tensor-io/layouts/trellis'
@@ -75,7 +75,7 @@ const scaleOf = (scales: Float32Array, row: number) => scales[scales.length > 1 
 function exactTrellis(engine: Engine, shape: MatrixShape, bands: readonly UploadedBand[]): Linear {
   const stride = integerStride(shape[1])
   const fill = (w: number) => {
-    const scratch = engine.scratchBytes('tiles', 32 * engine.inference.threads)
+    const scratch = engine.scratchBytes('tiles', EXPAND_SCRATCH * engine.inference.threads)
     for (const { from, code } of bands) {
       const { codes, rates, rowBytes, stateBits, ranges } = code
       const of = [codes, code.shape[0], stride, rowBytes, rates, ranges[0].tables, stateBits] as const
