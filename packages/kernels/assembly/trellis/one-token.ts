@@ -11,7 +11,7 @@ const BAND: i32 = 16
 /** Bytes of whole sums of a thread, 256 for each row of tiles of a band; as many float sums come after them. */
 const SUMS: usize = 4096
 /** Tiles whose places are found before their weights are looked up, and the bytes that the places of one take. */
-const TILES: i32 = 12
+const TILES: i32 = 16
 const PLACES: usize = 256
 /** Bytes before the places. */
 const COLUMNS: usize = 64
@@ -44,14 +44,26 @@ function word(rate: usize, tile: usize, k: usize, first: v128): v128 {
   return v128.load(tile + (k << 4))
 }
 
-/** The places of pair `pair` of each lane in their table. */
+/** The first bit of the places of pair `pair` in each lane. */
 // @ts-expect-error: decorator
 @inline
-function place(rate: usize, pair: usize, tile: usize, places: usize, first: v128, mask: v128): void {
-  const from = 8 * rate - (((pair + 1) * rate) >> 1)
-  const at = <i32>(from & 15)
-  let v = word(rate, tile, from >> 4, first)
-  if (at > 0) v = v128.or(i16x8.shr_u(v, at), i16x8.shl(word(rate, tile, (from >> 4) + 1, first), 16 - at))
+function bitOf(rate: usize, pair: usize): usize {
+  return 8 * rate - (((pair + 1) * rate) >> 1)
+}
+
+/** Whether the places of pair `pair` begin in another word than those of the pair behind it. */
+// @ts-expect-error: decorator
+@inline
+function isNext(rate: usize, pair: usize): bool {
+  return bitOf(rate, pair) >> 4 !== bitOf(rate, pair + 1) >> 4
+}
+
+/** The places of pair `pair` of each lane in their table, from the word that they begin in and the next one. */
+// @ts-expect-error: decorator
+@inline
+function place(rate: usize, pair: usize, places: usize, low: v128, high: v128, mask: v128): void {
+  const at = <i32>(bitOf(rate, pair) & 15)
+  const v = at > 0 ? v128.or(i16x8.shr_u(low, at), i16x8.shl(high, 16 - at)) : low
   v128.store(places + (pair << 4), v128.and(v, mask))
 }
 
@@ -73,22 +85,84 @@ function columns(rate: usize, given: Columns): void {
       const end = places + PLACES * <usize>min(left, TILES)
       for (let at = places; at < end; at += PLACES, tile += rate << 3) {
         const first = around(v128.load(tile))
-        place(rate, 0, tile, at, first, evenMask)
-        place(rate, 1, tile, at, first, oddMask)
-        place(rate, 2, tile, at, first, evenMask)
-        place(rate, 3, tile, at, first, oddMask)
-        place(rate, 4, tile, at, first, evenMask)
-        place(rate, 5, tile, at, first, oddMask)
-        place(rate, 6, tile, at, first, evenMask)
-        place(rate, 7, tile, at, first, oddMask)
-        place(rate, 8, tile, at, first, evenMask)
-        place(rate, 9, tile, at, first, oddMask)
-        place(rate, 10, tile, at, first, evenMask)
-        place(rate, 11, tile, at, first, oddMask)
-        place(rate, 12, tile, at, first, evenMask)
-        place(rate, 13, tile, at, first, oddMask)
-        place(rate, 14, tile, at, first, evenMask)
-        place(rate, 15, tile, at, first, oddMask)
+        let low = word(rate, tile, 0, first)
+        let high = word(rate, tile, 1, first)
+        place(rate, 15, at, low, high, oddMask)
+        if (isNext(rate, 14)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 14) >> 4) + 1, first)
+        }
+        place(rate, 14, at, low, high, evenMask)
+        if (isNext(rate, 13)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 13) >> 4) + 1, first)
+        }
+        place(rate, 13, at, low, high, oddMask)
+        if (isNext(rate, 12)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 12) >> 4) + 1, first)
+        }
+        place(rate, 12, at, low, high, evenMask)
+        if (isNext(rate, 11)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 11) >> 4) + 1, first)
+        }
+        place(rate, 11, at, low, high, oddMask)
+        if (isNext(rate, 10)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 10) >> 4) + 1, first)
+        }
+        place(rate, 10, at, low, high, evenMask)
+        if (isNext(rate, 9)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 9) >> 4) + 1, first)
+        }
+        place(rate, 9, at, low, high, oddMask)
+        if (isNext(rate, 8)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 8) >> 4) + 1, first)
+        }
+        place(rate, 8, at, low, high, evenMask)
+        if (isNext(rate, 7)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 7) >> 4) + 1, first)
+        }
+        place(rate, 7, at, low, high, oddMask)
+        if (isNext(rate, 6)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 6) >> 4) + 1, first)
+        }
+        place(rate, 6, at, low, high, evenMask)
+        if (isNext(rate, 5)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 5) >> 4) + 1, first)
+        }
+        place(rate, 5, at, low, high, oddMask)
+        if (isNext(rate, 4)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 4) >> 4) + 1, first)
+        }
+        place(rate, 4, at, low, high, evenMask)
+        if (isNext(rate, 3)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 3) >> 4) + 1, first)
+        }
+        place(rate, 3, at, low, high, oddMask)
+        if (isNext(rate, 2)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 2) >> 4) + 1, first)
+        }
+        place(rate, 2, at, low, high, evenMask)
+        if (isNext(rate, 1)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 1) >> 4) + 1, first)
+        }
+        place(rate, 1, at, low, high, oddMask)
+        if (isNext(rate, 0)) {
+          low = high
+          high = word(rate, tile, (bitOf(rate, 0) >> 4) + 1, first)
+        }
+        place(rate, 0, at, low, high, evenMask)
       }
       lookUp(places, end, x, sum, given.even, odd)
     }
@@ -121,34 +195,49 @@ function dot(sum: v128, w: v128, x: v128): v128 {
  * odd ones: lanes as those of the places.
  */
 function lookUp(places: usize, end: usize, x: usize, sum: usize, even: usize, odd: usize): void {
-  const last = places + 64
+  const last = places + 32
   let table = even
-  let other = odd
   for (; places < last; places += 16, x += 4, sum += 64) {
     let a = v128.load(sum)
     let b = v128.load(sum, 16)
     let c = v128.load(sum, 32)
     let d = v128.load(sum, 48)
+    let e = v128.load(sum, 128)
+    let f = v128.load(sum, 144)
+    let g = v128.load(sum, 160)
+    let h = v128.load(sum, 176)
     let y = x
     for (let at = places; at < end; at += PLACES, y += 32) {
-      const u = v128.load_splat<u32>(y)
-      const v = v128.load_splat<u32>(y, 16)
+      let u = v128.load_splat<u32>(y)
       a = dot(a, four(at, table), u)
       b = dot(b, four(at + 8, table), u)
-      a = dot(a, four(at + 64, table), v)
-      b = dot(b, four(at + 72, table), v)
       c = dot(c, four(at + 128, table), u)
       d = dot(d, four(at + 136, table), u)
-      c = dot(c, four(at + 192, table), v)
-      d = dot(d, four(at + 200, table), v)
+      u = v128.load_splat<u32>(y, 8)
+      e = dot(e, four(at + 32, table), u)
+      f = dot(f, four(at + 40, table), u)
+      g = dot(g, four(at + 160, table), u)
+      h = dot(h, four(at + 168, table), u)
+      u = v128.load_splat<u32>(y, 16)
+      a = dot(a, four(at + 64, table), u)
+      b = dot(b, four(at + 72, table), u)
+      c = dot(c, four(at + 192, table), u)
+      d = dot(d, four(at + 200, table), u)
+      u = v128.load_splat<u32>(y, 24)
+      e = dot(e, four(at + 96, table), u)
+      f = dot(f, four(at + 104, table), u)
+      g = dot(g, four(at + 224, table), u)
+      h = dot(h, four(at + 232, table), u)
     }
     v128.store(sum, a)
     v128.store(sum, b, 16)
     v128.store(sum, c, 32)
     v128.store(sum, d, 48)
-    const swap = table
-    table = other
-    other = swap
+    v128.store(sum, e, 128)
+    v128.store(sum, f, 144)
+    v128.store(sum, g, 160)
+    v128.store(sum, h, 176)
+    table = odd
   }
 }
 

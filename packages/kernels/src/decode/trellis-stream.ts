@@ -15,7 +15,7 @@ export interface TrellisStream {
 export const EXPAND_SCRATCH = 768
 
 /** Bytes of scratch for each thread of `matmulTrellis` with `cols` columns: a row of tiles, or sums of many rows and what they add up. */
-export const streamScratch = (cols: number): number => Math.max(16 * cols + EXPAND_SCRATCH, 11328)
+export const streamScratch = (cols: number): number => Math.max(16 * cols + EXPAND_SCRATCH, 12352)
 
 /**
  * The stored bits in another order. Take those of a tile from its last weight to its first, bit 0 the lowest of byte 0: weight `t` of a
