@@ -18,12 +18,8 @@ import { type Fisher, statistics } from './statistics.ts'
 import { tokenWeights } from './token-weights.ts'
 import { unreachedAsOthers } from './unreached.ts'
 
-/** Sequences that gradients are taken of, spread over all: they need fewer than Hessians. */
-const gradientSequences: Record<Effort, { count: number; length: number }> = {
-  fast: { count: 8, length: 256 },
-  normal: { count: 8, length: 384 },
-  best: { count: 24, length: 512 },
-}
+/** Tokens of the sequences that gradients are taken of, spread over all: they need fewer than Hessians. */
+const gradientTokens: Record<Effort, number> = { fast: 2048, normal: 3072, best: 12288 }
 
 /** Share that every token has in a Hessian besides that of its squared gradient: few tokens carry most of it. */
 const plainShare = 0.3
@@ -44,12 +40,10 @@ export async function* calibrate(
 ): AsyncGenerator<readonly MatrixStatistics[]> {
   const { config, weights, parts } = model
   const { recipe, effort, signal, onProgress } = settings
-  const { count, length } = gradientSequences[effort]
   const all = sequences.calibration
-  const places = Array.from({ length: Math.min(count, all.length) }, (_, i) =>
-    Math.floor((i * all.length) / Math.min(count, all.length)),
-  )
-  const chosen = places.map(place => all[place].subarray(0, length))
+  const count = Math.min(all.length, Math.ceil(gradientTokens[effort] / sequences.length))
+  const places = Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count))
+  const chosen = places.map(place => all[place])
   const total = 2 * config.layers + 1
   let done = 0
   const step = (name: string) => {

@@ -13,14 +13,19 @@ import {
   type Text,
 } from './sequences.ts'
 
-const countsOf: Record<Effort, SequenceCounts> = {
-  fast: { calibration: 16, validation: 4, length: 256 },
-  normal: { calibration: 96, validation: 4, length: 384 },
-  best: { calibration: 128, validation: 8, length: 512 },
+/** Sequences that are measured: many short ones, since as many tokens in fewer, longer ones know less of the text. */
+const measured: Record<Effort, SequenceCounts> = {
+  fast: { calibration: 32, validation: 8, length: 128 },
+  normal: { calibration: 288, validation: 12, length: 128 },
+  best: { calibration: 512, validation: 32, length: 128 },
 }
 
-/** Recipes that train take so many times the text. */
-const trainingFactor = 8
+/** Sequences that recipes train on. */
+const trained: Record<Effort, SequenceCounts> = {
+  fast: { calibration: 128, validation: 4, length: 256 },
+  normal: { calibration: 768, validation: 4, length: 384 },
+  best: { calibration: 1024, validation: 8, length: 512 },
+}
 
 /** Calibration tokens for each input of the widest layer, beyond which small models gain little. */
 const tokensPerInput: Record<Effort, number> = { fast: 16, normal: 16, best: 32 }
@@ -61,7 +66,7 @@ export async function calibrationSequences(
 ): Promise<Sequences> {
   const { vocabSize } = config
   const trains = recipe.quantise.kind === 'joint' && recipe.quantise.trains === true
-  const counts = trains ? trainingCounts(config, effort) : sequenceCounts(config, effort)
+  const counts = trains ? within(trained[effort], config) : measuredCounts(config, effort)
   const tokensOf = async (given: CalibrationFile): Promise<Text> => {
     const name = basename(given.file)
     if ('ids' in given)
@@ -77,18 +82,18 @@ export async function calibrationSequences(
   return sequencesOfTexts([{ ids, source }], counts)
 }
 
-/** By effort, no longer than the context, and no more than the Hessians of a small model can profit from. */
-function sequenceCounts(config: TransformerConfig, effort: Effort): SequenceCounts {
-  const { calibration, validation, length: wanted } = countsOf[effort]
-  const length = Math.min(wanted, config.maxPositions)
+/** No more than the Hessians of a small model can profit from. */
+function measuredCounts(config: TransformerConfig, effort: Effort): SequenceCounts {
+  const { calibration, validation, length } = within(measured[effort], config)
   const enough = Math.max(4, Math.ceil((tokensPerInput[effort] * widestInput(config)) / length))
   return { calibration: Math.min(calibration, enough), validation: Math.min(validation, enough), length }
 }
 
-function trainingCounts({ maxPositions }: TransformerConfig, effort: Effort): SequenceCounts {
-  const { calibration, validation, length } = countsOf[effort]
-  return { calibration: trainingFactor * calibration, validation, length: Math.min(length, maxPositions) }
-}
+/** No longer than the context. */
+const within = (counts: SequenceCounts, { maxPositions }: TransformerConfig): SequenceCounts => ({
+  ...counts,
+  length: Math.min(counts.length, maxPositions),
+})
 
 async function contentsOf(file: string): Promise<Uint8Array> {
   const source = await openFileSource(file)

@@ -34,7 +34,8 @@ test('predicts the loss of every configuration; keeps it and the statistics for 
     const settings = settingsOf({ recipe: 'reallm', effort: 'normal', seed: 1, onProgress })
     const model = own(await openModel('npm:@reallm/tiny', settings))
     const encoder = own(await openEncoder(settings.recipe, { threads: 0 }))
-    const counts = { calibration: 16, validation: 1, length: 24 }
+    // Twice as many as gradients are taken of.
+    const counts = { calibration: 32, validation: 1, length: 192 }
     const options = {
       ...{ model, encoder, settings, decoders: sharedDecoders(model, settings), memory: { most: 2e9 } },
       sequences: randomSequences(model.config.vocabSize, counts, 1),
@@ -54,14 +55,14 @@ test('predicts the loss of every configuration; keeps it and the statistics for 
 
     const tokens = statistics.tokenWeights('model.layers.0.self_attn.q_proj')
     const weights = (await first.checkpoint.get(tokens))!
-    expect([weights.rows, weights.cols]).toEqual([16, 24])
+    expect([weights.rows, weights.cols]).toEqual([32, 192])
     expect(weights.data.every(v => v > 0)).toBe(true)
     const unlike = Array.from(
-      { length: 16 },
-      (_, s) => new Set(weights.data.subarray(24 * s, 24 * s + 24)).size,
+      { length: 32 },
+      (_, s) => new Set(weights.data.subarray(192 * s, 192 * s + 192)).size,
     )
-    expect(unlike).toEqual(unlike.map((_, s) => (s % 2 === 0 ? 24 : 2)))
-    expect(weights.data.reduce((sum, v) => sum + v, 0) / (16 * 24)).toBeCloseTo(1, 4)
+    expect(unlike).toEqual(unlike.map((_, s) => (s % 2 === 0 ? 192 : 2)))
+    expect(weights.data.reduce((sum, v) => sum + v, 0) / (32 * 192)).toBeCloseTo(1, 4)
     expect(
       await first.checkpoint.get(statistics.tokenWeights('model.layers.0.self_attn.k_proj')),
     ).toBeUndefined()

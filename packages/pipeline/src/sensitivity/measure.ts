@@ -25,7 +25,7 @@ export interface MeasureOptions extends ConfigurationErrorOptions {
 const hessianShare = 16
 
 /** Raised when the same input measures something else: older measurements are then not used. */
-const methodVersion = 15
+const methodVersion = 16
 
 /**
  * Calibrates and measures the sensitivity of all configurations, or predicts it where the recipe says so. Statistics and

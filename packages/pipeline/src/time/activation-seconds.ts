@@ -7,7 +7,7 @@ import type { QuantiseContext, QuantiseInput } from '../quantise/quantise-contex
 import { openLayer, quantiseLayer } from '../quantise/quantise-layer.ts'
 
 /** Sequences that a layer is run on besides a single one: as many as take so many seconds, at most so many. */
-const more = { seconds: 2, most: 8 }
+const more = { seconds: 2, most: 24 }
 
 /**
  * Processor seconds of quantising's forward passes and statistics: one layer of each kind is run on one and on several sequences,

@@ -47,7 +47,7 @@ function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): C
 
 async function tune({ encoded, effort, ...job }: LayerJob): Promise<TunedLayer> {
   const matrices = new Map([...encoded].map(([name, e]) => [name, { ...additiveCodeOf(e), shape: e.shape }]))
-  const found = await tuneCodebooks({ ...job, block: job.layer, matrices, steps: steps[effort] })
+  const found = await tuneCodebooks({ ...job, block: job.layer, matrices, steps: steps[effort], rows: 8 })
   const parts = new Map<string, Record<string, Tensor>>()
   for (const [name, { codebooks, scales }] of found.matrices) {
     const tuned = withCodebooks(encoded.get(name)!, codebooks, scales).parts
