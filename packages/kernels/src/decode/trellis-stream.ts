@@ -60,24 +60,74 @@ function layLanes(
   to: Uint8Array,
   rowBytes: number,
 ): void {
-  const [tiles, most] = [tileCols | 0, (4 * tileWords) | 0]
+  const [tiles, size] = [tileCols | 0, tileWords | 0]
   const places = laneBytes(4 * bits)
+  const halves = (4 * bits) % 2 === 0 ? new Uint16Array(to.buffer, to.byteOffset, to.length >> 1) : undefined
   let next = 0
   for (let top = 0; top < tileRows; top += TILE_LANES) {
     const lanes = Math.min(TILE_LANES, tileRows - top)
     let first = top * rowBytes
-    for (let tile = 0; tile < tiles; tile++, first += most) {
-      for (let i = most - 4; i >= 0; i -= 4) {
-        const [a, b, c, d] = [places[i], places[i + 1], places[i + 2], places[i + 3]]
-        for (let row = 0, at = first; row < lanes; row++, at += rowBytes) {
-          const word = words[next++]
-          to[at + a] = word
-          to[at + b] = word >>> 8
-          to[at + c] = word >>> 16
-          to[at + d] = word >>> 24
-        }
-      }
+    for (let tile = 0; tile < tiles; tile++, first += 4 * size, next += lanes * size) {
+      if (halves) layHalves(words, next, halves, first >> 1, rowBytes >> 1, lanes, places)
+      else layBytes(words, next, to, first, rowBytes, lanes, places)
     }
+  }
+}
+
+/** Writes `lanes` tiles that lie `down` below each other, from word `next` on, to `first`. */
+function layBytes(
+  words: Uint32Array,
+  next: number,
+  to: Uint8Array,
+  first: number,
+  down: number,
+  lanes: number,
+  places: Uint8Array,
+): void {
+  for (let i = places.length - 4; i >= 0; i -= 4) {
+    const [a, b, c, d] = [places[i], places[i + 1], places[i + 2], places[i + 3]]
+    for (let row = 0, at = first; row < lanes; row++, at += down) {
+      const word = words[next++]
+      to[at + a] = word
+      to[at + b] = word >>> 8
+      to[at + c] = word >>> 16
+      to[at + d] = word >>> 24
+    }
+  }
+}
+
+/** The same for lanes without an odd byte: two bytes at a time, and all rows in one turn, in half of the time. */
+function layHalves(
+  words: Uint32Array,
+  next: number,
+  to: Uint16Array,
+  first: number,
+  down: number,
+  lanes: number,
+  places: Uint8Array,
+): void {
+  for (let i = places.length - 4; i >= 0; i -= 4) {
+    const low = first + (places[i] >> 1)
+    const high = first + (places[i + 2] >> 1)
+    const a = words[next]
+    to[low] = a
+    to[high] = a >>> 16
+    if (lanes > 1) {
+      const b = words[next + 1]
+      to[low + down] = b
+      to[high + down] = b >>> 16
+    }
+    if (lanes > 2) {
+      const c = words[next + 2]
+      to[low + 2 * down] = c
+      to[high + 2 * down] = c >>> 16
+    }
+    if (lanes > 3) {
+      const d = words[next + 3]
+      to[low + 3 * down] = d
+      to[high + 3 * down] = d >>> 16
+    }
+    next += lanes
   }
 }
 
