@@ -13,7 +13,7 @@ import {
   type Text,
 } from './sequences.ts'
 
-/** Sequences that are measured: many short ones, since as many tokens in fewer, longer ones know less of the text. */
+/** Sequences that are measured: short ones, from many places of the text. */
 const measured: Record<Effort, SequenceCounts> = {
   fast: { calibration: 32, validation: 8, length: 128 },
   normal: { calibration: 288, validation: 12, length: 128 },

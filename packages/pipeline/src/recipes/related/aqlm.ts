@@ -10,6 +10,9 @@ import { type Effort, type LayerJob, recipe } from '../recipe.ts'
 /** Steps that a layer is trained for. */
 const steps: Record<Effort, number> = { fast: 20, normal: 100, best: 400 }
 
+/** Sequences of a step. */
+const rows = 8
+
 /** Additive codes, refined under H matrix by matrix, then codebooks, scales and norms trained layer by layer. */
 export const aqlm = recipe({
   name: 'aqlm',
@@ -47,7 +50,7 @@ function additiveRates({ shape: [rows, cols] }: MatrixModule, effort: Effort): C
 
 async function tune({ encoded, effort, ...job }: LayerJob): Promise<TunedLayer> {
   const matrices = new Map([...encoded].map(([name, e]) => [name, { ...additiveCodeOf(e), shape: e.shape }]))
-  const found = await tuneCodebooks({ ...job, block: job.layer, matrices, steps: steps[effort], rows: 8 })
+  const found = await tuneCodebooks({ ...job, block: job.layer, matrices, steps: steps[effort], rows })
   const parts = new Map<string, Record<string, Tensor>>()
   for (const [name, { codebooks, scales }] of found.matrices) {
     const tuned = withCodebooks(encoded.get(name)!, codebooks, scales).parts
